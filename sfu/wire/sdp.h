@@ -1,0 +1,129 @@
+/* sdp.h - the session descriptions WebRTC exchanges (RFC 8866, RFC 9429) as structs, and back.
+ *
+ * Text is parsed by GStreamer's SDP library; this file turns the attributes that matter to a relay
+ * into fields and refuses what cannot work, naming the rule. It decides nothing: which m-line gets
+ * which track is model/negotiation's business.
+ * Thread: any.
+ */
+#ifndef SFU_WIRE_SDP_H
+#define SFU_WIRE_SDP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/cleanup.h"
+#include "core/error.h"
+
+enum {
+	SDP_BYTES_MAX = 128 * 1024,
+	SDP_MEDIA_MAX = 256,
+	SDP_CODECS_MAX = 32,     /* per m-line; further ones are passed over */
+	SDP_EXTENSIONS_MAX = 16, /* per m-line */
+	SDP_SSRCS_MAX = 8,       /* per m-line */
+	SDP_MID_MAX = 16,
+	SDP_TOKEN_MAX = 256 /* ICE ufrag and password, msid parts (NUL included) */
+};
+
+enum media_kind { MEDIA_AUDIO, MEDIA_VIDEO, MEDIA_APPLICATION, MEDIA_OTHER };
+/* Bits: DIRECTION_SEND | DIRECTION_RECEIVE, from the point of view of whoever wrote the SDP. */
+enum sdp_direction {
+	DIRECTION_INACTIVE = 0,
+	DIRECTION_SEND = 1,
+	DIRECTION_RECEIVE = 2,
+	DIRECTION_SENDRECV = 3
+};
+enum dtls_setup { SETUP_NONE, SETUP_ACTPASS, SETUP_ACTIVE, SETUP_PASSIVE };
+
+enum header_extension { /* the ones we know, by URI */
+	EXTENSION_NONE,
+	EXTENSION_MID,
+	EXTENSION_RID,
+	EXTENSION_REPAIRED_RID,
+	EXTENSION_AUDIO_LEVEL,
+	EXTENSION_TRANSPORT_CC,
+	EXTENSION_ABS_SEND_TIME,
+	EXTENSION_VIDEO_ORIENTATION,
+	EXTENSION_PLAYOUT_DELAY,
+	EXTENSION_ABS_CAPTURE_TIME,
+	EXTENSION_DEPENDENCY_DESCRIPTOR,
+	EXTENSION_COUNT
+};
+const char *header_extension_uri(enum header_extension extension);
+
+struct sdp_codec {
+	uint8_t payload_type;
+	char name[16];          /* as written: "opus", "VP8", "rtx" */
+	uint32_t clock_rate_hz;
+	uint8_t channels;       /* 0 if not given */
+	int16_t apt;            /* rtx: the payload type repaired; otherwise -1 */
+	char fmtp[256];         /* the parameters, verbatim; "" if none */
+	bool nack, nack_pli, ccm_fir, goog_remb, transport_cc; /* a=rtcp-fb, "*" included */
+};
+
+struct sdp_media {
+	enum media_kind kind;
+	char mid[SDP_MID_MAX + 1];
+	bool rejected; /* port 0 (without a=bundle-only) */
+	enum sdp_direction direction;
+	struct sdp_codec codecs[SDP_CODECS_MAX]; /* in order of preference */
+	size_t codec_count;
+	struct {
+		uint8_t id;
+		enum header_extension extension;
+	} extensions[SDP_EXTENSIONS_MAX]; /* known ones only */
+	size_t extension_count;
+	bool rtcp_mux, rtcp_rsize;
+	char msid_stream[SDP_TOKEN_MAX], msid_track[SDP_TOKEN_MAX]; /* "" if none */
+	uint32_t ssrcs[SDP_SSRCS_MAX];     /* primary media SSRCs, in order */
+	uint32_t rtx_ssrcs[SDP_SSRCS_MAX]; /* by ssrc-group:FID, 0 if none */
+	size_t ssrc_count;
+	char cname[SDP_TOKEN_MAX]; /* written with the SSRCs */
+	uint16_t sctp_port;        /* application only */
+};
+
+struct sdp_candidate {
+	char address[46]; /* numeric */
+	uint16_t port;
+	uint32_t priority;
+	uint32_t foundation;
+};
+
+struct sdp {
+	char ice_ufrag[SDP_TOKEN_MAX], ice_password[SDP_TOKEN_MAX];
+	bool ice_lite;
+	uint8_t fingerprint_sha256[32];
+	bool has_fingerprint;
+	enum dtls_setup setup;
+	uint64_t session_id, session_version; /* o= */
+	struct sdp_media *media; /* owned */
+	size_t media_count;
+	struct sdp_candidate *candidates; /* owned; written only, not parsed */
+	size_t candidate_count;
+};
+
+struct sdp *sdp_new(size_t media_count, size_t candidate_count); /* zeroed; NULL without memory */
+struct sdp *sdp_free(struct sdp *sdp);
+DEFINE_AUTO(sdp, sdp_free);
+
+/* Parse an offer or answer from a peer. ICE, DTLS and the setup role may stand at session or media
+ * level; with BUNDLE they must be one. Refused, with code "bad_sdp", the field being the SDP line at
+ * fault ("a=ice-ufrag", "a=fingerprint", "a=group:BUNDLE", "a=rtcp-mux", "m="…) and the rule in words:
+ *   -EMSGSIZE  longer than SDP_BYTES_MAX, more than SDP_MEDIA_MAX m-lines
+ *   -EPROTO    not SDP; no ICE credentials; no SHA-256 fingerprint; m-lines that are not bundled or
+ *              have no mid, a mid twice; no rtcp-mux; a protocol other than UDP/TLS/RTP/SAVPF or
+ *              UDP/DTLS/SCTP; SETUP_PASSIVE in an offer is fine here, the model decides
+ *   -ENOMEM    reterr untouched */
+int sdp_parse(const char *text, size_t length, struct sdp **ret_sdp, struct error *reterr) MUST_CHECK;
+
+/* Text of what we say: one BUNDLE group of all m-lines that are not rejected, rtcp-mux, candidates
+ * and a=end-of-candidates in the first m-line, a=msid-semantic, per m-line ICE, fingerprint and setup.
+ * Returns a malloc()ed string, NULL without memory. */
+char *sdp_format(const struct sdp *sdp) MUST_CHECK;
+
+/* Look-ups. NULL if there is none. */
+const struct sdp_codec *sdp_codec_find(const struct sdp_media *media, const char *name);
+const struct sdp_codec *sdp_codec_find_rtx(const struct sdp_media *media, uint8_t payload_type);
+uint8_t sdp_extension_id(const struct sdp_media *media, enum header_extension extension); /* 0: none */
+
+#endif
