@@ -1,0 +1,90 @@
+/* bus_messages.h - everything the three processes say to each other.
+ *
+ * realtimed serves the bus on a Unix socket (REALTIME_BUS); realtime-api and realtime-sfu connect
+ * to it. realtime-sfu also answers BUS_SFU_STATUS on a socket of its own (REALTIME_SFU_CONTROL), so
+ * that its health can be told while realtimed is away.
+ *
+ * Numbers are never reused. A change that an older process could not read raises BUS_VERSION;
+ * unknown fields are ignored.
+ *
+ *   X(NAME, number, "name")   // from -> to, kind: request body -> response body
+ */
+#ifndef CORE_BUS_MESSAGES_H
+#define CORE_BUS_MESSAGES_H
+
+enum { BUS_VERSION = 1 };
+
+#define BUS_MESSAGES(X)                                                                            \
+	/* any -> server, request, first on a connection: {role: "api"|"sfu", pid, rooms?}         \
+	 *   -> {role: "realtimed"|"sfu", pid, epoch}. `rooms` (sfu only) is what it still serves:  \
+	 *   [{room_id, peers: [{peer_id, kind: "call"|"whip"|"whep", state, tracks}]}], `state`    \
+	 *   being what PEER_JOIN gave it to keep */                                               \
+	X(HELLO, 1, "hello")                                                                       \
+                                                                                                   \
+	/* ---- api -> realtimed ---- */                                                           \
+	/* request: {channel?|user_id?|connection_id?, data, persistent?, ttl?, content_type?,     \
+	 *   tags?, sender?} -> {message_id, channel, offset, epoch, delivered_to} */              \
+	X(PUBLISH, 16, "publish")                                                                  \
+	/* request: {} -> {connections: {websocket, sse, signaling, total}, channels, sfu: bool} */ \
+	X(HUB_STATUS, 17, "hub_status")                                                            \
+	/* request: {room_ids?: []} -> {rooms: {room_id: {participants: [{peer_id, user_id, name,  \
+	 *   kind, joined_at, tracks}]}}}; without room_ids every room that has somebody in it */   \
+	X(ROOM_OCCUPANCY, 18, "room_occupancy")                                                    \
+	/* event: {room_id, name, max_participants, mode, ...}: tell its peers room-updated */     \
+	X(ROOM_UPDATED, 19, "room_updated")                                                        \
+	/* event: {room_id}: the room is gone, end its call */                                     \
+	X(ROOM_DELETED, 20, "room_deleted")                                                        \
+	/* request: a signal of protocol section 5 with sender_peer_id -> {} */                    \
+	X(SIGNAL, 21, "signal")                                                                    \
+	/* request: {room_id, kind: "whip"|"whep", sdp, publishers?: [], user_id?, name?}          \
+	 *   -> {session_id, sdp} */                                                               \
+	X(HTTP_SESSION_START, 22, "http_session_start")                                            \
+	/* request: {room_id, session_id} -> {} */                                                 \
+	X(HTTP_SESSION_END, 23, "http_session_end")                                                \
+	/* request: {} -> {connections: [{connection_id, transport, user_id, channels}], total} */ \
+	X(CONNECTIONS, 24, "connections")                                                          \
+                                                                                                   \
+	/* ---- realtimed -> sfu ---- */                                                           \
+	/* request: {room_id, peer_id, kind: "call"|"whip"|"whep", sdp?, publishers?, codecs?,     \
+	 *   state} -> {sdp?}. `sdp` is a complete offer and gets a complete answer (whip, whep);  \
+	 *   a "call" peer offers later, by PEER_SIGNAL. `state` is any JSON, given back in HELLO */ \
+	X(PEER_JOIN, 48, "peer_join")                                                              \
+	/* event: {room_id, peer_id}: its connection is over */                                    \
+	X(PEER_LEAVE, 49, "peer_leave")                                                            \
+	/* event: {room_id, peer_id}: its signalling came back after a restart of realtimed: repeat \
+	 *   an offer that it may have missed */                                                   \
+	X(PEER_RESUMED, 50, "peer_resumed")                                                        \
+	/* event: {room_id}: every peer leaves */                                                  \
+	X(ROOM_CLOSED, 51, "room_closed")                                                          \
+                                                                                                   \
+	/* ---- both ways between realtimed and sfu ---- */                                        \
+	/* event: {room_id, peer_id, signal_type, sdp?, ice_candidate?, id?}. To the SFU: the peer  \
+	 *   said this to it. From the SFU: tell the peer */                                       \
+	X(PEER_SIGNAL, 52, "peer_signal")                                                          \
+	/* event, sfu -> realtimed: {room_id, peer_id, code, detail, field?, id?}: tell the peer   \
+	 *   that what it signalled was refused */                                                 \
+	X(PEER_ERROR, 53, "peer_error")                                                            \
+	/* event, realtimed -> sfu: {room_id, peer_id, mid|track_id, kind?, source?, muted?} */    \
+	X(PEER_TRACK, 54, "peer_track")                                                            \
+                                                                                                   \
+	/* ---- sfu -> realtimed ---- */                                                           \
+	/* event: {room_id, peer_id, tracks: [{track_id, mid, kind, source, muted}]}: what it      \
+	 *   publishes now, whole */                                                               \
+	X(PEER_TRACKS, 64, "peer_tracks")                                                          \
+	/* event: {room_id, peer_id, state: "connecting"|"connected"|"failed", reason?} */         \
+	X(PEER_STATE, 65, "peer_state")                                                            \
+	/* event: {room_id, peer_id, reason}: the SFU let it go (silent for too long, failed) */   \
+	X(PEER_GONE, 66, "peer_gone")                                                              \
+                                                                                                   \
+	/* ---- api -> sfu, on its control socket ---- */                                          \
+	/* request: {} -> {workers: [{port, alive, rooms, peers, tracks, subscriptions, packets_in, \
+	 *   packets_out, packets_dropped}], rooms, peers} */                                      \
+	X(SFU_STATUS, 80, "sfu_status")
+
+enum bus_message {
+#define X(name, number, text) BUS_##name = number,
+	BUS_MESSAGES(X)
+#undef X
+};
+
+#endif

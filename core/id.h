@@ -1,0 +1,26 @@
+/* id.h - identifiers: random ones of our own, and the rules for those that come from outside
+ * (protocol section 1). Thread: any. */
+#ifndef CORE_ID_H
+#define CORE_ID_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { ID_CHARS = 22, ID_SIZE = ID_CHARS + 1, ROOM_ID_MAX = 128, CHANNEL_NAME_MAX = 255 };
+
+/* `count` random characters of [A-Za-z0-9] (5.95 bits each) and a NUL into `out[count + 1]`. */
+void id_random_chars(char *out, size_t count);
+
+/* "<prefix>_" and 22 random characters (131 bits): unguessable. `out` is cut at `size`. */
+void id_new(const char *prefix, char *out, size_t size);
+
+/* Fill with the kernel's randomness. */
+void random_bytes(void *out, size_t count);
+
+/* [A-Za-z0-9_.:-]{1,128} */
+bool room_id_is_valid(const char *text);
+
+/* 1 to 255 bytes of UTF-8 without control characters. */
+bool channel_name_is_valid(const char *text, size_t length);
+
+#endif

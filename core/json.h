@@ -1,0 +1,42 @@
+/* json.h - read fields of JSON from outside, naming the one that is wrong and the rule it breaks.
+ *
+ * Every getter: 1 the field is there and fits, 0 it is absent or null (the output is untouched),
+ * -EINVAL "bad_field" with reterr->field set. Strings are borrowed from the object. Thread: any.
+ */
+#ifndef CORE_JSON_H
+#define CORE_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/cleanup.h"
+#include "core/error.h"
+
+/* Parse an object: duplicate keys are refused, nesting is bounded by jansson.
+ *   -EINVAL "bad_json" with the line and column */
+int json_object_parse(const char *text, size_t length, json_t **ret_object,
+		      struct error *reterr) MUST_CHECK;
+
+/* A string of `low` to `high` bytes without NUL. */
+int json_get_text(const json_t *object, const char *name, size_t low, size_t high,
+		  const char **ret_text, struct error *reterr) MUST_CHECK;
+int json_get_int(const json_t *object, const char *name, int64_t low, int64_t high,
+		 int64_t *ret_value, struct error *reterr) MUST_CHECK;
+int json_get_bool(const json_t *object, const char *name, bool *ret_value,
+		  struct error *reterr) MUST_CHECK;
+/* JSON_OBJECT or JSON_ARRAY, borrowed. */
+int json_get_container(const json_t *object, const char *name, json_type type, json_t **ret_value,
+		       struct error *reterr) MUST_CHECK;
+
+/* -EINVAL "missing_field": for a getter that returned 0 where the field is needed. */
+int json_missing(const char *name, struct error *reterr);
+
+/* An automatic reference. */
+static inline void json_decrefp(json_t **value)
+{
+	json_decref(*value);
+}
+#define AUTO_JSON __attribute__((cleanup(json_decrefp))) json_t *
+
+#endif

@@ -1,0 +1,36 @@
+/* statement.h - prepared statements, for the files of db/ alone.
+ *
+ * A statement is prepared once per store and SQL text and kept; texts are string constants beside
+ * the function that binds them, compared by address. Thread: the store's.
+ */
+#ifndef DB_STATEMENT_H
+#define DB_STATEMENT_H
+
+#include <sqlite3.h>
+
+#include "db/store.h"
+
+/* The statement for `sql`, reset and with nothing bound. Borrowed. A text that does not prepare is
+ * our own mistake and asserts; -ENOMEM and -EIO are reported. */
+int statement_get(struct store *store, const char *sql, sqlite3_stmt **ret_statement,
+		  struct error *reterr) MUST_CHECK;
+
+/* Bind by name, ":room_id". Texts are borrowed until the statement is reset; NULL binds NULL. */
+void statement_bind_text(sqlite3_stmt *statement, const char *name, const char *text);
+void statement_bind_int(sqlite3_stmt *statement, const char *name, int64_t value);
+void statement_bind_blob(sqlite3_stmt *statement, const char *name, const void *data,
+			 size_t length);
+
+/* 1 a row, 0 done (and reset), or a negative errno with reterr (and reset):
+ *   -EEXIST "already_exists" a unique constraint  -EINVAL "constraint" a CHECK or foreign key
+ *   -EAGAIN "store_busy"  -ENOSPC "store_full"  -EIO "store_failed" */
+int statement_step(struct store *store, sqlite3_stmt *statement, struct error *reterr) MUST_CHECK;
+/* For a statement that gives no rows. Returns the number of rows changed. */
+int statement_run(struct store *store, sqlite3_stmt *statement, struct error *reterr) MUST_CHECK;
+
+/* Columns, borrowed until the next step; text is "" for NULL. */
+const char *statement_text(sqlite3_stmt *statement, int column);
+
+sqlite3 *store_handle(struct store *store);
+
+#endif

@@ -1,0 +1,42 @@
+/* store.h - the store: what outlives a restart.
+ *
+ * One SQLite file in WAL mode, readable by admins while everything runs. This header has opening,
+ * migrating and transactions; the aggregates have headers of their own (rooms.h, messages.h …).
+ * Only db/ knows sqlite3, so that another store can take its place behind the same functions.
+ *
+ * Thread: one thread per struct store; every thread opens its own.
+ */
+#ifndef DB_STORE_H
+#define DB_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/cleanup.h"
+#include "core/error.h"
+
+struct store;
+
+enum store_durability {
+	STORE_DURABLE, /* a commit is on the disk when it returns (synchronous=FULL) */
+	STORE_RELAXED  /* it survives the processes, the last ones not a power cut (NORMAL) */
+};
+
+/* Open `path`, creating the file, and bring its schema up to date (each migration in one
+ * transaction; several processes may do this at once).
+ *   -ENOENT/-EACCES "store_unavailable"  -EBADF "store_damaged"  -ESTALE "store_too_new" */
+int store_open(const char *path, enum store_durability durability, struct store **ret_store,
+	       struct error *reterr) MUST_CHECK;
+struct store *store_free(struct store *store);
+DEFINE_AUTO(store, store_free);
+
+/* Transactions. Between begin and commit/rollback every change belongs together. begin takes the
+ * write lock at once, waiting up to 5 s (-EAGAIN "store_busy"). */
+int store_begin(struct store *store, struct error *reterr) MUST_CHECK;
+int store_commit(struct store *store, struct error *reterr) MUST_CHECK;
+void store_rollback(struct store *store);
+
+/* Is the file readable right now? For health checks. */
+int store_check(struct store *store, struct error *reterr) MUST_CHECK;
+
+#endif
