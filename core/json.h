@@ -33,10 +33,6 @@ int json_get_container(const json_t *object, const char *name, json_type type, j
 int json_missing(const char *name, struct error *reterr);
 
 /* An automatic reference. */
-static inline void json_decrefp(json_t **value)
-{
-	json_decref(*value);
-}
-#define AUTO_JSON __attribute__((cleanup(json_decrefp))) json_t *
+#define AUTO_JSON json_auto_t *
 
 #endif

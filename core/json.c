@@ -1,0 +1,93 @@
+#include "core/json.h"
+
+#include <errno.h>
+#include <string.h>
+
+int json_object_parse(const char *text, size_t length, json_t **ret_object, struct error *reterr)
+{
+	json_error_t problem;
+	json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+
+	if (!value)
+		return error_set(reterr, -EINVAL, "bad_json", "not JSON: %s (line %d, column %d)",
+				 problem.text, problem.line, problem.column);
+	if (!json_is_object(value)) {
+		json_decref(value);
+		return error_set(reterr, -EINVAL, "bad_json", "the JSON must be an object");
+	}
+	*ret_object = value;
+	return 0;
+}
+
+/* The member, or NULL if it is absent or null. */
+static json_t *member_find(const json_t *object, const char *name)
+{
+	json_t *value = json_object_get(object, name);
+
+	return json_is_null(value) ? NULL : value;
+}
+
+int json_get_text(const json_t *object, const char *name, size_t low, size_t high,
+		  const char **ret_text, struct error *reterr)
+{
+	const json_t *value = member_find(object, name);
+
+	if (!value)
+		return 0;
+	if (!json_is_string(value))
+		return error_set_field(reterr, -EINVAL, "bad_field", name, "%s must be a string",
+				       name);
+	if (json_string_length(value) < low || json_string_length(value) > high)
+		return error_set_field(reterr, -EINVAL, "bad_field", name,
+				       "%s must have %zu to %zu bytes", name, low, high);
+	*ret_text = json_string_value(value); /* jansson refuses \u0000 unless told otherwise */
+	return 1;
+}
+
+int json_get_int(const json_t *object, const char *name, int64_t low, int64_t high,
+		 int64_t *ret_value, struct error *reterr)
+{
+	const json_t *value = member_find(object, name);
+
+	if (!value)
+		return 0;
+	if (!json_is_integer(value) || json_integer_value(value) < low ||
+	    json_integer_value(value) > high)
+		return error_set_field(reterr, -EINVAL, "bad_field", name,
+				       "%s must be a whole number from %lld to %lld", name,
+				       (long long)low, (long long)high);
+	*ret_value = json_integer_value(value);
+	return 1;
+}
+
+int json_get_bool(const json_t *object, const char *name, bool *ret_value, struct error *reterr)
+{
+	const json_t *value = member_find(object, name);
+
+	if (!value)
+		return 0;
+	if (!json_is_boolean(value))
+		return error_set_field(reterr, -EINVAL, "bad_field", name,
+				       "%s must be true or false", name);
+	*ret_value = json_is_true(value);
+	return 1;
+}
+
+int json_get_container(const json_t *object, const char *name, json_type type, json_t **ret_value,
+		       struct error *reterr)
+{
+	json_t *value = member_find(object, name);
+
+	if (!value)
+		return 0;
+	if (json_typeof(value) != type)
+		return error_set_field(reterr, -EINVAL, "bad_field", name, "%s must be an %s", name,
+				       type == JSON_OBJECT ? "object" : "array");
+	*ret_value = value;
+	return 1;
+}
+
+int json_missing(const char *name, struct error *reterr)
+{
+	return error_set_field(reterr, -EINVAL, "missing_field", name, "%s is missing", name);
+}

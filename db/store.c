@@ -1,0 +1,273 @@
+#include "db/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/migrations.h"
+#include "db/statement.h"
+
+enum { BUSY_TIMEOUT_MS = 5000, STATEMENTS_MAX = 64 };
+
+struct store {
+	sqlite3 *handle;
+	/* Prepared once each; the texts are constants, so their addresses are their names. */
+	struct {
+		const char *sql;
+		sqlite3_stmt *statement;
+	} statements[STATEMENTS_MAX];
+	size_t statement_count;
+};
+
+sqlite3 *store_handle(struct store *store)
+{
+	return store->handle;
+}
+
+/* The one place where SQLite's result codes become ours. */
+static int failure(struct store *store, int code, struct error *reterr)
+{
+	const char *text = sqlite3_errmsg(store->handle);
+
+	switch (code & 0xff) {
+	case SQLITE_CONSTRAINT:
+		if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY)
+			return error_set(reterr, -EEXIST, "already_exists", "%s", text);
+		return error_set(reterr, -EINVAL, "constraint", "%s", text);
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return error_set(reterr, -EAGAIN, "store_busy", "the database is locked");
+	case SQLITE_FULL:
+		return error_set(reterr, -ENOSPC, "store_full", "no space for the database");
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return error_set(reterr, -EBADF, "store_damaged", "the database is damaged: %s",
+				 text);
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	default:
+		return error_set(reterr, -EIO, "store_failed", "the database failed: %s", text);
+	}
+}
+
+static int run_sql(struct store *store, const char *sql, struct error *reterr)
+{
+	int code = sqlite3_exec(store->handle, sql, NULL, NULL, NULL);
+
+	return code == SQLITE_OK ? 0
+				 : failure(store, sqlite3_extended_errcode(store->handle), reterr);
+}
+
+/* ---- migrations ---- */
+
+static int schema_version(struct store *store, size_t *ret_version, struct error *reterr)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(store->handle, "PRAGMA user_version", -1, &statement, NULL);
+
+	if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
+		*ret_version = (size_t)sqlite3_column_int64(statement, 0);
+		(void)sqlite3_finalize(statement);
+		return 0;
+	}
+	(void)sqlite3_finalize(statement); /* repeats the error below */
+	return failure(store, sqlite3_extended_errcode(store->handle), reterr);
+}
+
+static int migrate_step(struct store *store, size_t *version, struct error *reterr)
+{
+	char pragma[64];
+	int r;
+
+	r = store_begin(store, reterr);
+	if (r < 0)
+		return r;
+	r = schema_version(store, version, reterr); /* another process may have been faster */
+	if (r == 0 && *version < store_migration_count) {
+		(void)snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %zu", *version + 1);
+		r = run_sql(store, store_migrations[*version], reterr);
+		if (r == 0)
+			r = run_sql(store, pragma, reterr);
+		if (r == 0)
+			(*version)++;
+	}
+	if (r == 0)
+		r = store_commit(store, reterr);
+	if (r < 0)
+		store_rollback(store);
+	return r;
+}
+
+static int migrate(struct store *store, const char *path, struct error *reterr)
+{
+	size_t version;
+	int r = schema_version(store, &version, reterr);
+
+	if (r < 0)
+		return r;
+	if (version > store_migration_count)
+		return error_set(reterr, -ESTALE, "store_too_new",
+				 "%s has schema %zu, but this program knows only %zu: use a newer "
+				 "one",
+				 path, version, store_migration_count);
+	while (r == 0 && version < store_migration_count)
+		r = migrate_step(store, &version, reterr);
+	return r;
+}
+
+/* ---- life ---- */
+
+static int configure(struct store *store, enum store_durability durability, struct error *reterr)
+{
+	int r;
+
+	(void)sqlite3_extended_result_codes(store->handle, 1);
+	(void)sqlite3_busy_timeout(store->handle, BUSY_TIMEOUT_MS);
+	r = run_sql(store,
+		    "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; "
+		    "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY",
+		    reterr);
+	if (r < 0)
+		return r;
+	return run_sql(store,
+		       durability == STORE_DURABLE ? "PRAGMA synchronous = FULL"
+						   : "PRAGMA synchronous = NORMAL",
+		       reterr);
+}
+
+int store_open(const char *path, enum store_durability durability, struct store **ret_store,
+	       struct error *reterr)
+{
+	AUTO(store) store = calloc(1, sizeof(*store));
+	int r;
+
+	if (!store)
+		return -ENOMEM;
+	if (sqlite3_open_v2(path, &store->handle,
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+			    NULL) != SQLITE_OK)
+		return error_set(reterr, -EACCES, "store_unavailable", "%s cannot be opened: %s",
+				 path, store->handle ? sqlite3_errmsg(store->handle) : "no memory");
+	r = configure(store, durability, reterr);
+	if (r == 0)
+		r = migrate(store, path, reterr);
+	if (r < 0)
+		return r;
+	*ret_store = STEAL(store);
+	return 0;
+}
+
+struct store *store_free(struct store *store)
+{
+	if (!store)
+		return NULL;
+	for (size_t i = 0; i < store->statement_count; i++)
+		(void)sqlite3_finalize(store->statements[i].statement);
+	(void)sqlite3_close(store->handle);
+	free(store);
+	return NULL;
+}
+
+int store_begin(struct store *store, struct error *reterr)
+{
+	return run_sql(store, "BEGIN IMMEDIATE", reterr);
+}
+
+int store_commit(struct store *store, struct error *reterr)
+{
+	return run_sql(store, "COMMIT", reterr);
+}
+
+void store_rollback(struct store *store)
+{
+	if (!sqlite3_get_autocommit(store->handle)) /* some errors have rolled back already */
+		(void)run_sql(store, "ROLLBACK", NULL);
+}
+
+int store_check(struct store *store, struct error *reterr)
+{
+	size_t version;
+
+	return schema_version(store, &version, reterr);
+}
+
+/* ---- statements ---- */
+
+int statement_get(struct store *store, const char *sql, sqlite3_stmt **ret_statement,
+		  struct error *reterr)
+{
+	sqlite3_stmt *statement = NULL;
+	int code;
+
+	for (size_t i = 0; i < store->statement_count; i++) {
+		if (store->statements[i].sql != sql)
+			continue;
+		*ret_statement = store->statements[i].statement;
+		(void)sqlite3_reset(*ret_statement); /* repeats an error already reported */
+		(void)sqlite3_clear_bindings(*ret_statement);
+		return 0;
+	}
+	assert(store->statement_count < STATEMENTS_MAX);
+	code = sqlite3_prepare_v3(store->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement,
+				  NULL);
+	assert(code != SQLITE_ERROR); /* a misspelt statement */
+	if (code != SQLITE_OK)
+		return failure(store, sqlite3_extended_errcode(store->handle), reterr);
+	store->statements[store->statement_count].sql = sql;
+	store->statements[store->statement_count++].statement = statement;
+	*ret_statement = statement;
+	return 0;
+}
+
+static int parameter(sqlite3_stmt *statement, const char *name)
+{
+	int index = sqlite3_bind_parameter_index(statement, name);
+
+	assert(index > 0);
+	return index;
+}
+
+void statement_bind_text(sqlite3_stmt *statement, const char *name, const char *text)
+{
+	(void)sqlite3_bind_text(statement, parameter(statement, name), text, -1, SQLITE_STATIC);
+}
+
+void statement_bind_int(sqlite3_stmt *statement, const char *name, int64_t value)
+{
+	(void)sqlite3_bind_int64(statement, parameter(statement, name), value);
+}
+
+void statement_bind_blob(sqlite3_stmt *statement, const char *name, const void *data,
+			 size_t length)
+{
+	(void)sqlite3_bind_blob64(statement, parameter(statement, name), data, length,
+				  SQLITE_STATIC);
+}
+
+int statement_step(struct store *store, sqlite3_stmt *statement, struct error *reterr)
+{
+	int code = sqlite3_step(statement), r;
+
+	if (code == SQLITE_ROW)
+		return 1;
+	r = code == SQLITE_DONE ? 0 : failure(store, code, reterr);
+	(void)sqlite3_reset(statement);
+	return r;
+}
+
+int statement_run(struct store *store, sqlite3_stmt *statement, struct error *reterr)
+{
+	int r = statement_step(store, statement, reterr);
+
+	if (r > 0)
+		(void)sqlite3_reset(statement);
+	return r < 0 ? r : sqlite3_changes(store->handle);
+}
+
+const char *statement_text(sqlite3_stmt *statement, int column)
+{
+	const unsigned char *text = sqlite3_column_text(statement, column);
+
+	return text ? (const char *)text : "";
+}
