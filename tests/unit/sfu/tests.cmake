@@ -1,0 +1,1 @@
+rt_unit_test(sfu rtp sfu_wire)
