@@ -191,14 +191,15 @@ void rtp_header_encode(uint8_t out[RTP_HEADER_BYTES], uint8_t payload_type, bool
 		       bool has_extension, bool has_padding, uint16_t sequence_number,
 		       uint32_t rtp_timestamp, uint32_t ssrc)
 {
-	struct writer writer = writer_over(out, RTP_HEADER_BYTES);
-
-	write_u8(&writer, (uint8_t)(RTP_VERSION << 6 | (has_padding ? 0x20 : 0) |
-				    (has_extension ? 0x10 : 0)));
-	write_u8(&writer, (uint8_t)((marker ? 0x80 : 0) | (payload_type & 0x7f)));
-	write_u16(&writer, sequence_number);
-	write_u32(&writer, rtp_timestamp);
-	write_u32(&writer, ssrc);
+	out[0] =
+		(uint8_t)(RTP_VERSION << 6 | (has_padding ? 0x20 : 0) | (has_extension ? 0x10 : 0));
+	out[1] = (uint8_t)((marker ? 0x80 : 0) | (payload_type & 0x7f));
+	out[2] = (uint8_t)(sequence_number >> 8);
+	out[3] = (uint8_t)sequence_number;
+	for (int i = 0; i < 4; i++) {
+		out[4 + i] = (uint8_t)(rtp_timestamp >> (24 - 8 * i));
+		out[8 + i] = (uint8_t)(ssrc >> (24 - 8 * i));
+	}
 }
 
 bool vp8_is_keyframe_start(const uint8_t *payload, size_t length)
