@@ -41,6 +41,8 @@ class FakeBus:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        if self.server.fileno() < 0:
+            return
         self.server.shutdown(socket.SHUT_RDWR)
         self.server.close()
         self.path.unlink(missing_ok=True)
