@@ -20,7 +20,9 @@ struct dtls_identity {
 
 struct dtls_link {
 	SSL *ssl;
+	enum dtls_role role;
 	enum dtls_state state;
+	bool has_begun;
 	dtls_send_fn send;
 	void *data;
 	uint64_t started_us;
@@ -160,7 +162,7 @@ static bool set_up_certificate(struct dtls_identity *identity)
 
 static bool set_up_context(struct dtls_identity *identity)
 {
-	identity->context = SSL_CTX_new(DTLS_server_method());
+	identity->context = SSL_CTX_new(DTLS_method());
 	if (!identity->context)
 		return false;
 	SSL_CTX_set_verify(identity->context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
@@ -216,14 +218,15 @@ const uint8_t *dtls_identity_fingerprint_sha256(const struct dtls_identity *iden
 
 /* ---- a link ---- */
 
-int dtls_link_new(const struct dtls_identity *identity, dtls_send_fn send, void *data,
-		  uint64_t now_us, struct dtls_link **ret_link)
+int dtls_link_new(const struct dtls_identity *identity, enum dtls_role role, dtls_send_fn send,
+		  void *data, uint64_t now_us, struct dtls_link **ret_link)
 {
 	struct dtls_link *link = calloc(1, sizeof(*link));
 	BIO *bio;
 
 	if (!link)
 		return -ENOMEM;
+	link->role = role;
 	link->send = send;
 	link->data = data;
 	link->started_us = now_us;
@@ -236,7 +239,10 @@ int dtls_link_new(const struct dtls_identity *identity, dtls_send_fn send, void 
 	BIO_set_data(bio, link);
 	SSL_set_bio(link->ssl, bio, bio);
 	SSL_set_mtu(link->ssl, DTLS_DATAGRAM_MAX);
-	SSL_set_accept_state(link->ssl);
+	if (role == DTLS_SERVER)
+		SSL_set_accept_state(link->ssl);
+	else
+		SSL_set_connect_state(link->ssl);
 	*ret_link = link;
 	return 0;
 }
@@ -327,8 +333,12 @@ int dtls_link_tick(struct dtls_link *link, uint64_t now_us, struct error *reterr
 		return error_set(reterr, -ETIMEDOUT, "dtls_timeout",
 				 "the DTLS handshake did not finish within 30 s");
 	}
-	if (DTLSv1_get_timeout(link->ssl, &left) && left.tv_sec == 0 && left.tv_usec == 0)
+	if (link->role == DTLS_CLIENT && !link->has_begun) {
+		link->has_begun = true;
+		(void)SSL_do_handshake(link->ssl); /* wants to read: the answer goes on with it */
+	} else if (DTLSv1_get_timeout(link->ssl, &left) && left.tv_sec == 0 && left.tv_usec == 0) {
 		(void)DTLSv1_handle_timeout(link->ssl); /* a lasting failure ends in the time-out */
+	}
 	ERR_clear_error();
 	return 0;
 }
@@ -347,6 +357,7 @@ int dtls_link_media_crypto(struct dtls_link *link, struct media_crypto **ret_rec
 {
 	AUTO(media_crypto) receive = NULL;
 	AUTO(media_crypto) send = NULL;
+	struct media_crypto **client, **server;
 	SRTP_PROTECTION_PROFILE *profile = SSL_get_selected_srtp_profile(link->ssl);
 	uint8_t material[2 * (SRTP_KEY_MAX + SRTP_SALT_MAX)];
 	size_t key_bytes, salt_bytes;
@@ -364,10 +375,12 @@ int dtls_link_media_crypto(struct dtls_link *link, struct media_crypto **ret_rec
 		return error_set(reterr, -EPROTO, "dtls_failed", "no key material: %s",
 				 openssl_reason());
 	/* client key, server key, client salt, server salt */
-	r = media_crypto_new(suite, material, material + 2 * key_bytes, &receive);
+	client = link->role == DTLS_SERVER ? &receive : &send;
+	server = link->role == DTLS_SERVER ? &send : &receive;
+	r = media_crypto_new(suite, material, material + 2 * key_bytes, client);
 	if (r == 0)
 		r = media_crypto_new(suite, material + key_bytes,
-				     material + 2 * key_bytes + salt_bytes, &send);
+				     material + 2 * key_bytes + salt_bytes, server);
 	explicit_bzero(material, sizeof(material));
 	if (r < 0)
 		return r;

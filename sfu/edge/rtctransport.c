@@ -201,8 +201,8 @@ static void on_dtls(RtcTransport *transport, const struct packet *packet)
 	if (!transport->has_fingerprint)
 		return; /* the answer is still on its way; the client repeats its hello */
 	if (!transport->dtls &&
-	    dtls_link_new(transport->config.dtls, send_dtls, transport, transport->port->now_us,
-			  &transport->dtls) < 0)
+	    dtls_link_new(transport->config.dtls, DTLS_SERVER, send_dtls, transport,
+			  transport->port->now_us, &transport->dtls) < 0)
 		return;
 	before = dtls_link_state(transport->dtls);
 	r = dtls_link_receive(transport->dtls, packet->bytes, packet->length,

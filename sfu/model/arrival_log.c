@@ -50,16 +50,10 @@ bool arrival_log_write(struct arrival_log *log, uint32_t sender_ssrc, struct wri
 	count = (uint16_t)(log->highest_sequence - base + 1);
 	if (count == 0 || count > ARRIVAL_LOG_PACKETS)
 		return false;
-	/* The first one told must have been received: its time is the reference. */
-	while (count > 0 && *slot(log, base) == 0) {
-		base++;
-		count--;
-	}
 	for (size_t i = 0; i < count; i++)
 		arrivals_us[i] = *slot(log, (uint16_t)(base + i));
-	told = count ? rtcp_write_transport_feedback(writer, sender_ssrc, log->media_ssrc, base,
-						     arrivals_us, count, log->feedback_count)
-		     : 0;
+	told = rtcp_write_transport_feedback(writer, sender_ssrc, log->media_ssrc, base, arrivals_us,
+					     count, log->feedback_count);
 	if (told == 0)
 		return false;
 	log->feedback_count++;
