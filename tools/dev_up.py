@@ -55,7 +55,8 @@ def parse_arguments() -> argparse.Namespace:
     if not 1024 <= arguments.port <= 65000:
         parser.error("--port must be from 1024 to 65000")
     if arguments.front != "nginx":
-        parser.error(f"--front {arguments.front} is not there yet: nginx is the only one so far")
+        parser.exit(2, f"./dev up: --front {arguments.front} is not there yet: nginx is the only "
+                       "one so far\n")
     arguments.data = arguments.data.resolve()
     return arguments
 
@@ -154,6 +155,15 @@ class Child:
 
     def has_died(self) -> bool:
         return self.process is not None and self.process.poll() is not None
+
+    def bury(self) -> None:
+        """What a killed one left running (nginx's workers hold its port) goes too."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process = None
+        self.pid_file.unlink(missing_ok=True)
 
     def how_it_died(self) -> str:
         code = self.process.returncode if self.process else 0
@@ -286,13 +296,14 @@ def supervise(arguments: argparse.Namespace, children: list[Child]) -> None:
                 if now >= child.restart_at:
                     child.start()
                     say(f"{child.name} started again")
-            elif child.has_died() and child.pid_file.exists():
-                child.pid_file.unlink()
+            elif child.has_died():
+                how = child.how_it_died()
+                child.bury()
                 if arguments.no_restart:
-                    say(f"{child.name} died ({child.how_it_died()})")
+                    say(f"{child.name} died ({how})")
                     continue
                 child.restart_at = now + arguments.restart_delay
-                say(f"{child.name} died ({child.how_it_died()}); starting it again in "
+                say(f"{child.name} died ({how}); starting it again in "
                     f"{arguments.restart_delay:g} s")
         show_errors(children)
         time.sleep(0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,10 +25,18 @@ from tools import nginx_config
 API = Path(os.environ.get("REALTIME_API", "build/asan/api/realtime-api"))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_ports(count: int) -> int:
+    """The first of so many in a row, below those that the kernel gives to outgoing connections."""
+    while True:
+        first = random.randrange(10000, 30000)
+        try:
+            for port in range(first, first + count):
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    with socket.socket(type=kind) as probe:
+                        probe.bind(("", port))
+            return first
+        except OSError:
+            continue
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
@@ -58,7 +67,7 @@ class Stack:
 
     folder: Path
     gateway: str
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lambda: free_ports(1))
     env: dict[str, str] = field(default_factory=dict)
     children: dict[str, subprocess.Popen] = field(default_factory=dict)
     realtimed: fake_bus.FakeBus | None = None
