@@ -89,6 +89,7 @@ export class Call extends EventTarget {
         return this.joined(message);
       case "peer-joined":
       case "peer-updated":
+        if (message.peer.peer_id === this.peerId) return; // our own tracks, confirmed
         this.peers.set(message.peer.peer_id, message.peer);
         this.emit("peer", message.peer);
         return;
@@ -117,9 +118,10 @@ export class Call extends EventTarget {
     for (const peerId of this.peers.keys()) {
       if (!present.has(peerId)) this.emit("left", { peerId, reason: "left" });
     }
-    this.peers = new Map(message.peers.map((peer) => [peer.peer_id, peer]));
-    this.emit("joined", { peerId: this.peerId, peers: message.peers });
-    for (const peer of message.peers) this.emit("peer", peer);
+    const others = message.peers.filter((peer) => peer.peer_id !== this.peerId);
+    this.peers = new Map(others.map((peer) => [peer.peer_id, peer]));
+    this.emit("joined", { peerId: this.peerId, peers: others });
+    for (const peer of others) this.emit("peer", peer);
     if (isResumed) this.emit("state", this.connection.connectionState);
     else this.connect(message.ice_servers);
     this.whenJoined?.resolve();

@@ -172,18 +172,35 @@ static void add_extension(struct sdp_media *media, enum header_extension extensi
 	media->extensions[media->extension_count++].id = id;
 }
 
-/* What we offer to send with: the peer's number where it has one. */
-static void add_sent_extensions(const struct media_line *line, struct sdp_media *media)
+/* The peer's number for an extension, from any of its lines: within one bundle a number must mean one
+ * thing (RFC 9143 section 9.2). 0: it knows it not, or nothing is known of the peer yet. */
+static uint8_t extension_id_of_peer(const struct negotiation *negotiation,
+				    enum header_extension extension, bool *has_remote)
+{
+	uint8_t id = 0;
+
+	*has_remote = false;
+	for (size_t i = 0; i < negotiation->line_count && id == 0; i++) {
+		if (!negotiation->lines[i]->has_remote)
+			continue;
+		*has_remote = true;
+		id = sdp_extension_id(&negotiation->lines[i]->remote, extension);
+	}
+	return id;
+}
+
+/* What we offer to send with: the peer's numbers, ours where we speak first. */
+static void add_sent_extensions(const struct negotiation *negotiation,
+				const struct media_line *line, struct sdp_media *media)
 {
 	for (size_t i = 0; i < ARRAY_LEN(sent_extensions); i++) {
-		enum header_extension extension = sent_extensions[i].extension;
+		bool has_remote;
+		uint8_t id = extension_id_of_peer(negotiation, sent_extensions[i].extension,
+						  &has_remote);
 
-		if (sent_extensions[i].kind != line->kind)
-			continue;
-		if (!line->has_remote)
-			add_extension(media, extension, sent_extensions[i].id);
-		else if (sdp_extension_id(&line->remote, extension))
-			add_extension(media, extension, sdp_extension_id(&line->remote, extension));
+		if (sent_extensions[i].kind == line->kind && (id || !has_remote))
+			add_extension(media, sent_extensions[i].extension,
+				      id ? id : sent_extensions[i].id);
 	}
 }
 
@@ -248,7 +265,7 @@ static void write_line(const struct negotiation *negotiation, const struct media
 	}
 	media->direction = (enum sdp_direction)direction;
 	if (line->is_ours)
-		add_sent_extensions(line, media);
+		add_sent_extensions(negotiation, line, media);
 	else
 		add_received_extensions(line, media);
 }

@@ -43,6 +43,7 @@ export async function joinCall(browser, system, name, room, size = { width: 1180
   page.on("pageerror", (error) => page.problems.push(String(error)));
   await page.goto(`${system.url}/?room=${room}`);
   await page.waitForFunction(() => document.getElementById("preview").srcObject !== null, { timeout: 20_000 });
+  await page.evaluate(() => (document.getElementById("name").value = ""));
   await page.type("#name", name);
   await page.click("#join");
   await page.waitForFunction(() => window.realtime.call?.connection?.connectionState === "connected", { timeout: 20_000 });
