@@ -155,7 +155,7 @@ test("the seed's plain client works without a script of ours", withLogs(async ()
           await peerConnection.addIceCandidate(new RTCIceCandidate(signal.ice_candidate));
       }
     };
-    await new Promise((resolve) => (signalingSocket.onopen = resolve));
+    while (signalingSocket.readyState !== WebSocket.OPEN) await new Promise((resolve) => setTimeout(resolve, 10));
     const offer = await peerConnection.createOffer();
     await peerConnection.setLocalDescription(offer);
     signalingSocket.send(JSON.stringify({ signal_type: "offer", room_id: "meeting_123", sdp: offer.sdp }));
