@@ -87,9 +87,8 @@ static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
 	RtcTrack *track = (RtcTrack *)parent;
 
-	if (!rtc_keyframe_request_is(event))
-		return gst_pad_event_default(pad, parent, event);
-	if (keyframe_gate_want(&track->gate, *track->now_us))
+	(void)pad;
+	if (rtc_keyframe_request_is(event) && keyframe_gate_want(&track->gate, *track->now_us))
 		return gst_pad_push_event(track->sink, event);
 	gst_event_unref(event);
 	return TRUE;

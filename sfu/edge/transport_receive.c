@@ -189,10 +189,11 @@ void transport_deliver_pending(struct media_port *port)
 
 static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
-	if (!rtc_keyframe_request_is(event))
-		return gst_pad_event_default(pad, parent, event);
+	/* All others end here: passed on, they would run in circles through a room's graph. */
+	if (rtc_keyframe_request_is(event))
+		transport_send_pli(gst_pad_get_element_private(pad));
+	(void)parent;
 	gst_event_unref(event);
-	transport_send_pli(gst_pad_get_element_private(pad));
 	return TRUE;
 }
 

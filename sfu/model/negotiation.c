@@ -60,6 +60,16 @@ static void drop_lines_from(struct negotiation *negotiation, size_t count)
 		free(negotiation->lines[--negotiation->line_count]);
 }
 
+/* Lines that both sides know of; the ones proposed by us and not yet answered come after them. */
+static size_t agreed_count(const struct negotiation *negotiation)
+{
+	size_t count = 0;
+
+	while (count < negotiation->line_count && !negotiation->lines[count]->is_proposed)
+		count++;
+	return count;
+}
+
 static bool mid_is_taken(const struct negotiation *negotiation, const char *mid)
 {
 	for (size_t i = 0; i < negotiation->line_count; i++)
@@ -162,18 +172,35 @@ static void add_extension(struct sdp_media *media, enum header_extension extensi
 	media->extensions[media->extension_count++].id = id;
 }
 
-/* What we offer to send with: the peer's number where it has one. */
-static void add_sent_extensions(const struct media_line *line, struct sdp_media *media)
+/* The peer's number for an extension, from any of its lines: within one bundle a number must mean one
+ * thing (RFC 9143 section 9.2). 0: it knows it not, or nothing is known of the peer yet. */
+static uint8_t extension_id_of_peer(const struct negotiation *negotiation,
+				    enum header_extension extension, bool *has_remote)
+{
+	uint8_t id = 0;
+
+	*has_remote = false;
+	for (size_t i = 0; i < negotiation->line_count && id == 0; i++) {
+		if (!negotiation->lines[i]->has_remote)
+			continue;
+		*has_remote = true;
+		id = sdp_extension_id(&negotiation->lines[i]->remote, extension);
+	}
+	return id;
+}
+
+/* What we offer to send with: the peer's numbers, ours where we speak first. */
+static void add_sent_extensions(const struct negotiation *negotiation,
+				const struct media_line *line, struct sdp_media *media)
 {
 	for (size_t i = 0; i < ARRAY_LEN(sent_extensions); i++) {
-		enum header_extension extension = sent_extensions[i].extension;
+		bool has_remote;
+		uint8_t id = extension_id_of_peer(negotiation, sent_extensions[i].extension,
+						  &has_remote);
 
-		if (sent_extensions[i].kind != line->kind)
-			continue;
-		if (!line->has_remote)
-			add_extension(media, extension, sent_extensions[i].id);
-		else if (sdp_extension_id(&line->remote, extension))
-			add_extension(media, extension, sdp_extension_id(&line->remote, extension));
+		if (sent_extensions[i].kind == line->kind && (id || !has_remote))
+			add_extension(media, sent_extensions[i].extension,
+				      id ? id : sent_extensions[i].id);
 	}
 }
 
@@ -238,7 +265,7 @@ static void write_line(const struct negotiation *negotiation, const struct media
 	}
 	media->direction = (enum sdp_direction)direction;
 	if (line->is_ours)
-		add_sent_extensions(line, media);
+		add_sent_extensions(negotiation, line, media);
 	else
 		add_received_extensions(line, media);
 }
@@ -246,7 +273,9 @@ static void write_line(const struct negotiation *negotiation, const struct media
 int negotiation_write(const struct negotiation *negotiation, bool as_offer, struct sdp **ret_sdp)
 {
 	const struct negotiation_identity *identity = &negotiation->identity;
-	struct sdp *sdp = sdp_new(negotiation->line_count, identity->candidate_count);
+	/* An answer has the lines of the offer that it answers; ours of the future come after. */
+	size_t line_count = as_offer ? negotiation->line_count : agreed_count(negotiation);
+	struct sdp *sdp = sdp_new(line_count, identity->candidate_count);
 
 	if (!sdp)
 		return -ENOMEM;
@@ -262,7 +291,7 @@ int negotiation_write(const struct negotiation *negotiation, bool as_offer, stru
 	sdp->session_version = negotiation->session_version;
 	for (size_t i = 0; i < identity->candidate_count; i++)
 		sdp->candidates[i] = identity->candidates[i];
-	for (size_t i = 0; i < negotiation->line_count; i++)
+	for (size_t i = 0; i < line_count; i++)
 		write_line(negotiation, negotiation->lines[i], &sdp->media[i]);
 	*ret_sdp = sdp;
 	return 0;
@@ -298,13 +327,11 @@ static void keep_remote(struct negotiation *negotiation, const struct sdp *sdp)
 static int check_offer(const struct negotiation *negotiation, const struct sdp *offer,
 		       struct error *reterr)
 {
-	size_t agreed = 0;
+	size_t agreed = agreed_count(negotiation);
 	int r = check_remote(negotiation, offer, true, reterr);
 
 	if (r < 0)
 		return r;
-	while (agreed < negotiation->line_count && !negotiation->lines[agreed]->is_proposed)
-		agreed++;
 	if (offer->media_count < agreed)
 		return error_set_field(reterr, -EPROTO, "bad_sdp", "m=",
 				       "the offer has %zu m-lines but %zu are agreed: they are "
@@ -337,14 +364,12 @@ static int check_offer(const struct negotiation *negotiation, const struct sdp *
 static void take_back_proposed(struct negotiation *negotiation, struct send_stream **ret_streams,
 			   size_t *ret_count)
 {
-	size_t agreed = 0, count = 0;
+	size_t agreed = agreed_count(negotiation), count = 0;
 	struct send_stream *streams;
 
 	if (negotiation->state == NEGOTIATION_OFFERED)
 		negotiation->is_dirty = true;
 	negotiation->state = NEGOTIATION_STABLE;
-	while (agreed < negotiation->line_count && !negotiation->lines[agreed]->is_proposed)
-		agreed++;
 	streams = calloc(negotiation->line_count - agreed + 1, sizeof(*streams));
 	if (streams)
 		for (size_t i = agreed; i < negotiation->line_count; i++)

@@ -145,6 +145,27 @@ static void a_track_is_offered_on_a_new_line_with_the_peers_numbers(void **state
 	assert_true(fixture->negotiation.lines[0]->is_publishing);
 }
 
+static void extension_numbers_mean_one_thing_in_the_bundle(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) ours = NULL;
+	struct send_stream audio = stream_of("opus", 48000, &audio);
+	struct send_stream video = stream_of("VP8", 90000, &video);
+
+	offer->media[0].extensions[0].id = 7;
+	offer->media[0].extensions[0].extension = EXTENSION_AUDIO_LEVEL;
+	offer->media[0].extension_count = 1;
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &audio, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &video, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_AUDIO_LEVEL), 7);
+	/* The peer has no number for orientation, and any of ours might be one of its own. */
+	assert_int_equal(ours->media[3].extension_count, 0);
+}
+
 static void a_line_that_is_free_serves_the_next_track(void **state)
 {
 	struct fixture *fixture = *state;
@@ -288,6 +309,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(publishing_is_answered_with_recvonly),
 		TEST(a_track_is_offered_on_a_new_line_with_the_peers_numbers),
+		TEST(extension_numbers_mean_one_thing_in_the_bundle),
 		TEST(a_line_that_is_free_serves_the_next_track),
 		TEST(when_both_offer_the_peer_wins_and_nothing_is_lost),
 		TEST(tracks_that_wait_give_way_to_the_peers_first_offer),
