@@ -20,6 +20,27 @@ function element(tag, className, text) {
   return made;
 }
 
+/** "see https://a.b/c." -> ["see ", "https://a.b/c", "."]: addresses are at the odd places. */
+export function splitLinks(text) {
+  return text.split(/(https?:\/\/[^\s<>"]*[^\s<>".,;:!?)\]'])/);
+}
+
+function textWithLinks(text) {
+  const span = element("span", "text", "");
+  splitLinks(text).forEach((part, i) => {
+    if (i % 2 === 0) {
+      span.append(part);
+      return;
+    }
+    const link = element("a", "", part);
+    link.href = part;
+    link.target = "_blank";
+    link.rel = "noopener noreferrer";
+    span.append(link);
+  });
+  return span;
+}
+
 export class Chat {
   /**
    * @param {HTMLOListElement} list
@@ -53,7 +74,7 @@ export class Chat {
     const item = element("li", isOwn ? "own" : "", "");
     if (!isOwn && data.from !== this.lastFrom) item.append(element("b", "", String(data.name || "Guest")));
     const time = element("time", "", new Date(ts).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
-    item.append(element("span", "text", data.text), time);
+    item.append(textWithLinks(data.text), time);
     item.classList.toggle("continued", data.from === this.lastFrom);
     this.lastFrom = data.from;
     this.add(item);

@@ -20,6 +20,8 @@ export const FINAL_CODES = new Set([4400, 4401, 4402, 4403, 4410]);
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 20_000;
 const ANSWER_TIMEOUT_MS = 10_000;
+/** Until then the browser has surely begun to read what it saves. */
+const DOWNLOAD_START_MS = 10_000;
 const SSE_EVENTS = ["message", "notification", "binary_data", "join", "leave", "gap", "disconnect"];
 
 /** Full jitter: anywhere between nothing and the doubled limit. */
@@ -38,6 +40,11 @@ export function eventsUrl(sseUrl, channels, { lastEventId, token } = {}) {
   if (lastEventId) query.push(`last_event_id=${encodeURIComponent(lastEventId)}`);
   if (token) query.push(`token=${encodeURIComponent(token)}`); // an EventSource sends no headers
   return `${sseUrl}?${query.join("&")}`;
+}
+
+function blobOf({ content_type, binary_data }) {
+  const bytes = Uint8Array.from(atob(binary_data), (character) => character.charCodeAt(0));
+  return new Blob([bytes], { type: content_type });
 }
 
 /** An `error` message of the server, or a failure of ours. */
@@ -373,10 +380,12 @@ export class RealtimeClient extends EventTarget {
   }
 
   downloadFile(message) {
+    const isInline = message.url === undefined;
     const link = document.createElement("a");
-    link.href = this.sourceOf(message);
+    link.href = isInline ? URL.createObjectURL(blobOf(message)) : this.sourceOf(message);
     link.download = message.filename ?? "download";
     link.click();
+    if (isInline) setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_START_MS);
   }
 
   // ---- for subclasses ----

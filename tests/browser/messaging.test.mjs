@@ -188,6 +188,32 @@ inEachBrowser("connectSSE goes on where a status ended the browser's EventSource
   await page.close();
 });
 
+inEachBrowser("binary messages: a picture is shown, a PDF is saved, a script is neither", async (browser) => {
+  const page = await openPage(browser);
+  const shown = await page.evaluate(async () => {
+    const { RealtimeClient } = await import("/realtime/static/realtime.js");
+    const client = new RealtimeClient("", "");
+    const saved = [];
+    HTMLAnchorElement.prototype.click = function () {
+      saved.push([this.download, fetch(this.href).then((response) => response.text())]);
+    };
+    const gif = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+    client.handleBinaryData({ content_type: "image/gif", filename: "dot.gif", binary_data: gif });
+    client.handleBinaryData({ content_type: "application/pdf", filename: "a.pdf", binary_data: btoa("%PDF-1.7") });
+    let refused;
+    try {
+      client.handleBinaryData({ content_type: "image/gif", url: "javascript:alert(1)" });
+    } catch (error) {
+      refused = error.code;
+    }
+    const image = document.body.lastElementChild;
+    await image.decode();
+    return { alt: image.alt, width: image.naturalWidth, file: [saved[0][0], await saved[0][1]], count: saved.length, refused };
+  });
+  assert.deepEqual(shown, { alt: "dot.gif", width: 1, file: ["a.pdf", "%PDF-1.7"], count: 1, refused: "bad_url" });
+  await page.close();
+});
+
 inEachBrowser("what people type is never markup", async (browser, channel) => {
   const room = channel.replace(/[^a-z]+/g, "_");
   const evil = `<img src="x" onerror="window.wasRun = true"><script></script>`;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { splitLinks } from "../../../www/chat.js";
 import { parseChannels, parseData } from "../../../www/log.js";
 import { initialsOf, tileSize } from "../../../www/tiles.js";
 
@@ -45,4 +46,11 @@ test("typed data is JSON if it can be", () => {
 
 test("channels are split at commas, once each", () => {
   assert.deepEqual(parseChannels(" a, b,,a "), ["a", "b"]);
+});
+
+test("addresses in a chat are found without the full stop, and nothing but http is one", () => {
+  assert.deepEqual(splitLinks("see https://a.b/c?d=1."), ["see ", "https://a.b/c?d=1", "."]);
+  assert.deepEqual(splitLinks("(http://a.b)"), ["(", "http://a.b", ")"]);
+  assert.deepEqual(splitLinks("javascript:alert(1) data:text/html,x"), ["javascript:alert(1) data:text/html,x"]);
+  assert.deepEqual(splitLinks(""), [""]);
 });
