@@ -280,7 +280,7 @@ $("join-form").addEventListener("submit", joinFromLobby);
 $("leave").addEventListener("click", () => call?.leave());
 window.addEventListener("keydown", onKey);
 window.addEventListener("pagehide", () => call?.leave());
-setInterval(() => call && tiles.markSpeakers(call.levels()), 250);
+setInterval(() => call && tiles.markSpeakers(call.levels()), 100);
 
 $("name").value = localStorage.getItem(NAME_KEY) ?? "";
 $("room").value = new URLSearchParams(location.search).get("room") ?? "lobby";

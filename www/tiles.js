@@ -2,6 +2,8 @@
 
 const GAP = 12;
 const SPEAKING_LEVEL = 0.02;
+/** The mark stays between two words. */
+const SPEAKING_HOLD_MS = 700;
 
 /** "Ada Lovelace" -> "AL". */
 export function initialsOf(name) {
@@ -35,7 +37,7 @@ export class Tiles {
   constructor(stage, template) {
     this.stage = stage;
     this.template = template;
-    /** peer_id -> {element, video, peer} */
+    /** peer_id -> {element, video, peer, isMuted, speakingUntil} */
     this.byPeer = new Map();
     new ResizeObserver(() => this.arrange()).observe(stage);
   }
@@ -44,7 +46,7 @@ export class Tiles {
     let tile = this.byPeer.get(peerId);
     if (!tile) {
       const element = this.template.content.firstElementChild.cloneNode(true);
-      tile = { element, video: element.querySelector("video"), peer: null };
+      tile = { element, video: element.querySelector("video"), peer: null, isMuted: false, speakingUntil: 0 };
       this.byPeer.set(peerId, tile);
       this.stage.append(element);
       this.arrange();
@@ -72,7 +74,9 @@ export class Tiles {
   }
 
   draw(peerId, { name, suffix = "", isMuted, hasPicture }) {
-    const { element } = this.of(peerId);
+    const tile = this.of(peerId);
+    const { element } = tile;
+    tile.isMuted = isMuted;
     element.querySelector(".who").textContent = name + suffix;
     element.querySelector(".avatar").dataset.initials = initialsOf(name);
     element.querySelector(".muted-mark").toggleAttribute("hidden", !isMuted);
@@ -97,9 +101,11 @@ export class Tiles {
 
   /** @param {Map<MediaStreamTrack, number>} levels */
   markSpeakers(levels) {
-    for (const { element, video } of this.byPeer.values()) {
-      const tracks = video.srcObject?.getAudioTracks() ?? [];
-      element.classList.toggle("speaking", tracks.some((track) => (levels.get(track) ?? 0) > SPEAKING_LEVEL));
+    const now = performance.now();
+    for (const tile of this.byPeer.values()) {
+      const tracks = tile.video.srcObject?.getAudioTracks() ?? [];
+      if (tracks.some((track) => (levels.get(track) ?? 0) > SPEAKING_LEVEL)) tile.speakingUntil = now + SPEAKING_HOLD_MS;
+      tile.element.classList.toggle("speaking", tile.speakingUntil > now && !tile.isMuted);
     }
   }
 }
