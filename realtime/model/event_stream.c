@@ -47,14 +47,15 @@ static const struct subscriber_events events = {
 /* ---- life ---- */
 
 void event_stream_init(struct event_stream *stream, struct hub *hub, int64_t retry_ms,
-		       uint32_t history_size, struct outbox *outbox)
+		       uint32_t history_size, const char *connection_id, struct outbox *outbox)
 {
 	*stream = (struct event_stream){
 		.hub = hub, .retry_ms = retry_ms, .history_size = history_size};
 	stream->subscriber.form = FORM_SSE;
 	stream->subscriber.outbox = outbox;
 	stream->subscriber.events = &events;
-	id_new("conn", stream->subscriber.connection_id, sizeof(stream->subscriber.connection_id));
+	(void)snprintf(stream->subscriber.connection_id, sizeof(stream->subscriber.connection_id), "%s",
+		       connection_id);
 }
 
 void event_stream_fini(struct event_stream *stream)

@@ -16,7 +16,7 @@ struct event_stream {
 };
 
 void event_stream_init(struct event_stream *stream, struct hub *hub, int64_t retry_ms,
-		       uint32_t history_size, struct outbox *outbox);
+		       uint32_t history_size, const char *connection_id, struct outbox *outbox);
 void event_stream_fini(struct event_stream *stream);
 
 /* The channels, and how far the reader has come: the Last-Event-ID, "earliest", or NULL.

@@ -34,6 +34,8 @@ enum history_kind history_channel_decide(struct history_channel *channel,
 {
 	const struct channel_state *state = &channel->state;
 
+	if (channel->unrecovered_reason)
+		return HISTORY_NEWEST; /* decided before */
 	switch (channel->kind) {
 	case HISTORY_NONE:
 	case HISTORY_NEWEST:
@@ -61,8 +63,10 @@ bool history_query_add_take(struct history_query *query, struct publication *row
 {
 	AUTO(publication) publication = row;
 
-	if (!publication)
+	if (!publication) {
+		query->is_out_of_memory = true;
 		return false;
+	}
 	query->row_bytes += strlen(publication->data);
 	if (query->row_bytes > HISTORY_BYTES_MAX && query->row_count > 0) {
 		query->is_too_big = true;
@@ -72,8 +76,10 @@ bool history_query_add_take(struct history_query *query, struct publication *row
 		size_t capacity = query->row_capacity ? query->row_capacity * 2 : 64;
 		void *rows = realloc(query->rows, capacity * sizeof(struct publication *));
 
-		if (!rows)
+		if (!rows) {
+			query->is_out_of_memory = true;
 			return false;
+		}
 		query->rows = rows;
 		query->row_capacity = capacity;
 	}

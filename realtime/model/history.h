@@ -64,6 +64,7 @@ struct history_query {
 	bool is_reverse;	 /* for HISTORY_FOR_READER: newest first */
 	uint64_t after_position; /* for HISTORY_AFTER_POSITION */
 	bool is_too_big;	 /* answer: HISTORY_BYTES_MAX was reached */
+	bool is_out_of_memory;   /* answer: rows are missing */
 	struct publication **rows; /* answer: by position; owned */
 	size_t row_count, row_capacity;
 	size_t row_bytes;
@@ -80,7 +81,8 @@ DEFINE_AUTO(history_query, history_query_free);
 enum history_kind history_channel_decide(struct history_channel *channel,
 					 const struct history_query *query);
 
-/* Take one row. false: enough (is_too_big) or out of memory; the row is freed then. */
+/* Take one row (NULL stands for "no memory to make it"). false: no more, see is_too_big and
+ * is_out_of_memory; the row is freed then. */
 bool history_query_add_take(struct history_query *query, struct publication *row);
 /* Order the rows of all channels by position. */
 void history_query_sort(struct history_query *query);

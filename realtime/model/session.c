@@ -293,14 +293,14 @@ void session_on_binary(struct session *session)
 /* ---- life ---- */
 
 void session_init(struct session *session, struct hub *hub, const struct session_limits *limits,
-		  struct outbox *outbox)
+		  const char *connection_id, struct outbox *outbox)
 {
 	*session = (struct session){.hub = hub, .limits = limits};
 	session->subscriber.form = FORM_WEBSOCKET;
 	session->subscriber.outbox = outbox;
 	session->subscriber.events = &events;
-	id_new("conn", session->subscriber.connection_id,
-	       sizeof(session->subscriber.connection_id));
+	(void)snprintf(session->subscriber.connection_id, sizeof(session->subscriber.connection_id), "%s",
+		       connection_id);
 }
 
 void session_start(struct session *session, const char *user_id, bool may_publish,

@@ -24,7 +24,7 @@ struct session {
 
 /* `outbox` is borrowed until session_fini(). */
 void session_init(struct session *session, struct hub *hub, const struct session_limits *limits,
-		  struct outbox *outbox);
+		  const char *connection_id, struct outbox *outbox);
 /* `user_id` "" for somebody unknown. Joins the hub and says welcome. */
 void session_start(struct session *session, const char *user_id, bool may_publish,
 		   uint64_t now_unix_us);

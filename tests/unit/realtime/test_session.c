@@ -28,8 +28,11 @@ struct world {
 
 static void person_join(struct world *world, struct person *person, bool may_publish)
 {
+	char id[CONNECTION_ID_SIZE];
+
 	outbox_init(&person->outbox, 1 << 20, &world->dirty);
-	session_init(&person->session, &world->hub, &limits, &person->outbox);
+	id_new("conn", id, sizeof(id));
+	session_init(&person->session, &world->hub, &limits, id, &person->outbox);
 	session_start(&person->session, "", may_publish, world->now_unix_us);
 }
 
