@@ -1,0 +1,275 @@
+#include "db/rooms.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/statement.h"
+
+#define ROOM_COLUMNS                                                                               \
+	"room_id, name, max_participants, mode, locked, codecs, metadata, version, created_at, "   \
+	"updated_at "
+
+/* One statement, so that two creators cannot both take the last free place. */
+static const char create_sql[] =
+	"INSERT INTO rooms (" ROOM_COLUMNS ") "
+	"SELECT :room_id, :name, :max_participants, :mode, :locked, :codecs, :metadata, 1, :now, :now "
+	"WHERE (SELECT count(*) FROM rooms) < :max_rooms";
+
+static const char get_sql[] = "SELECT " ROOM_COLUMNS "FROM rooms WHERE room_id = :room_id";
+
+static const char list_sql[] =
+	"SELECT " ROOM_COLUMNS "FROM rooms "
+	"WHERE (created_at, room_id) > (:created_at, :room_id) "
+	"ORDER BY created_at, room_id "
+	"LIMIT :limit";
+
+static const char update_sql[] =
+	"UPDATE rooms SET name = :name, max_participants = :max_participants, mode = :mode, "
+	"locked = :locked, codecs = :codecs, metadata = :metadata, version = version + 1, "
+	"updated_at = :now "
+	"WHERE room_id = :room_id "
+	"RETURNING version, created_at";
+
+static const char delete_sql[] = "DELETE FROM rooms WHERE room_id = :room_id";
+
+static const char *const mode_names[] = {[ROOM_MODE_SFU] = "sfu", [ROOM_MODE_MESH] = "mesh"};
+
+const char *room_mode_name(enum room_mode mode)
+{
+	assert((size_t)mode < ARRAY_LEN(mode_names));
+	return mode_names[mode];
+}
+
+int room_mode_parse(const char *text, enum room_mode *ret_mode)
+{
+	for (size_t i = 0; i < ARRAY_LEN(mode_names); i++) {
+		if (strcmp(text, mode_names[i]) == 0) {
+			*ret_mode = (enum room_mode)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+void room_row_fini(struct room_row *room)
+{
+	json_decref(room->codecs);
+	json_decref(room->metadata);
+	room->codecs = NULL;
+	room->metadata = NULL;
+}
+
+static int not_found(const char *room_id, struct error *reterr)
+{
+	return error_set(reterr, -ENOENT, "room_not_found", "there is no room %s", room_id);
+}
+
+/* What a stored column is as JSON; an admin may have written anything. */
+static json_t *column_json(sqlite3_stmt *statement, int column, json_type type)
+{
+	json_t *value = json_loads(statement_text(statement, column), JSON_DECODE_ANY, NULL);
+
+	if (value && json_typeof(value) == type)
+		return value;
+	json_decref(value);
+	return type == JSON_ARRAY ? json_array() : json_object();
+}
+
+static int read_row(sqlite3_stmt *statement, struct room_row *ret_room)
+{
+	struct room_row room = {0};
+
+	(void)snprintf(room.room_id, sizeof(room.room_id), "%s", statement_text(statement, 0));
+	(void)snprintf(room.name, sizeof(room.name), "%s", statement_text(statement, 1));
+	room.max_participants = sqlite3_column_int64(statement, 2);
+	if (room_mode_parse(statement_text(statement, 3), &room.mode) < 0)
+		room.mode = ROOM_MODE_SFU; /* the schema's CHECK keeps others out */
+	room.locked = sqlite3_column_int(statement, 4) != 0;
+	room.codecs = column_json(statement, 5, JSON_ARRAY);
+	room.metadata = column_json(statement, 6, JSON_OBJECT);
+	room.version = sqlite3_column_int64(statement, 7);
+	room.created_at_unix_ms = sqlite3_column_int64(statement, 8);
+	room.updated_at_unix_ms = sqlite3_column_int64(statement, 9);
+	if (!room.codecs || !room.metadata) {
+		room_row_fini(&room);
+		return -ENOMEM;
+	}
+	*ret_room = room;
+	return 0;
+}
+
+/* The texts of codecs and metadata, malloc()ed by jansson. */
+static int format_json(const struct room_row *room, char **ret_codecs, char **ret_metadata,
+		       struct error *reterr)
+{
+	AUTO_FREE char *codecs =
+		room->codecs ? json_dumps(room->codecs, JSON_COMPACT) : strdup("[]");
+	AUTO_FREE char *metadata =
+		room->metadata ? json_dumps(room->metadata, JSON_COMPACT) : strdup("{}");
+
+	if (!codecs || !metadata)
+		return -ENOMEM;
+	if (strlen(metadata) > ROOM_METADATA_MAX)
+		return error_set_field(reterr, -E2BIG, "metadata_too_big", "metadata",
+				       "metadata may have %d bytes", ROOM_METADATA_MAX);
+	*ret_codecs = STEAL(codecs);
+	*ret_metadata = STEAL(metadata);
+	return 0;
+}
+
+static void bind_row(sqlite3_stmt *statement, const struct room_row *room, const char *codecs,
+		     const char *metadata, int64_t now_unix_ms)
+{
+	statement_bind_text(statement, ":room_id", room->room_id);
+	statement_bind_text(statement, ":name", room->name);
+	statement_bind_int(statement, ":max_participants", room->max_participants);
+	statement_bind_text(statement, ":mode", room_mode_name(room->mode));
+	statement_bind_int(statement, ":locked", room->locked);
+	statement_bind_text(statement, ":codecs", codecs);
+	statement_bind_text(statement, ":metadata", metadata);
+	statement_bind_int(statement, ":now", now_unix_ms);
+}
+
+static bool exists(struct store *store, const char *room_id)
+{
+	AUTO_ROOM_ROW room = {0};
+
+	return rooms_get(store, room_id, &room, NULL) == 0;
+}
+
+static int room_exists(const char *room_id, struct error *reterr)
+{
+	return error_set_field(reterr, -EEXIST, "room_exists", "room_id",
+			       "there is already a room %s", room_id);
+}
+
+int rooms_create(struct store *store, struct room_row *room, int64_t max_rooms,
+		 int64_t now_unix_ms, struct error *reterr)
+{
+	AUTO_FREE char *codecs = NULL;
+	AUTO_FREE char *metadata = NULL;
+	sqlite3_stmt *statement;
+	int r;
+
+	r = format_json(room, &codecs, &metadata, reterr);
+	if (r < 0)
+		return r;
+	if (!*room->room_id)
+		id_new("room", room->room_id, sizeof(room->room_id));
+	if (!*room->name)
+		(void)snprintf(room->name, sizeof(room->name), "%s", room->room_id);
+
+	r = statement_get(store, create_sql, &statement, reterr);
+	if (r < 0)
+		return r;
+	bind_row(statement, room, codecs, metadata, now_unix_ms);
+	statement_bind_int(statement, ":max_rooms", max_rooms);
+	r = statement_run(store, statement, reterr);
+	if (r == -EEXIST || (r == 0 && exists(store, room->room_id)))
+		return room_exists(room->room_id, reterr);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return error_set(reterr, -EUSERS, "too_many_rooms", "there are %lld rooms already",
+				 (long long)max_rooms);
+	room->version = 1;
+	room->created_at_unix_ms = now_unix_ms;
+	room->updated_at_unix_ms = now_unix_ms;
+	return 0;
+}
+
+int rooms_get(struct store *store, const char *room_id, struct room_row *ret_room,
+	      struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r;
+
+	r = statement_get(store, get_sql, &statement, reterr);
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":room_id", room_id);
+	r = statement_step(store, statement, reterr);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return not_found(room_id, reterr);
+	r = read_row(statement, ret_room);
+	(void)sqlite3_reset(statement); /* else its read transaction would stay open */
+	return r;
+}
+
+int rooms_list(struct store *store, const struct rooms_position *after, size_t limit,
+	       struct room_row *rooms, bool *ret_more, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	size_t count = 0;
+	int r;
+
+	assert(limit <= ROOMS_PAGE_MAX);
+	r = statement_get(store, list_sql, &statement, reterr);
+	if (r < 0)
+		return r;
+	statement_bind_int(statement, ":created_at", after->created_at_unix_ms);
+	statement_bind_text(statement, ":room_id", after->room_id);
+	statement_bind_int(statement, ":limit", (int64_t)limit + 1); /* one more: is there more? */
+	while ((r = statement_step(store, statement, reterr)) > 0 && count < limit) {
+		r = read_row(statement, &rooms[count]);
+		if (r < 0)
+			break;
+		count++;
+	}
+	(void)sqlite3_reset(statement);
+	if (r < 0) {
+		while (count > 0)
+			room_row_fini(&rooms[--count]);
+		return r;
+	}
+	*ret_more = r > 0;
+	return (int)count;
+}
+
+int rooms_update(struct store *store, struct room_row *room, int64_t now_unix_ms,
+		 struct error *reterr)
+{
+	AUTO_FREE char *codecs = NULL;
+	AUTO_FREE char *metadata = NULL;
+	sqlite3_stmt *statement;
+	int r;
+
+	r = format_json(room, &codecs, &metadata, reterr);
+	if (r < 0)
+		return r;
+	r = statement_get(store, update_sql, &statement, reterr);
+	if (r < 0)
+		return r;
+	bind_row(statement, room, codecs, metadata, now_unix_ms);
+	r = statement_step(store, statement, reterr);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return not_found(room->room_id, reterr);
+	room->version = sqlite3_column_int64(statement, 0);
+	room->created_at_unix_ms = sqlite3_column_int64(statement, 1);
+	room->updated_at_unix_ms = now_unix_ms;
+	/* SQLite has made all changes before it returns the first row, but ends the transaction
+	 * only here, and only here can that fail. */
+	r = statement_step(store, statement, reterr);
+	return r < 0 ? r : 0;
+}
+
+int rooms_delete(struct store *store, const char *room_id, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r;
+
+	r = statement_get(store, delete_sql, &statement, reterr);
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":room_id", room_id);
+	r = statement_run(store, statement, reterr);
+	if (r < 0)
+		return r;
+	return r > 0 ? 0 : not_found(room_id, reterr);
+}

@@ -1,0 +1,92 @@
+/* rooms.h - the rooms that were made, whether or not anybody is in them.
+ *
+ * realtime-api makes, changes and deletes rooms; realtimed reads them on a join (and makes one
+ * where WEBRTC_AUTO_CREATE_ROOMS allows). Who is in a room is not known here.
+ *
+ * Every function is one statement and needs no transaction; inside store_begin() and
+ * store_commit() several belong together, so a change that depends on what is there is written
+ *   store_begin, rooms_get, (compare, alter the row), rooms_update, store_commit.
+ * All may also fail with the errors of statement_step() (db/statement.h), such as -EAGAIN
+ * "store_busy", and with -ENOMEM.
+ *
+ * Thread: the store's.
+ */
+#ifndef DB_ROOMS_H
+#define DB_ROOMS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "core/id.h"
+#include "db/store.h"
+
+enum {
+	ROOM_ID_SIZE = ROOM_ID_MAX + 1,
+	ROOM_NAME_MAX = 200, /* bytes */
+	ROOM_METADATA_MAX = 16384, /* bytes of JSON */
+	ROOM_CODECS_MAX = 16,
+	ROOMS_PAGE_MAX = 200
+};
+
+enum room_mode { ROOM_MODE_SFU, ROOM_MODE_MESH };
+
+/* "sfu", "mesh". */
+const char *room_mode_name(enum room_mode mode);
+/* -EINVAL for any other word. */
+int room_mode_parse(const char *text, enum room_mode *ret_mode) MUST_CHECK;
+
+struct room_row {
+	char room_id[ROOM_ID_SIZE];
+	char name[ROOM_NAME_MAX + 1];
+	int64_t max_participants;
+	enum room_mode mode;
+	bool locked;
+	json_t *codecs;   /* owned; an array of strings; NULL counts as [] */
+	json_t *metadata; /* owned; an object; NULL counts as {} */
+	int64_t version;  /* 1, then one more with every update */
+	int64_t created_at_unix_ms, updated_at_unix_ms;
+};
+
+/* Drops codecs and metadata; a zeroed row is fine. */
+void room_row_fini(struct room_row *room);
+#define AUTO_ROOM_ROW __attribute__((cleanup(room_row_fini))) struct room_row
+
+/* Keep a new room. An empty room_id is replaced by a generated one, an empty name by the room_id;
+ * version and both times are set in *room.
+ *   -EEXIST "room_exists"   -EUSERS "too_many_rooms" there are `max_rooms` already
+ *   -E2BIG "metadata_too_big"
+ * On failure nothing was stored. */
+int rooms_create(struct store *store, struct room_row *room, int64_t max_rooms,
+		 int64_t now_unix_ms, struct error *reterr) MUST_CHECK;
+
+/* Read one into *ret_room, which is overwritten and afterwards the caller's to room_row_fini().
+ *   -ENOENT "room_not_found" */
+int rooms_get(struct store *store, const char *room_id, struct room_row *ret_room,
+	      struct error *reterr) MUST_CHECK;
+
+/* Where a page of the list begins: after the room made at this time with this id. All zero: at
+ * the start. */
+struct rooms_position {
+	int64_t created_at_unix_ms;
+	char room_id[ROOM_ID_SIZE];
+};
+
+/* Read up to `limit` (at most ROOMS_PAGE_MAX) rooms behind `after`, oldest first, into the
+ * caller's `rooms`. Returns how many; each is the caller's to room_row_fini(). *ret_more says
+ * whether there are others behind them. */
+int rooms_list(struct store *store, const struct rooms_position *after, size_t limit,
+	       struct room_row *rooms, bool *ret_more, struct error *reterr) MUST_CHECK;
+
+/* Write name, max_participants, mode, locked, codecs and metadata of *room over the stored ones;
+ * version and updated_at_unix_ms move on, in *room too.
+ *   -ENOENT "room_not_found"   -E2BIG "metadata_too_big" */
+int rooms_update(struct store *store, struct room_row *room, int64_t now_unix_ms,
+		 struct error *reterr) MUST_CHECK;
+
+/* -ENOENT "room_not_found" */
+int rooms_delete(struct store *store, const char *room_id, struct error *reterr) MUST_CHECK;
+
+#endif

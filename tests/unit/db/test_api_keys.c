@@ -1,0 +1,106 @@
+#include <errno.h>
+#include <sqlite3.h>
+#include <string.h>
+
+#include "db/api_keys.h"
+#include "db/statement.h"
+#include "tests/unit/cmocka_all.h"
+
+static struct store *store;
+static struct error error;
+
+static int open_store(void **state)
+{
+	(void)state;
+	return store_open(":memory:", STORE_RELAXED, &store, &error);
+}
+
+static int close_store(void **state)
+{
+	(void)state;
+	store = store_free(store);
+	return 0;
+}
+
+static void a_fresh_key_opens(void **state)
+{
+	char key[API_KEY_SIZE];
+	struct api_key_row row;
+
+	(void)state;
+	assert_int_equal(api_keys_create(store, "build server", "ci", 0, 100, key, &error), 0);
+	assert_true(api_key_looks_like_one(key));
+	assert_int_equal(strlen(key), API_KEY_CHARS);
+	assert_int_equal(api_keys_check(store, key, 200, &row, &error), 0);
+	assert_string_equal(row.name, "build server");
+	assert_string_equal(row.user_id, "ci");
+	assert_int_equal(row.created_at_unix_ms, 100);
+}
+
+static void the_key_itself_is_not_kept(void **state)
+{
+	static const char sql[] = "SELECT count(*) FROM api_keys WHERE prefix = :key OR key_hash = "
+				  ":key OR instr(hex(key_hash), hex(:key)) > 0";
+	sqlite3_stmt *statement;
+	char key[API_KEY_SIZE];
+
+	(void)state;
+	assert_int_equal(api_keys_create(store, "x", NULL, 0, 1, key, &error), 0);
+	assert_int_equal(statement_get(store, sql, &statement, &error), 0);
+	statement_bind_text(statement, ":key", key);
+	assert_int_equal(statement_step(store, statement, &error), 1);
+	assert_int_equal(sqlite3_column_int(statement, 0), 0);
+}
+
+static void another_key_does_not_open(void **state)
+{
+	char key[API_KEY_SIZE];
+	struct api_key_row row;
+
+	(void)state;
+	assert_int_equal(api_keys_create(store, "x", NULL, 0, 1, key, &error), 0);
+	key[API_KEY_CHARS - 1] = key[API_KEY_CHARS - 1] == 'a' ? 'b' : 'a';
+	assert_int_equal(api_keys_check(store, key, 2, &row, &error), -EKEYREJECTED);
+	assert_string_equal(error.code, "bad_api_key");
+	assert_int_equal(api_keys_check(store, "", 2, &row, &error), -EKEYREJECTED);
+}
+
+static void an_expired_or_revoked_key_does_not_open(void **state)
+{
+	char brief[API_KEY_SIZE], revoked[API_KEY_SIZE];
+	struct api_key_row row;
+
+	(void)state;
+	assert_int_equal(api_keys_create(store, "brief", NULL, 50, 1, brief, &error), 0);
+	assert_int_equal(api_keys_check(store, brief, 49, &row, &error), 0);
+	assert_int_equal(api_keys_check(store, brief, 50, &row, &error), -EKEYREJECTED);
+
+	assert_int_equal(api_keys_create(store, "r", NULL, 0, 1, revoked, &error), 0);
+	assert_int_equal(api_keys_check(store, revoked, 2, &row, &error), 0);
+	assert_int_equal(api_keys_revoke(store, row.key_id, 3, &error), 0);
+	assert_int_equal(api_keys_check(store, revoked, 4, &row, &error), -EKEYREJECTED);
+	assert_int_equal(api_keys_revoke(store, "key_none", 3, &error), -ENOENT);
+}
+
+static void a_key_needs_a_name(void **state)
+{
+	char key[API_KEY_SIZE];
+
+	(void)state;
+	assert_int_equal(api_keys_create(store, "", NULL, 0, 1, key, &error), -EINVAL);
+	assert_string_equal(error.field, "name");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+		TEST(a_fresh_key_opens),
+		TEST(the_key_itself_is_not_kept),
+		TEST(another_key_does_not_open),
+		TEST(an_expired_or_revoked_key_does_not_open),
+		TEST(a_key_needs_a_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
