@@ -23,9 +23,9 @@ struct message_row {
 };
 
 struct channel_row {
-	char epoch[64];
+	char epoch[24];
 	int64_t last_offset, trimmed_offset;
-	char trimmed_message_id[64]; /* "" if nothing was trimmed */
+	char trimmed_message_id[24]; /* "" if nothing was trimmed */
 };
 
 /* Keep a message. A channel without row gets one with `epoch`.

@@ -92,6 +92,14 @@ static void make_ready(struct hub *hub, struct channel *channel, const struct ch
 	memcpy(channel->epoch, state->is_stored ? state->epoch : hub->epoch, EPOCH_SIZE);
 }
 
+void hub_channels_list(const struct subscriber *subscriber, json_t *names)
+{
+	struct subscription *subscription;
+
+	LIST_FOR_EACH(subscription, &subscriber->subscriptions, subscriber_link)
+		(void)json_array_append_new(names, json_string(subscription->channel->name));
+}
+
 size_t hub_channel_count(const struct hub *hub)
 {
 	return hub->channels.count - hub->idle_count;

@@ -116,6 +116,9 @@ void hub_on_appended(struct hub *hub, struct publish_order *order, const struct 
 void hub_on_read(struct hub *hub, struct history_query *query, const struct error *error,
 		 uint64_t now_unix_us);
 
+/* Append the names of its channels to `names`, an array. */
+void hub_channels_list(const struct subscriber *subscriber, json_t *names);
+
 /* Channels that have somebody subscribed. */
 size_t hub_channel_count(const struct hub *hub);
 
