@@ -4,11 +4,10 @@
 
 #include "db/statement.h"
 
-static const char sql_reserve[] =
-	"INSERT INTO channels (channel, epoch, last_offset, created_at)"
-	" VALUES (:channel, :epoch, :offset, :now)"
-	" ON CONFLICT (channel) DO UPDATE"
-	" SET last_offset = MAX(last_offset, excluded.last_offset)";
+static const char sql_reserve[] = "INSERT INTO channels (channel, epoch, last_offset, created_at)"
+				  " VALUES (:channel, :epoch, :offset, :now)"
+				  " ON CONFLICT (channel) DO UPDATE"
+				  " SET last_offset = MAX(last_offset, excluded.last_offset)";
 
 static const char sql_append[] =
 	"INSERT INTO messages"
@@ -16,10 +15,9 @@ static const char sql_append[] =
 	" VALUES (:channel, :offset, :message_id, :sender, :data, :tags, :created_at,"
 	" NULLIF(:expires_at, 0))";
 
-static const char sql_find[] =
-	"SELECT epoch, last_offset, trimmed_offset, trimmed_message_id"
-	" FROM channels"
-	" WHERE channel = :channel";
+static const char sql_find[] = "SELECT epoch, last_offset, trimmed_offset, trimmed_message_id"
+			       " FROM channels"
+			       " WHERE channel = :channel";
 
 #define COLUMNS "channel, message_id, data, sender, tags, offset, created_at, expires_at"
 
@@ -42,16 +40,15 @@ static const char sql_after_id[] = "SELECT " COLUMNS " FROM messages"
 static const char sql_last_id[] = "SELECT MAX(message_id) FROM messages";
 
 /* The oldest one that is kept; what is below it goes. */
-static const char sql_mark_trimmed_channel[] =
-	"UPDATE channels"
-	" SET (trimmed_offset, trimmed_message_id) ="
-	" (SELECT offset, message_id FROM messages"
-	"  WHERE messages.channel = :channel"
-	"  ORDER BY offset DESC LIMIT 1 OFFSET :kept)"
-	" WHERE channel = :channel"
-	" AND EXISTS (SELECT 1 FROM messages"
-	"  WHERE messages.channel = :channel"
-	"  ORDER BY offset DESC LIMIT 1 OFFSET :kept)";
+static const char sql_mark_trimmed_channel[] = "UPDATE channels"
+					       " SET (trimmed_offset, trimmed_message_id) ="
+					       " (SELECT offset, message_id FROM messages"
+					       "  WHERE messages.channel = :channel"
+					       "  ORDER BY offset DESC LIMIT 1 OFFSET :kept)"
+					       " WHERE channel = :channel"
+					       " AND EXISTS (SELECT 1 FROM messages"
+					       "  WHERE messages.channel = :channel"
+					       "  ORDER BY offset DESC LIMIT 1 OFFSET :kept)";
 
 static const char sql_trim_channel[] =
 	"DELETE FROM messages"

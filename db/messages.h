@@ -18,7 +18,7 @@
 /* Texts are borrowed, for the length of the call. */
 struct message_row {
 	const char *channel, *message_id, *data;
-	const char *sender, *tags; /* NULL: none */
+	const char *sender, *tags;				/* NULL: none */
 	int64_t offset, created_at_unix_ms, expires_at_unix_ms; /* expires 0: never */
 };
 

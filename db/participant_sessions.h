@@ -11,7 +11,7 @@
 
 struct participant_session_row {
 	const char *room_id, *peer_id, *name, *kind; /* borrowed; kind "call", "whip", "whep" */
-	const char *user_id;                         /* NULL for somebody unknown */
+	const char *user_id;			     /* NULL for somebody unknown */
 	int64_t joined_at_unix_ms;
 };
 

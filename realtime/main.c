@@ -47,7 +47,6 @@ int main(int argc, char **argv)
 	}
 	if (r == 0)
 		return 0;
-	(void)fprintf(stderr, "realtimed: %s\n",
-		      *error.message ? error.message : strerror(-r));
+	(void)fprintf(stderr, "realtimed: %s\n", *error.message ? error.message : strerror(-r));
 	return 1;
 }

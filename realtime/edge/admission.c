@@ -41,9 +41,9 @@ static int check_transport(const struct server *server, enum transport transport
 	bool is_on = is_sse ? config->SSE_ENABLED
 			    : config->WEBSOCKET_ENABLED &&
 				      (transport != TRANSPORT_SIGNALING || config->WEBRTC_ENABLED);
-	size_t count = is_sse ? server->counts[TRANSPORT_SSE]
-			      : server->counts[TRANSPORT_WEBSOCKET] +
-					server->counts[TRANSPORT_SIGNALING];
+	size_t count =
+		is_sse ? server->counts[TRANSPORT_SSE]
+		       : server->counts[TRANSPORT_WEBSOCKET] + server->counts[TRANSPORT_SIGNALING];
 	int64_t limit = is_sse ? config->SSE_MAX_CONNECTIONS : config->WEBSOCKET_MAX_CONNECTIONS;
 
 	if (!is_on)
@@ -112,8 +112,8 @@ static void look_up_room(struct signaling_session *session)
 	bool may_create =
 		server->config->WEBRTC_AUTO_CREATE_ROOMS && connection->caller.may_publish;
 
-	if (room_lookup(server->store, server->config, session->room_id, may_create,
-			connection->id, on_room_found, server, &error) < 0)
+	if (room_lookup(server->store, server->config, session->room_id, may_create, connection->id,
+			on_room_found, server, &error) < 0)
 		signaling_session_refuse(session, &error);
 }
 

@@ -45,10 +45,10 @@ static void on_published(struct hub *hub, const struct publish_order *order,
 	}
 	message_id_format(publication->position, message_id);
 	bus_peer_respond(peer, BUS_PUBLISH, request_id,
-			 json_pack("{s:s, s:s, s:I, s:s, s:i}", "message_id", message_id,
-				   "channel", publication->channel, "offset",
-				   (json_int_t)publication->offset, "epoch", publication->epoch,
-				   "delivered_to", (int)delivered_count));
+			 json_pack("{s:s, s:s, s:I, s:s, s:i}", "message_id", message_id, "channel",
+				   publication->channel, "offset", (json_int_t)publication->offset,
+				   "epoch", publication->epoch, "delivered_to",
+				   (int)delivered_count));
 }
 
 /* To one connection alone: no channel counts it and nothing keeps it. */
@@ -348,9 +348,8 @@ void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct b
 		break;
 	case BUS_ROOM_OCCUPANCY:
 		answer = json_pack("{s:o}", "rooms",
-				   switchboard_occupancy(
-					   &daemon->board,
-					   json_object_get(frame->body, "room_ids")));
+				   switchboard_occupancy(&daemon->board,
+							 json_object_get(frame->body, "room_ids")));
 		break;
 	case BUS_SIGNAL:
 		r = on_signal(daemon, frame->body, &error);

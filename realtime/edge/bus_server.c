@@ -52,7 +52,7 @@ static void on_timeouts(uv_timer_t *timer)
 	struct bus_peer *peer;
 	struct list *link;
 
-	LIST_FOR_EACH(peer, &server->peers, link) {
+	LIST_FOR_EACH (peer, &server->peers, link) {
 		while ((link = list_first(&peer->requests))) {
 			struct bus_request *request = LIST_ITEM(link, struct bus_request, link);
 			struct error error;
@@ -70,7 +70,7 @@ static void on_answer(struct bus_peer *peer, const struct bus_frame *frame)
 {
 	struct bus_request *request;
 
-	LIST_FOR_EACH(request, &peer->requests, link) {
+	LIST_FOR_EACH (request, &peer->requests, link) {
 		struct error error = {0};
 
 		if (request->request_id != frame->request_id)
@@ -298,7 +298,7 @@ struct bus_peer *bus_peer_find(const struct bus_server *server, uint32_t number)
 {
 	struct bus_peer *peer;
 
-	LIST_FOR_EACH(peer, &server->peers, link)
+	LIST_FOR_EACH (peer, &server->peers, link)
 		if (peer->number == number)
 			return peer;
 	return NULL;

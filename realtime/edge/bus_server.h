@@ -22,7 +22,7 @@ struct bus_peer {
 	struct list link; /* of the server */
 	struct bus_server *server;
 	uv_pipe_t pipe;
-	uint32_t number; /* never used again: by it a late answer finds its asker */
+	uint32_t number;	  /* never used again: by it a late answer finds its asker */
 	char role[BUS_ROLE_SIZE]; /* "" before HELLO */
 	bool is_closing;
 	struct bus_decoder decoder;

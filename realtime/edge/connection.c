@@ -6,8 +6,8 @@
 #include <sys/uio.h>
 
 enum {
-	GATHER_MAX = 64,        /* frames of one sendmsg() */
-	CLOSE_TIMEOUT_S = 3,    /* for a peer that does not take its close frame */
+	GATHER_MAX = 64,     /* frames of one sendmsg() */
+	CLOSE_TIMEOUT_S = 3, /* for a peer that does not take its close frame */
 	RECEIVED_KEPT_MAX = 4096
 };
 
@@ -111,42 +111,40 @@ static void set_timeout(struct connection *connection, int seconds)
 	lws_cancel_service(lws_get_context(connection->wsi));
 }
 
+/* A WebSocket says goodbye and waits for the answer: the close frame is ours, because the closing
+ * of libwebsockets 4.1 on libuv, as Debian builds it, cuts the connection before it has sent its
+ * own. Whoever does not answer is cut off. An event stream ends when all is sent. */
 static void begin_closing(struct connection *connection)
 {
+	const struct outbox *outbox = &connection->outbox;
+
 	if (connection->is_closing)
 		return;
 	connection->is_closing = true;
-	/* The close frame is sent from the writable callback; who does not take it is cut off. */
 	set_timeout(connection, CLOSE_TIMEOUT_S);
-	wait_for_writable(connection);
+	if (connection->transport == TRANSPORT_SSE)
+		wait_for_writable(connection);
+	else
+		outbox_push_last_take(&connection->outbox,
+				      frame_new_close(outbox->close_code, outbox->close_reason));
 }
 
 void connection_flush(struct connection *connection)
 {
 	if (outbox_is_ending(&connection->outbox))
 		begin_closing(connection);
-	if (connection->is_blocked)
-		return;
-	if (!send_queued(connection))
+	if (!connection->is_blocked && !send_queued(connection))
 		wait_for_writable(connection);
 }
 
 int connection_on_writable(struct connection *connection)
 {
-	struct outbox *outbox = &connection->outbox;
-	const char *reason = outbox->close_reason;
-
 	connection->is_blocked = false;
 	if (!send_queued(connection)) {
 		wait_for_writable(connection);
 		return 0;
 	}
-	if (!outbox_is_ending(outbox))
-		return 0;
-	if (connection->transport != TRANSPORT_SSE)
-		lws_close_reason(connection->wsi, (enum lws_close_status)outbox->close_code,
-				 (unsigned char *)(uintptr_t)reason, strlen(reason));
-	return -1;
+	return connection->is_closing && connection->transport == TRANSPORT_SSE ? -1 : 0;
 }
 
 int connection_receive(struct connection *connection, const void *bytes, size_t length,

@@ -19,12 +19,7 @@
 #include "realtime/model/session.h"
 #include "realtime/model/switchboard.h"
 
-enum transport {
-	TRANSPORT_WEBSOCKET,
-	TRANSPORT_SSE,
-	TRANSPORT_SIGNALING,
-	TRANSPORT_COUNT
-};
+enum transport { TRANSPORT_WEBSOCKET, TRANSPORT_SSE, TRANSPORT_SIGNALING, TRANSPORT_COUNT };
 
 const char *transport_name(enum transport transport);
 

@@ -11,7 +11,7 @@
 
 enum {
 	CHORES_MS = 1000,
-	TRIM_EVERY = 5,             /* chores */
+	TRIM_EVERY = 5,		    /* chores */
 	STOP_DEADLINE_MS = 1500,    /* for clients to take their goodbye */
 	KEPT_PER_CHANNEL_MIN = 1000 /* stored messages, if REALTIME_HISTORY_SIZE is not more */
 };
@@ -248,8 +248,8 @@ static int start_services(struct daemon *daemon, struct error *reterr)
 			     daemon->started_at_us);
 	if (r < 0)
 		return r;
-	r = bus_server_start(&daemon->bus, &daemon->loop, daemon->config->REALTIME_BUS,
-			     &bus_events, daemon, reterr);
+	r = bus_server_start(&daemon->bus, &daemon->loop, daemon->config->REALTIME_BUS, &bus_events,
+			     daemon, reterr);
 	if (r < 0)
 		return r;
 	daemon->server = (struct server){.loop = &daemon->loop,

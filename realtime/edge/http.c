@@ -26,9 +26,8 @@ bool http_query_get(struct lws *wsi, const char *name, unsigned index, char *out
 	size_t length = strlen(name);
 
 	*out = '\0';
-	for (int i = 0; lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS,
-					      i) >= 0;
-	     i++) {
+	for (int i = 0;
+	     lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i) >= 0; i++) {
 		if (strncmp(part, name, length) != 0 || part[length] != '=' || index-- > 0)
 			continue;
 		return (size_t)snprintf(out, size, "%s", part + length + 1) < size;

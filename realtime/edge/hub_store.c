@@ -10,7 +10,7 @@
 
 enum {
 	TRIM_EVERY_APPENDS = 64, /* then the channel at hand is trimmed to kept_count */
-	TRIM_BATCH = 500         /* messages of one transaction */
+	TRIM_BATCH = 500	 /* messages of one transaction */
 };
 
 /* ---- appending ---- */
@@ -174,8 +174,7 @@ static int read_run(struct store_job *store_job, struct store *store, struct err
 }
 
 /* All that was missed is more than one answer may hold: start afresh with the newest. */
-static int read_run_bounded(struct store_job *store_job, struct store *store,
-			    struct error *reterr)
+static int read_run_bounded(struct store_job *store_job, struct store *store, struct error *reterr)
 {
 	struct history_query *query = CONTAINER_OF(store_job, struct read_job, job)->query;
 	int r = read_run(store_job, store, reterr);

@@ -7,7 +7,7 @@
 #include "realtime/model/hub.h"
 
 struct hub_store_link {
-	struct hub *hub;             /* borrowed */
+	struct hub *hub;	     /* borrowed */
 	struct store_thread *thread; /* borrowed */
 	int64_t kept_count, kept_s;  /* retention of each channel's messages */
 	uint64_t append_count;

@@ -28,9 +28,9 @@ static int split(const char *address, char *host, size_t size, const char **ret_
 
 static int open_one(const struct addrinfo *info)
 {
-	AUTO_CLOSE int fd = socket(info->ai_family,
-				   info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
-				   info->ai_protocol);
+	AUTO_CLOSE int fd =
+		socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		       info->ai_protocol);
 	int on = 1;
 
 	if (fd < 0)

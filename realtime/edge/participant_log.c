@@ -92,8 +92,7 @@ void participant_log_joined(struct store_thread *thread, const struct peer *peer
 	submit(thread, job);
 }
 
-void participant_log_left(struct store_thread *thread, const struct peer *peer,
-			  const char *reason)
+void participant_log_left(struct store_thread *thread, const struct peer *peer, const char *reason)
 {
 	struct log_job *job = job_new(peer);
 

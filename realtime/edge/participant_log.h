@@ -7,8 +7,7 @@
 #include "realtime/model/peer.h"
 
 void participant_log_joined(struct store_thread *thread, const struct peer *peer);
-void participant_log_left(struct store_thread *thread, const struct peer *peer,
-			  const char *reason);
+void participant_log_left(struct store_thread *thread, const struct peer *peer, const char *reason);
 /* End the rows that an earlier run left open and that are not among `present` (an array of
  * "room_id/peer_id"; taken). */
 void participant_log_end_stale(struct store_thread *thread, int64_t started_at_unix_ms,

@@ -26,8 +26,7 @@ static int read_room(struct store_job *store_job, struct store *store, struct er
 	return rooms_get(store, job->room_id, &job->row, reterr);
 }
 
-static int read_or_make_room(struct store_job *store_job, struct store *store,
-			     struct error *reterr)
+static int read_or_make_room(struct store_job *store_job, struct store *store, struct error *reterr)
 {
 	struct lookup_job *job = CONTAINER_OF(store_job, struct lookup_job, job);
 	int r = read_room(store_job, store, reterr);

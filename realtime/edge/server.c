@@ -17,10 +17,10 @@
 enum {
 	ACCEPTS_PER_TURN = 64,
 	HEARTBEAT_TICK_MS = 250,
-	RECEIVE_BUFFER = 2048,        /* of each WebSocket: the cheapest memory to save */
-	SEND_CHUNK = 262144,          /* what libwebsockets sends at once of a remainder */
-	HEADERS_MAX = 16384,          /* bytes of a request's head */
-	HEADERS_POOL = 1024,          /* requests whose head is being read */
+	RECEIVE_BUFFER = 2048, /* of each WebSocket: the cheapest memory to save */
+	SEND_CHUNK = 262144,   /* what libwebsockets sends at once of a remainder */
+	HEADERS_MAX = 16384,   /* bytes of a request's head */
+	HEADERS_POOL = 1024,   /* requests whose head is being read */
 	SIGNALING_MESSAGE_MAX = 524288,
 	REQUEST_TIMEOUT_S = 10
 };
@@ -92,6 +92,8 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		if (connection)
 			connection->heard_at_us = clock_now_us();
 		return 0;
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: /* perhaps in answer to ours */
+		return connection && connection->is_closing ? -1 : 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return connection ? connection_on_writable(connection) : 0;
@@ -155,8 +157,7 @@ static void beat(struct server *server, enum transport transport, uint64_t inter
 	struct list *link;
 
 	while ((link = list_first(&server->by_heartbeat[transport]))) {
-		struct connection *connection =
-			LIST_ITEM(link, struct connection, heartbeat_link);
+		struct connection *connection = LIST_ITEM(link, struct connection, heartbeat_link);
 
 		if (connection->pinged_at_us + interval_us > now_us)
 			return;
@@ -218,7 +219,7 @@ static int open_context(struct server *server, struct error *reterr)
 		.protocols = protocols,
 		.foreign_loops = loops,
 		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_UV_NO_SIGSEGV_SIGFPE_SPIN |
-			   LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+			   LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
 		.retry_and_idle_policy = &no_validity_checks,
 		.timeout_secs = REQUEST_TIMEOUT_S,
 		.keepalive_timeout = REQUEST_TIMEOUT_S,

@@ -29,8 +29,8 @@ struct server {
 	uv_poll_t accepting;
 	uv_prepare_t flushing;
 	uv_timer_t heartbeat;
-	struct list dirty;          /* of struct outbox.dirty_link */
-	struct table connections;   /* by id */
+	struct list dirty;			   /* of struct outbox.dirty_link */
+	struct table connections;		   /* by id */
 	struct list by_heartbeat[TRANSPORT_COUNT]; /* the one that is due first, first */
 	size_t counts[TRANSPORT_COUNT];
 	struct session_limits limits;

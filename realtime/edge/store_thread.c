@@ -45,7 +45,7 @@ static void fail_all(struct list *jobs, const struct error *error)
 {
 	struct store_job *job;
 
-	LIST_FOR_EACH(job, jobs, link)
+	LIST_FOR_EACH (job, jobs, link)
 		if (job->error.number == 0)
 			job->error = *error;
 }
@@ -60,7 +60,7 @@ static void run_writes(struct store *store, struct list *jobs)
 		return;
 	r = store_begin(store, &error);
 	if (r == 0) {
-		LIST_FOR_EACH(job, jobs, link)
+		LIST_FOR_EACH (job, jobs, link)
 			run_job(store, job);
 		r = store_commit(store, &error);
 	}
@@ -103,7 +103,7 @@ static void *thread_main(void *data)
 		struct store_job *job;
 
 		run_writes(thread->store, &writes);
-		LIST_FOR_EACH(job, &reads, link)
+		LIST_FOR_EACH (job, &reads, link)
 			run_job(thread->store, job);
 		(void)pthread_mutex_lock(&thread->mutex);
 		move_all(&writes, &thread->answered);

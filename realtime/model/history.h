@@ -64,7 +64,7 @@ struct history_query {
 	bool is_reverse;	 /* for HISTORY_FOR_READER: newest first */
 	uint64_t after_position; /* for HISTORY_AFTER_POSITION */
 	bool is_too_big;	 /* answer: HISTORY_BYTES_MAX was reached */
-	bool is_out_of_memory;   /* answer: rows are missing */
+	bool is_out_of_memory;	 /* answer: rows are missing */
 	struct publication **rows; /* answer: by position; owned */
 	size_t row_count, row_capacity;
 	size_t row_bytes;

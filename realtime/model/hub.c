@@ -96,7 +96,7 @@ void hub_channels_list(const struct subscriber *subscriber, json_t *names)
 {
 	struct subscription *subscription;
 
-	LIST_FOR_EACH(subscription, &subscriber->subscriptions, subscriber_link)
+	LIST_FOR_EACH (subscription, &subscriber->subscriptions, subscriber_link)
 		(void)json_array_append_new(names, json_string(subscription->channel->name));
 }
 

@@ -47,6 +47,14 @@ static void abandon(struct outbox *outbox, enum close_code code, const char *rea
 	outbox_end(outbox, code, reason);
 }
 
+/* There is room. */
+static void append(struct outbox *outbox, struct frame *frame)
+{
+	outbox->frames[(outbox->head + outbox->count) & (outbox->capacity - 1)] = frame_ref(frame);
+	outbox->count++;
+	outbox->owed_bytes += frame->length;
+}
+
 static void push(struct outbox *outbox, struct frame *frame, bool is_replay)
 {
 	if (outbox_is_ending(outbox))
@@ -60,9 +68,7 @@ static void push(struct outbox *outbox, struct frame *frame, bool is_replay)
 		abandon(outbox, CLOSE_SLOW, "slow consumer");
 		return;
 	}
-	outbox->frames[(outbox->head + outbox->count) & (outbox->capacity - 1)] = frame_ref(frame);
-	outbox->count++;
-	outbox->owed_bytes += frame->length;
+	append(outbox, frame);
 	if (is_replay)
 		outbox->exempt_bytes += frame->length;
 	mark_dirty(outbox);
@@ -91,6 +97,13 @@ void outbox_end(struct outbox *outbox, enum close_code code, const char *reason)
 	outbox->close_code = code;
 	outbox->close_reason = reason;
 	mark_dirty(outbox);
+}
+
+void outbox_push_last_take(struct outbox *outbox, struct frame *frame)
+{
+	if (frame && (outbox->count < outbox->capacity || grow(outbox)))
+		append(outbox, frame);
+	(void)frame_unref(frame);
 }
 
 bool outbox_is_ending(const struct outbox *outbox)

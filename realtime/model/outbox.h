@@ -22,6 +22,7 @@
 enum close_code {
 	CLOSE_NONE = 0,
 	CLOSE_GOING_AWAY = 1001,
+	CLOSE_BAD_TEXT = 1007,
 	CLOSE_POLICY = 1008,
 	CLOSE_TOO_BIG = 1009,
 	CLOSE_INTERNAL = 1011,
@@ -57,6 +58,8 @@ void outbox_push_replay(struct outbox *outbox, struct frame *frame);
 
 /* Send what is queued, then close. The first reason counts. `reason` is a constant. */
 void outbox_end(struct outbox *outbox, enum close_code code, const char *reason);
+/* The very last frame, of one that is ending; the reference is taken. */
+void outbox_push_last_take(struct outbox *outbox, struct frame *frame);
 bool outbox_is_ending(const struct outbox *outbox);
 
 /* The i-th frame from the front, borrowed. */

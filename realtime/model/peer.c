@@ -126,7 +126,7 @@ int64_t call_room_participant_count(const struct call_room *room)
 	struct peer *peer;
 	int64_t count = 0;
 
-	LIST_FOR_EACH(peer, &room->peers, room_link)
+	LIST_FOR_EACH (peer, &room->peers, room_link)
 		count += peer->kind != PEER_WHEP;
 	return count;
 }
@@ -136,7 +136,7 @@ json_t *call_room_peers_to_json(const struct call_room *room, const struct peer 
 	json_t *peers = json_array();
 	struct peer *peer;
 
-	LIST_FOR_EACH(peer, &room->peers, room_link)
+	LIST_FOR_EACH (peer, &room->peers, room_link)
 		if (peer != besides && peer->is_announced)
 			(void)json_array_append_new(peers, peer_to_json(peer));
 	return peers;

@@ -45,10 +45,10 @@ struct peer {
 	char user_id[USER_ID_MAX + 1]; /* "" for somebody unknown */
 	char name[PEER_NAME_MAX + 1];
 	char resume_hash[RESUME_HASH_SIZE]; /* SHA-256 of the token, in hex; "" for whip, whep */
-	json_t *tracks;                     /* owned; an array */
+	json_t *tracks;			    /* owned; an array */
 	int64_t joined_at_unix_ms;
 	struct signaling_session *session; /* borrowed; NULL while detached, and for whip, whep */
-	uint64_t linger_until_us;          /* while detached */
+	uint64_t linger_until_us;	   /* while detached */
 };
 
 const char *peer_kind_name(enum peer_kind kind);

@@ -6,6 +6,7 @@
 
 #include "realtime/wire/envelope.h"
 #include "realtime/wire/reply.h"
+#include "realtime/wire/utf8.h"
 
 static struct session *session_of(struct subscriber *subscriber)
 {
@@ -277,7 +278,10 @@ void session_on_text(struct session *session, const char *text, size_t length, u
 			break;
 		}
 	}
-	if (r < 0)
+	/* No JSON is invalid UTF-8, so only what failed needs a look (RFC 6455 section 8.1). */
+	if (r < 0 && !envelope.body && !utf8_is_valid(text, length))
+		outbox_end(session->subscriber.outbox, CLOSE_BAD_TEXT, "invalid UTF-8");
+	else if (r < 0)
 		session_refuse(session, envelope.id, &error);
 }
 
@@ -299,8 +303,8 @@ void session_init(struct session *session, struct hub *hub, const struct session
 	session->subscriber.form = FORM_WEBSOCKET;
 	session->subscriber.outbox = outbox;
 	session->subscriber.events = &events;
-	(void)snprintf(session->subscriber.connection_id, sizeof(session->subscriber.connection_id), "%s",
-		       connection_id);
+	(void)snprintf(session->subscriber.connection_id, sizeof(session->subscriber.connection_id),
+		       "%s", connection_id);
 }
 
 void session_start(struct session *session, const char *user_id, bool may_publish,

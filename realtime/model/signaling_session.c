@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "realtime/wire/reply.h"
+#include "realtime/wire/utf8.h"
 
 static void tell(struct signaling_session *session, json_t *taken)
 {
@@ -15,8 +16,7 @@ void signaling_session_init(struct signaling_session *session, struct switchboar
 			    struct outbox *outbox, const char *room_id, const char *name,
 			    void (*look_up)(struct signaling_session *session))
 {
-	*session = (struct signaling_session){
-		.board = board, .outbox = outbox, .look_up = look_up};
+	*session = (struct signaling_session){.board = board, .outbox = outbox, .look_up = look_up};
 	list_init(&session->waiting_link);
 	(void)snprintf(session->room_id, sizeof(session->room_id), "%s", room_id);
 	(void)snprintf(session->name, sizeof(session->name), "%s", name);
@@ -77,8 +77,8 @@ void signaling_session_fini(struct signaling_session *session, bool keep_peer)
 
 /* ---- signals ---- */
 
-static int to_sfu(struct switchboard *board, const struct peer *sender,
-		  const struct signal *signal, struct error *reterr)
+static int to_sfu(struct switchboard *board, const struct peer *sender, const struct signal *signal,
+		  struct error *reterr)
 {
 	static const char *const passed_on[] = {"sdp", "ice_candidate", "id"};
 	json_t *body;
@@ -168,6 +168,8 @@ void signaling_session_on_text(struct signaling_session *session, const char *te
 		r = signaling_signal(session->board, session->peer, &signal, &error);
 	else if (r >= 0)
 		on_track(session, &signal);
-	if (r < 0)
+	if (r < 0 && !signal.body && !utf8_is_valid(text, length))
+		outbox_end(session->outbox, CLOSE_BAD_TEXT, "invalid UTF-8");
+	else if (r < 0)
 		tell(session, reply_new_error(signal.id, &error));
 }

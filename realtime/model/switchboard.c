@@ -59,8 +59,8 @@ static void room_settle(struct switchboard *board, struct call_room *room)
 	(void)call_room_free(room);
 }
 
-static struct peer *peer_add(struct switchboard *board, struct call_room *room,
-			     enum peer_kind kind, const char *peer_id)
+static struct peer *peer_add(struct switchboard *board, struct call_room *room, enum peer_kind kind,
+			     const char *peer_id)
 {
 	struct peer *peer = peer_new(room, kind, peer_id);
 
@@ -100,13 +100,12 @@ static void tell(const struct peer *peer, json_t *taken)
 		json_decref(taken);
 }
 
-void switchboard_tell_room(const struct call_room *room, const struct peer *besides,
-			   json_t *taken)
+void switchboard_tell_room(const struct call_room *room, const struct peer *besides, json_t *taken)
 {
 	AUTO(frame) frame = reply_frame_take(taken);
 	struct peer *peer;
 
-	LIST_FOR_EACH(peer, &room->peers, room_link)
+	LIST_FOR_EACH (peer, &room->peers, room_link)
 		if (peer != besides && peer->session)
 			outbox_push(peer->session->outbox, frame);
 }
@@ -127,8 +126,7 @@ static void tell_joined(const struct switchboard *board, const struct peer *peer
 
 	(void)json_object_set_new(body, "peer_id", json_string(peer->peer_id));
 	(void)json_object_set_new(body, "room_id", json_string(peer->room->room_id));
-	(void)json_object_set_new(body, "mode",
-				  json_string(peer->room->is_mesh ? "mesh" : "sfu"));
+	(void)json_object_set_new(body, "mode", json_string(peer->room->is_mesh ? "mesh" : "sfu"));
 	(void)json_object_set_new(body, "peers", call_room_peers_to_json(peer->room, peer));
 	(void)json_object_set(body, "ice_servers", board->ice_servers);
 	(void)json_object_set_new(body, "resume_token", json_string(resume_token));
@@ -385,7 +383,7 @@ static void add_occupancy(json_t *rooms, const struct call_room *room)
 	json_int_t viewers = 0;
 	json_t *entry = json_object();
 
-	LIST_FOR_EACH(peer, &room->peers, room_link)
+	LIST_FOR_EACH (peer, &room->peers, room_link)
 		viewers += peer->kind == PEER_WHEP;
 	(void)json_object_set_new(entry, "participants", call_room_peers_to_json(room, NULL));
 	(void)json_object_set_new(entry, "viewers", json_integer(viewers));
@@ -406,8 +404,7 @@ json_t *switchboard_occupancy(const struct switchboard *board, const json_t *roo
 		table_for_each(&board->rooms, visit_room, rooms);
 		return rooms;
 	}
-	json_array_foreach(room_ids, i, item)
-	{
+	json_array_foreach (room_ids, i, item) {
 		const char *room_id = json_string_value(item);
 		const struct call_room *room =
 			room_id ? switchboard_room_find(board, room_id) : NULL;
@@ -422,8 +419,8 @@ static void visit_peer(void *data, struct table_link *link)
 {
 	const struct peer *peer = TABLE_ITEM(link, struct peer, by_id);
 
-	(void)json_array_append_new(
-		data, json_sprintf("%s/%s", peer->room->room_id, peer->peer_id));
+	(void)json_array_append_new(data,
+				    json_sprintf("%s/%s", peer->room->room_id, peer->peer_id));
 }
 
 json_t *switchboard_present(const struct switchboard *board)

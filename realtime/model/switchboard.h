@@ -15,7 +15,7 @@
 #include "realtime/model/peer.h"
 
 enum {
-	LINGER_US = 10000000,     /* for a detached peer's client to come back */
+	LINGER_US = 10000000,	  /* for a detached peer's client to come back */
 	RESUME_WAIT_US = 2000000, /* for the SFU to say who is there, after our start */
 	RESUME_TOKEN_CHARS = 32
 };
@@ -53,15 +53,15 @@ enum signaling_state {
 /* One client's signalling connection. */
 struct signaling_session {
 	struct switchboard *board; /* borrowed */
-	struct outbox *outbox;     /* borrowed */
+	struct outbox *outbox;	   /* borrowed */
 	enum signaling_state state;
-	struct peer *peer;         /* borrowed; set while joined */
-	struct list waiting_link;  /* on board->waiting */
+	struct peer *peer;	  /* borrowed; set while joined */
+	struct list waiting_link; /* on board->waiting */
 	char room_id[ROOM_ID_MAX + 1];
 	char user_id[USER_ID_MAX + 1];
 	char name[PEER_NAME_MAX + 1];
 	char resume_peer_id[PEER_ID_SIZE], resume_token[PEER_ID_SIZE]; /* "" if not asked for */
-	void (*look_up)(struct signaling_session *session); /* go on without resuming */
+	void (*look_up)(struct signaling_session *session);	       /* go on without resuming */
 };
 
 struct switchboard {
@@ -109,8 +109,7 @@ int switchboard_http_end(struct switchboard *board, const char *room_id, const c
 			 struct error *reterr) MUST_CHECK;
 
 /* `rooms` is what the SFU still serves (BUS_HELLO). */
-void switchboard_on_sfu_connected(struct switchboard *board, const json_t *rooms,
-				  uint64_t now_us);
+void switchboard_on_sfu_connected(struct switchboard *board, const json_t *rooms, uint64_t now_us);
 void switchboard_on_sfu_disconnected(struct switchboard *board);
 /* PEER_SIGNAL, PEER_ERROR, PEER_TRACKS, PEER_STATE, PEER_GONE. Others are ignored. */
 void switchboard_on_sfu_event(struct switchboard *board, enum bus_message message,

@@ -72,8 +72,7 @@ static void hear_room(struct switchboard *board, const json_t *said, json_t *pre
 
 	if (!room_id_is_valid(room_id))
 		return;
-	json_array_foreach(json_object_get(said, "peers"), i, item)
-	{
+	json_array_foreach (json_object_get(said, "peers"), i, item) {
 		struct peer *peer = switchboard_peer_find(board, text_of(item, "peer_id"));
 
 		if (peer && strcmp(peer->room->room_id, room_id) != 0)
@@ -150,10 +149,10 @@ void switchboard_on_sfu_connected(struct switchboard *board, const json_t *rooms
 
 	board->is_sfu_connected = true;
 	board->was_sfu_heard = true;
-	json_array_foreach(rooms, i, item)
+	json_array_foreach (rooms, i, item)
 		hear_room(board, item, present, now_us);
 	table_for_each(&board->peers, visit_absent, &absent);
-	json_array_foreach(gone_ids, i, item)
+	json_array_foreach (gone_ids, i, item)
 		switchboard_leave(board, switchboard_peer_find(board, json_string_value(item)),
 				  "sfu_restarted", false);
 	release_waiting(board);
@@ -261,7 +260,7 @@ void switchboard_on_timer(struct switchboard *board, uint64_t now_us)
 	size_t i;
 
 	table_for_each(&board->peers, visit_expired, &expiry);
-	json_array_foreach(ids, i, item)
+	json_array_foreach (ids, i, item)
 		switchboard_leave(board, switchboard_peer_find(board, json_string_value(item)),
 				  "not_resumed", true);
 	if (now_us >= board->started_at_us + RESUME_WAIT_US)

@@ -4,7 +4,9 @@
 
 enum {
 	WS_FINAL_TEXT = 0x81,
+	WS_FINAL_CLOSE = 0x88,
 	WS_FINAL_PING = 0x89,
+	WS_CONTROL_MAX = 125,
 	WS_LENGTH_16 = 126,
 	WS_LENGTH_64 = 127,
 	WS_HEADER_MAX = 10
@@ -50,7 +52,17 @@ struct frame *frame_new_text(const char *text, size_t length)
 
 struct frame *frame_new_ping(void)
 {
-	return frame_new_websocket(WS_FINAL_PING, NULL, 0);
+	return frame_new_websocket(WS_FINAL_PING, "rt", 2);
+}
+
+struct frame *frame_new_close(unsigned close_code, const char *reason)
+{
+	uint8_t payload[WS_CONTROL_MAX];
+	struct writer writer = writer_over(payload, sizeof(payload));
+
+	write_u16(&writer, (uint16_t)close_code);
+	write_bytes(&writer, reason, strnlen(reason, WS_CONTROL_MAX - 2));
+	return frame_new_websocket(WS_FINAL_CLOSE, payload, writer.offset);
 }
 
 struct frame *frame_new_bytes(const void *bytes, size_t length)

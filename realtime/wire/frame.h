@@ -23,8 +23,10 @@ struct frame {
 
 /* One reference, the caller's; NULL without memory. */
 struct frame *frame_new_text(const char *text, size_t length); /* a WebSocket text message */
-struct frame *frame_new_ping(void);
-struct frame *frame_new_bytes(const void *bytes, size_t length); /* as they are */
+struct frame *
+frame_new_ping(void); /* with a payload: libwebsockets hides the echo of an empty one */
+struct frame *frame_new_close(unsigned close_code, const char *reason); /* reason up to 123 bytes */
+struct frame *frame_new_bytes(const void *bytes, size_t length);	/* as they are */
 
 struct frame *frame_ref(struct frame *frame);
 struct frame *frame_unref(struct frame *frame);

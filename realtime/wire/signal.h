@@ -12,7 +12,7 @@ enum { SIGNAL_SDP_MAX = 262144, SIGNAL_CANDIDATE_MAX = 4096, PEER_ID_MAX = 128 }
 
 struct signal {
 	enum signal_kind kind;
-	json_t *body;     /* owned; NULL if it was no JSON object */
+	json_t *body;	  /* owned; NULL if it was no JSON object */
 	const json_t *id; /* NULL if there is none */
 	const char *signal_type, *target_peer_id, *room_id; /* the last two NULL if not said */
 };
