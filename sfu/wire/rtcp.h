@@ -32,11 +32,11 @@ struct rtcp_sender_info {
 
 struct rtcp_report_block {
 	uint32_t ssrc;
-	uint8_t fraction_lost;     /* of 256 */
-	int32_t cumulative_lost;   /* 24 bits, signed */
-	uint32_t highest_sequence; /* extended */
-	uint32_t jitter;           /* in timestamp units */
-	uint32_t last_sr;          /* ntp_middle() of the last SR, 0 if none */
+	uint8_t fraction_lost;	      /* of 256 */
+	int32_t cumulative_lost;      /* 24 bits, signed */
+	uint32_t highest_sequence;    /* extended */
+	uint32_t jitter;	      /* in timestamp units */
+	uint32_t last_sr;	      /* ntp_middle() of the last SR, 0 if none */
 	uint32_t delay_since_last_sr; /* 1/65536 s */
 };
 
@@ -47,11 +47,13 @@ struct rtcp_visitor {
 	void (*report_block)(void *data, uint32_t reporter_ssrc,
 			     const struct rtcp_report_block *block);
 	void (*nack)(void *data, uint32_t media_ssrc, const uint16_t *sequence_numbers,
-		     size_t count); /* generic NACK, its bit masks spelled out */
+		     size_t count); /* generic NACK, its bit masks spelled out; a long one is
+				     * told in pieces of RTCP_NACK_MAX */
 	void (*pli)(void *data, uint32_t media_ssrc);
 	void (*fir)(void *data, uint32_t media_ssrc, uint8_t command_sequence);
 	void (*remb)(void *data, uint64_t bitrate_bps);
-	void (*transport_feedback)(void *data, struct slice packet); /* whole, for a later decoder */
+	void (*transport_feedback)(void *data,
+				   struct slice packet); /* whole, for a later decoder */
 	void (*bye)(void *data, uint32_t ssrc);
 };
 
@@ -60,7 +62,8 @@ struct rtcp_visitor {
 int rtcp_visit(const uint8_t *bytes, size_t length, const struct rtcp_visitor *visitor,
 	       void *data) MUST_CHECK;
 
-/* Writers append one packet of a compound to `writer` (which fails if it does not fit). */
+/* Writers append one packet of a compound to `writer` (which fails if it does not fit). Counts are
+ * at most RTCP_REPORTS_MAX for blocks and 255 for REMB's SSRCs; a CNAME is cut at 255 bytes. */
 void rtcp_write_sender_report(struct writer *writer, uint32_t ssrc,
 			      const struct rtcp_sender_info *info,
 			      const struct rtcp_report_block *blocks, size_t count);
@@ -78,8 +81,9 @@ void rtcp_write_bye(struct writer *writer, uint32_t ssrc);
 
 /* Transport-wide feedback: `arrivals_us[i]` is when sequence number base+i arrived, or 0 if it did
  * not; monotonic µs. Uses run-length and two-bit status chunks and 250 µs deltas, starting at a
- * reference time that is a multiple of 64 ms. Writes as many as fit in `writer` and in one packet;
- * returns how many of `count` it covered (0 if none fits). */
+ * reference time that is a multiple of 64 ms. Writes as many as fit in `writer` and in one packet,
+ * and ends before a delta over 8 s; returns how many of `count` it covered (0, with nothing
+ * written, if none fits or none arrived). */
 size_t rtcp_write_transport_feedback(struct writer *writer, uint32_t sender_ssrc,
 				     uint32_t media_ssrc, uint16_t base_sequence,
 				     const uint64_t *arrivals_us, size_t count,

@@ -49,7 +49,7 @@ enum header_extension { /* the ones we know, by URI */
 	EXTENSION_DEPENDENCY_DESCRIPTOR,
 	EXTENSION_COUNT
 };
-const char *header_extension_uri(enum header_extension extension);
+const char *header_extension_uri(enum header_extension extension); /* NULL for EXTENSION_NONE */
 
 struct sdp_codec {
 	uint8_t payload_type;
@@ -107,8 +107,12 @@ struct sdp *sdp_free(struct sdp *sdp);
 DEFINE_AUTO(sdp, sdp_free);
 
 /* Parse an offer or answer from a peer. ICE, DTLS and the setup role may stand at session or media
- * level; with BUNDLE they must be one. Refused, with code "bad_sdp", the field being the SDP line at
- * fault ("a=ice-ufrag", "a=fingerprint", "a=group:BUNDLE", "a=rtcp-mux", "m="…) and the rule in words:
+ * level. With BUNDLE fingerprint and setup must be one; of several ICE credentials those of the first
+ * m-line count, whose transport it is (RFC 8843 section 7.2). A rejected m-line says nothing of the
+ * transport and needs no mid; a single m-line needs no group. Codecs that cannot be described in full
+ * (no a=rtpmap, a name or a=fmtp too long for us) are left out. Words that are kept are ASCII.
+ * Refused, with code "bad_sdp", the field being the SDP line at fault ("a=ice-ufrag", "a=fingerprint",
+ * "a=group:BUNDLE", "a=rtcp-mux", "m="; "" for the text as a whole) and the rule in words:
  *   -EMSGSIZE  longer than SDP_BYTES_MAX, more than SDP_MEDIA_MAX m-lines
  *   -EPROTO    not SDP; no ICE credentials; no SHA-256 fingerprint; m-lines that are not bundled or
  *              have no mid, a mid twice; no rtcp-mux; a protocol other than UDP/TLS/RTP/SAVPF or
@@ -117,7 +121,8 @@ DEFINE_AUTO(sdp, sdp_free);
 int sdp_parse(const char *text, size_t length, struct sdp **ret_sdp, struct error *reterr) MUST_CHECK;
 
 /* Text of what we say: one BUNDLE group of all m-lines that are not rejected, rtcp-mux, candidates
- * and a=end-of-candidates in the first m-line, a=msid-semantic, per m-line ICE, fingerprint and setup.
+ * and a=end-of-candidates in the first m-line of these, a=msid-semantic, per m-line ICE, fingerprint
+ * and setup. Control characters in a string are left out. MEDIA_OTHER is written as "text".
  * Returns a malloc()ed string, NULL without memory. */
 char *sdp_format(const struct sdp *sdp) MUST_CHECK;
 

@@ -16,11 +16,12 @@
 
 #include "core/cleanup.h"
 
+/* The DTLS-SRTP profile ids (RFC 5764, RFC 7714). <openssl/srtp.h> has macros of the shorter names. */
 enum srtp_suite {
-	SRTP_NONE = 0,
-	SRTP_AES128_CM_SHA1_80 = 1, /* the DTLS-SRTP profile ids (RFC 5764, RFC 7714) */
-	SRTP_AEAD_AES_128_GCM = 7,
-	SRTP_AEAD_AES_256_GCM = 8
+	SRTP_SUITE_NONE = 0,
+	SRTP_SUITE_AES128_CM_SHA1_80 = 1,
+	SRTP_SUITE_AEAD_AES_128_GCM = 7,
+	SRTP_SUITE_AEAD_AES_256_GCM = 8
 };
 
 enum {
@@ -30,29 +31,34 @@ enum {
 	SRTP_REPLAY_WINDOW = 1024   /* packets */
 };
 
+/* 0 for an unknown suite. */
 size_t srtp_suite_key_bytes(enum srtp_suite suite);
 size_t srtp_suite_salt_bytes(enum srtp_suite suite);
 
 struct media_crypto; /* one direction */
 
-/* `key` and `salt` are copied and wiped on free. -EINVAL for an unknown suite, -ENOMEM. */
+/* `key` and `salt` are not kept, what is derived from them is wiped on free.
+ * -EINVAL for an unknown suite, -ENOMEM, -EIO if OpenSSL fails. */
 int media_crypto_new(enum srtp_suite suite, const uint8_t *key, const uint8_t *salt,
 		     struct media_crypto **ret_crypto) MUST_CHECK;
 struct media_crypto *media_crypto_free(struct media_crypto *crypto);
 DEFINE_AUTO(media_crypto, media_crypto_free);
 
-/* Per-SSRC state (rollover counter, replay window or send index). An open hash: adding an SSRC may
- * allocate, finding one is O(1). At most SRTP_STREAMS_MAX of them, so that a peer inventing SSRCs
- * cannot grow us; unprotect adds an SSRC only once its first packet has authenticated. */
-enum { SRTP_STREAMS_MAX = 1024 };
-/* Forget an SSRC that is retired (the index must never be reused with the same key: re-adding the
- * same SSRC is refused with -EEXIST by protect). */
+/* Per-SSRC state (rollover counter, replay window or window of sent indices). An open hash: adding
+ * an SSRC may allocate, finding one is O(1). At most SRTP_STREAMS_MAX of them at a time, so that a
+ * peer inventing SSRCs cannot grow us, and SRTP_LIFETIME_STREAMS_MAX in the life of a context;
+ * unprotect adds an SSRC only once its first packet has authenticated. */
+enum { SRTP_STREAMS_MAX = 1024, SRTP_LIFETIME_STREAMS_MAX = 16384 };
+/* Forget an SSRC that is retired. Its indices must never be used again with the same key, nor its
+ * old packets be replayed: from now on every call refuses this SSRC with -EEXIST. */
 void media_crypto_forget(struct media_crypto *crypto, uint32_t ssrc);
 
 /* Decrypt and authenticate in place. *length shrinks to the plain packet.
- *   -EBADMSG  malformed    -EAUTH (EKEYREJECTED)  does not authenticate
+ *   -EBADMSG  malformed, or SRTCP without encryption, which WebRTC never sends
+ *   -EKEYREJECTED  does not authenticate
  *   -EALREADY replayed     -ESTALE  older than the replay window    -ENOSPC too many SSRCs
- * On failure no state has changed. */
+ *   -EEXIST   a forgotten SSRC   -EOVERFLOW index space used up   -ENOMEM, -EIO ours
+ * On failure no state has changed, but the packet's bytes may have. */
 int media_crypto_unprotect_rtp(struct media_crypto *crypto, uint8_t *packet,
 			       size_t *length) MUST_CHECK;
 int media_crypto_unprotect_rtcp(struct media_crypto *crypto, uint8_t *packet,
@@ -64,11 +70,21 @@ int media_crypto_unprotect_rtcp(struct media_crypto *crypto, uint8_t *packet,
  * Ciphertext and tag are appended to the header. Returns the whole length, or
  *   -EMSGSIZE `capacity` is too small   -ENOSPC too many SSRCs   -EOVERFLOW index space used up
  *   -EALREADY this index was sent before: with GCM a second use of a nonce would give the key
- *             stream away, so protect keeps a window of sent indices and refuses. */
+ *             stream away, so protect keeps a window of sent indices and refuses
+ *   -ESTALE   before that window, so it may have been sent   -EEXIST a forgotten SSRC
+ *   -ENOMEM, -EIO ours; the index counts as not sent */
 int media_crypto_protect_rtp(struct media_crypto *crypto, uint8_t *out, size_t capacity,
 			     size_t header_bytes, const uint8_t *prefix, size_t prefix_bytes,
 			     const uint8_t *payload, size_t payload_bytes) MUST_CHECK;
-/* Encrypt a compound RTCP packet of `length` bytes in place; returns the new length. */
+/* Encrypt a packet once more, to answer a NACK where RTX was not negotiated. Only for a packet
+ * byte-identical to the one sent, header and payload: the same nonce then yields the same bytes
+ * and tells nobody anything. Changes no state. Errors as above, but -ENOENT for an index that is
+ * not in the window of those sent, in place of -EALREADY and -ESTALE. */
+int media_crypto_protect_rtp_again(struct media_crypto *crypto, uint8_t *out, size_t capacity,
+				   size_t header_bytes, const uint8_t *payload,
+				   size_t payload_bytes) MUST_CHECK;
+/* Encrypt a compound RTCP packet of `length` bytes (at least 8) in place; returns the new length,
+ * or an error as above. Packets of one sender SSRC are numbered from 0. */
 int media_crypto_protect_rtcp(struct media_crypto *crypto, uint8_t *packet, size_t length,
 			      size_t capacity) MUST_CHECK;
 

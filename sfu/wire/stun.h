@@ -15,7 +15,8 @@
 #include "core/cleanup.h"
 #include "core/cursor.h"
 
-enum { STUN_RESPONSE_MAX = 256 };
+/* The agent repeats the USERNAME (513 bytes at most) or names every unknown attribute. */
+enum { STUN_RESPONSE_MAX = 640 };
 
 struct stun_server; /* wraps a StunAgent */
 int stun_server_new(struct stun_server **ret_server) MUST_CHECK;
@@ -23,7 +24,8 @@ struct stun_server *stun_server_free(struct stun_server *server);
 DEFINE_AUTO(stun_server, stun_server_free);
 
 /* The part of USERNAME before the colon: our ufrag, borrowed from the datagram; {NULL, 0} if the
- * datagram is not a well-formed Binding request with a USERNAME. Authenticates nothing. */
+ * datagram is not a well-formed Binding request with USERNAME, MESSAGE-INTEGRITY and FINGERPRINT.
+ * Authenticates nothing. */
 struct slice stun_local_ufrag_peek(const uint8_t *datagram, size_t length);
 
 enum stun_verdict {
@@ -39,8 +41,9 @@ struct stun_binding {
 	size_t response_bytes; /* 0 if STUN_DROPPED */
 };
 
-/* Check a Binding request against `local_password` and compose the answer, with the sender's
- * address in XOR-MAPPED-ADDRESS, MESSAGE-INTEGRITY and FINGERPRINT. */
+/* Check a Binding request against `local_ufrag` and `local_password` and compose the answer, with
+ * the sender's address in XOR-MAPPED-ADDRESS, MESSAGE-INTEGRITY and FINGERPRINT. A v4-mapped source
+ * is told as IPv4. Of *ret_binding only response_bytes is written if STUN_DROPPED. */
 enum stun_verdict stun_binding_answer(struct stun_server *server, const uint8_t *datagram,
 				      size_t length, const char *local_ufrag,
 				      const char *local_password, const struct sockaddr *source,

@@ -1,0 +1,71 @@
+#include "api/handlers/room_etag.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void room_etag_format(const struct room_row *room, int64_t participants,
+		      char ret_etag[ROOM_ETAG_SIZE])
+{
+	char count[24] = "x";
+
+	if (participants >= 0)
+		(void)snprintf(count, sizeof(count), "%" PRId64, participants);
+	(void)snprintf(ret_etag, ROOM_ETAG_SIZE, "\"%" PRIx64 "-%" PRId64 "-%s\"",
+		       (uint64_t)room->created_at_unix_ms, room->version, count);
+}
+
+/* The next tag of a list, without W/ and quotes; false at the end. Tags that clients send without
+ * quotes are taken too. */
+static bool next_tag(const char **list, const char **ret_tag, size_t *ret_length)
+{
+	const char *at = *list + strspn(*list, ", \t");
+
+	if (!*at)
+		return false;
+	if (strncmp(at, "W/", 2) == 0)
+		at += 2;
+	if (*at == '"') {
+		*ret_tag = ++at;
+		*ret_length = strcspn(at, "\"");
+		at += *ret_length;
+		*list = *at ? at + 1 : at;
+	} else {
+		*ret_tag = at;
+		*ret_length = strcspn(at, ", \t");
+		*list = at + *ret_length;
+	}
+	return true;
+}
+
+bool room_etag_is_listed(const char *list, const char *etag)
+{
+	const char *wanted = etag + 1, *tag; /* behind its quote */
+	size_t wanted_length = strlen(etag) - 2, length;
+
+	while (next_tag(&list, &tag, &length)) {
+		if (length == 1 && *tag == '*')
+			return true;
+		if (length == wanted_length && memcmp(tag, wanted, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool room_etag_allows_change(const char *list, const struct room_row *room)
+{
+	char stored[ROOM_ETAG_SIZE];
+	const char *tag;
+	size_t length, stored_length;
+
+	(void)snprintf(stored, sizeof(stored), "%" PRIx64 "-%" PRId64 "-",
+		       (uint64_t)room->created_at_unix_ms, room->version);
+	stored_length = strlen(stored);
+	while (next_tag(&list, &tag, &length)) {
+		if (length == 1 && *tag == '*')
+			return true;
+		if (length > stored_length && memcmp(tag, stored, stored_length) == 0)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,371 @@
+/* /realtime/webrtc/rooms: make, list, read, change and delete rooms (protocol section 1). */
+#include "db/rooms.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/handlers/handlers.h"
+#include "api/handlers/room_etag.h"
+#include "core/clock.h"
+#include "core/json.h"
+
+enum { PAGE_DEFAULT = 50, CODEC_NAME_MAX = 32 };
+
+/* ---- rooms as JSON ---- */
+
+/* Who is in the rooms now, as {room_id: {participants: []}}, a new reference; NULL when realtimed
+ * does not say: rooms can be read and changed without it. */
+static json_t *ask_occupancy(struct api *api, const struct room_row *rooms, size_t count)
+{
+	json_t *room_ids = json_array();
+	AUTO_JSON answer = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		(void)json_array_append_new(room_ids, json_string(rooms[i].room_id));
+	if (count == 0 || bus_client_call(api->realtimed, BUS_ROOM_OCCUPANCY,
+					  json_pack("{s:O}", "room_ids", room_ids), BUS_GLANCE_MS,
+					  &answer, NULL) < 0) {
+		json_decref(room_ids);
+		return NULL;
+	}
+	json_decref(room_ids);
+	return json_incref(json_object_get(answer, "rooms"));
+}
+
+/* -1: not known. */
+static int64_t participant_count(const json_t *occupancy, const struct room_row *room)
+{
+	const json_t *entry = json_object_get(occupancy, room->room_id);
+
+	if (!occupancy)
+		return -1;
+	return (int64_t)json_array_size(json_object_get(entry, "participants"));
+}
+
+static json_t *room_to_json(const struct room_row *room, int64_t participants)
+{
+	char etag[ROOM_ETAG_SIZE];
+
+	room_etag_format(room, participants, etag);
+	return json_pack("{s:s, s:s, s:I, s:s, s:O, s:O, s:I, s:I, s:b, s:b, s:o, s:s}", "room_id",
+			 room->room_id, "name", room->name, "max_participants",
+			 (json_int_t)room->max_participants, "mode", room_mode_name(room->mode),
+			 "codecs", room->codecs, "metadata", room->metadata, "created_at",
+			 (json_int_t)room->created_at_unix_ms, "updated_at",
+			 (json_int_t)room->updated_at_unix_ms, "locked", room->locked, "recording",
+			 0, "participants",
+			 participants < 0 ? json_null() : json_integer(participants), "etag", etag);
+}
+
+static int answer_room(struct response *response, int status, const struct room_row *room,
+		       int64_t participants)
+{
+	char etag[ROOM_ETAG_SIZE];
+
+	room_etag_format(room, participants, etag);
+	response_header(response, "ETag", "%s", etag);
+	return response_json(response, status, room_to_json(room, participants));
+}
+
+/* ---- rooms from JSON ---- */
+
+static int apply_mode(const json_t *body, struct room_row *room, struct error *reterr)
+{
+	const char *mode;
+	int r = json_get_text(body, "mode", 1, 16, &mode, reterr);
+
+	if (r > 0 && room_mode_parse(mode, &room->mode) < 0)
+		return error_set_field(reterr, -EINVAL, "bad_field", "mode",
+				       "mode must be sfu or mesh");
+	return r;
+}
+
+static int apply_codecs(const json_t *body, struct room_row *room, struct error *reterr)
+{
+	json_t *codecs, *codec;
+	size_t i;
+	int r = json_get_container(body, "codecs", JSON_ARRAY, &codecs, reterr);
+
+	if (r <= 0)
+		return r;
+	json_array_foreach(codecs, i, codec) {
+		if (!json_is_string(codec) || json_string_length(codec) < 1 ||
+		    json_string_length(codec) > CODEC_NAME_MAX || i >= ROOM_CODECS_MAX)
+			return error_set_field(reterr, -EINVAL, "bad_field", "codecs",
+					       "codecs must be up to %d names of codecs",
+					       ROOM_CODECS_MAX);
+	}
+	json_decref(room->codecs);
+	room->codecs = json_incref(codecs);
+	return 0;
+}
+
+static int apply_metadata(const json_t *body, struct room_row *room, struct error *reterr)
+{
+	json_t *metadata;
+	int r = json_get_container(body, "metadata", JSON_OBJECT, &metadata, reterr);
+
+	if (r <= 0)
+		return r;
+	json_decref(room->metadata);
+	room->metadata = json_incref(metadata);
+	return 0;
+}
+
+/* The fields that the body has go over those of the room; `max_participants` has the server's
+ * limit. */
+static int apply_fields(const struct config *config, const json_t *body, struct room_row *room,
+			struct error *reterr)
+{
+	const char *name;
+	int r;
+
+	/* Ignoring this one, as unknown fields are, would leave a room open that its maker believes
+	 * to be closed. */
+	if (!json_is_null(json_object_get(body, "password")) && json_object_get(body, "password"))
+		return error_set_field(reterr, -EINVAL, "unsupported_field", "password",
+				       "rooms have no password on this server");
+	r = json_get_text(body, "name", 1, ROOM_NAME_MAX, &name, reterr);
+	if (r > 0)
+		(void)snprintf(room->name, sizeof(room->name), "%s", name);
+	if (r >= 0)
+		r = json_get_int(body, "max_participants", 1,
+				 config->WEBRTC_MAX_PARTICIPANTS_PER_ROOM, &room->max_participants,
+				 reterr);
+	if (r >= 0)
+		r = json_get_bool(body, "locked", &room->locked, reterr);
+	if (r >= 0)
+		r = apply_mode(body, room, reterr);
+	if (r >= 0)
+		r = apply_codecs(body, room, reterr);
+	if (r >= 0)
+		r = apply_metadata(body, room, reterr);
+	return r < 0 ? r : 0;
+}
+
+static int read_room_id(const json_t *body, char ret_room_id[ROOM_ID_SIZE], struct error *reterr)
+{
+	const char *room_id;
+	int r = json_get_text(body, "room_id", 1, ROOM_ID_MAX, &room_id, reterr);
+
+	if (r <= 0)
+		return r;
+	if (!room_id_is_valid(room_id))
+		return error_set_field(reterr, -EINVAL, "bad_field", "room_id",
+				       "room_id must be 1 to 128 of the characters A-Z a-z 0-9 _ . "
+				       ": -");
+	(void)snprintf(ret_room_id, ROOM_ID_SIZE, "%s", room_id);
+	return 1;
+}
+
+/* ---- POST ---- */
+
+int rooms_handle_create(struct api *api, struct request *request, struct response *response,
+			struct error *reterr)
+{
+	AUTO_ROOM_ROW room = {.max_participants = api->config->WEBRTC_MAX_PARTICIPANTS_PER_ROOM};
+	AUTO_JSON body = NULL;
+	int r;
+
+	r = request_read_json(request, api->config->REALTIME_MAX_BODY, &body, reterr);
+	if (r == 0)
+		r = read_room_id(body, room.room_id, reterr);
+	if (r >= 0)
+		r = apply_fields(api->config, body, &room, reterr);
+	if (r >= 0)
+		r = rooms_create(api->store, &room, api->config->WEBRTC_MAX_ROOMS, clock_unix_ms(),
+				 reterr);
+	if (r < 0)
+		return r;
+	if (!room.codecs)
+		room.codecs = json_array();
+	if (!room.metadata)
+		room.metadata = json_object();
+	response_header(response, "Location", "/realtime/webrtc/rooms/%s", room.room_id);
+	return answer_room(response, 201, &room, 0);
+}
+
+/* ---- GET ---- */
+
+/* The cursor is the position behind the last room of the page before, "<created_at>.<room_id>". */
+static int parse_cursor(const char *text, struct rooms_position *ret_after, struct error *reterr)
+{
+	const char *dot = strchr(text, '.');
+	char *end;
+
+	errno = 0;
+	ret_after->created_at_unix_ms = strtoll(text, &end, 10);
+	if (errno != 0 || end == text || end != dot || !room_id_is_valid(dot + 1))
+		return error_set_field(reterr, -EINVAL, "bad_field", "cursor",
+				       "cursor must be the next of an earlier answer");
+	(void)snprintf(ret_after->room_id, sizeof(ret_after->room_id), "%s", dot + 1);
+	return 0;
+}
+
+static int parse_limit(const char *text, size_t *ret_limit, struct error *reterr)
+{
+	char *end;
+	long limit = strtol(text, &end, 10);
+
+	if (end == text || *end || limit < 1 || limit > ROOMS_PAGE_MAX)
+		return error_set_field(reterr, -EINVAL, "bad_field", "limit",
+				       "limit must be a whole number from 1 to %d", ROOMS_PAGE_MAX);
+	*ret_limit = (size_t)limit;
+	return 0;
+}
+
+static json_t *page_to_json(struct api *api, const struct room_row *rooms, size_t count, bool more)
+{
+	AUTO_JSON occupancy = ask_occupancy(api, rooms, count);
+	json_t *items = json_array(), *next = json_null();
+	char cursor[ROOM_ID_SIZE + 24];
+
+	for (size_t i = 0; i < count; i++)
+		(void)json_array_append_new(
+			items, room_to_json(&rooms[i], participant_count(occupancy, &rooms[i])));
+	if (more) {
+		(void)snprintf(cursor, sizeof(cursor), "%" PRId64 ".%s",
+			       rooms[count - 1].created_at_unix_ms, rooms[count - 1].room_id);
+		next = json_string(cursor);
+	}
+	return json_pack("{s:o, s:o}", "items", items, "next", next);
+}
+
+int rooms_handle_list(struct api *api, struct request *request, struct response *response,
+		      struct error *reterr)
+{
+	const char *cursor = query_find(&request->query, "cursor");
+	const char *wanted = query_find(&request->query, "limit");
+	AUTO_FREE struct room_row *rooms = calloc(ROOMS_PAGE_MAX, sizeof(*rooms));
+	struct rooms_position after = {0};
+	size_t limit = PAGE_DEFAULT;
+	bool more = false;
+	int r = rooms ? 0 : -ENOMEM, count;
+
+	if (r == 0 && cursor)
+		r = parse_cursor(cursor, &after, reterr);
+	if (r == 0 && wanted)
+		r = parse_limit(wanted, &limit, reterr);
+	if (r < 0)
+		return r;
+	count = rooms_list(api->store, &after, limit, rooms, &more, reterr);
+	if (count < 0)
+		return count;
+	r = response_json(response, 200, page_to_json(api, rooms, (size_t)count, more));
+	for (int i = 0; i < count; i++)
+		room_row_fini(&rooms[i]);
+	return r;
+}
+
+int rooms_handle_get(struct api *api, struct request *request, struct response *response,
+		     struct error *reterr)
+{
+	const char *if_none_match = request_header(request, "If-None-Match"), *room_id;
+	AUTO_ROOM_ROW room = {0};
+	AUTO_JSON occupancy = NULL;
+	char etag[ROOM_ETAG_SIZE];
+	int64_t participants;
+	int r;
+
+	r = request_room_id(request, &room_id, reterr);
+	if (r == 0)
+		r = rooms_get(api->store, room_id, &room, reterr);
+	if (r < 0)
+		return r;
+	occupancy = ask_occupancy(api, &room, 1);
+	participants = participant_count(occupancy, &room);
+	room_etag_format(&room, participants, etag);
+	if (if_none_match && room_etag_is_listed(if_none_match, etag)) {
+		response_header(response, "ETag", "%s", etag);
+		response_empty(response, 304);
+		return 0;
+	}
+	return answer_room(response, 200, &room, participants);
+}
+
+/* ---- PUT ---- */
+
+/* Inside a transaction: nobody else changes the room between the comparison and the write. */
+static int update_stored(struct api *api, const struct request *request, const char *room_id,
+			 const json_t *body, struct room_row *room, struct error *reterr)
+{
+	const char *if_match = request_header(request, "If-Match");
+	int r;
+
+	r = rooms_get(api->store, room_id, room, reterr);
+	if (r < 0)
+		return r;
+	if (if_match && !room_etag_allows_change(if_match, room))
+		return error_set(reterr, -ESTALE, "room_changed",
+				 "the room was changed since it had that ETag; read it again");
+	r = apply_fields(api->config, body, room, reterr);
+	if (r < 0)
+		return r;
+	return rooms_update(api->store, room, clock_unix_ms(), reterr);
+}
+
+static int read_update(struct api *api, struct request *request, const char *room_id,
+		       json_t **ret_body, struct error *reterr)
+{
+	char named[ROOM_ID_SIZE];
+	int r;
+
+	r = request_read_json(request, api->config->REALTIME_MAX_BODY, ret_body, reterr);
+	if (r < 0)
+		return r;
+	r = read_room_id(*ret_body, named, reterr);
+	if (r > 0 && strcmp(named, room_id) != 0)
+		return error_set_field(reterr, -EINVAL, "bad_field", "room_id",
+				       "room_id cannot be changed");
+	return r < 0 ? r : 0;
+}
+
+int rooms_handle_update(struct api *api, struct request *request, struct response *response,
+			struct error *reterr)
+{
+	AUTO_ROOM_ROW room = {0};
+	AUTO_JSON body = NULL;
+	AUTO_JSON occupancy = NULL;
+	const char *room_id;
+	int r;
+
+	r = request_room_id(request, &room_id, reterr);
+	if (r == 0)
+		r = read_update(api, request, room_id, &body, reterr);
+	if (r == 0)
+		r = store_begin(api->store, reterr);
+	if (r < 0)
+		return r;
+	r = update_stored(api, request, room_id, body, &room, reterr);
+	if (r == 0)
+		r = store_commit(api->store, reterr);
+	if (r < 0) {
+		store_rollback(api->store);
+		return r;
+	}
+	/* Those in the call hear of it; when realtimed is away nobody is connected to hear. */
+	(void)bus_client_send(api->realtimed, BUS_ROOM_UPDATED, room_to_json(&room, -1));
+	occupancy = ask_occupancy(api, &room, 1);
+	return answer_room(response, 200, &room, participant_count(occupancy, &room));
+}
+
+/* ---- DELETE ---- */
+
+int rooms_handle_delete(struct api *api, struct request *request, struct response *response,
+			struct error *reterr)
+{
+	const char *room_id;
+	int r;
+
+	r = request_room_id(request, &room_id, reterr);
+	if (r == 0)
+		r = rooms_delete(api->store, room_id, reterr);
+	if (r < 0)
+		return r;
+	(void)bus_client_send(api->realtimed, BUS_ROOM_DELETED,
+			      json_pack("{s:s}", "room_id", room_id));
+	response_empty(response, 204);
+	return 0;
+}

@@ -1,0 +1,151 @@
+/* WHIP (RFC 9725) and WHEP: a call over plain HTTP. The SFU answers a complete offer with a
+ * complete answer; the session is realtimed's, named by the Location. */
+#include <errno.h>
+#include <string.h>
+
+#include "api/handlers/handlers.h"
+#include "core/json.h"
+#include "db/rooms.h"
+
+enum { PUBLISHERS_MAX = 64, PUBLISHER_ID_MAX = 128 };
+
+static int read_offer(struct api *api, struct request *request, struct error *reterr)
+{
+	int r;
+
+	if (!request_has_content_type(request, "application/sdp"))
+		return error_set(reterr, -EPROTONOSUPPORT, "unsupported_media_type",
+				 "the body must be application/sdp");
+	r = request_read_body(request, api->config->REALTIME_MAX_BODY, reterr);
+	if (r < 0)
+		return r;
+	if (request->body_length == 0 || strlen(request->body) != request->body_length)
+		return error_set(reterr, -EINVAL, "bad_sdp",
+				 "the body must be an SDP offer, which has no NUL");
+	return 0;
+}
+
+/* The publisher= parameters, a new array. */
+static int read_publishers(const struct request *request, json_t **ret_publishers,
+			   struct error *reterr)
+{
+	AUTO_JSON publishers = json_array();
+
+	for (size_t i = 0; i < request->query.count; i++) {
+		const char *value = request->query.parameters[i].value;
+
+		if (strcmp(request->query.parameters[i].name, "publisher") != 0)
+			continue;
+		if (!*value || strlen(value) > PUBLISHER_ID_MAX ||
+		    json_array_append_new(publishers, json_string(value)) < 0)
+			return error_set_field(reterr, -EINVAL, "bad_field", "publisher",
+					       "publisher must be a peer_id of 1 to %d bytes of "
+					       "UTF-8",
+					       PUBLISHER_ID_MAX);
+	}
+	if (json_array_size(publishers) > PUBLISHERS_MAX)
+		return error_set_field(reterr, -EINVAL, "bad_field", "publisher",
+				       "publisher may be given %d times", PUBLISHERS_MAX);
+	*ret_publishers = json_incref(publishers);
+	return 0;
+}
+
+static int answer_session(struct response *response, const char *kind, const char *room_id,
+			  const json_t *session, struct error *reterr)
+{
+	const char *session_id = json_string_value(json_object_get(session, "session_id"));
+	const char *sdp = json_string_value(json_object_get(session, "sdp"));
+
+	if (!session_id || !sdp)
+		return error_set(reterr, -EIO, "bad_bus_answer",
+				 "the session came without session_id or sdp");
+	response_header(response, "Location", "/realtime/webrtc/rooms/%s/%s/%s", room_id, kind,
+			session_id);
+	return response_text(response, 201, "application/sdp", sdp);
+}
+
+static int start(struct api *api, struct request *request, const char *kind,
+		 struct response *response, struct error *reterr)
+{
+	AUTO_JSON publishers = NULL;
+	AUTO_JSON session = NULL;
+	AUTO_ROOM_ROW room = {0};
+	const char *room_id;
+	json_t *ask;
+	int r;
+
+	r = request_room_id(request, &room_id, reterr);
+	if (r == 0)
+		r = read_offer(api, request, reterr);
+	if (r == 0)
+		r = read_publishers(request, &publishers, reterr);
+	if (r == 0)
+		r = rooms_get(api->store, room_id, &room, reterr);
+	if (r < 0)
+		return r;
+	ask = json_pack("{s:s, s:s, s:s}", "room_id", room_id, "kind", kind, "sdp", request->body);
+	if (!ask)
+		return error_set(reterr, -EINVAL, "bad_sdp", "the SDP is not UTF-8");
+	if (json_array_size(publishers) > 0)
+		(void)json_object_set(ask, "publishers", publishers);
+	if (*request->user_id)
+		(void)json_object_set_new(ask, "user_id", json_string(request->user_id));
+	r = bus_client_call(api->realtimed, BUS_HTTP_SESSION_START, ask, BUS_MEDIA_TIMEOUT_MS,
+			    &session, reterr);
+	return r < 0 ? r : answer_session(response, kind, room_id, session, reterr);
+}
+
+int whip_start(struct api *api, struct request *request, struct response *response,
+	       struct error *reterr)
+{
+	return start(api, request, "whip", response, reterr);
+}
+
+int whep_start(struct api *api, struct request *request, struct response *response,
+	       struct error *reterr)
+{
+	return start(api, request, "whep", response, reterr);
+}
+
+/* Trickled candidates. Our side is ICE-lite and learns a peer's addresses from its checks, so
+ * they say nothing new and are only acknowledged. */
+int whip_patch(struct api *api, struct request *request, struct response *response,
+	       struct error *reterr)
+{
+	const char *room_id;
+	int r;
+
+	r = request_room_id(request, &room_id, reterr);
+	if (r < 0)
+		return r;
+	if (!request_has_content_type(request, "application/trickle-ice-sdpfrag"))
+		return error_set(reterr, -EPROTONOSUPPORT, "unsupported_media_type",
+				 "the body must be application/trickle-ice-sdpfrag");
+	r = request_read_body(request, api->config->REALTIME_MAX_BODY, reterr);
+	if (r < 0)
+		return r;
+	response_empty(response, 204);
+	return 0;
+}
+
+int whip_end(struct api *api, struct request *request, struct response *response,
+	     struct error *reterr)
+{
+	const char *session_id = request_parameter(request, "session_id"), *room_id;
+	json_t *ask;
+	int r;
+
+	r = request_room_id(request, &room_id, reterr);
+	if (r < 0)
+		return r;
+	ask = json_pack("{s:s, s:s}", "room_id", room_id, "session_id", session_id);
+	if (!ask)
+		return error_set_field(reterr, -EINVAL, "bad_field", "session_id",
+				       "session_id must be UTF-8");
+	r = bus_client_call(api->realtimed, BUS_HTTP_SESSION_END, ask, BUS_TIMEOUT_MS, NULL,
+			    reterr);
+	if (r < 0)
+		return r;
+	response_empty(response, 204);
+	return 0;
+}

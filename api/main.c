@@ -1,0 +1,193 @@
+/* realtime-api: the REST API behind a web server, over FastCGI and SCGI. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "api/edge/front.h"
+#include "api/edge/listener.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "db/api_keys.h"
+
+enum { LISTENERS_MAX = 16, STOP_TIMEOUT_MS = 2500 };
+
+static const char usage[] =
+	"realtime-api " RT_VERSION ", the REST API behind a web server\n"
+	"\n"
+	"  realtime-api                          serve REALTIME_API_LISTEN\n"
+	"  realtime-api create-api-key NAME      print a new API key\n"
+	"  realtime-api --help | --version | --print-settings-markdown\n"
+	"\n";
+
+struct listeners {
+	struct listener items[LISTENERS_MAX];
+	size_t count;
+	int result;
+	struct error error;
+};
+
+static int fail(const struct error *error, int number)
+{
+	(void)fprintf(stderr, "realtime-api: %s\n",
+		      error->number ? error->message : strerror(-number));
+	return EXIT_FAILURE;
+}
+
+/* ---- listening ---- */
+
+static void open_listener(void *data, const char *item)
+{
+	struct listeners *listeners = data;
+
+	if (listeners->result < 0)
+		return;
+	if (listeners->count == LISTENERS_MAX) {
+		listeners->result = error_set(&listeners->error, -EINVAL, "bad_setting",
+					      "REALTIME_API_LISTEN may name %d sockets",
+					      LISTENERS_MAX);
+		return;
+	}
+	listeners->result =
+		listener_open(item, &listeners->items[listeners->count], &listeners->error);
+	if (listeners->result == 0)
+		listeners->count++;
+}
+
+static int open_listeners(const char *list, struct listeners *listeners)
+{
+	config_list_for_each(list, open_listener, listeners);
+	if (listeners->result == 0 && listeners->count == 0)
+		listeners->result = error_set(&listeners->error, -EINVAL, "bad_setting",
+					      "REALTIME_API_LISTEN is empty, so nobody could ask");
+	return listeners->result;
+}
+
+static void close_listeners(struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++)
+		listener_close(&listeners->items[i]);
+}
+
+/* ---- serving ---- */
+
+static void block_signals(sigset_t *ret_stop)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(ret_stop);
+	(void)sigaddset(ret_stop, SIGTERM);
+	(void)sigaddset(ret_stop, SIGINT);
+	/* Before the first thread: all inherit it, and main alone waits for them. */
+	(void)pthread_sigmask(SIG_BLOCK, ret_stop, NULL);
+}
+
+/* Until a signal. Returns whether every thread has ended. */
+static bool serve_until_stopped(struct front *front, const sigset_t *stop)
+{
+	int number;
+
+	LOG(LOG_INFO, LOG_MAIN, "ready");
+	(void)sd_notify(0, "READY=1");
+	(void)sigwait(stop, &number);
+	(void)sd_notify(0, "STOPPING=1");
+	LOG(LOG_INFO, LOG_MAIN, "stopping", LOG_INT("signal", number));
+	return front_stop(front, STOP_TIMEOUT_MS);
+}
+
+static int serve(const struct config *config)
+{
+	static const struct bus_client_events no_events;
+	struct listeners listeners = {0};
+	AUTO(bus_client) realtimed = NULL;
+	AUTO(bus_client) sfu = NULL;
+	AUTO(store) store = NULL;
+	struct front *front = NULL;
+	struct error error = {0};
+	struct api shared;
+	sigset_t stop;
+	int r;
+
+	block_signals(&stop);
+	/* Once before the threads do, so that migrations run in one place and faults are told once. */
+	r = store_open(config->REALTIME_DATABASE, STORE_DURABLE, &store, &error);
+	if (r < 0)
+		return fail(&error, r);
+	r = open_listeners(config->REALTIME_API_LISTEN, &listeners);
+	if (r < 0) {
+		close_listeners(&listeners);
+		return fail(&listeners.error, r);
+	}
+	r = bus_client_new(config->REALTIME_BUS, "api", &no_events, NULL, &realtimed);
+	if (r == 0)
+		r = bus_client_new(config->REALTIME_SFU_CONTROL, "api", &no_events, NULL, &sfu);
+	shared = (struct api){.config = config, .realtimed = realtimed, .sfu = sfu};
+	if (r == 0)
+		r = front_start(listeners.items, listeners.count, &shared, &front, &error);
+	if (r < 0) {
+		close_listeners(&listeners);
+		return fail(&error, r);
+	}
+	if (!serve_until_stopped(front, &stop)) {
+		/* A thread that is stuck in somebody else's socket. All it could lose is that
+		 * request; what is committed is on the disk. */
+		LOG(LOG_WARNING, LOG_MAIN, "stopped_with_requests_open");
+		close_listeners(&listeners);
+		_exit(EXIT_SUCCESS);
+	}
+	(void)front_free(front);
+	close_listeners(&listeners);
+	LOG(LOG_INFO, LOG_MAIN, "stopped");
+	return EXIT_SUCCESS;
+}
+
+/* ---- commands ---- */
+
+static int create_api_key(const struct config *config, const char *name)
+{
+	AUTO(store) store = NULL;
+	struct error error = {0};
+	char key[API_KEY_SIZE];
+	int r;
+
+	r = store_open(config->REALTIME_DATABASE, STORE_DURABLE, &store, &error);
+	if (r == 0)
+		r = api_keys_create(store, name, NULL, 0, clock_unix_ms(), key, &error);
+	if (r < 0)
+		return fail(&error, r);
+	(void)printf("%s\n", key);
+	explicit_bzero(key, sizeof(key));
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	AUTO(config) config = NULL;
+	struct error error = {0};
+	int r;
+
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		(void)fputs(usage, stdout);
+		config_print_help(stdout);
+		return EXIT_SUCCESS;
+	}
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		(void)puts("realtime-api " RT_VERSION);
+		return EXIT_SUCCESS;
+	}
+	if (argc == 2 && strcmp(argv[1], "--print-settings-markdown") == 0) {
+		config_print_markdown(stdout);
+		return EXIT_SUCCESS;
+	}
+	if (argc != 1 && !(argc == 3 && strcmp(argv[1], "create-api-key") == 0)) {
+		(void)fputs(usage, stderr);
+		return 2;
+	}
+	r = config_load(&config, &error);
+	if (r < 0)
+		return fail(&error, r);
+	config_apply_log(config, "api");
+	return argc == 3 ? create_api_key(config, argv[2]) : serve(config);
+}

@@ -1,0 +1,278 @@
+#include "api/request.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/id.h"
+#include "core/json.h"
+
+/* ---- variables and headers ---- */
+
+static const char *variable(const struct request *request, const char *name)
+{
+	return request->source->variable(request->data, name);
+}
+
+const char *request_header(const struct request *request, const char *name)
+{
+	char cgi_name[64] = "HTTP_";
+	size_t length = strlen(cgi_name);
+
+	if (strcasecmp(name, "Content-Type") == 0)
+		return variable(request, "CONTENT_TYPE");
+	for (; *name && length < sizeof(cgi_name) - 1; name++)
+		cgi_name[length++] = *name == '-' ? '_' : (char)toupper((unsigned char)*name);
+	cgi_name[length] = '\0';
+	return variable(request, cgi_name);
+}
+
+const char *request_parameter(const struct request *request, const char *name)
+{
+	for (size_t i = 0; i < request->parameter_count; i++)
+		if (strcmp(request->parameters[i].name, name) == 0)
+			return request->parameters[i].value;
+	assert(!"a route without this placeholder");
+	return "";
+}
+
+int request_room_id(const struct request *request, const char **ret_room_id, struct error *reterr)
+{
+	const char *room_id = request_parameter(request, "room_id");
+
+	if (!room_id_is_valid(room_id))
+		return error_set_field(reterr, -EINVAL, "bad_field", "room_id",
+				       "room_id must be 1 to 128 of the characters A-Z a-z 0-9 _ . "
+				       ": -");
+	*ret_room_id = room_id;
+	return 0;
+}
+
+bool request_has_content_type(const struct request *request, const char *type)
+{
+	const char *given = variable(request, "CONTENT_TYPE");
+	size_t length = strlen(type);
+
+	if (!given || strncasecmp(given, type, length) != 0)
+		return false;
+	given += length;
+	given += strspn(given, " \t");
+	return *given == '\0' || *given == ';';
+}
+
+/* ---- life ---- */
+
+/* Theirs if it can be logged and echoed without harm, else one of ours. */
+static void choose_request_id(struct request *request)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
+	const char *given = variable(request, "HTTP_X_REQUEST_ID");
+	size_t length = given ? strlen(given) : 0;
+
+	if (length >= 1 && length <= REQUEST_ID_MAX && strspn(given, allowed) == length)
+		memcpy(request->request_id, given, length + 1);
+	else
+		id_new("req", request->request_id, sizeof(request->request_id));
+}
+
+/* REQUEST_URI is what the client sent; servers that do not pass it give the decoded path in
+ * SCRIPT_NAME and PATH_INFO. */
+static int choose_target(struct request *request, bool *ret_is_decoded)
+{
+	const char *uri = variable(request, "REQUEST_URI");
+	const char *script_name = variable(request, "SCRIPT_NAME");
+	const char *path_info = variable(request, "PATH_INFO");
+
+	*ret_is_decoded = !uri || !*uri;
+	if (!*ret_is_decoded)
+		request->target = strdup(uri);
+	else if (asprintf(&request->target, "%s%s", script_name ? script_name : "",
+			  path_info ? path_info : "") < 0)
+		request->target = NULL;
+	return request->target ? 0 : -ENOMEM;
+}
+
+static int parse_target(struct request *request, struct error *reterr)
+{
+	const char *query_string = variable(request, "QUERY_STRING");
+	char *path, *query;
+	bool is_decoded;
+	int r;
+
+	r = choose_target(request, &is_decoded);
+	if (r < 0)
+		return r;
+	if (is_decoded) {
+		char *whole;
+
+		/* One block again, so that it has one owner. A '%' here is a character. */
+		for (const char *at = request->target; *at; at++)
+			if (*at == '%' || *at == '?')
+				return error_set(reterr, -EINVAL, "bad_path",
+						 "the path needs REQUEST_URI to be understood");
+		if (asprintf(&whole, "%s?%s", request->target, query_string ? query_string : "") <
+		    0)
+			return -ENOMEM;
+		free(request->target);
+		request->target = whole;
+	}
+	r = uri_split(request->target, &path, &query, reterr);
+	if (r == 0)
+		r = uri_path_decode(path, reterr);
+	if (r == 0)
+		r = query_parse(query, &request->query, reterr);
+	if (r == 0)
+		request->path = path;
+	return r;
+}
+
+static int parse_content_length(struct request *request, struct error *reterr)
+{
+	const char *text = variable(request, "CONTENT_LENGTH");
+	char *end;
+
+	request->content_length = -1;
+	if (!text || !*text)
+		return 0;
+	errno = 0;
+	request->content_length = strtoll(text, &end, 10);
+	if (errno != 0 || *end || request->content_length < 0)
+		return error_set(reterr, -EINVAL, "bad_request",
+				 "Content-Length must be a whole number");
+	return 0;
+}
+
+int request_init(struct request *ret_request, const struct request_source *source, void *data,
+		 struct error *reterr)
+{
+	struct request *request = ret_request;
+	int r;
+
+	memset(request, 0, sizeof(*request));
+	request->source = source;
+	request->data = data;
+	request->path = "";
+	choose_request_id(request);
+	request->method = variable(request, "REQUEST_METHOD");
+	if (!request->method) {
+		request->method = "";
+		return error_set(reterr, -EINVAL, "bad_request", "the request has no method");
+	}
+	r = parse_content_length(request, reterr);
+	if (r == 0)
+		r = parse_target(request, reterr);
+	return r;
+}
+
+void request_fini(struct request *request)
+{
+	free(request->body);
+	free(request->target);
+	request->body = NULL;
+	request->target = NULL;
+}
+
+/* ---- body ---- */
+
+/* How many bytes, 0 at the end of the body, or a negative errno. */
+static ssize_t read_some(struct request *request, void *into, size_t size)
+{
+	ssize_t got;
+
+	if (request->content_length >= 0 &&
+	    (int64_t)size > request->content_length - request->body_taken)
+		size = (size_t)(request->content_length - request->body_taken);
+	if (request->body_is_over || size == 0)
+		return 0;
+	got = request->source->read(request->data, into, size);
+	if (got > 0)
+		request->body_taken += got;
+	else
+		request->body_is_over = true;
+	return got;
+}
+
+static int too_big(int64_t limit, struct error *reterr)
+{
+	return error_set(reterr, -EMSGSIZE, "body_too_big", "the body may have %lld bytes",
+			 (long long)limit);
+}
+
+int request_read_body(struct request *request, int64_t limit, struct error *reterr)
+{
+	size_t capacity = request->content_length >= 0 ? (size_t)request->content_length + 1 : 4096;
+
+	if (request->content_length > limit)
+		return too_big(limit, reterr);
+	free(request->body);
+	request->body_length = 0;
+	request->body = malloc(capacity);
+	if (!request->body)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t got;
+
+		if (request->body_length + 1 == capacity && request->content_length < 0) {
+			char *grown = realloc(request->body, capacity * 2);
+
+			if (!grown)
+				return -ENOMEM;
+			request->body = grown;
+			capacity *= 2;
+		}
+		got = read_some(request, request->body + request->body_length,
+				capacity - 1 - request->body_length);
+		if (got == 0)
+			break;
+		if (got > 0)
+			request->body_length += (size_t)got;
+		if (got < 0 || (int64_t)request->body_length > limit)
+			return got < 0 ? error_set(reterr, -EPROTO, "body_incomplete",
+						   "the body could not be read to its end")
+				       : too_big(limit, reterr);
+	}
+	request->body[request->body_length] = '\0';
+	if (request->content_length >= 0 && (int64_t)request->body_length < request->content_length)
+		return error_set(reterr, -EPROTO, "body_incomplete",
+				 "the body is shorter than its Content-Length");
+	return 0;
+}
+
+int request_read_json(struct request *request, int64_t limit, json_t **ret_object,
+		      struct error *reterr)
+{
+	const char *type = variable(request, "CONTENT_TYPE");
+	int r;
+
+	if (type && *type && !request_has_content_type(request, "application/json"))
+		return error_set(reterr, -EPROTONOSUPPORT, "unsupported_media_type",
+				 "the body must be application/json");
+	r = request_read_body(request, limit, reterr);
+	if (r < 0)
+		return r;
+	return json_object_parse(request->body, request->body_length, ret_object, reterr);
+}
+
+bool request_drain(struct request *request, int64_t limit)
+{
+	char bytes[4096];
+	int64_t drained = 0;
+	ssize_t got;
+
+	if (!request->source) /* request_init() never got that far */
+		return false;
+	/* Past Content-Length too: the end of a FastCGI body is a record of its own. */
+	if (request->content_length > 0 &&
+	    request->content_length - request->body_taken > limit)
+		return false;
+	while (!request->body_is_over && drained <= limit) {
+		got = request->source->read(request->data, bytes, sizeof(bytes));
+		if (got <= 0)
+			return got == 0;
+		drained += got;
+	}
+	return drained <= limit;
+}

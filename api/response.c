@@ -1,0 +1,155 @@
+#include "api/response.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/problem.h"
+
+void response_init(struct response *response)
+{
+	response->status = 500;
+	response->content_type = NULL;
+	response->headers[0] = '\0';
+	response->headers_length = 0;
+	response->body = NULL;
+	response->body_length = 0;
+}
+
+void response_fini(struct response *response)
+{
+	free(response->body);
+	response->body = NULL;
+}
+
+static void set_body(struct response *response, int status, const char *content_type, char *body,
+		     size_t length)
+{
+	free(response->body);
+	response->status = status;
+	response->content_type = content_type;
+	response->body = body;
+	response->body_length = length;
+}
+
+static bool has_control_character(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return true;
+	return false;
+}
+
+void response_header(struct response *response, const char *name, const char *format, ...)
+{
+	char *end = response->headers + response->headers_length;
+	size_t space = sizeof(response->headers) - response->headers_length;
+	char value[2048];
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(value, sizeof(value), format, arguments);
+	va_end(arguments);
+	if (length < 0 || (size_t)length >= sizeof(value) || has_control_character(value))
+		return;
+	length = snprintf(end, space, "%s: %s\r\n", name, value);
+	if (length > 0 && (size_t)length < space)
+		response->headers_length += (size_t)length;
+	else
+		*end = '\0';
+}
+
+void response_empty(struct response *response, int status)
+{
+	set_body(response, status, NULL, NULL, 0);
+}
+
+static int json_body(struct response *response, int status, const char *content_type, json_t *body)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+
+	json_decref(body);
+	if (!text) {
+		response_empty(response, 500);
+		return 0;
+	}
+	set_body(response, status, content_type, text, strlen(text));
+	return 0;
+}
+
+int response_json(struct response *response, int status, json_t *body)
+{
+	return json_body(response, status, "application/json", body);
+}
+
+int response_text(struct response *response, int status, const char *content_type,
+		  const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		return -ENOMEM;
+	set_body(response, status, content_type, copy, strlen(copy));
+	return 0;
+}
+
+void response_problem(struct response *response, const struct error *error, const char *request_id)
+{
+	int status = problem_status(error);
+
+	if (status == 401)
+		response_header(response, "WWW-Authenticate", "Bearer realm=\"realtime\"");
+	if (status == 503 || status == 429)
+		response_header(response, "Retry-After", "1");
+	(void)json_body(response, status, "application/problem+json",
+			problem_to_json(error, request_id));
+}
+
+static const char *reason_of(int status)
+{
+	switch (status) {
+	case 200:
+		return "OK";
+	case 201:
+		return "Created";
+	case 202:
+		return "Accepted";
+	case 204:
+		return "No Content";
+	case 304:
+		return "Not Modified";
+	default:
+		return problem_title(status);
+	}
+}
+
+int response_format(const struct response *response, bool with_body, char **ret_bytes,
+		    size_t *ret_length)
+{
+	size_t body_length = with_body ? response->body_length : 0;
+	char type[160] = "", *bytes;
+	int head_length;
+
+	if (response->content_type)
+		(void)snprintf(type, sizeof(type), "Content-Type: %s\r\nContent-Length: %zu\r\n",
+			       response->content_type, response->body_length);
+	head_length = asprintf(&bytes, "Status: %d %s\r\n%s%s\r\n", response->status,
+			       reason_of(response->status), type, response->headers);
+	if (head_length < 0)
+		return -ENOMEM;
+	if (body_length > 0) {
+		char *grown = realloc(bytes, (size_t)head_length + body_length);
+
+		if (!grown) {
+			free(bytes);
+			return -ENOMEM;
+		}
+		bytes = grown;
+		memcpy(bytes + head_length, response->body, body_length);
+	}
+	*ret_bytes = bytes;
+	*ret_length = (size_t)head_length + body_length;
+	return 0;
+}

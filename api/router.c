@@ -1,0 +1,187 @@
+#include "api/router.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/handlers/handlers.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/problem.h"
+
+#define ROOMS "/realtime/webrtc/rooms"
+#define ROOM ROOMS "/{room_id}"
+
+static const struct route routes[] = {
+	{"GET", "/health", ACCESS_PUBLIC, health_get},
+	{"GET", "/health/live", ACCESS_PUBLIC, health_live},
+	{"GET", "/health/ready", ACCESS_PUBLIC, health_get},
+	{"GET", "/realtime/health", ACCESS_PUBLIC, health_realtimed},
+	{"GET", "/realtime/webrtc/health", ACCESS_PUBLIC, health_sfu},
+
+	{"POST", "/realtime/send", ACCESS_PUBLISH, messages_send},
+	{"POST", "/realtime/broadcast", ACCESS_PUBLISH, messages_broadcast},
+	{"GET", "/realtime/connections", ACCESS_ADMIN, connections_list},
+
+	{"GET", ROOMS, ACCESS_PUBLIC, rooms_handle_list},
+	{"POST", ROOMS, ACCESS_PUBLISH, rooms_handle_create},
+	{"GET", ROOM, ACCESS_PUBLIC, rooms_handle_get},
+	{"PUT", ROOM, ACCESS_ADMIN, rooms_handle_update},
+	{"DELETE", ROOM, ACCESS_ADMIN, rooms_handle_delete},
+	{"GET", ROOM "/participants", ACCESS_PUBLISH, participants_list},
+	{"POST", ROOM "/whip", ACCESS_PUBLISH, whip_start},
+	{"PATCH", ROOM "/whip/{session_id}", ACCESS_PUBLISH, whip_patch},
+	{"DELETE", ROOM "/whip/{session_id}", ACCESS_PUBLISH, whip_end},
+	{"POST", ROOM "/whep", ACCESS_PUBLISH, whep_start},
+	{"PATCH", ROOM "/whep/{session_id}", ACCESS_PUBLISH, whip_patch},
+	{"DELETE", ROOM "/whep/{session_id}", ACCESS_PUBLISH, whip_end},
+	{"POST", "/realtime/webrtc/signal", ACCESS_PUBLISH, signal_send},
+	{"GET", "/realtime/webrtc/connections", ACCESS_ADMIN, connections_list_webrtc},
+};
+
+/* ---- matching ---- */
+
+static bool add_parameter(struct request *request, const char *name, size_t name_length,
+			  const char *value, size_t value_length)
+{
+	size_t i = request->parameter_count;
+
+	if (i == REQUEST_PARAMETERS_MAX || name_length >= sizeof(request->parameters[i].name) ||
+	    value_length >= sizeof(request->parameters[i].value))
+		return false;
+	memcpy(request->parameters[i].name, name, name_length);
+	request->parameters[i].name[name_length] = '\0';
+	memcpy(request->parameters[i].value, value, value_length);
+	request->parameters[i].value[value_length] = '\0';
+	request->parameter_count++;
+	return true;
+}
+
+bool router_match(const char *pattern, struct request *request)
+{
+	const char *path = request->path;
+
+	request->parameter_count = 0;
+	while (*pattern && *path) {
+		size_t wanted, given;
+
+		if (*pattern != '{') {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		wanted = strcspn(pattern, "}");
+		given = strcspn(path, "/");
+		if (given == 0 ||
+		    !add_parameter(request, pattern + 1, wanted - 1, path, given))
+			return false;
+		pattern += wanted + 1;
+		path += given;
+	}
+	return *pattern == *path; /* both at their end */
+}
+
+static bool method_fits(const struct route *route, const char *method)
+{
+	return strcmp(route->method, method) == 0 ||
+	       (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+/* The route for path and method, or NULL; `ret_allow` lists the methods that the path has. */
+static const struct route *find_route(struct request *request, char *ret_allow, size_t size)
+{
+	size_t length = 0;
+
+	*ret_allow = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		int added;
+
+		if (!router_match(routes[i].pattern, request))
+			continue;
+		if (method_fits(&routes[i], request->method))
+			return &routes[i];
+		added = snprintf(ret_allow + length, size - length, "%s%s", routes[i].method,
+				 strcmp(routes[i].method, "GET") == 0 ? ", HEAD, " : ", ");
+		length += (size_t)added;
+	}
+	if (length > 0)
+		(void)snprintf(ret_allow + length, size - length, "OPTIONS");
+	return NULL;
+}
+
+/* ---- serving ---- */
+
+static bool is_call_path(const char *path)
+{
+	static const char prefix[] = "/realtime/webrtc/";
+
+	return strncmp(path, prefix, sizeof(prefix) - 1) == 0 &&
+	       strcmp(path, "/realtime/webrtc/health") != 0;
+}
+
+static int dispatch(struct api *api, struct request *request, struct response *response,
+		    struct error *reterr)
+{
+	const struct route *route;
+	char allow[128];
+	int r;
+
+	route = find_route(request, allow, sizeof(allow));
+	if (!route && !*allow)
+		return error_set(reterr, -ENOENT, "no_such_path", "there is nothing at this path");
+	if (!api->config->WEBRTC_ENABLED && is_call_path(request->path))
+		return error_set(reterr, -ENOENT, "webrtc_disabled",
+				 "calls are switched off here (WEBRTC_ENABLED)");
+	if (!route) {
+		response_header(response, "Allow", "%s", allow);
+		if (strcmp(request->method, "OPTIONS") == 0) {
+			response_header(response, "Access-Control-Allow-Methods", "%s", allow);
+			response_empty(response, 204);
+			return 0;
+		}
+		return error_set(reterr, -EOPNOTSUPP, "method_not_allowed",
+				 "this path takes %s only", allow);
+	}
+	r = access_check_origin(api, request, reterr);
+	if (r == 0)
+		r = access_check(api, request, route->access, reterr);
+	if (r == 0)
+		r = route->handler(api, request, response, reterr);
+	return r;
+}
+
+static void refuse(const struct request *request, struct response *response, int number,
+		   struct error *error)
+{
+	int status;
+
+	if (error->number != number) /* such as -ENOMEM, which fills nothing in */
+		(void)error_set(error, number, "internal_error", "%s", strerror(-number));
+	status = problem_status(error);
+	LOG(status >= 500 && status != 503 ? LOG_ERROR : LOG_INFO, LOG_MAIN, "request_refused",
+	    LOG_TEXT("request", request->request_id), LOG_TEXT("method", request->method),
+	    LOG_TEXT("path", request->path), LOG_INT("status", status), LOG_ERR(error));
+	response_problem(response, error, request->request_id);
+}
+
+void router_serve(struct api *api, struct request *request, const struct request_source *source,
+		  void *data, struct response *response)
+{
+	uint64_t started_us = clock_now_us();
+	struct error error = {0};
+	int r;
+
+	response_init(response);
+	r = request_init(request, source, data, &error);
+	response_header(response, "X-Request-Id", "%s", request->request_id);
+	response_header(response, "Cache-Control", "no-store");
+	response_header(response, "X-Content-Type-Options", "nosniff");
+	access_add_cors(api, request, response);
+	if (r == 0)
+		r = dispatch(api, request, response, &error);
+	if (r < 0)
+		refuse(request, response, r, &error);
+	LOG(LOG_DEBUG, LOG_MAIN, "request", LOG_TEXT("request", request->request_id),
+	    LOG_TEXT("method", request->method), LOG_TEXT("path", request->path),
+	    LOG_INT("status", response->status), LOG_INT("us", clock_now_us() - started_us));
+}

@@ -1,0 +1,271 @@
+#include "sfu/edge/bus_link.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/log.h"
+
+enum { DESCRIBE_TIMEOUT_MS = 500 };
+
+struct bus_link {
+	const char *path;
+	const struct workers *workers;
+	/* The workers send while main stops the client. */
+	pthread_rwlock_t lock;
+	struct bus_client *client;
+};
+
+struct worker *workers_of_room(const struct workers *workers, const char *room_id)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *room_id; room_id++)
+		hash = (hash ^ (uint8_t)*room_id) * 16777619u;
+	return workers->worker[hash % workers->count];
+}
+
+/* ---- what the rooms say ---- */
+
+static void send_event(void *data, enum bus_message message, json_t *body)
+{
+	struct bus_link *link = data;
+
+	(void)pthread_rwlock_rdlock(&link->lock);
+	if (link->client)
+		(void)bus_client_send(link->client, message, body); /* HELLO tells it later */
+	else
+		json_decref(body);
+	(void)pthread_rwlock_unlock(&link->lock);
+}
+
+static void on_signal(void *data, const char *room_id, const char *peer_id,
+		      const char *signal_type, const char *sdp, const json_t *id)
+{
+	json_t *body = json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
+				 "signal_type", signal_type, "sdp", sdp);
+
+	if (id)
+		(void)json_object_set_new(body, "id", json_deep_copy(id));
+	send_event(data, BUS_PEER_SIGNAL, body);
+}
+
+static void on_refused(void *data, const char *room_id, const char *peer_id,
+		       const struct error *error, const json_t *id)
+{
+	json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id",
+				 peer_id, "code", error->code, "detail", error->message, "field",
+				 error->field);
+
+	if (id)
+		(void)json_object_set_new(body, "id", json_deep_copy(id));
+	send_event(data, BUS_PEER_ERROR, body);
+}
+
+static void on_tracks(void *data, const char *room_id, const char *peer_id, json_t *tracks)
+{
+	send_event(data, BUS_PEER_TRACKS,
+		   json_pack("{s:s, s:s, s:o}", "room_id", room_id, "peer_id", peer_id, "tracks",
+			     tracks));
+}
+
+static void on_state(void *data, const char *room_id, const char *peer_id, const char *state)
+{
+	send_event(data, BUS_PEER_STATE,
+		   json_pack("{s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id, "state",
+			     state));
+}
+
+static void on_gone(void *data, const char *room_id, const char *peer_id, const char *reason)
+{
+	send_event(data, BUS_PEER_GONE,
+		   json_pack("{s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id, "reason",
+			     reason));
+}
+
+const struct room_events bus_link_room_events = {.signal = on_signal,
+						 .refused = on_refused,
+						 .tracks = on_tracks,
+						 .state = on_state,
+						 .gone = on_gone};
+
+/* ---- what realtimed asks, on the worker's thread ---- */
+
+static int peer_request_read(const json_t *body, struct peer_request *request,
+			     struct error *reterr)
+{
+	static const char *const kinds[] = {"call", "whip", "whep"};
+	const char *kind = NULL;
+	json_t *publishers = NULL;
+	int r = json_get_text(body, "peer_id", 1, PEER_ID_MAX, &request->peer_id, reterr);
+
+	if (r == 0)
+		return json_missing("peer_id", reterr);
+	if (r > 0)
+		r = json_get_text(body, "kind", 1, 8, &kind, reterr);
+	if (r >= 0)
+		r = json_get_text(body, "sdp", 1, SDP_BYTES_MAX, &request->sdp, reterr);
+	if (r >= 0)
+		r = json_get_container(body, "publishers", JSON_ARRAY, &publishers, reterr);
+	if (r < 0)
+		return r;
+	request->publishers = publishers;
+	request->state = json_object_get(body, "state");
+	for (unsigned i = 0; kind && i < ARRAY_LEN(kinds); i++) {
+		if (strcmp(kind, kinds[i]) == 0) {
+			request->kind = (enum peer_kind)i;
+			return 0;
+		}
+	}
+	return error_set_field(reterr, -EINVAL, "bad_field", "kind",
+			       "kind must be call, whip or whep");
+}
+
+static int join(struct worker *worker, const json_t *body, char **ret_answer,
+		struct error *reterr)
+{
+	const char *id = json_string_value(json_object_get(body, "room_id"));
+	struct peer_request request = {0};
+	struct room *room;
+	int r = peer_request_read(body, &request, reterr);
+
+	if (r < 0)
+		return r;
+	room = worker_room_get(worker, id);
+	if (!room)
+		return -ENOMEM;
+	r = room_join(room, &request, ret_answer, reterr);
+	worker_room_release(worker, room);
+	return r;
+}
+
+static void do_join(struct worker *worker, json_t *body, uint32_t request_id, void *data)
+{
+	struct bus_link *link = data;
+	AUTO_FREE char *answer = NULL;
+	struct error error = {0};
+	json_t *response;
+	int r = join(worker, body, &answer, &error);
+
+	if (r < 0 && !error.number)
+		(void)error_set(&error, r, "sfu_failed", "the SFU could not: %s", strerror(-r));
+	(void)pthread_rwlock_rdlock(&link->lock);
+	if (link->client && r < 0) {
+		bus_client_refuse(link->client, BUS_PEER_JOIN, request_id, &error);
+	} else if (link->client) {
+		response = answer ? json_pack("{s:s}", "sdp", answer) : json_object();
+		bus_client_respond(link->client, BUS_PEER_JOIN, request_id, response);
+	}
+	(void)pthread_rwlock_unlock(&link->lock);
+}
+
+static void do_event(struct worker *worker, json_t *body, uint32_t message, void *data)
+{
+	const char *peer_id = json_string_value(json_object_get(body, "peer_id"));
+	struct room *room =
+		worker_room_find(worker, json_string_value(json_object_get(body, "room_id")));
+
+	(void)data;
+	if (!room)
+		return; /* it has just emptied */
+	if (message == BUS_ROOM_CLOSED) {
+		worker_room_close(worker, room);
+		return;
+	}
+	if (!peer_id)
+		return;
+	if (message == BUS_PEER_LEAVE)
+		room_leave(room, peer_id);
+	else if (message == BUS_PEER_RESUMED)
+		room_resume(room, peer_id);
+	else if (message == BUS_PEER_SIGNAL)
+		room_signal(room, peer_id, body);
+	else if (message == BUS_PEER_TRACK)
+		room_describe_track(room, peer_id, body);
+	worker_room_release(worker, room);
+}
+
+/* ---- the bus thread ---- */
+
+static void on_received(void *data, const struct bus_frame *frame)
+{
+	struct bus_link *link = data;
+	const char *room = json_string_value(json_object_get(frame->body, "room_id"));
+	struct error error = {0};
+
+	if (room && frame->kind == BUS_EVENT) {
+		worker_post(workers_of_room(link->workers, room), do_event,
+			    json_incref(frame->body), frame->message, link);
+	} else if (room && frame->message == BUS_PEER_JOIN) {
+		worker_post(workers_of_room(link->workers, room), do_join,
+			    json_incref(frame->body), frame->request_id, link);
+	} else if (frame->kind == BUS_REQUEST) {
+		(void)error_set(&error, -EINVAL, "bad_request", "realtime-sfu does not know %s",
+				bus_message_name(frame->message));
+		bus_client_refuse(link->client, frame->message, frame->request_id, &error);
+	}
+}
+
+static json_t *on_hello(void *data)
+{
+	struct bus_link *link = data;
+	json_t *rooms = json_array();
+
+	for (size_t i = 0; i < link->workers->count; i++) {
+		json_t *some = worker_ask(link->workers->worker[i], worker_describe_rooms,
+					  DESCRIBE_TIMEOUT_MS);
+
+		if (some)
+			(void)json_array_extend(rooms, some);
+		json_decref(some);
+	}
+	return json_pack("{s:o}", "rooms", rooms);
+}
+
+/* ---- life ---- */
+
+static const struct bus_client_events client_events = {.hello = on_hello,
+						       .received = on_received};
+
+struct bus_link *bus_link_new(const char *path, const struct workers *workers)
+{
+	struct bus_link *link = calloc(1, sizeof(*link));
+
+	if (!link)
+		return NULL;
+	link->path = path;
+	link->workers = workers;
+	(void)pthread_rwlock_init(&link->lock, NULL);
+	return link;
+}
+
+int bus_link_start(struct bus_link *link)
+{
+	int r;
+
+	(void)pthread_rwlock_wrlock(&link->lock);
+	r = bus_client_new(link->path, "sfu", &client_events, link, &link->client);
+	(void)pthread_rwlock_unlock(&link->lock);
+	return r;
+}
+
+void bus_link_stop(struct bus_link *link)
+{
+	struct bus_client *client;
+
+	(void)pthread_rwlock_wrlock(&link->lock);
+	client = STEAL(link->client);
+	(void)pthread_rwlock_unlock(&link->lock);
+	(void)bus_client_free(client);
+}
+
+struct bus_link *bus_link_free(struct bus_link *link)
+{
+	if (!link)
+		return NULL;
+	bus_link_stop(link);
+	(void)pthread_rwlock_destroy(&link->lock);
+	free(link);
+	return NULL;
+}

@@ -1,0 +1,227 @@
+#include "sfu/edge/egress.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "core/cleanup.h"
+#include "core/log.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+enum {
+	ARENA_BYTES = 1 << 20,
+	TRAINS_MAX = 512,
+	TRAIN_PACKETS_MAX = 60,     /* the kernel's limit is 64 */
+	TRAIN_BYTES_MAX = 60 * 1024 /* one datagram's, before it is cut */
+};
+
+struct train {
+	const struct egress_target *target;
+	uint8_t *bytes;
+	size_t length;
+	uint16_t packet_bytes; /* of every packet but the last, which may be shorter */
+	uint16_t packet_count;
+	bool is_closed; /* its last packet was shorter: nothing may follow */
+};
+
+union control {
+	struct cmsghdr header;
+	uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t))];
+};
+
+struct egress {
+	int fd;
+	bool can_gso;
+	uint8_t *arena;
+	size_t used;
+	size_t train_count;
+	struct train trains[TRAINS_MAX];
+	struct mmsghdr messages[TRAINS_MAX];
+	struct iovec iovecs[TRAINS_MAX];
+	union control controls[TRAINS_MAX];
+	struct egress_counters counters;
+};
+
+void egress_target_set(struct egress_target *target, const struct net_path *path)
+{
+	*target = (struct egress_target){.remote = {.sin6_family = AF_INET6,
+						    .sin6_port = path->remote_port,
+						    .sin6_addr = path->remote},
+					 .local = path->local};
+}
+
+struct egress *egress_new(int fd)
+{
+	struct egress *egress = calloc(1, sizeof(*egress));
+
+	if (!egress)
+		return NULL;
+	egress->arena = malloc(ARENA_BYTES);
+	if (!egress->arena) {
+		free(egress);
+		return NULL;
+	}
+	egress->fd = fd;
+	egress->can_gso = true;
+	return egress;
+}
+
+struct egress *egress_free(struct egress *egress)
+{
+	if (egress)
+		free(egress->arena);
+	free(egress);
+	return NULL;
+}
+
+uint8_t *egress_reserve(struct egress *egress)
+{
+	if (egress->used + EGRESS_PACKET_MAX > ARENA_BYTES || egress->train_count == TRAINS_MAX)
+		egress_flush(egress);
+	return egress->arena + egress->used;
+}
+
+/* Whether the packet just written can ride on the last train. */
+static bool can_couple(const struct egress *egress, const struct egress_target *target,
+		       size_t length)
+{
+	const struct train *last;
+
+	if (!egress->can_gso || egress->train_count == 0)
+		return false;
+	last = &egress->trains[egress->train_count - 1];
+	return last->target == target && !last->is_closed && length <= last->packet_bytes &&
+	       last->packet_count < TRAIN_PACKETS_MAX && last->length + length <= TRAIN_BYTES_MAX;
+}
+
+void egress_commit(struct egress *egress, const struct egress_target *target, size_t length)
+{
+	struct train *train;
+
+	if (can_couple(egress, target, length)) {
+		train = &egress->trains[egress->train_count - 1];
+		train->length += length;
+		train->packet_count++;
+		train->is_closed = length < train->packet_bytes;
+	} else {
+		train = &egress->trains[egress->train_count++];
+		*train = (struct train){.target = target,
+					.bytes = egress->arena + egress->used,
+					.length = length,
+					.packet_bytes = (uint16_t)length,
+					.packet_count = 1};
+	}
+	egress->used += length;
+}
+
+static size_t add_control(struct msghdr *message, size_t used, int level, int type,
+			  const void *data, size_t length)
+{
+	struct cmsghdr *header = (struct cmsghdr *)(void *)((uint8_t *)message->msg_control + used);
+
+	header->cmsg_level = level;
+	header->cmsg_type = type;
+	header->cmsg_len = CMSG_LEN(length);
+	memcpy(CMSG_DATA(header), data, length);
+	return used + CMSG_SPACE(length);
+}
+
+static void compose(struct egress *egress, size_t i)
+{
+	struct train *train = &egress->trains[i];
+	struct msghdr *message = &egress->messages[i].msg_hdr;
+	struct in6_pktinfo source = {.ipi6_addr = train->target->local};
+
+	egress->iovecs[i] = (struct iovec){.iov_base = train->bytes, .iov_len = train->length};
+	*message = (struct msghdr){
+		.msg_name = __extension__(void *)(uintptr_t)&train->target->remote,
+		.msg_namelen = sizeof(train->target->remote),
+		.msg_iov = &egress->iovecs[i],
+		.msg_iovlen = 1,
+		.msg_control = egress->controls[i].bytes};
+	message->msg_controllen =
+		add_control(message, 0, IPPROTO_IPV6, IPV6_PKTINFO, &source, sizeof(source));
+	if (train->packet_count > 1)
+		message->msg_controllen =
+			add_control(message, message->msg_controllen, IPPROTO_UDP, UDP_SEGMENT,
+				    &train->packet_bytes, sizeof(train->packet_bytes));
+}
+
+/* The kernel or the card cannot cut trains: send this one's packets singly. */
+static void send_uncoupled(struct egress *egress, size_t i)
+{
+	const struct train *train = &egress->trains[i];
+	struct msghdr *message = &egress->messages[i].msg_hdr;
+	uint8_t *at = train->bytes, *end = train->bytes + train->length;
+
+	message->msg_controllen = CMSG_SPACE(sizeof(struct in6_pktinfo));
+	while (at < end) {
+		size_t left = (size_t)(end - at);
+
+		egress->iovecs[i].iov_base = at;
+		egress->iovecs[i].iov_len = left < train->packet_bytes ? left : train->packet_bytes;
+		egress->counters.system_calls++;
+		if (sendmsg(egress->fd, message, 0) < 0)
+			egress->counters.dropped++;
+		at += egress->iovecs[i].iov_len;
+	}
+}
+
+/* sendmmsg stopped at train i. Returns how many trains to go past. */
+static size_t overcome(struct egress *egress, size_t i, int error, bool *has_waited)
+{
+	struct pollfd writable = {.fd = egress->fd, .events = POLLOUT};
+
+	if (error == EINTR)
+		return 0;
+	if ((error == EAGAIN || error == ENOBUFS) && !*has_waited) {
+		*has_waited = true; /* once per flush: media does not wait */
+		(void)poll(&writable, 1, 1);
+		return 0;
+	}
+	if ((error == EINVAL || error == EIO || error == EMSGSIZE) &&
+	    egress->trains[i].packet_count > 1) {
+		if (egress->can_gso)
+			LOG(LOG_WARNING, LOG_WEBRTC, "gso_disabled",
+			    LOG_TEXT("error", strerror(error)));
+		egress->can_gso = false;
+		send_uncoupled(egress, i);
+		return 1;
+	}
+	egress->counters.dropped += egress->trains[i].packet_count; /* unreachable, or no buffer */
+	return 1;
+}
+
+void egress_flush(struct egress *egress)
+{
+	size_t done = 0;
+	bool has_waited = false;
+
+	for (size_t i = 0; i < egress->train_count; i++) {
+		compose(egress, i);
+		egress->counters.packets += egress->trains[i].packet_count;
+	}
+	while (done < egress->train_count) {
+		int sent = sendmmsg(egress->fd, egress->messages + done,
+				    (unsigned)(egress->train_count - done), 0);
+
+		egress->counters.system_calls++;
+		if (sent > 0)
+			done += (size_t)sent;
+		else
+			done += overcome(egress, done, errno, &has_waited);
+	}
+	egress->counters.bytes += egress->used;
+	egress->train_count = 0;
+	egress->used = 0;
+}
+
+const struct egress_counters *egress_counters(const struct egress *egress)
+{
+	return &egress->counters;
+}

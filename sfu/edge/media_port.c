@@ -1,0 +1,217 @@
+#include "sfu/edge/media_port.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SOCKET_BUFFER_BYTES = 8 << 20, CONTROL_BYTES = 64 };
+
+/* ---- look-ups ---- */
+
+static guint path_hash(gconstpointer path)
+{
+	return net_path_hash(path);
+}
+
+static gboolean path_equal(gconstpointer a, gconstpointer b)
+{
+	return net_path_is_equal(a, b);
+}
+
+void media_port_add_ufrag(struct media_port *port, const char *ufrag, void *owner)
+{
+	g_hash_table_insert(port->by_ufrag, __extension__(void *)(uintptr_t)ufrag, owner);
+}
+
+void media_port_remove_ufrag(struct media_port *port, const char *ufrag)
+{
+	g_hash_table_remove(port->by_ufrag, ufrag);
+}
+
+void *media_port_find_ufrag(const struct media_port *port, struct slice ufrag)
+{
+	char text[64];
+
+	if (ufrag.length == 0 || ufrag.length >= sizeof(text))
+		return NULL;
+	memcpy(text, ufrag.data, ufrag.length);
+	text[ufrag.length] = '\0';
+	return g_hash_table_lookup(port->by_ufrag, text);
+}
+
+void media_port_add_path(struct media_port *port, const struct net_path *path, void *owner)
+{
+	g_hash_table_insert(port->by_path, __extension__(void *)(uintptr_t)path, owner);
+}
+
+void media_port_remove_path(struct media_port *port, const struct net_path *path)
+{
+	g_hash_table_remove(port->by_path, path);
+}
+
+void *media_port_find_path(const struct media_port *port, const struct net_path *path)
+{
+	return g_hash_table_lookup(port->by_path, path);
+}
+
+/* ---- the socket ---- */
+
+static int open_socket(uint16_t number, struct error *reterr)
+{
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(number)};
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int off = 0, on = 1, buffer = SOCKET_BUFFER_BYTES;
+	int r;
+
+	if (fd < 0)
+		return error_set(reterr, -errno, "no_socket", "no UDP socket: %s", strerror(errno));
+	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	/* Past the system's limit where we may, up to it where not. */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) < 0 ||
+	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+		r = -errno;
+		(void)close(fd);
+		return error_set(reterr, r, r == -EADDRINUSE ? "port_taken" : "no_socket",
+				 "UDP port %u cannot be used: %s", number, strerror(-r));
+	}
+	return fd;
+}
+
+int media_port_open(struct media_port *port, uint16_t number,
+		    const struct sdp_candidate *candidates, size_t candidate_count,
+		    struct error *reterr)
+{
+	struct sdp_candidate *own;
+	int r;
+
+	*port = (struct media_port){.fd = -1, .port = number};
+	list_init(&port->pending);
+	r = open_socket(number, reterr);
+	if (r < 0)
+		return r;
+	port->fd = r;
+	port->by_ufrag = g_hash_table_new(g_str_hash, g_str_equal);
+	port->by_path = g_hash_table_new(path_hash, path_equal);
+	port->egress = egress_new(port->fd);
+	port->pool = packet_pool_new();
+	own = calloc(candidate_count + 1, sizeof(*own));
+	if (!port->egress || !port->pool || !own || stun_server_new(&port->stun) < 0) {
+		free(own);
+		media_port_close(port);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < candidate_count; i++) {
+		own[i] = candidates[i];
+		own[i].port = number;
+	}
+	port->candidates = own;
+	port->candidate_count = candidate_count;
+	return 0;
+}
+
+void media_port_close(struct media_port *port)
+{
+	if (port->fd >= 0)
+		(void)close(port->fd);
+	port->fd = -1;
+	port->egress = egress_free(port->egress);
+	packet_pool_release(STEAL(port->pool));
+	port->stun = stun_server_free(port->stun);
+	g_clear_pointer(&port->by_ufrag, g_hash_table_unref);
+	g_clear_pointer(&port->by_path, g_hash_table_unref);
+	free(__extension__(void *)(uintptr_t)port->candidates);
+	port->candidates = NULL;
+}
+
+/* ---- receiving ---- */
+
+struct receive_batch {
+	struct datagram datagrams[RECEIVE_BATCH];
+	struct mmsghdr messages[RECEIVE_BATCH];
+	struct iovec iovecs[RECEIVE_BATCH];
+	struct sockaddr_in6 sources[RECEIVE_BATCH];
+	union {
+		struct cmsghdr header;
+		uint8_t bytes[CONTROL_BYTES];
+	} controls[RECEIVE_BATCH];
+};
+
+struct receive_batch *receive_batch_new(void)
+{
+	return calloc(1, sizeof(struct receive_batch));
+}
+
+struct receive_batch *receive_batch_free(struct receive_batch *batch)
+{
+	for (size_t i = 0; batch && i < RECEIVE_BATCH; i++)
+		if (batch->datagrams[i].packet)
+			packet_release(batch->datagrams[i].packet);
+	free(batch);
+	return NULL;
+}
+
+/* The address the datagram came to. */
+static struct in6_addr local_of(struct msghdr *message)
+{
+	for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
+		if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(at), sizeof(info));
+			return info.ipi6_addr;
+		}
+	}
+	return in6addr_any;
+}
+
+/* Put an empty packet in every place whose last one was taken over. */
+static size_t refill(struct media_port *port, struct receive_batch *batch)
+{
+	for (size_t i = 0; i < RECEIVE_BATCH; i++) {
+		if (!batch->datagrams[i].packet)
+			batch->datagrams[i].packet = packet_take(port->pool);
+		if (!batch->datagrams[i].packet)
+			return i;
+		batch->iovecs[i] = (struct iovec){.iov_base = batch->datagrams[i].packet->bytes,
+						  .iov_len = PACKET_BYTES_MAX};
+		batch->messages[i].msg_hdr = (struct msghdr){
+			.msg_name = &batch->sources[i],
+			.msg_namelen = sizeof(batch->sources[i]),
+			.msg_iov = &batch->iovecs[i],
+			.msg_iovlen = 1,
+			.msg_control = batch->controls[i].bytes,
+			.msg_controllen = CONTROL_BYTES,
+		};
+	}
+	return RECEIVE_BATCH;
+}
+
+size_t media_port_receive(struct media_port *port, struct receive_batch *batch,
+			  struct datagram **ret_datagrams)
+{
+	size_t room = refill(port, batch);
+	int count = recvmmsg(port->fd, batch->messages, (unsigned)room, MSG_DONTWAIT, NULL);
+
+	if (count <= 0)
+		return 0; /* nothing there, or an ICMP error of somebody's, which says nothing */
+	for (int i = 0; i < count; i++) {
+		struct datagram *datagram = &batch->datagrams[i];
+		struct msghdr *message = &batch->messages[i].msg_hdr;
+		/* Cut short means longer than anything we take: an empty one is dropped. */
+		size_t length = message->msg_flags & MSG_TRUNC ? 0 : batch->messages[i].msg_len;
+
+		packet_set_length(datagram->packet, length);
+		datagram->packet->arrival_us = port->now_us;
+		datagram->path = (struct net_path){.remote = batch->sources[i].sin6_addr,
+						   .remote_port = batch->sources[i].sin6_port,
+						   .local = local_of(message)};
+		port->counters.bytes_in += length;
+	}
+	port->counters.packets_in += (uint64_t)count;
+	*ret_datagrams = batch->datagrams;
+	return (size_t)count;
+}

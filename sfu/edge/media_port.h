@@ -1,0 +1,69 @@
+/* media_port.h - a worker's one UDP port, and who is behind which address.
+ *
+ * Every transport of the worker shares it. A datagram finds its transport by the path it came on;
+ * an unknown path is opened only by a STUN request with that transport's ufrag and password.
+ * Thread: worker.
+ */
+#ifndef SFU_EDGE_MEDIA_PORT_H
+#define SFU_EDGE_MEDIA_PORT_H
+
+#include <stdint.h>
+
+#include "core/list.h"
+#include "sfu/edge/egress.h"
+#include "sfu/edge/net.h"
+#include "sfu/edge/packet.h"
+#include "sfu/wire/stun.h"
+
+struct media_port_counters {
+	uint64_t packets_in, bytes_in;
+	uint64_t dropped_unknown;   /* from a path nobody has opened */
+	uint64_t dropped_malformed; /* not STUN, DTLS, RTP or RTCP, or damaged */
+	uint64_t dropped_forged;    /* did not authenticate, or replayed */
+};
+
+struct media_port {
+	int fd;
+	uint16_t port; /* host order */
+	struct egress *egress;
+	struct packet_pool *pool;
+	struct stun_server *stun;
+	uint64_t now_us; /* of this turn of the loop: one clock read for a whole batch */
+	struct media_port_counters counters;
+	/* Receive streams that got packets in this turn (receive_stream.pending_link). */
+	struct list pending;
+
+	GHashTable *by_ufrag, *by_path; /* of borrowed owners */
+	const struct sdp_candidate *candidates; /* with our port in them */
+	size_t candidate_count;
+};
+
+/* Open the port. `candidates` (addresses) are copied. Must run on the worker's thread.
+ *   -EADDRINUSE "port_taken"  -ENOMEM … */
+int media_port_open(struct media_port *port, uint16_t number,
+		    const struct sdp_candidate *candidates, size_t candidate_count,
+		    struct error *reterr) MUST_CHECK;
+void media_port_close(struct media_port *port);
+
+/* Registration. Keys are borrowed until removed. */
+void media_port_add_ufrag(struct media_port *port, const char *ufrag, void *owner);
+void media_port_remove_ufrag(struct media_port *port, const char *ufrag);
+void *media_port_find_ufrag(const struct media_port *port, struct slice ufrag);
+void media_port_add_path(struct media_port *port, const struct net_path *path, void *owner);
+void media_port_remove_path(struct media_port *port, const struct net_path *path);
+void *media_port_find_path(const struct media_port *port, const struct net_path *path);
+
+/* One batch of datagrams, as many as the kernel has ready (at most RECEIVE_BATCH). */
+enum { RECEIVE_BATCH = 64 };
+struct datagram {
+	struct packet *packet; /* yours to packet_release(), or set to NULL when taken over */
+	struct net_path path;
+};
+struct receive_batch;
+struct receive_batch *receive_batch_new(void);
+struct receive_batch *receive_batch_free(struct receive_batch *batch);
+/* Returns how many came; they are in *ret_datagrams until the next call. */
+size_t media_port_receive(struct media_port *port, struct receive_batch *batch,
+			  struct datagram **ret_datagrams);
+
+#endif

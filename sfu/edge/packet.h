@@ -1,0 +1,51 @@
+/* packet.h - RTP packets as GstBuffers that are made once and go round.
+ *
+ * A packet is a GstBuffer around one block of memory, with its decoded header beside the bytes, so
+ * that a subscriber finds everything without parsing again. When the last reference goes, wherever
+ * that is, the buffer returns to its pool instead of the heap: in steady state nothing is allocated.
+ *
+ * Thread: a pool belongs to one worker; the last reference may go on any thread.
+ */
+#ifndef SFU_EDGE_PACKET_H
+#define SFU_EDGE_PACKET_H
+
+#include <gst/gst.h>
+#include <stdbool.h>
+
+#include "sfu/wire/rtp.h"
+
+enum { PACKET_BYTES_MAX = 2048 }; /* more than any path MTU we will see; longer ones are dropped */
+
+struct packet_pool;
+
+struct packet {
+	GstMemory memory; /* first: GStreamer sees this */
+	GstBuffer *buffer;
+	struct packet_pool *pool;
+	struct packet *next_free;
+	size_t length;
+	uint64_t arrival_us;
+	struct rtp_header header;
+	bool is_keyframe_start;
+	uint8_t bytes[PACKET_BYTES_MAX];
+};
+
+struct packet_pool *packet_pool_new(void);
+/* The pool lives on until its last packet has come home. */
+void packet_pool_release(struct packet_pool *pool);
+
+/* A packet nobody else holds, its length 0. NULL without memory. */
+struct packet *packet_take(struct packet_pool *pool);
+/* Give up the caller's reference. */
+static inline void packet_release(struct packet *packet)
+{
+	gst_buffer_unref(packet->buffer);
+}
+
+/* Say how long it is, for readers that use GStreamer's functions. */
+void packet_set_length(struct packet *packet, size_t length);
+
+/* The packet inside a buffer of ours, borrowed; NULL if somebody else made the buffer. */
+struct packet *packet_of_buffer(GstBuffer *buffer);
+
+#endif

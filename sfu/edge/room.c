@@ -1,0 +1,401 @@
+#include "sfu/edge/room_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/log.h"
+
+enum {
+	HTTP_CONNECT_US = 15000000 /* whip, whep: nobody else would notice that they never came */
+};
+
+/* ---- peers ---- */
+
+struct room_peer *room_peer_find(const struct room *room, const char *peer_id)
+{
+	struct room_peer *peer;
+
+	LIST_FOR_EACH(peer, &room->peers, link)
+	{
+		if (strcmp(peer->peer_id, peer_id) == 0)
+			return peer;
+	}
+	return NULL;
+}
+
+/* Both come from inside packet handling: noted here, acted on in the tick. */
+static void on_connected(void *data)
+{
+	struct room_peer *peer = data;
+
+	peer->is_connected = true;
+}
+
+static void on_ended(void *data, const struct error *error)
+{
+	struct room_peer *peer = data;
+
+	peer->has_ended = true;
+	peer->end_error = *error;
+}
+
+static const struct transport_events transport_events = {.connected = on_connected,
+							 .ended = on_ended};
+
+static int start_transport(struct room_peer *peer)
+{
+	const struct negotiation_identity *identity = &peer->negotiation.identity;
+	struct transport_config config = {.room_id = peer->room->room_id,
+					  .peer_id = peer->peer_id,
+					  .port = peer->room->context->port,
+					  .dtls = peer->room->context->dtls,
+					  .ice_ufrag = identity->ice_ufrag,
+					  .ice_password = identity->ice_password,
+					  .cname = identity->cname,
+					  .events = &transport_events,
+					  .events_data = peer};
+	char name[PEER_ID_MAX + 16];
+
+	(void)snprintf(name, sizeof(name), "peer_%s", peer->peer_id);
+	config.name = name;
+	peer->transport = rtc_transport_new(&config);
+	if (!peer->transport)
+		return -ENOMEM;
+	gst_object_ref_sink(peer->transport);
+	(void)gst_bin_add(GST_BIN_CAST(peer->room->bin), GST_ELEMENT_CAST(peer->transport));
+	(void)gst_element_set_state(GST_ELEMENT_CAST(peer->transport), GST_STATE_PLAYING);
+	return 0;
+}
+
+static void peer_free(struct room_peer *peer)
+{
+	struct room *room = peer->room;
+
+	while (!list_is_empty(&peer->subscriptions))
+		subscription_free(LIST_ITEM(list_first(&peer->subscriptions), struct subscription,
+					    link));
+	while (!list_is_empty(&peer->tracks))
+		room_track_free(LIST_ITEM(list_first(&peer->tracks), struct room_track, link));
+	if (peer->transport) {
+		rtc_transport_stop(peer->transport);
+		(void)gst_element_set_state(GST_ELEMENT_CAST(peer->transport), GST_STATE_NULL);
+		(void)gst_bin_remove(GST_BIN_CAST(room->bin), GST_ELEMENT_CAST(peer->transport));
+		gst_object_unref(peer->transport);
+	}
+	if (!list_is_empty(&peer->link)) {
+		list_remove(&peer->link);
+		room->peer_count--;
+	}
+	negotiation_fini(&peer->negotiation);
+	json_decref(peer->state);
+	explicit_bzero(&peer->negotiation, sizeof(peer->negotiation)); /* the ICE password */
+	free(peer);
+}
+
+static int peer_new(struct room *room, const struct peer_request *request,
+		    struct room_peer **ret_peer)
+{
+	struct room_peer *peer = calloc(1, sizeof(*peer));
+	int r;
+
+	if (!peer)
+		return -ENOMEM;
+	peer->room = room;
+	(void)snprintf(peer->peer_id, sizeof(peer->peer_id), "%s", request->peer_id);
+	peer->kind = request->kind;
+	peer->state = json_deep_copy(request->state);
+	peer->joined_us = room->context->port->now_us;
+	list_init(&peer->link);
+	list_init(&peer->tracks);
+	list_init(&peer->subscriptions);
+	r = room_peer_start_negotiation(peer);
+	if (r == 0)
+		r = start_transport(peer);
+	if (r < 0) {
+		peer_free(peer);
+		return r;
+	}
+	*ret_peer = peer;
+	return 0;
+}
+
+/* ---- who is there ---- */
+
+/* Peers that offer themselves (call) get everyone's tracks by offers of ours. */
+static void subscribe_to_all(struct room_peer *peer)
+{
+	struct room_peer *other;
+
+	LIST_FOR_EACH(other, &peer->room->peers, link)
+	{
+		struct room_track *track;
+
+		if (other == peer)
+			continue;
+		LIST_FOR_EACH(track, &other->tracks, link)
+		{
+			room_peer_subscribe(peer, track);
+		}
+	}
+}
+
+int room_join(struct room *room, const struct peer_request *request, char **ret_answer,
+	      struct error *reterr)
+{
+	struct room_peer *peer;
+	int r;
+
+	*ret_answer = NULL;
+	if (strlen(request->peer_id) > PEER_ID_MAX)
+		return error_set_field(reterr, -EINVAL, "bad_field", "peer_id",
+				       "peer_id must have at most %d bytes", PEER_ID_MAX);
+	if (room_peer_find(room, request->peer_id))
+		return error_set_field(reterr, -EEXIST, "peer_exists", "peer_id",
+				       "%s is in %s already", request->peer_id, room->room_id);
+	r = peer_new(room, request, &peer);
+	if (r < 0)
+		return r;
+	list_append(&room->peers, &peer->link);
+	room->peer_count++;
+	if (peer->kind == PEER_CALL)
+		subscribe_to_all(peer);
+	else
+		r = room_peer_take_offer(peer, request->sdp, request->publishers, ret_answer,
+					 reterr);
+	if (r < 0) {
+		peer_free(peer);
+		return r;
+	}
+	LOG(LOG_INFO, LOG_WEBRTC, "peer_joined", LOG_TEXT("room", room->room_id),
+	    LOG_TEXT("peer", peer->peer_id), LOG_INT("peers", room->peer_count));
+	room_negotiate_all(room);
+	return 0;
+}
+
+static void remove_peer(struct room_peer *peer, const char *reason)
+{
+	struct room *room = peer->room;
+
+	LOG(LOG_INFO, LOG_WEBRTC, "peer_left", LOG_TEXT("room", room->room_id),
+	    LOG_TEXT("peer", peer->peer_id), LOG_TEXT("reason", reason),
+	    LOG_INT("peers", room->peer_count - 1));
+	peer_free(peer);
+	room_negotiate_all(room);
+}
+
+void room_leave(struct room *room, const char *peer_id)
+{
+	struct room_peer *peer = room_peer_find(room, peer_id);
+
+	if (peer)
+		remove_peer(peer, "left");
+}
+
+void room_publish_changed(struct room_peer *peer)
+{
+	const struct room_context *context = peer->room->context;
+
+	context->events->tracks(context->events_data, peer->room->room_id, peer->peer_id,
+				room_tracks_to_json(peer));
+}
+
+void room_describe_track(struct room *room, const char *peer_id, const json_t *description)
+{
+	struct room_peer *peer = room_peer_find(room, peer_id);
+	const char *mid = json_string_value(json_object_get(description, "mid"));
+	const char *track_id = json_string_value(json_object_get(description, "track_id"));
+	const char *source = json_string_value(json_object_get(description, "source"));
+	const json_t *muted = json_object_get(description, "muted");
+	struct room_track *track;
+
+	if (!peer)
+		return;
+	LIST_FOR_EACH(track, &peer->tracks, link)
+	{
+		if ((mid && strcmp(track->mid, mid) != 0) ||
+		    (track_id && strcmp(track->track_id, track_id) != 0) || (!mid && !track_id))
+			continue;
+		if (source)
+			(void)snprintf(track->source, sizeof(track->source), "%s", source);
+		if (json_is_boolean(muted))
+			track->is_muted = json_is_true(muted);
+		room_publish_changed(peer);
+	}
+}
+
+/* ---- time ---- */
+
+static void tell_connected(struct room_peer *peer)
+{
+	const struct room_context *context = peer->room->context;
+
+	peer->is_connected_told = true;
+	LOG(LOG_INFO, LOG_WEBRTC, "peer_connected", LOG_TEXT("room", peer->room->room_id),
+	    LOG_TEXT("peer", peer->peer_id),
+	    LOG_INT("after_ms", (context->port->now_us - peer->joined_us) / 1000));
+	room_peer_sync_subscriptions(peer);
+	context->events->state(context->events_data, peer->room->room_id, peer->peer_id,
+			       "connected");
+}
+
+static void let_go(struct room_peer *peer)
+{
+	const struct room_context *context = peer->room->context;
+	char room_name[ROOM_ID_MAX + 1], peer_name[PEER_ID_MAX + 1], reason[48];
+
+	memcpy(room_name, peer->room->room_id, sizeof(room_name));
+	memcpy(peer_name, peer->peer_id, sizeof(peer_name));
+	memcpy(reason, peer->end_error.code, sizeof(reason));
+	remove_peer(peer, reason);
+	context->events->gone(context->events_data, room_name, peer_name, reason);
+}
+
+static void tick_peer(struct room_peer *peer)
+{
+	struct room_track *track;
+
+	rtc_transport_tick(peer->transport);
+	if (peer->kind != PEER_CALL && !peer->is_connected && !peer->has_ended &&
+	    peer->room->context->port->now_us - peer->joined_us > HTTP_CONNECT_US) {
+		peer->has_ended = true;
+		(void)error_set(&peer->end_error, -ETIMEDOUT, "never_connected",
+				"no connection within 15 s");
+	}
+	if (peer->has_ended)
+		return;
+	if (peer->is_connected && !peer->is_connected_told)
+		tell_connected(peer);
+	LIST_FOR_EACH(track, &peer->tracks, link)
+	{
+		rtc_track_tick(track->element);
+	}
+	room_peer_negotiate(peer);
+}
+
+void room_tick(struct room *room)
+{
+	struct room_peer *peer;
+	bool has_more;
+
+	LIST_FOR_EACH(peer, &room->peers, link)
+	{
+		tick_peer(peer);
+	}
+	do { /* letting one go may change the list around it */
+		has_more = false;
+		LIST_FOR_EACH(peer, &room->peers, link)
+		{
+			if (peer->has_ended) {
+				let_go(peer);
+				has_more = true;
+				break;
+			}
+		}
+	} while (has_more);
+}
+
+/* ---- telling ---- */
+
+static const char *kind_name(enum peer_kind kind)
+{
+	static const char *const names[] = {"call", "whip", "whep"};
+
+	return names[kind];
+}
+
+json_t *room_tracks_to_json(const struct room_peer *peer)
+{
+	json_t *tracks = json_array();
+	struct room_track *track;
+
+	LIST_FOR_EACH(track, &peer->tracks, link)
+	{
+		(void)json_array_append_new(
+			tracks, json_pack("{s:s, s:s, s:s, s:s, s:b}", "track_id", track->track_id,
+					  "mid", track->mid, "kind",
+					  track->kind == MEDIA_VIDEO ? "video" : "audio", "source",
+					  track->source, "muted", track->is_muted));
+	}
+	return tracks;
+}
+
+json_t *room_describe(const struct room *room)
+{
+	json_t *peers = json_array();
+	struct room_peer *peer;
+
+	LIST_FOR_EACH(peer, &room->peers, link)
+	{
+		(void)json_array_append_new(
+			peers, json_pack("{s:s, s:s, s:O?, s:o}", "peer_id", peer->peer_id, "kind",
+					 kind_name(peer->kind), "state", peer->state, "tracks",
+					 room_tracks_to_json(peer)));
+	}
+	return json_pack("{s:s, s:o}", "room_id", room->room_id, "peers", peers);
+}
+
+gchar *room_graph(const struct room *room)
+{
+	return gst_debug_bin_to_dot_data(GST_BIN_CAST(room->bin), GST_DEBUG_GRAPH_SHOW_ALL);
+}
+
+void room_add_totals(const struct room *room, struct room_totals *totals)
+{
+	struct room_peer *peer;
+
+	LIST_FOR_EACH(peer, &room->peers, link)
+	{
+		struct room_track *track;
+		struct subscription *subscription;
+
+		totals->peers++;
+		LIST_FOR_EACH(track, &peer->tracks, link)
+		{
+			totals->tracks++;
+		}
+		LIST_FOR_EACH(subscription, &peer->subscriptions, link)
+		{
+			totals->subscriptions += subscription->track_pad != NULL;
+		}
+	}
+}
+
+/* ---- life ---- */
+
+int room_new(const char *id, const struct room_context *context, struct room **ret_room)
+{
+	struct room *room = calloc(1, sizeof(*room));
+
+	if (!room)
+		return -ENOMEM;
+	(void)snprintf(room->room_id, sizeof(room->room_id), "%s", id);
+	room->context = context;
+	list_init(&room->peers);
+	room->bin = gst_bin_new(NULL);
+	gst_object_ref_sink(room->bin);
+	(void)gst_element_set_state(room->bin, GST_STATE_PLAYING);
+	*ret_room = room;
+	return 0;
+}
+
+struct room *room_free(struct room *room)
+{
+	if (!room)
+		return NULL;
+	while (!list_is_empty(&room->peers))
+		peer_free(LIST_ITEM(list_first(&room->peers), struct room_peer, link));
+	(void)gst_element_set_state(room->bin, GST_STATE_NULL);
+	gst_object_unref(room->bin);
+	free(room);
+	return NULL;
+}
+
+const char *room_id(const struct room *room)
+{
+	return room->room_id;
+}
+
+bool room_is_empty(const struct room *room)
+{
+	return list_is_empty(&room->peers);
+}

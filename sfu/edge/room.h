@@ -1,0 +1,86 @@
+/* room.h - one call on its worker: participants, what they publish, who gets it.
+ *
+ * Every participant is sent every other's tracks. The graph is a GstBin:
+ *
+ *   publisher's rtctransport ─src─▶ rtctrack ─src_%u─▶ subscriber's rtctransport
+ *
+ * What must be told to the peers and to realtimed leaves through struct room_events.
+ * Sources: room.c (who is there), room_signaling.c (offers and answers), subscription.c (pads).
+ * Thread: worker.
+ */
+#ifndef SFU_EDGE_ROOM_H
+#define SFU_EDGE_ROOM_H
+
+#include <jansson.h>
+
+#include "core/id.h"
+#include "core/list.h"
+#include "sfu/edge/rtctransport.h"
+
+enum { PEER_ID_MAX = 64, PEERS_PER_ROOM_MAX = 10000 };
+enum peer_kind { PEER_CALL, PEER_WHIP, PEER_WHEP };
+
+struct room;
+
+struct room_events {
+	/* An offer or answer for a peer. */
+	void (*signal)(void *data, const char *room_id, const char *peer_id,
+		       const char *signal_type, const char *sdp, const json_t *id);
+	void (*refused)(void *data, const char *room_id, const char *peer_id,
+			const struct error *error, const json_t *id);
+	/* What the peer publishes now, whole: [{track_id, mid, kind, source, muted}]; taken. */
+	void (*tracks)(void *data, const char *room_id, const char *peer_id, json_t *tracks);
+	void (*state)(void *data, const char *room_id, const char *peer_id, const char *state);
+	/* The room let the peer go by itself. */
+	void (*gone)(void *data, const char *room_id, const char *peer_id, const char *reason);
+};
+
+struct room_context { /* what all rooms of a worker share; borrowed */
+	struct media_port *port;
+	const struct dtls_identity *dtls;
+	const struct room_events *events;
+	void *events_data;
+};
+
+/* -ENOMEM. */
+int room_new(const char *room_id, const struct room_context *context,
+	     struct room **ret_room) MUST_CHECK;
+struct room *room_free(struct room *room);
+const char *room_id(const struct room *room);
+bool room_is_empty(const struct room *room);
+
+struct peer_request {
+	const char *peer_id;
+	enum peer_kind kind;
+	json_t *state;         /* anything, given back by room_describe(); borrowed */
+	const char *sdp;       /* whip, whep: the complete offer */
+	const json_t *publishers; /* whep: array of peer ids, or NULL for all who publish */
+};
+
+/* Admit a peer. For whip and whep *ret_answer is a malloc()ed SDP answer, else NULL.
+ *   -EEXIST "peer_exists"  -ENOENT "unknown_publisher"  -EPROTO …  whatever negotiation refuses */
+int room_join(struct room *room, const struct peer_request *request, char **ret_answer,
+	      struct error *reterr) MUST_CHECK;
+/* Unknown peers are no error: they may just have gone. */
+void room_leave(struct room *room, const char *peer_id);
+/* The peer signalled something to the SFU; a refusal goes to room_events.refused. */
+void room_signal(struct room *room, const char *peer_id, const json_t *signal);
+/* Its signalling came back: repeat an unanswered offer, tell its tracks. */
+void room_resume(struct room *room, const char *peer_id);
+/* It says more about a track of its own: {mid|track_id, source?, muted?}. */
+void room_describe_track(struct room *room, const char *peer_id, const json_t *track);
+
+/* Timers, every 20 ms: transports, keyframe requests, delayed offers, the silent and the ended. */
+void room_tick(struct room *room);
+
+/* {room_id, peers: [{peer_id, kind, state, tracks}]}, as HELLO has it. */
+json_t *room_describe(const struct room *room);
+/* Live graph in GraphViz's DOT; g_free() it. */
+gchar *room_graph(const struct room *room);
+
+struct room_totals {
+	size_t peers, tracks, subscriptions;
+};
+void room_add_totals(const struct room *room, struct room_totals *totals);
+
+#endif

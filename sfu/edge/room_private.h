@@ -1,0 +1,83 @@
+/* room_private.h - the inside of room.h, for its three sources alone. Thread: worker. */
+#ifndef SFU_EDGE_ROOM_PRIVATE_H
+#define SFU_EDGE_ROOM_PRIVATE_H
+
+#include "sfu/edge/room.h"
+
+struct room_peer;
+
+struct room_track {
+	struct list link; /* in room_peer.tracks */
+	struct room_peer *publisher;
+	char mid[SDP_MID_MAX + 1];
+	char track_id[SDP_TOKEN_MAX];
+	char source[16]; /* "camera", "microphone", "screen" or "" */
+	bool is_muted;
+	enum media_kind kind;
+	const struct relay_codec *codec;
+	struct sdp_media incoming; /* the publisher's numbers, as last negotiated */
+	RtcTrack *element;         /* a reference; also in the bin */
+};
+
+/* A track on its way to a peer; linked once the peer has agreed to receive it. */
+struct subscription {
+	struct list link; /* in room_peer.subscriptions */
+	struct room_peer *subscriber;
+	struct room_track *track;
+	GstPad *track_pad, *transport_pad; /* NULL until linked */
+	uint8_t payload_type;              /* linked with this one */
+};
+
+struct room_peer {
+	struct list link; /* in room.peers */
+	struct room *room;
+	char peer_id[PEER_ID_MAX + 1];
+	enum peer_kind kind;
+	json_t *state;
+	RtcTransport *transport; /* a reference; also in the bin */
+	struct transport_events transport_events;
+	struct negotiation negotiation;
+	struct list tracks, subscriptions;
+	uint64_t joined_us;
+	bool has_offered;      /* it has sent an offer of its own */
+	bool is_connected, is_connected_told;
+	bool has_ended;        /* noted by a transport event, acted on in the tick */
+	struct error end_error;
+};
+
+struct room {
+	char room_id[ROOM_ID_MAX + 1];
+	const struct room_context *context;
+	GstElement *bin;
+	struct list peers;
+	size_t peer_count;
+};
+
+/* room.c */
+struct room_peer *room_peer_find(const struct room *room, const char *peer_id);
+void room_publish_changed(struct room_peer *peer);
+json_t *room_tracks_to_json(const struct room_peer *peer);
+
+/* room_signaling.c */
+int room_peer_start_negotiation(struct room_peer *peer);
+/* Take an offer: sets *ret_answer (malloc()ed). */
+int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t *publishers,
+			 char **ret_answer, struct error *reterr) MUST_CHECK;
+/* Offer what has changed, if it is the SFU's turn. */
+void room_peer_negotiate(struct room_peer *peer);
+void room_negotiate_all(struct room *room);
+
+/* subscription.c */
+/* Bring tracks and receive pads in line with what was negotiated. True: what it publishes changed. */
+bool room_peer_sync_tracks(struct room_peer *peer);
+void room_track_free(struct room_track *track);
+/* Link what may flow, unlink what may not. */
+void room_peer_sync_subscriptions(struct room_peer *peer);
+int subscription_new(struct room_peer *subscriber, struct room_track *track,
+		     struct subscription **ret_subscription);
+void subscription_free(struct subscription *subscription);
+struct send_stream subscription_stream(struct subscription *subscription);
+/* Subscribe `peer` to `track` by an offer of ours. */
+void room_peer_subscribe(struct room_peer *peer, struct room_track *track);
+
+#endif

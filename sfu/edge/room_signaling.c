@@ -1,0 +1,292 @@
+/* room_signaling.c - offers and answers between a peer and the room. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/json.h"
+#include "core/log.h"
+#include "sfu/edge/room_private.h"
+
+enum {
+	/* The client's own first offer goes first: a plain client sends it right after joining, and
+	 * an offer of ours at the same time would only collide with it. */
+	FIRST_OFFER_PATIENCE_US = 500000,
+	UFRAG_CHARS = 12,
+	PASSWORD_CHARS = 32
+};
+
+int room_peer_start_negotiation(struct room_peer *peer)
+{
+	const struct room_context *context = peer->room->context;
+	struct negotiation_identity identity = {
+		.candidates = context->port->candidates,
+		.candidate_count = context->port->candidate_count};
+	uint64_t session_id;
+
+	id_random_chars(identity.ice_ufrag, UFRAG_CHARS);
+	id_random_chars(identity.ice_password, PASSWORD_CHARS);
+	id_random_chars(identity.cname, 16);
+	memcpy(identity.fingerprint_sha256, dtls_identity_fingerprint_sha256(context->dtls),
+	       sizeof(identity.fingerprint_sha256));
+	random_bytes(&session_id, sizeof(session_id));
+	negotiation_init(&peer->negotiation, &identity, session_id >> 2); /* 62 bits: RFC 9429 5.2.1 */
+	return 0;
+}
+
+/* ---- the peer offers ---- */
+
+static struct room_track *track_of_kind(const struct room_peer *peer, enum media_kind kind)
+{
+	struct room_track *track;
+
+	LIST_FOR_EACH(track, &peer->tracks, link)
+	{
+		if (track->kind == kind)
+			return track;
+	}
+	return NULL;
+}
+
+/* WHEP: the publishers to watch, in the order of the request. -ENOENT names an unknown one. */
+static int collect_publishers(struct room_peer *viewer, const json_t *wanted, GPtrArray *found,
+			      struct error *reterr)
+{
+	struct room_peer *peer;
+	const json_t *name;
+	size_t i;
+
+	if (!wanted || json_array_size(wanted) == 0) {
+		LIST_FOR_EACH(peer, &viewer->room->peers, link)
+		{
+			if (peer != viewer && !list_is_empty(&peer->tracks))
+				g_ptr_array_add(found, peer);
+		}
+		return 0;
+	}
+	json_array_foreach(wanted, i, name)
+	{
+		const char *text = json_string_value(name);
+
+		peer = text ? room_peer_find(viewer->room, text) : NULL;
+		if (!peer)
+			return error_set_field(reterr, -ENOENT, "unknown_publisher", "publisher",
+					       "nobody called %s publishes in %s",
+					       text ? text : "?", viewer->room->room_id);
+		g_ptr_array_add(found, peer);
+	}
+	return 0;
+}
+
+static int bind_track(struct room_peer *viewer, struct media_line *line, struct room_track *track,
+		      struct error *reterr)
+{
+	struct subscription *subscription;
+	struct send_stream stream;
+	int r = subscription_new(viewer, track, &subscription);
+
+	if (r < 0)
+		return r;
+	stream = subscription_stream(subscription);
+	return negotiation_bind_send(&viewer->negotiation, line, &stream, reterr);
+}
+
+/* The n-th section of a kind that wants to receive shows the n-th publisher. */
+static int bind_viewer(struct room_peer *viewer, const json_t *wanted, struct error *reterr)
+{
+	g_autoptr(GPtrArray) publishers = g_ptr_array_new();
+	guint next[2] = {0, 0};
+	int r = collect_publishers(viewer, wanted, publishers, reterr);
+
+	for (size_t i = 0; r == 0 && i < viewer->negotiation.line_count; i++) {
+		struct media_line *line = viewer->negotiation.lines[i];
+		struct room_track *track;
+		guint *position;
+
+		if (line->is_rejected || !(line->remote.direction & DIRECTION_RECEIVE))
+			continue;
+		position = &next[line->kind == MEDIA_VIDEO];
+		if (*position >= publishers->len)
+			continue;
+		track = track_of_kind(g_ptr_array_index(publishers, *position), line->kind);
+		(*position)++;
+		if (track)
+			r = bind_track(viewer, line, track, reterr);
+	}
+	return r;
+}
+
+static int write_answer(struct room_peer *peer, char **ret_answer)
+{
+	AUTO(sdp) answer = NULL;
+	int r = negotiation_write(&peer->negotiation, false, &answer);
+
+	if (r < 0)
+		return r;
+	*ret_answer = sdp_format(answer);
+	return *ret_answer ? 0 : -ENOMEM;
+}
+
+int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t *publishers,
+			 char **ret_answer, struct error *reterr)
+{
+	AUTO(sdp) offer = NULL;
+	AUTO(sdp) answer = NULL;
+	int r;
+
+	if (!text)
+		return json_missing("sdp", reterr);
+	r = sdp_parse(text, strlen(text), &offer, reterr);
+	if (r == 0)
+		r = negotiation_take_offer(&peer->negotiation, offer, &answer, reterr);
+	if (r == 0 && peer->kind == PEER_WHEP)
+		r = bind_viewer(peer, publishers, reterr);
+	if (r == 0)
+		r = write_answer(peer, ret_answer);
+	if (r < 0)
+		return r;
+	peer->has_offered = true;
+	rtc_transport_set_fingerprint(peer->transport,
+				      peer->negotiation.remote_fingerprint_sha256);
+	if (room_peer_sync_tracks(peer))
+		room_publish_changed(peer);
+	room_peer_sync_subscriptions(peer);
+	return 0;
+}
+
+static int on_offer(struct room_peer *peer, const json_t *signal, struct error *reterr)
+{
+	const struct room_context *context = peer->room->context;
+	AUTO_FREE char *answer = NULL;
+	const char *text = NULL;
+	int r = json_get_text(signal, "sdp", 1, SDP_BYTES_MAX, &text, reterr);
+
+	if (r >= 0)
+		r = room_peer_take_offer(peer, text, NULL, &answer, reterr);
+	if (r < 0)
+		return r;
+	context->events->signal(context->events_data, peer->room->room_id, peer->peer_id, "answer",
+				answer, json_object_get(signal, "id"));
+	return 0;
+}
+
+/* ---- we offer ---- */
+
+static void send_offer(struct room_peer *peer, const struct sdp *offer)
+{
+	const struct room_context *context = peer->room->context;
+	AUTO_FREE char *text = sdp_format(offer);
+
+	if (text)
+		context->events->signal(context->events_data, peer->room->room_id, peer->peer_id,
+					"offer", text, NULL);
+}
+
+void room_peer_negotiate(struct room_peer *peer)
+{
+	AUTO(sdp) offer = NULL;
+
+	if (peer->kind != PEER_CALL || !peer->negotiation.is_dirty ||
+	    peer->negotiation.state != NEGOTIATION_STABLE)
+		return;
+	if (!peer->has_offered && peer->room->context->port->now_us - peer->joined_us <
+					  FIRST_OFFER_PATIENCE_US)
+		return; /* the tick comes back to it */
+	if (negotiation_make_offer(&peer->negotiation, &offer) == 0)
+		send_offer(peer, offer);
+}
+
+static int on_answer(struct room_peer *peer, const json_t *signal, struct error *reterr)
+{
+	AUTO(sdp) answer = NULL;
+	const char *text = NULL;
+	int r = json_get_text(signal, "sdp", 1, SDP_BYTES_MAX, &text, reterr);
+
+	if (r == 0)
+		r = json_missing("sdp", reterr);
+	if (r > 0)
+		r = sdp_parse(text, strlen(text), &answer, reterr);
+	if (r == 0)
+		r = negotiation_take_answer(&peer->negotiation, answer, reterr);
+	if (r < 0)
+		return r;
+	rtc_transport_set_fingerprint(peer->transport,
+				      peer->negotiation.remote_fingerprint_sha256);
+	if (room_peer_sync_tracks(peer))
+		room_publish_changed(peer);
+	room_peer_sync_subscriptions(peer);
+	return 0;
+}
+
+/* ---- both ---- */
+
+static int handle_signal(struct room_peer *peer, const json_t *signal, struct error *reterr)
+{
+	const char *type = NULL;
+	int r = json_get_text(signal, "signal_type", 1, 32, &type, reterr);
+
+	if (r == 0)
+		r = json_missing("signal_type", reterr);
+	if (r < 0)
+		return r;
+	if (strcmp(type, "offer") == 0)
+		return on_offer(peer, signal, reterr);
+	if (strcmp(type, "answer") == 0)
+		return on_answer(peer, signal, reterr);
+	if (strcmp(type, "ice-candidate") == 0)
+		return 0; /* an ICE-lite agent answers checks and needs no candidates */
+	if (strcmp(type, "renegotiate") == 0) {
+		peer->negotiation.is_dirty = true;
+		return 0;
+	}
+	if (strcmp(type, "bye") == 0) {
+		peer->has_ended = true;
+		(void)error_set(&peer->end_error, -ECONNRESET, "bye", "the peer said goodbye");
+		return 0;
+	}
+	return error_set_field(reterr, -EINVAL, "bad_field", "signal_type",
+			       "signal_type must be offer, answer, ice-candidate, renegotiate or "
+			       "bye");
+}
+
+void room_negotiate_all(struct room *room)
+{
+	struct room_peer *peer;
+
+	LIST_FOR_EACH(peer, &room->peers, link)
+	{
+		room_peer_negotiate(peer);
+	}
+}
+
+void room_signal(struct room *room, const char *peer_id, const json_t *signal)
+{
+	const struct room_context *context = room->context;
+	struct room_peer *peer = room_peer_find(room, peer_id);
+	struct error error = {0};
+	int r;
+
+	if (!peer)
+		r = error_set_field(&error, -ENOENT, "unknown_peer", "peer_id",
+				    "%s is not in %s", peer_id, room->room_id);
+	else
+		r = handle_signal(peer, signal, &error);
+	if (r < 0) {
+		LOG(LOG_INFO, LOG_WEBRTC, "signal_refused", LOG_TEXT("room", room->room_id),
+		    LOG_TEXT("peer", peer_id), LOG_ERR(&error));
+		context->events->refused(context->events_data, room->room_id, peer_id, &error,
+					 json_object_get(signal, "id"));
+	}
+	room_negotiate_all(room);
+}
+
+void room_resume(struct room *room, const char *peer_id)
+{
+	struct room_peer *peer = room_peer_find(room, peer_id);
+	AUTO(sdp) offer = NULL;
+
+	if (!peer)
+		return;
+	room_publish_changed(peer);
+	if (peer->negotiation.state == NEGOTIATION_OFFERED &&
+	    negotiation_write(&peer->negotiation, true, &offer) == 0)
+		send_offer(peer, offer);
+}

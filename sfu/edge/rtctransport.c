@@ -1,0 +1,364 @@
+#include "sfu/edge/rtctransport.h"
+
+#include <errno.h>
+
+#include "core/id.h"
+#include "core/log.h"
+#include "sfu/edge/transport_private.h"
+
+enum {
+	/* A peer whose media we heard lately is gone when it says nothing at all for this long. */
+	SILENCE_ACTIVE_US = 4500000,
+	/* One that is connected but sends no media: two of Firefox's slowest consent checks. */
+	SILENCE_IDLE_US = 15000000,
+	MEDIA_RECENTLY_US = 10000000
+};
+
+G_DEFINE_TYPE(RtcTransport, rtc_transport, GST_TYPE_ELEMENT)
+
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
+	"src_%s", GST_PAD_SRC, GST_PAD_SOMETIMES, GST_STATIC_CAPS("application/x-rtp"));
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
+	"sink_%s", GST_PAD_SINK, GST_PAD_REQUEST, GST_STATIC_CAPS("application/x-rtp"));
+
+/* ---- state ---- */
+
+static void set_state(RtcTransport *transport, enum transport_state state)
+{
+	static const char *const names[] = {"new", "checked", "connected", "ended"};
+
+	LOG(LOG_DEBUG, LOG_WEBRTC, "transport_state", LOG_TEXT("room", transport->config.room_id),
+	    LOG_TEXT("peer", transport->config.peer_id),
+	    LOG_TEXT("from", names[transport->state]), LOG_TEXT("to", names[state]));
+	transport->state = state;
+}
+
+void transport_end(RtcTransport *transport, const struct error *error)
+{
+	if (transport->state == TRANSPORT_ENDED)
+		return;
+	set_state(transport, TRANSPORT_ENDED);
+	transport->config.events->ended(transport->config.events_data, error);
+}
+
+enum transport_state rtc_transport_state(const RtcTransport *transport)
+{
+	return transport->state;
+}
+
+const struct net_path *rtc_transport_path(const RtcTransport *transport)
+{
+	return transport->selected < 0 ? NULL : &transport->paths[transport->selected].path;
+}
+
+const struct transport_counters *rtc_transport_counters(const RtcTransport *transport)
+{
+	return &transport->counters;
+}
+
+void rtc_transport_set_fingerprint(RtcTransport *transport, const uint8_t fingerprint_sha256[32])
+{
+	memcpy(transport->fingerprint_sha256, fingerprint_sha256,
+	       sizeof(transport->fingerprint_sha256));
+	transport->has_fingerprint = true;
+}
+
+/* ---- ICE ---- */
+
+const struct egress_target *transport_target(const RtcTransport *transport)
+{
+	return transport->selected < 0 ? NULL : &transport->paths[transport->selected].target;
+}
+
+static struct checked_path *path_find(RtcTransport *transport, const struct net_path *path)
+{
+	for (size_t i = 0; i < transport->path_count; i++)
+		if (net_path_is_equal(&transport->paths[i].path, path))
+			return &transport->paths[i];
+	return NULL;
+}
+
+static struct checked_path *path_oldest(RtcTransport *transport)
+{
+	struct checked_path *oldest = NULL;
+
+	for (size_t i = 0; i < transport->path_count; i++)
+		if ((int)i != transport->selected &&
+		    (!oldest || transport->paths[i].last_us < oldest->last_us))
+			oldest = &transport->paths[i];
+	return oldest;
+}
+
+/* Remember a path that passed a check; the one unheard of for longest makes room. */
+static struct checked_path *path_add(RtcTransport *transport, const struct net_path *path)
+{
+	struct checked_path *checked;
+
+	if (transport->path_count < TRANSPORT_PATHS_MAX) {
+		checked = &transport->paths[transport->path_count++];
+	} else {
+		egress_flush(transport->port->egress); /* it may hold packets for this place */
+		checked = path_oldest(transport);
+		media_port_remove_path(transport->port, &checked->path);
+	}
+	*checked = (struct checked_path){.path = *path};
+	egress_target_set(&checked->target, path);
+	media_port_add_path(transport->port, &checked->path, transport);
+	return checked;
+}
+
+static void path_select(RtcTransport *transport, const struct checked_path *checked)
+{
+	char text[64];
+
+	transport->selected = (int)(checked - transport->paths);
+	LOG(LOG_DEBUG, LOG_WEBRTC, "path_selected", LOG_TEXT("room", transport->config.room_id),
+	    LOG_TEXT("peer", transport->config.peer_id),
+	    LOG_TEXT("remote", net_path_text(&checked->path, text, sizeof(text))));
+}
+
+/* Which path to use (RFC 8445 section 8). Firefox nominates every path it checks, so nomination
+ * alone would make us flap: stay with the better one while it lives. */
+static void consider_path(RtcTransport *transport, const struct checked_path *checked,
+			  bool is_nominated)
+{
+	const struct checked_path *current;
+
+	if (transport->selected < 0) {
+		path_select(transport, checked);
+		return;
+	}
+	current = &transport->paths[transport->selected];
+	if (checked == current || !is_nominated)
+		return;
+	if (checked->priority > current->priority ||
+	    transport->port->now_us - current->last_us > 1000000)
+		path_select(transport, checked);
+}
+
+static void on_stun(RtcTransport *transport, const struct datagram *datagram)
+{
+	struct media_port *port = transport->port;
+	struct sockaddr_storage source;
+	socklen_t source_bytes = net_path_remote(&datagram->path, &source);
+	struct checked_path *checked;
+	struct stun_binding binding;
+	enum stun_verdict verdict = stun_binding_answer(
+		port->stun, datagram->packet->bytes, datagram->packet->length,
+		transport->config.ice_ufrag, transport->config.ice_password,
+		(const struct sockaddr *)&source, source_bytes, &binding);
+
+	if (verdict == STUN_DROPPED) {
+		port->counters.dropped_forged++;
+		return;
+	}
+	checked = path_find(transport, &datagram->path);
+	if (!checked)
+		checked = path_add(transport, &datagram->path);
+	memcpy(egress_reserve(port->egress), binding.response, binding.response_bytes);
+	egress_commit(port->egress, &checked->target, binding.response_bytes);
+	if (verdict != STUN_ACCEPTED)
+		return;
+	transport->last_heard_us = checked->last_us = port->now_us;
+	checked->priority = binding.priority;
+	consider_path(transport, checked, binding.use_candidate);
+	if (transport->state == TRANSPORT_NEW)
+		set_state(transport, TRANSPORT_CHECKED);
+}
+
+/* ---- DTLS ---- */
+
+static void send_dtls(void *data, const uint8_t *datagram, size_t length)
+{
+	RtcTransport *transport = data;
+	const struct egress_target *target = transport_target(transport);
+
+	if (!target || length > EGRESS_PACKET_MAX)
+		return; /* the handshake's timer repeats it */
+	memcpy(egress_reserve(transport->port->egress), datagram, length);
+	egress_commit(transport->port->egress, target, length);
+}
+
+static void on_dtls_connected(RtcTransport *transport)
+{
+	struct error error = {0};
+
+	if (dtls_link_media_crypto(transport->dtls, &transport->crypto_in, &transport->crypto_out,
+				   &error) < 0) {
+		transport_end(transport, &error);
+		return;
+	}
+	set_state(transport, TRANSPORT_CONNECTED);
+	transport->config.events->connected(transport->config.events_data);
+}
+
+static void on_dtls(RtcTransport *transport, const struct packet *packet)
+{
+	struct error error = {0};
+	enum dtls_state before;
+	int r = 0;
+
+	if (!transport->has_fingerprint)
+		return; /* the answer is still on its way; the client repeats its hello */
+	if (!transport->dtls &&
+	    dtls_link_new(transport->config.dtls, DTLS_SERVER, send_dtls, transport,
+			  transport->port->now_us, &transport->dtls) < 0)
+		return;
+	before = dtls_link_state(transport->dtls);
+	r = dtls_link_receive(transport->dtls, packet->bytes, packet->length,
+			      transport->fingerprint_sha256, &error);
+	transport->last_heard_us = transport->port->now_us;
+	if (r < 0)
+		transport_end(transport, &error);
+	else if (before == DTLS_HANDSHAKING &&
+		 dtls_link_state(transport->dtls) == DTLS_CONNECTED)
+		on_dtls_connected(transport);
+	else if (before == DTLS_CONNECTED && dtls_link_state(transport->dtls) == DTLS_CLOSED) {
+		(void)error_set(&error, -ECONNRESET, "closed_by_peer",
+				"the peer closed its connection");
+		transport_end(transport, &error);
+	}
+}
+
+/* ---- datagrams ---- */
+
+void transport_dispatch(struct media_port *port, struct datagram *datagram)
+{
+	struct packet *packet = datagram->packet;
+	enum packet_kind kind = packet_kind_of(packet->bytes, packet->length);
+	RtcTransport *transport;
+
+	if (kind == PACKET_UNKNOWN) {
+		port->counters.dropped_malformed++;
+		return;
+	}
+	if (kind == PACKET_STUN) {
+		transport = media_port_find_ufrag(
+			port, stun_local_ufrag_peek(packet->bytes, packet->length));
+		if (transport)
+			on_stun(transport, datagram);
+		else
+			port->counters.dropped_unknown++;
+		return;
+	}
+	transport = media_port_find_path(port, &datagram->path);
+	if (!transport || transport->state == TRANSPORT_ENDED) {
+		port->counters.dropped_unknown++;
+		return;
+	}
+	switch (kind) {
+	case PACKET_DTLS:
+		on_dtls(transport, packet);
+		break;
+	case PACKET_RTP:
+		transport_on_rtp(transport, datagram);
+		break;
+	case PACKET_RTCP:
+		transport_on_rtcp(transport, packet);
+		break;
+	case PACKET_STUN:
+	case PACKET_UNKNOWN:
+		break; /* handled above */
+	}
+}
+
+/* ---- time ---- */
+
+static void check_silence(RtcTransport *transport)
+{
+	uint64_t now_us = transport->port->now_us;
+	bool is_active = now_us - transport->last_rtp_us < MEDIA_RECENTLY_US;
+	uint64_t limit_us = is_active ? SILENCE_ACTIVE_US : SILENCE_IDLE_US;
+	struct error error;
+
+	if (transport->state != TRANSPORT_CONNECTED ||
+	    now_us - transport->last_heard_us < limit_us)
+		return;
+	(void)error_set(&error, -ETIMEDOUT, "timeout", "nothing was heard for %llu ms",
+			(unsigned long long)(limit_us / 1000));
+	transport_end(transport, &error);
+}
+
+void rtc_transport_tick(RtcTransport *transport)
+{
+	struct error error = {0};
+
+	if (transport->state == TRANSPORT_ENDED)
+		return;
+	transport->retransmit_budget = RETRANSMIT_PER_TICK_MAX;
+	if (transport->dtls &&
+	    dtls_link_tick(transport->dtls, transport->port->now_us, &error) < 0) {
+		transport_end(transport, &error);
+		return;
+	}
+	if (transport->state == TRANSPORT_CONNECTED)
+		transport_rtcp_tick(transport);
+	check_silence(transport);
+}
+
+/* ---- life ---- */
+
+void rtc_transport_stop(RtcTransport *transport)
+{
+	if (!transport->port)
+		return;
+	if (transport->dtls)
+		dtls_link_close(transport->dtls);
+	while (!list_is_empty(&transport->send_streams))
+		send_stream_free(LIST_ITEM(list_first(&transport->send_streams),
+					   struct send_stream_out, link));
+	while (!list_is_empty(&transport->receive_streams))
+		receive_stream_free(LIST_ITEM(list_first(&transport->receive_streams),
+					      struct receive_stream, link));
+	egress_flush(transport->port->egress); /* it points at our paths */
+	media_port_remove_ufrag(transport->port, transport->config.ice_ufrag);
+	for (size_t i = 0; i < transport->path_count; i++)
+		media_port_remove_path(transport->port, &transport->paths[i].path);
+	transport->path_count = 0;
+	transport->selected = -1;
+	transport->state = TRANSPORT_ENDED;
+	transport->port = NULL;
+}
+
+static void rtc_transport_finalize(GObject *object)
+{
+	RtcTransport *transport = (RtcTransport *)object;
+
+	rtc_transport_stop(transport);
+	transport->dtls = dtls_link_free(transport->dtls);
+	transport->crypto_in = media_crypto_free(transport->crypto_in);
+	transport->crypto_out = media_crypto_free(transport->crypto_out);
+	G_OBJECT_CLASS(rtc_transport_parent_class)->finalize(object);
+}
+
+static void rtc_transport_class_init(RtcTransportClass *class)
+{
+	G_OBJECT_CLASS(class)->finalize = rtc_transport_finalize;
+	gst_element_class_add_static_pad_template(GST_ELEMENT_CLASS(class), &src_template);
+	gst_element_class_add_static_pad_template(GST_ELEMENT_CLASS(class), &sink_template);
+	gst_element_class_set_static_metadata(GST_ELEMENT_CLASS(class), "WebRTC transport",
+					      "Source/Sink/Network",
+					      "ICE-lite, DTLS-SRTP and RTCP of one participant",
+					      "realtime");
+}
+
+static void rtc_transport_init(RtcTransport *transport)
+{
+	list_init(&transport->receive_streams);
+	list_init(&transport->send_streams);
+	transport->selected = -1;
+}
+
+RtcTransport *rtc_transport_new(const struct transport_config *config)
+{
+	RtcTransport *transport = g_object_new(RTC_TYPE_TRANSPORT, "name", config->name, NULL);
+
+	transport->config = *config;
+	transport->port = config->port;
+	transport->created_us = transport->last_heard_us = config->port->now_us;
+	transport->rtt_us = DEFAULT_RTT_US;
+	transport->retransmit_budget = RETRANSMIT_PER_TICK_MAX;
+	random_bytes(&transport->local_ssrc, sizeof(transport->local_ssrc));
+	media_port_add_ufrag(config->port, config->ice_ufrag, transport);
+	return transport;
+}

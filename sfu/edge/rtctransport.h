@@ -1,0 +1,79 @@
+/* rtctransport.h - the GStreamer element of one participant's connection: ICE-lite, DTLS, SRTP, RTCP.
+ *
+ *   src_MID   what the participant sends, one pad per m-line it publishes on
+ *   sink_MID  what it is sent, one pad per m-line that carries somebody's track
+ *
+ *   NEW --authenticated check--> CHECKED --DTLS done, fingerprint right--> CONNECTED
+ *   any --silence, DTLS failure, close_notify--> ENDED (transport_events.ended)
+ *
+ * Sources: transport_receive.c (in), transport_send.c (out), transport_rtcp.c (reports).
+ * Thread: worker.
+ */
+#ifndef SFU_EDGE_RTCTRANSPORT_H
+#define SFU_EDGE_RTCTRANSPORT_H
+
+#include <gst/gst.h>
+
+#include "sfu/edge/dtls_link.h"
+#include "sfu/edge/media_port.h"
+#include "sfu/edge/rtctrack.h"
+#include "sfu/model/negotiation.h"
+
+#define RTC_TYPE_TRANSPORT (rtc_transport_get_type())
+G_DECLARE_FINAL_TYPE(RtcTransport, rtc_transport, RTC, TRANSPORT, GstElement)
+
+enum transport_state { TRANSPORT_NEW, TRANSPORT_CHECKED, TRANSPORT_CONNECTED, TRANSPORT_ENDED };
+
+struct transport_events {
+	/* From inside packet handling: note it, act on the next tick. `error` is borrowed. */
+	void (*connected)(void *data);
+	void (*ended)(void *data, const struct error *error);
+};
+
+struct transport_config {
+	const char *name;                /* of the element, unique in the room */
+	const char *room_id, *peer_id;   /* for logs; borrowed, outlive the transport */
+	struct media_port *port;         /* borrowed */
+	const struct dtls_identity *dtls; /* borrowed */
+	const char *ice_ufrag, *ice_password, *cname; /* borrowed, outlive the transport */
+	const struct transport_events *events;
+	void *events_data;
+};
+
+/* The reference is floating. NULL without memory. */
+RtcTransport *rtc_transport_new(const struct transport_config *config);
+/* Say goodbye to the peer, leave the port. The element stays until its last reference goes. */
+void rtc_transport_stop(RtcTransport *transport);
+enum transport_state rtc_transport_state(const RtcTransport *transport);
+/* The path in use, for statistics; NULL if there is none yet. */
+const struct net_path *rtc_transport_path(const RtcTransport *transport);
+
+/* The certificate that the peer's SDP announces; DTLS waits for it. */
+void rtc_transport_set_fingerprint(RtcTransport *transport, const uint8_t fingerprint_sha256[32]);
+
+/* Receive what `line` publishes (again: with changed numbers). The pad is the element's. -ENOMEM. */
+int rtc_transport_receive(RtcTransport *transport, const struct media_line *line,
+			  GstPad **ret_pad) MUST_CHECK;
+void rtc_transport_receive_end(RtcTransport *transport, const char *mid);
+
+/* Send `track` on `line`; the pad is to be linked to one of the track's. `incoming` has the numbers
+ * of the publisher's header extensions. -ENOMEM. */
+int rtc_transport_send(RtcTransport *transport, const struct media_line *line, RtcTrack *track,
+		       const struct sdp_media *incoming, GstPad **ret_pad) MUST_CHECK;
+void rtc_transport_send_end(RtcTransport *transport, GstPad *pad);
+
+/* ---- the worker's side ---- */
+
+/* A datagram of the port: finds its transport, or drops and counts it. Takes what it keeps. */
+void transport_dispatch(struct media_port *port, struct datagram *datagram);
+/* Push what the last batch brought into the graph, one list per stream. */
+void transport_deliver_pending(struct media_port *port);
+/* Timers: every 20 ms. */
+void rtc_transport_tick(RtcTransport *transport);
+
+struct transport_counters {
+	uint64_t packets_in, packets_out, nacks_sent, nacks_received, retransmitted;
+};
+const struct transport_counters *rtc_transport_counters(const RtcTransport *transport);
+
+#endif

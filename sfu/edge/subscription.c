@@ -1,0 +1,252 @@
+/* subscription.c - tracks and subscriptions as pads that are linked and unlinked. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/log.h"
+#include "sfu/edge/room_private.h"
+
+/* ---- tracks ---- */
+
+static struct room_track *track_find(const struct room_peer *peer, const char *mid)
+{
+	struct room_track *track;
+
+	LIST_FOR_EACH(track, &peer->tracks, link)
+	{
+		if (strcmp(track->mid, mid) == 0)
+			return track;
+	}
+	return NULL;
+}
+
+static struct room_track *track_new(struct room_peer *peer, const struct media_line *line)
+{
+	struct room_track *track = calloc(1, sizeof(*track));
+	gchar *name;
+
+	if (!track)
+		return NULL;
+	name = g_strdup_printf("track_%s_%s", peer->peer_id, line->mid);
+	track->element = rtc_track_new(name, line->kind == MEDIA_VIDEO,
+				       &peer->room->context->port->now_us);
+	g_free(name);
+	if (!track->element) {
+		free(track);
+		return NULL;
+	}
+	track->publisher = peer;
+	memcpy(track->mid, line->mid, sizeof(track->mid));
+	(void)snprintf(track->track_id, sizeof(track->track_id), "%.*s-%s", PEER_ID_MAX,
+		       peer->peer_id, line->mid);
+	if (line->remote.msid_track[0])
+		memcpy(track->track_id, line->remote.msid_track, sizeof(track->track_id));
+	(void)snprintf(track->source, sizeof(track->source), "%s",
+		       line->kind == MEDIA_VIDEO ? "camera" : "microphone");
+	track->kind = line->kind;
+	gst_object_ref_sink(track->element);
+	(void)gst_bin_add(GST_BIN_CAST(peer->room->bin), GST_ELEMENT_CAST(track->element));
+	(void)gst_element_set_state(GST_ELEMENT_CAST(track->element), GST_STATE_PLAYING);
+	list_append(&peer->tracks, &track->link);
+	LOG(LOG_INFO, LOG_WEBRTC, "track_published", LOG_TEXT("room", peer->room->room_id),
+	    LOG_TEXT("peer", peer->peer_id), LOG_TEXT("mid", track->mid),
+	    LOG_TEXT("codec", line->codec->name));
+	return track;
+}
+
+static void unsubscribe_all(struct room_track *track)
+{
+	struct room *room = track->publisher->room;
+	struct room_peer *peer;
+
+	LIST_FOR_EACH(peer, &room->peers, link)
+	{
+		struct subscription *subscription;
+
+		LIST_FOR_EACH(subscription, &peer->subscriptions, link)
+		{
+			if (subscription->track == track)
+				subscription_free(subscription);
+		}
+	}
+}
+
+void room_track_free(struct room_track *track)
+{
+	struct room *room = track->publisher->room;
+
+	unsubscribe_all(track);
+	list_remove(&track->link);
+	(void)gst_element_set_state(GST_ELEMENT_CAST(track->element), GST_STATE_NULL);
+	(void)gst_bin_remove(GST_BIN_CAST(room->bin), GST_ELEMENT_CAST(track->element));
+	gst_object_unref(track->element);
+	free(track);
+}
+
+static void link_receive_pad(struct room_track *track, GstPad *pad)
+{
+	GstPad *sink = gst_element_get_static_pad(GST_ELEMENT_CAST(track->element), "sink");
+
+	if (!gst_pad_is_linked(sink))
+		(void)gst_pad_link_full(pad, sink, GST_PAD_LINK_CHECK_NOTHING);
+	gst_object_unref(sink);
+}
+
+/* The line publishes: have a track for it, with its present numbers. True: it is new. */
+static bool publish(struct room_peer *peer, const struct media_line *line)
+{
+	struct room_track *track = track_find(peer, line->mid);
+	bool is_new = !track;
+	GstPad *pad;
+
+	if (rtc_transport_receive(peer->transport, line, &pad) < 0)
+		return false;
+	if (!track)
+		track = track_new(peer, line);
+	if (!track)
+		return false;
+	track->codec = line->codec;
+	track->incoming = line->remote;
+	link_receive_pad(track, pad);
+	return is_new;
+}
+
+bool room_peer_sync_tracks(struct room_peer *peer)
+{
+	struct room_peer *other;
+	bool has_changed = false;
+
+	for (size_t i = 0; i < peer->negotiation.line_count; i++) {
+		const struct media_line *line = peer->negotiation.lines[i];
+		struct room_track *track = track_find(peer, line->mid);
+
+		if (line->is_publishing) {
+			if (!publish(peer, line))
+				continue;
+			has_changed = true;
+			LIST_FOR_EACH(other, &peer->room->peers, link)
+			{
+				if (other != peer && other->kind == PEER_CALL)
+					room_peer_subscribe(other, track_find(peer, line->mid));
+			}
+		} else if (track) {
+			room_track_free(track);
+			rtc_transport_receive_end(peer->transport, line->mid);
+			has_changed = true;
+		}
+	}
+	return has_changed;
+}
+
+/* ---- subscriptions ---- */
+
+int subscription_new(struct room_peer *subscriber, struct room_track *track,
+		     struct subscription **ret_subscription)
+{
+	struct subscription *subscription = calloc(1, sizeof(*subscription));
+
+	if (!subscription)
+		return -ENOMEM;
+	subscription->subscriber = subscriber;
+	subscription->track = track;
+	list_append(&subscriber->subscriptions, &subscription->link);
+	*ret_subscription = subscription;
+	return 0;
+}
+
+static void unlink_pads(struct subscription *subscription)
+{
+	if (!subscription->track_pad)
+		return;
+	(void)gst_pad_unlink(subscription->track_pad, subscription->transport_pad);
+	rtc_track_remove_consumer(subscription->track->element, subscription->track_pad);
+	rtc_transport_send_end(subscription->subscriber->transport, subscription->transport_pad);
+	subscription->track_pad = subscription->transport_pad = NULL;
+}
+
+void subscription_free(struct subscription *subscription)
+{
+	unlink_pads(subscription);
+	negotiation_remove_send(&subscription->subscriber->negotiation, subscription);
+	list_remove(&subscription->link);
+	free(subscription);
+}
+
+struct send_stream subscription_stream(struct subscription *subscription)
+{
+	const struct room_track *track = subscription->track;
+	struct send_stream stream = {.binding = subscription, .codec = track->codec};
+
+	(void)snprintf(stream.stream_id, sizeof(stream.stream_id), "%s",
+		       track->publisher->peer_id);
+	(void)snprintf(stream.track_id, sizeof(stream.track_id), "%s", track->track_id);
+	do {
+		random_bytes(&stream.ssrc, sizeof(stream.ssrc));
+		random_bytes(&stream.rtx_ssrc, sizeof(stream.rtx_ssrc));
+	} while (stream.ssrc == 0 || stream.rtx_ssrc == 0 || stream.ssrc == stream.rtx_ssrc);
+	return stream;
+}
+
+void room_peer_subscribe(struct room_peer *peer, struct room_track *track)
+{
+	struct subscription *subscription;
+	struct send_stream stream;
+	struct error error = {0};
+
+	if (!track || subscription_new(peer, track, &subscription) < 0)
+		return;
+	stream = subscription_stream(subscription);
+	if (negotiation_add_send(&peer->negotiation, &stream, &error) < 0) {
+		LOG(LOG_WARNING, LOG_WEBRTC, "subscribe_failed",
+		    LOG_TEXT("room", peer->room->room_id), LOG_TEXT("peer", peer->peer_id),
+		    LOG_ERR(&error));
+		subscription_free(subscription);
+	}
+}
+
+static void link_pads(struct subscription *subscription, const struct media_line *line)
+{
+	RtcTransport *transport = subscription->subscriber->transport;
+	struct room_track *track = subscription->track;
+
+	if (rtc_transport_send(transport, line, track->element, &track->incoming,
+			       &subscription->transport_pad) < 0)
+		return; /* without memory: tried again after the next negotiation */
+	subscription->payload_type = line->send_payload_type;
+	subscription->track_pad = rtc_track_add_consumer(track->element);
+	(void)gst_pad_link_full(subscription->track_pad, subscription->transport_pad,
+				GST_PAD_LINK_CHECK_NOTHING);
+	if (track->kind == MEDIA_VIDEO)
+		(void)gst_pad_push_event(subscription->transport_pad, rtc_keyframe_request_new());
+}
+
+/* An SSRC is never begun twice under one key: what was interrupted is offered anew. */
+static void renew(struct subscription *subscription)
+{
+	struct negotiation *negotiation = &subscription->subscriber->negotiation;
+	struct send_stream stream;
+
+	unlink_pads(subscription);
+	negotiation_remove_send(negotiation, subscription);
+	stream = subscription_stream(subscription);
+	if (negotiation_add_send(negotiation, &stream, NULL) < 0)
+		subscription_free(subscription);
+}
+
+void room_peer_sync_subscriptions(struct room_peer *peer)
+{
+	if (!peer->is_connected)
+		return; /* nothing can be sent yet; done again when it connects */
+	for (size_t i = 0; i < peer->negotiation.line_count; i++) {
+		const struct media_line *line = peer->negotiation.lines[i];
+		struct subscription *subscription = line->is_sending_wanted ? line->send.binding
+									    : NULL;
+
+		if (!subscription)
+			continue;
+		if (subscription->track_pad && (!line->is_sending_live ||
+						subscription->payload_type != line->send_payload_type))
+			renew(subscription);
+		else if (!subscription->track_pad && line->is_sending_live)
+			link_pads(subscription, line);
+	}
+}

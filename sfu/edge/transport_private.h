@@ -1,0 +1,113 @@
+/* transport_private.h - the inside of rtctransport, for its four sources alone. Thread: worker. */
+#ifndef SFU_EDGE_TRANSPORT_PRIVATE_H
+#define SFU_EDGE_TRANSPORT_PRIVATE_H
+
+#include "sfu/edge/rtctransport.h"
+#include "sfu/model/arrival_log.h"
+#include "sfu/model/forwarder.h"
+#include "sfu/model/nack_tracker.h"
+#include "sfu/model/receive_stats.h"
+#include "sfu/model/sender_clock.h"
+
+enum {
+	TRANSPORT_PATHS_MAX = 8,
+	RETRANSMIT_PER_TICK_MAX = 64, /* what one subscriber may make us repeat in 20 ms */
+	DEFAULT_RTT_US = 100000,
+	REPORT_INTERVAL_US = 1000000,
+	FEEDBACK_INTERVAL_US = 50000
+};
+
+/* A path that passed an authenticated check. */
+struct checked_path {
+	struct net_path path;
+	struct egress_target target;
+	uint32_t priority;
+	uint64_t last_us;
+};
+
+/* One m-line's incoming stream. */
+struct receive_stream {
+	struct list link;         /* in RtcTransport.receive_streams */
+	struct list pending_link; /* in media_port.pending while `list` has packets */
+	RtcTransport *transport;
+	GstPad *pad; /* src; the element's */
+	GstBufferList *list;
+	char mid[SDP_MID_MAX + 1];
+	bool is_video, is_vp8, wants_nack;
+	uint8_t payload_type, rtx_payload_type;
+	uint32_t ssrc, rtx_ssrc; /* 0: not known yet */
+	struct receive_stats stats;
+	struct nack_tracker nacks;
+	uint32_t clock_rate_hz;
+	uint64_t pli_sent_count;
+};
+
+/* One m-line's outgoing stream. */
+struct send_stream_out {
+	struct list link; /* in RtcTransport.send_streams */
+	RtcTransport *transport;
+	GstPad *pad;     /* sink; the element's */
+	RtcTrack *track; /* a reference */
+	struct forwarder forwarder;
+	bool has_report; /* the publisher's last sender report, told by an event */
+	struct rtcp_sender_info report;
+	struct sender_clock clock;
+	uint64_t reported_at_us; /* our last SR */
+};
+
+struct _RtcTransport {
+	GstElement parent;
+	enum transport_state state;
+	char *name;
+	struct transport_config config;
+	struct media_port *port;
+
+	struct checked_path paths[TRANSPORT_PATHS_MAX];
+	size_t path_count;
+	int selected; /* index in paths, -1: none */
+	uint64_t created_us, last_heard_us, last_rtp_us;
+
+	bool has_fingerprint;
+	uint8_t fingerprint_sha256[32];
+	struct dtls_link *dtls; /* NULL until the first DTLS datagram */
+	struct media_crypto *crypto_in, *crypto_out;
+
+	struct list receive_streams, send_streams;
+	uint8_t mid_extension_id, transport_cc_extension_id; /* the publisher's; 0: none */
+	struct arrival_log arrivals;
+	struct sender_clock clock;
+
+	uint32_t local_ssrc; /* ours in RTCP */
+	uint64_t rtt_us, reported_at_us, feedback_at_us;
+	unsigned retransmit_budget;
+	struct transport_counters counters;
+};
+
+void transport_end(RtcTransport *transport, const struct error *error);
+
+/* transport_receive.c */
+void transport_on_rtp(RtcTransport *transport, struct datagram *datagram);
+void receive_stream_free(struct receive_stream *stream);
+struct receive_stream *receive_stream_find_ssrc(RtcTransport *transport, uint32_t ssrc);
+
+/* transport_send.c */
+void send_stream_free(struct send_stream_out *stream);
+struct send_stream_out *send_stream_find_ssrc(RtcTransport *transport, uint32_t ssrc);
+/* A subscriber misses packets: repeat them from the track's cache. */
+void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequence_numbers,
+			 size_t count);
+/* Ask the publisher for a keyframe. */
+void send_stream_want_keyframe(struct send_stream_out *stream);
+/* Protect and queue one RTCP packet of `length` bytes that stands in `bytes[EGRESS_PACKET_MAX]`,
+ * as reserved with egress_reserve(). */
+void transport_commit_rtcp(RtcTransport *transport, uint8_t *bytes, size_t length);
+const struct egress_target *transport_target(const RtcTransport *transport);
+
+/* transport_rtcp.c */
+void transport_on_rtcp(RtcTransport *transport, struct packet *packet);
+void transport_rtcp_tick(RtcTransport *transport);
+void transport_send_pli(struct receive_stream *stream);
+/* The event that carries a publisher's sender report to its subscribers. */
+bool sender_report_event_read(GstEvent *event, struct send_stream_out *stream);
+
+#endif

@@ -1,0 +1,308 @@
+/* transport_receive.c - media from a participant: unprotect, find its stream, hand it to the graph. */
+#include <errno.h>
+
+#include "sfu/edge/transport_private.h"
+
+/* ---- which stream ---- */
+
+struct receive_stream *receive_stream_find_ssrc(RtcTransport *transport, uint32_t ssrc)
+{
+	struct receive_stream *stream;
+
+	LIST_FOR_EACH(stream, &transport->receive_streams, link)
+	{
+		if (stream->ssrc == ssrc || (stream->rtx_ssrc == ssrc && ssrc != 0))
+			return stream;
+	}
+	return NULL;
+}
+
+static struct receive_stream *find_mid(RtcTransport *transport, struct slice mid)
+{
+	struct receive_stream *stream;
+
+	LIST_FOR_EACH(stream, &transport->receive_streams, link)
+	{
+		if (strlen(stream->mid) == mid.length &&
+		    memcmp(stream->mid, mid.data, mid.length) == 0)
+			return stream;
+	}
+	return NULL;
+}
+
+/* Only if exactly one stream uses this payload type. */
+static struct receive_stream *find_payload_type(RtcTransport *transport, uint8_t payload_type)
+{
+	struct receive_stream *stream, *found = NULL;
+
+	LIST_FOR_EACH(stream, &transport->receive_streams, link)
+	{
+		if (stream->payload_type != payload_type &&
+		    stream->rtx_payload_type != payload_type)
+			continue;
+		if (found)
+			return NULL;
+		found = stream;
+	}
+	return found;
+}
+
+/* A new SSRC: by its mid, else by payload type (RFC 9143 section 9.2). It stays with its stream. */
+static struct receive_stream *latch_ssrc(RtcTransport *transport, const struct packet *packet)
+{
+	const struct rtp_header *header = &packet->header;
+	struct receive_stream *stream = NULL;
+	struct slice mid = {NULL, 0};
+
+	if (transport->mid_extension_id)
+		mid = rtp_extension_find(header, packet->bytes, transport->mid_extension_id);
+	if (mid.data)
+		stream = find_mid(transport, mid);
+	if (!stream)
+		stream = find_payload_type(transport, header->payload_type);
+	if (!stream)
+		return NULL;
+	if (stream->rtx_payload_type && header->payload_type == stream->rtx_payload_type)
+		stream->rtx_ssrc = header->ssrc;
+	else if (header->payload_type == stream->payload_type)
+		stream->ssrc = header->ssrc;
+	else
+		return NULL;
+	return stream;
+}
+
+/* ---- one packet ---- */
+
+static void note_arrival(RtcTransport *transport, const struct packet *packet)
+{
+	struct slice sequence;
+
+	if (!transport->transport_cc_extension_id)
+		return;
+	sequence = rtp_extension_find(&packet->header, packet->bytes,
+				      transport->transport_cc_extension_id);
+	if (sequence.length >= 2)
+		arrival_log_on_packet(&transport->arrivals,
+				      (uint16_t)(sequence.data[0] << 8 | sequence.data[1]),
+				      packet->header.ssrc, packet->arrival_us);
+}
+
+/* RFC 4588: put the original packet back together, in place. False: it was only a probe. */
+static bool restore_from_rtx(const struct receive_stream *stream, struct packet *packet)
+{
+	size_t start = packet->header.header_bytes;
+	size_t payload = rtp_payload_bytes(&packet->header, packet->length);
+	uint8_t *bytes = packet->bytes;
+
+	if (payload < 2 || stream->ssrc == 0)
+		return false;
+	bytes[1] = (uint8_t)((bytes[1] & 0x80) | stream->payload_type);
+	bytes[2] = bytes[start];
+	bytes[3] = bytes[start + 1];
+	for (int i = 0; i < 4; i++)
+		bytes[8 + i] = (uint8_t)(stream->ssrc >> (24 - 8 * i));
+	memmove(bytes + start, bytes + start + 2, packet->length - start - 2);
+	packet_set_length(packet, packet->length - 2);
+	return rtp_header_decode(bytes, packet->length, false, &packet->header) == 0;
+}
+
+/* False: seen before, or of no use. */
+static bool account(struct receive_stream *stream, struct packet *packet)
+{
+	const struct rtp_header *header = &packet->header;
+
+	packet->is_keyframe_start =
+		stream->is_vp8 &&
+		vp8_is_keyframe_start(packet->bytes + header->header_bytes,
+				      rtp_payload_bytes(header, packet->length));
+	if (stream->wants_nack) {
+		if (nack_tracker_on_packet(&stream->nacks, header->sequence_number,
+					   packet->arrival_us) == NACK_DUPLICATE_OR_LATE)
+			return false;
+		if (packet->is_keyframe_start)
+			nack_tracker_on_keyframe(&stream->nacks, header->sequence_number);
+	}
+	receive_stats_on_packet(&stream->stats, header->sequence_number, header->rtp_timestamp,
+				packet->length, packet->arrival_us);
+	return true;
+}
+
+static void hand_over(struct receive_stream *stream, struct datagram *datagram)
+{
+	struct media_port *port = stream->transport->port;
+
+	gst_buffer_list_add(stream->list, datagram->packet->buffer); /* takes the reference */
+	datagram->packet = NULL;
+	if (list_is_empty(&stream->pending_link))
+		list_append(&port->pending, &stream->pending_link);
+}
+
+void transport_on_rtp(RtcTransport *transport, struct datagram *datagram)
+{
+	struct media_port *port = transport->port;
+	struct packet *packet = datagram->packet;
+	struct receive_stream *stream;
+	size_t length = packet->length;
+
+	if (!transport->crypto_in)
+		return; /* nothing is accepted before the fingerprint is verified */
+	if (media_crypto_unprotect_rtp(transport->crypto_in, packet->bytes, &length) < 0 ||
+	    rtp_header_decode(packet->bytes, length, false, &packet->header) < 0) {
+		port->counters.dropped_forged++;
+		return;
+	}
+	packet_set_length(packet, length);
+	transport->last_heard_us = transport->last_rtp_us = port->now_us;
+	transport->counters.packets_in++;
+	note_arrival(transport, packet);
+	stream = receive_stream_find_ssrc(transport, packet->header.ssrc);
+	if (!stream)
+		stream = latch_ssrc(transport, packet);
+	if (!stream)
+		return;
+	if (packet->header.ssrc == stream->rtx_ssrc && !restore_from_rtx(stream, packet))
+		return;
+	if (packet->header.payload_type == stream->payload_type && account(stream, packet))
+		hand_over(stream, datagram);
+}
+
+void transport_deliver_pending(struct media_port *port)
+{
+	while (!list_is_empty(&port->pending)) {
+		struct receive_stream *stream = LIST_ITEM(list_first(&port->pending),
+							  struct receive_stream, pending_link);
+		GstBufferList *list = stream->list;
+
+		list_remove(&stream->pending_link);
+		(void)gst_pad_push_list(stream->pad, gst_buffer_list_ref(list));
+		/* Usually everyone has let go by now, and the list serves again. */
+		if (gst_buffer_list_is_writable(list)) {
+			gst_buffer_list_remove(list, 0, gst_buffer_list_length(list));
+		} else {
+			gst_buffer_list_unref(list);
+			stream->list = gst_buffer_list_new_sized(RECEIVE_BATCH);
+		}
+	}
+}
+
+/* ---- life of a stream ---- */
+
+static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
+{
+	/* All others end here: passed on, they would run in circles through a room's graph. */
+	if (rtc_keyframe_request_is(event))
+		transport_send_pli(gst_pad_get_element_private(pad));
+	(void)parent;
+	gst_event_unref(event);
+	return TRUE;
+}
+
+/* What GStreamer wants to hear before the first buffer. */
+static void push_stream_start(struct receive_stream *stream, const struct media_line *line)
+{
+	const struct relay_codec *codec = line->codec;
+	gchar *stream_id = g_strdup_printf("%s/%s", stream->transport->config.peer_id, line->mid);
+	GstCaps *caps = gst_caps_new_simple(
+		"application/x-rtp", "media", G_TYPE_STRING, stream->is_video ? "video" : "audio",
+		"payload", G_TYPE_INT, line->payload_type, "clock-rate", G_TYPE_INT,
+		(int)codec->clock_rate_hz, "encoding-name", G_TYPE_STRING,
+		stream->is_video ? codec->name : "OPUS", NULL);
+	GstSegment segment;
+
+	gst_segment_init(&segment, GST_FORMAT_TIME);
+	(void)gst_pad_push_event(stream->pad, gst_event_new_stream_start(stream_id));
+	(void)gst_pad_push_event(stream->pad, gst_event_new_caps(caps));
+	(void)gst_pad_push_event(stream->pad, gst_event_new_segment(&segment));
+	gst_caps_unref(caps);
+	g_free(stream_id);
+}
+
+static struct receive_stream *receive_stream_new(RtcTransport *transport,
+						 const struct media_line *line)
+{
+	struct receive_stream *stream = calloc(1, sizeof(*stream));
+	gchar *name;
+
+	if (!stream)
+		return NULL;
+	stream->transport = transport;
+	memcpy(stream->mid, line->mid, sizeof(stream->mid));
+	stream->is_video = line->kind == MEDIA_VIDEO;
+	stream->clock_rate_hz = line->codec->clock_rate_hz;
+	list_init(&stream->pending_link);
+	stream->list = gst_buffer_list_new_sized(RECEIVE_BATCH);
+	receive_stats_init(&stream->stats, stream->clock_rate_hz);
+	name = g_strdup_printf("src_%s", line->mid);
+	stream->pad = gst_pad_new(name, GST_PAD_SRC);
+	g_free(name);
+	gst_pad_set_element_private(stream->pad, stream);
+	gst_pad_set_event_function(stream->pad, src_event);
+	(void)gst_pad_set_active(stream->pad, TRUE);
+	(void)gst_element_add_pad(GST_ELEMENT_CAST(transport), stream->pad);
+	push_stream_start(stream, line);
+	list_append(&transport->receive_streams, &stream->link);
+	return stream;
+}
+
+void receive_stream_free(struct receive_stream *stream)
+{
+	list_remove(&stream->link);
+	list_remove(&stream->pending_link);
+	(void)gst_pad_set_active(stream->pad, FALSE);
+	(void)gst_element_remove_pad(GST_ELEMENT_CAST(stream->transport), stream->pad);
+	gst_buffer_list_unref(stream->list);
+	free(stream);
+}
+
+static struct receive_stream *find_by_mid(RtcTransport *transport, const char *mid)
+{
+	return find_mid(transport,
+			(struct slice){.data = (const uint8_t *)mid, .length = strlen(mid)});
+}
+
+/* An SSRC belongs to one m-line: what another one already has is not taken over. */
+static uint32_t unclaimed(RtcTransport *transport, const struct receive_stream *stream,
+			  uint32_t ssrc)
+{
+	const struct receive_stream *owner =
+		ssrc ? receive_stream_find_ssrc(transport, ssrc) : NULL;
+
+	return owner && owner != stream ? 0 : ssrc;
+}
+
+int rtc_transport_receive(RtcTransport *transport, const struct media_line *line, GstPad **ret_pad)
+{
+	struct receive_stream *stream = find_by_mid(transport, line->mid);
+	const struct sdp_codec *codec;
+	uint8_t id;
+
+	if (!stream)
+		stream = receive_stream_new(transport, line);
+	if (!stream)
+		return -ENOMEM;
+	codec = sdp_codec_find(&line->remote, line->codec->name);
+	stream->is_vp8 = stream->is_video && strcmp(line->codec->name, "VP8") == 0;
+	stream->payload_type = line->payload_type;
+	stream->rtx_payload_type = line->rtx_payload_type;
+	stream->wants_nack = codec && codec->nack;
+	if (line->remote.ssrc_count > 0) {
+		stream->ssrc = unclaimed(transport, stream, line->remote.ssrcs[0]);
+		stream->rtx_ssrc = unclaimed(transport, stream, line->remote.rtx_ssrcs[0]);
+	}
+	id = sdp_extension_id(&line->remote, EXTENSION_MID);
+	if (id)
+		transport->mid_extension_id = id;
+	id = sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC);
+	if (id)
+		transport->transport_cc_extension_id = id;
+	*ret_pad = stream->pad;
+	return 0;
+}
+
+void rtc_transport_receive_end(RtcTransport *transport, const char *mid)
+{
+	struct receive_stream *stream = find_by_mid(transport, mid);
+
+	if (stream)
+		receive_stream_free(stream);
+}

@@ -1,0 +1,250 @@
+/* transport_rtcp.c - RTCP ends here, on both sides: what a peer reports is read, and what the relay
+ * has to say is written (RFC 3550 section 6, RFC 4585, RFC 5506 reduced size). */
+#include "core/clock.h"
+#include "sfu/edge/transport_private.h"
+
+enum { RTCP_DATAGRAM_MAX = 1100 }; /* leaves room for SRTCP's trailer in any path MTU */
+
+static ntp_time ntp_now(void)
+{
+	return ntp_from_unix_us(clock_unix_us());
+}
+
+/* ---- the event that carries sender reports ---- */
+
+static const char report_event_name[] = "rtc-sender-report";
+
+static GstEvent *sender_report_event_new(const struct sender_clock *clock,
+					 const struct rtcp_sender_info *info)
+{
+	GstStructure *structure = gst_structure_new(
+		report_event_name, "ntp", G_TYPE_UINT64, (guint64)info->ntp, "rtp-timestamp",
+		G_TYPE_UINT, info->rtp_timestamp, "offset", G_TYPE_INT64,
+		(gint64)clock->offset_ntp, NULL);
+
+	/* Sticky, so that who subscribes later learns it at once. */
+	return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, structure);
+}
+
+bool sender_report_event_read(GstEvent *event, struct send_stream_out *stream)
+{
+	const GstStructure *structure = gst_event_get_structure(event);
+	guint64 ntp;
+	guint rtp_timestamp;
+	gint64 offset;
+
+	if (GST_EVENT_TYPE(event) != GST_EVENT_CUSTOM_DOWNSTREAM_STICKY || !structure ||
+	    !gst_structure_has_name(structure, report_event_name) ||
+	    !gst_structure_get(structure, "ntp", G_TYPE_UINT64, &ntp, "rtp-timestamp", G_TYPE_UINT,
+			       &rtp_timestamp, "offset", G_TYPE_INT64, &offset, NULL))
+		return false;
+	stream->has_report = true;
+	stream->report.ntp = ntp;
+	stream->report.rtp_timestamp = rtp_timestamp;
+	stream->clock.has_offset = true;
+	stream->clock.offset_ntp = offset;
+	return true;
+}
+
+/* ---- what the peer says ---- */
+
+static void on_sender_report(void *data, uint32_t ssrc, const struct rtcp_sender_info *info)
+{
+	RtcTransport *transport = data;
+	struct receive_stream *stream = receive_stream_find_ssrc(transport, ssrc);
+
+	if (!stream || stream->ssrc != ssrc)
+		return;
+	receive_stats_on_sender_report(&stream->stats, info, transport->port->now_us);
+	sender_clock_on_report(&transport->clock, info->ntp, ntp_now());
+	(void)gst_pad_push_event(stream->pad, sender_report_event_new(&transport->clock, info));
+}
+
+/* How a subscriber receives us: its block closes the loop that our SR opened (section 6.4.1). */
+static void on_report_block(void *data, uint32_t reporter_ssrc,
+			    const struct rtcp_report_block *block)
+{
+	RtcTransport *transport = data;
+	uint32_t now = ntp_middle(ntp_now());
+	uint32_t round_trip;
+
+	(void)reporter_ssrc;
+	if (!block->last_sr || !send_stream_find_ssrc(transport, block->ssrc))
+		return;
+	round_trip = now - block->last_sr - block->delay_since_last_sr; /* 1/65536 s */
+	if (round_trip < 10u << 16) {
+		uint64_t sample_us = ((uint64_t)round_trip * 1000000u) >> 16;
+
+		transport->rtt_us = (transport->rtt_us * 7 + sample_us) / 8;
+	}
+}
+
+static void on_nack(void *data, uint32_t media_ssrc, const uint16_t *sequence_numbers,
+		    size_t count)
+{
+	struct send_stream_out *stream = send_stream_find_ssrc(data, media_ssrc);
+
+	if (stream)
+		send_stream_on_nack(stream, sequence_numbers, count);
+}
+
+static void on_pli(void *data, uint32_t media_ssrc)
+{
+	struct send_stream_out *stream = send_stream_find_ssrc(data, media_ssrc);
+
+	if (stream)
+		send_stream_want_keyframe(stream);
+}
+
+static void on_fir(void *data, uint32_t media_ssrc, uint8_t command_sequence)
+{
+	(void)command_sequence; /* repeats are throttled like any wish */
+	on_pli(data, media_ssrc);
+}
+
+void transport_on_rtcp(RtcTransport *transport, struct packet *packet)
+{
+	static const struct rtcp_visitor visitor = {.sender_report = on_sender_report,
+						    .report_block = on_report_block,
+						    .nack = on_nack,
+						    .pli = on_pli,
+						    .fir = on_fir};
+	size_t length = packet->length;
+
+	if (!transport->crypto_in)
+		return;
+	if (media_crypto_unprotect_rtcp(transport->crypto_in, packet->bytes, &length) < 0) {
+		transport->port->counters.dropped_forged++;
+		return;
+	}
+	transport->last_heard_us = transport->last_rtp_us = transport->port->now_us;
+	if (rtcp_visit(packet->bytes, length, &visitor, transport) < 0)
+		transport->port->counters.dropped_malformed++;
+}
+
+/* ---- what we say ---- */
+
+static struct writer begin(RtcTransport *transport)
+{
+	return writer_over(egress_reserve(transport->port->egress), RTCP_DATAGRAM_MAX);
+}
+
+/* One packet on its own, as RFC 5506 allows. */
+static void finish(RtcTransport *transport, const struct writer *writer)
+{
+	if (!writer->failed)
+		transport_commit_rtcp(transport, writer->data, writer->offset);
+}
+
+void transport_send_pli(struct receive_stream *stream)
+{
+	RtcTransport *transport = stream->transport;
+	struct writer writer;
+
+	if (stream->ssrc == 0)
+		return; /* nothing heard yet: the first frame will be a keyframe */
+	writer = begin(transport);
+	rtcp_write_pli(&writer, transport->local_ssrc, stream->ssrc);
+	finish(transport, &writer);
+	stream->pli_sent_count++;
+}
+
+static void ask_for_missing(struct receive_stream *stream)
+{
+	RtcTransport *transport = stream->transport;
+	uint16_t missing[RTCP_NACK_MAX];
+	struct writer writer;
+	size_t count = nack_tracker_due(&stream->nacks, transport->port->now_us, transport->rtt_us,
+					missing, RTCP_NACK_MAX);
+
+	if (count > 0) {
+		writer = begin(transport);
+		rtcp_write_nack(&writer, transport->local_ssrc, stream->ssrc, missing, count);
+		finish(transport, &writer);
+		transport->counters.nacks_sent += count;
+	}
+	if (nack_tracker_take_keyframe_wish(&stream->nacks))
+		transport_send_pli(stream);
+}
+
+static void write_receiver_reports(RtcTransport *transport)
+{
+	struct rtcp_report_block blocks[RTCP_REPORTS_MAX];
+	struct receive_stream *stream;
+	struct writer writer;
+	size_t count = 0;
+
+	LIST_FOR_EACH(stream, &transport->receive_streams, link)
+	{
+		if (stream->stats.has_packet && count < RTCP_REPORTS_MAX)
+			blocks[count++] = receive_stats_report(&stream->stats, stream->ssrc,
+							       transport->port->now_us);
+	}
+	if (count == 0)
+		return;
+	writer = begin(transport);
+	rtcp_write_receiver_report(&writer, transport->local_ssrc, blocks, count);
+	rtcp_write_sdes_cname(&writer, transport->local_ssrc, transport->config.cname);
+	finish(transport, &writer);
+}
+
+static void write_sender_report(struct send_stream_out *stream)
+{
+	RtcTransport *transport = stream->transport;
+	const struct forwarder *forwarder = &stream->forwarder;
+	ntp_time now = ntp_now();
+	struct rtcp_sender_info info = {.ntp = now,
+					.packet_count = forwarder->packet_count,
+					.octet_count = forwarder->octet_count};
+	struct writer writer = begin(transport);
+
+	info.rtp_timestamp = sender_clock_rtp_time(&stream->clock, &stream->report,
+						   forwarder->clock_rate_hz, now) +
+			     forwarder->timestamp_offset;
+	rtcp_write_sender_report(&writer, forwarder->ssrc, &info, NULL, 0);
+	rtcp_write_sdes_cname(&writer, forwarder->ssrc, transport->config.cname);
+	finish(transport, &writer);
+	stream->reported_at_us = transport->port->now_us;
+}
+
+static void feed_back_arrivals(RtcTransport *transport)
+{
+	bool has_more = true;
+
+	while (has_more) {
+		struct writer writer = begin(transport);
+
+		has_more = arrival_log_write(&transport->arrivals, transport->local_ssrc, &writer);
+		if (has_more)
+			finish(transport, &writer);
+	}
+}
+
+void transport_rtcp_tick(RtcTransport *transport)
+{
+	uint64_t now_us = transport->port->now_us;
+	struct receive_stream *receive;
+	struct send_stream_out *send;
+
+	LIST_FOR_EACH(receive, &transport->receive_streams, link)
+	{
+		if (receive->wants_nack)
+			ask_for_missing(receive);
+	}
+	if (now_us - transport->feedback_at_us >= FEEDBACK_INTERVAL_US) {
+		transport->feedback_at_us = now_us;
+		feed_back_arrivals(transport);
+	}
+	if (now_us - transport->reported_at_us >= REPORT_INTERVAL_US) {
+		transport->reported_at_us = now_us;
+		write_receiver_reports(transport);
+	}
+	/* The first one goes as soon as there is something to say: until then a player cannot
+	 * bring sound and picture together. */
+	LIST_FOR_EACH(send, &transport->send_streams, link)
+	{
+		if (send->has_report && send->forwarder.state == FORWARDER_FLOWING &&
+		    now_us - send->reported_at_us >= REPORT_INTERVAL_US)
+			write_sender_report(send);
+	}
+}

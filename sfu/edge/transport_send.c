@@ -1,0 +1,271 @@
+/* transport_send.c - media to a participant: new numbers, encryption straight into the send arena. */
+#include <errno.h>
+
+#include "core/id.h"
+#include "sfu/edge/transport_private.h"
+
+/* ---- the hot path ---- */
+
+/* Write the header that this subscriber sees; returns its length. */
+static size_t write_header(const struct forwarder *forwarder, const struct packet *packet,
+			   uint8_t payload_type, uint32_t ssrc, uint16_t sequence_number,
+			   uint32_t rtp_timestamp, uint8_t *out)
+{
+	int extension_bytes = rtp_extension_block_rewrite(
+		&packet->header, packet->bytes, forwarder->extension_id_map,
+		out + RTP_HEADER_BYTES, RTP_EXTENSION_BLOCK_MAX);
+
+	if (extension_bytes < 0)
+		extension_bytes = 0; /* more than we forward: the media matters more */
+	rtp_header_encode(out, payload_type, packet->header.marker, extension_bytes > 0, false,
+			  sequence_number, rtp_timestamp, ssrc);
+	return RTP_HEADER_BYTES + (size_t)extension_bytes;
+}
+
+static void send_packet(struct send_stream_out *stream, const struct egress_target *target,
+			const struct packet *packet)
+{
+	RtcTransport *transport = stream->transport;
+	struct egress *egress = transport->port->egress;
+	struct forwarder *forwarder = &stream->forwarder;
+	size_t payload = rtp_payload_bytes(&packet->header, packet->length);
+	uint16_t sequence_number;
+	uint32_t rtp_timestamp;
+	size_t header_bytes;
+	uint8_t *out;
+	int length;
+
+	if (!forwarder_map(forwarder, packet->header.sequence_number,
+			   packet->header.rtp_timestamp, packet->is_keyframe_start,
+			   packet->arrival_us, &sequence_number, &rtp_timestamp))
+		return;
+	out = egress_reserve(egress);
+	header_bytes = write_header(forwarder, packet, forwarder->payload_type, forwarder->ssrc,
+				    sequence_number, rtp_timestamp, out);
+	length = media_crypto_protect_rtp(transport->crypto_out, out, EGRESS_PACKET_MAX,
+					  header_bytes, NULL, 0,
+					  packet->bytes + packet->header.header_bytes, payload);
+	if (length < 0)
+		return; /* sent before: a retransmission that we had already */
+	egress_commit(egress, target, (size_t)length);
+	forwarder_on_sent(forwarder, payload);
+	transport->counters.packets_out++;
+}
+
+static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferList *list)
+{
+	struct send_stream_out *stream = gst_pad_get_element_private(pad);
+	RtcTransport *transport = stream->transport;
+	const struct egress_target *target = transport_target(transport);
+	guint count = gst_buffer_list_length(list);
+
+	(void)parent;
+	for (guint i = 0; i < count && target && transport->crypto_out; i++) {
+		const struct packet *packet = packet_of_buffer(gst_buffer_list_get(list, i));
+
+		if (packet)
+			send_packet(stream, target, packet);
+	}
+	gst_buffer_list_unref(list);
+	return GST_FLOW_OK;
+}
+
+static GstFlowReturn sink_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer)
+{
+	GstBufferList *list = gst_buffer_list_new_sized(1);
+
+	gst_buffer_list_add(list, buffer);
+	return sink_chain_list(pad, parent, list);
+}
+
+/* ---- retransmission ---- */
+
+static int protect_as_rtx(struct send_stream_out *stream, const struct packet *packet,
+			  uint16_t sequence_number, uint32_t rtp_timestamp, uint8_t *out)
+{
+	struct forwarder *forwarder = &stream->forwarder;
+	const uint8_t original[2] = {(uint8_t)(sequence_number >> 8), (uint8_t)sequence_number};
+	size_t header_bytes = write_header(forwarder, packet, forwarder->rtx_payload_type,
+					   forwarder->rtx_ssrc, forwarder->rtx_sequence++,
+					   rtp_timestamp, out);
+
+	return media_crypto_protect_rtp(
+		stream->transport->crypto_out, out, EGRESS_PACKET_MAX, header_bytes, original,
+		sizeof(original), packet->bytes + packet->header.header_bytes,
+		rtp_payload_bytes(&packet->header, packet->length));
+}
+
+/* Without RTX the very same packet goes out again, under the same index. */
+static int protect_again(struct send_stream_out *stream, const struct packet *packet,
+			 uint16_t sequence_number, uint32_t rtp_timestamp, uint8_t *out)
+{
+	struct forwarder *forwarder = &stream->forwarder;
+	size_t header_bytes = write_header(forwarder, packet, forwarder->payload_type,
+					   forwarder->ssrc, sequence_number, rtp_timestamp, out);
+
+	return media_crypto_protect_rtp_again(
+		stream->transport->crypto_out, out, EGRESS_PACKET_MAX, header_bytes,
+		packet->bytes + packet->header.header_bytes,
+		rtp_payload_bytes(&packet->header, packet->length));
+}
+
+/* False: the packet is no longer (or never was) there. */
+static bool retransmit(struct send_stream_out *stream, uint16_t sequence_number)
+{
+	RtcTransport *transport = stream->transport;
+	struct forwarder *forwarder = &stream->forwarder;
+	const struct egress_target *target = transport_target(transport);
+	const struct packet *packet;
+	uint16_t input;
+	uint32_t rtp_timestamp;
+	uint8_t *out;
+	int length;
+
+	if (!target || !transport->crypto_out ||
+	    !forwarder_unmap(forwarder, sequence_number, &input))
+		return false;
+	packet = rtc_track_find_packet(stream->track, input);
+	if (!packet)
+		return false;
+	rtp_timestamp = packet->header.rtp_timestamp + forwarder->timestamp_offset;
+	out = egress_reserve(transport->port->egress);
+	length = forwarder->rtx_payload_type
+			 ? protect_as_rtx(stream, packet, sequence_number, rtp_timestamp, out)
+			 : protect_again(stream, packet, sequence_number, rtp_timestamp, out);
+	if (length < 0)
+		return false;
+	egress_commit(transport->port->egress, target, (size_t)length);
+	transport->counters.retransmitted++;
+	return true;
+}
+
+void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequence_numbers,
+			 size_t count)
+{
+	RtcTransport *transport = stream->transport;
+	bool is_lost = false;
+
+	transport->counters.nacks_received += count;
+	for (size_t i = 0; i < count && transport->retransmit_budget > 0; i++) {
+		transport->retransmit_budget--;
+		if (!retransmit(stream, sequence_numbers[i]))
+			is_lost = true;
+	}
+	if (is_lost && stream->forwarder.needs_keyframe)
+		send_stream_want_keyframe(stream);
+}
+
+void send_stream_want_keyframe(struct send_stream_out *stream)
+{
+	if (stream->forwarder.needs_keyframe)
+		(void)gst_pad_push_event(stream->pad, rtc_keyframe_request_new());
+}
+
+void transport_commit_rtcp(RtcTransport *transport, uint8_t *bytes, size_t length)
+{
+	const struct egress_target *target = transport_target(transport);
+	int protected_bytes;
+
+	if (length == 0 || !target || !transport->crypto_out)
+		return;
+	protected_bytes = media_crypto_protect_rtcp(transport->crypto_out, bytes, length,
+						    EGRESS_PACKET_MAX);
+	if (protected_bytes > 0)
+		egress_commit(transport->port->egress, target, (size_t)protected_bytes);
+}
+
+/* ---- life of a stream ---- */
+
+struct send_stream_out *send_stream_find_ssrc(RtcTransport *transport, uint32_t ssrc)
+{
+	struct send_stream_out *stream;
+
+	LIST_FOR_EACH(stream, &transport->send_streams, link)
+	{
+		if (stream->forwarder.ssrc == ssrc)
+			return stream;
+	}
+	return NULL;
+}
+
+static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
+{
+	struct send_stream_out *stream = gst_pad_get_element_private(pad);
+
+	(void)parent;
+	(void)sender_report_event_read(event, stream); /* all others end here as well */
+	gst_event_unref(event);
+	return TRUE;
+}
+
+/* Incoming extension numbers to the subscriber's own, for those it has agreed to. */
+static void map_extensions(const struct sdp_media *incoming, const struct sdp_media *outgoing,
+			   uint8_t id_map[16])
+{
+	for (size_t i = 0; i < incoming->extension_count; i++) {
+		enum header_extension extension = incoming->extensions[i].extension;
+
+		if ((extension == EXTENSION_AUDIO_LEVEL ||
+		     extension == EXTENSION_VIDEO_ORIENTATION) &&
+		    incoming->extensions[i].id < 16)
+			id_map[incoming->extensions[i].id] = sdp_extension_id(outgoing, extension);
+	}
+}
+
+int rtc_transport_send(RtcTransport *transport, const struct media_line *line, RtcTrack *track,
+		       const struct sdp_media *incoming, GstPad **ret_pad)
+{
+	struct send_stream_out *stream = calloc(1, sizeof(*stream));
+	struct forwarder *forwarder;
+	uint16_t first_sequence;
+	uint32_t timestamp_offset;
+	gchar *name;
+
+	if (!stream)
+		return -ENOMEM;
+	random_bytes(&first_sequence, sizeof(first_sequence));
+	random_bytes(&timestamp_offset, sizeof(timestamp_offset));
+	stream->transport = transport;
+	stream->track = gst_object_ref(track);
+	forwarder = &stream->forwarder;
+	forwarder_init(forwarder, line->kind == MEDIA_VIDEO, first_sequence, timestamp_offset);
+	forwarder->ssrc = line->send.ssrc;
+	forwarder->rtx_ssrc = line->send.rtx_ssrc;
+	forwarder->payload_type = line->send_payload_type;
+	forwarder->rtx_payload_type = line->send_rtx_payload_type;
+	forwarder->clock_rate_hz = line->send.codec->clock_rate_hz;
+	map_extensions(incoming, &line->remote, forwarder->extension_id_map);
+	name = g_strdup_printf("sink_%s_%08x", line->mid, forwarder->ssrc);
+	stream->pad = gst_pad_new(name, GST_PAD_SINK);
+	g_free(name);
+	gst_pad_set_element_private(stream->pad, stream);
+	gst_pad_set_chain_function(stream->pad, sink_chain);
+	gst_pad_set_chain_list_function(stream->pad, sink_chain_list);
+	gst_pad_set_event_function(stream->pad, sink_event);
+	(void)gst_pad_set_active(stream->pad, TRUE);
+	(void)gst_element_add_pad(GST_ELEMENT_CAST(transport), stream->pad);
+	list_append(&transport->send_streams, &stream->link);
+	*ret_pad = stream->pad;
+	return 0;
+}
+
+void send_stream_free(struct send_stream_out *stream)
+{
+	RtcTransport *transport = stream->transport;
+
+	list_remove(&stream->link);
+	if (transport->crypto_out) {
+		media_crypto_forget(transport->crypto_out, stream->forwarder.ssrc);
+		media_crypto_forget(transport->crypto_out, stream->forwarder.rtx_ssrc);
+	}
+	(void)gst_pad_set_active(stream->pad, FALSE);
+	(void)gst_element_remove_pad(GST_ELEMENT_CAST(transport), stream->pad);
+	gst_object_unref(stream->track);
+	free(stream);
+}
+
+void rtc_transport_send_end(RtcTransport *transport, GstPad *pad)
+{
+	(void)transport;
+	send_stream_free(gst_pad_get_element_private(pad));
+}

@@ -1,0 +1,486 @@
+#include "sfu/edge/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+
+enum {
+	TICK_US = 20000,
+	BATCHES_PER_TURN = 4 /* then commands and timers get their chance */
+};
+
+/* Somebody waiting in worker_ask(). The one who comes last frees it. */
+struct question {
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	bool is_done, is_abandoned;
+	worker_question_fn answer;
+	json_t *result;
+};
+
+struct command {
+	struct list link;
+	worker_command_fn run; /* NULL: a question */
+	json_t *body;
+	uint32_t request_id;
+	void *data;
+	struct question *question;
+};
+
+struct worker {
+	unsigned index;
+	uint16_t number;
+	pthread_t thread;
+	int wake_fd;
+
+	pthread_mutex_t lock; /* guards commands and should_stop */
+	struct list commands;
+	bool should_stop;
+
+	/* The thread's own. */
+	const struct worker_config *config; /* during worker_new() only */
+	struct error start_error;
+	int start_result;
+	pthread_mutex_t start_lock;
+	pthread_cond_t started;
+	bool has_started;
+
+	int epoll_fd, timer_fd;
+	bool is_ticking;
+	struct media_port port;
+	struct receive_batch *batch;
+	struct room_context context;
+	GHashTable *rooms; /* by id, of owned struct room */
+};
+
+/* ---- commands ---- */
+
+static void wake(struct worker *worker)
+{
+	uint64_t one = 1;
+
+	(void)!write(worker->wake_fd, &one, sizeof(one)); /* a full counter wakes just as well */
+}
+
+static void enqueue(struct worker *worker, struct command *command)
+{
+	(void)pthread_mutex_lock(&worker->lock);
+	list_append(&worker->commands, &command->link);
+	(void)pthread_mutex_unlock(&worker->lock);
+	wake(worker);
+}
+
+void worker_post(struct worker *worker, worker_command_fn run, json_t *body, uint32_t request_id,
+		 void *data)
+{
+	struct command *command = calloc(1, sizeof(*command));
+
+	if (!command) {
+		json_decref(body);
+		LOG(LOG_ERROR, LOG_WEBRTC, "command_lost", LOG_TEXT("error", "no memory"));
+		return;
+	}
+	*command = (struct command){
+		.run = run, .body = body, .request_id = request_id, .data = data};
+	enqueue(worker, command);
+}
+
+static void question_free(struct question *question)
+{
+	json_decref(question->result);
+	(void)pthread_cond_destroy(&question->done);
+	(void)pthread_mutex_destroy(&question->lock);
+	free(question);
+}
+
+static void question_answer(struct question *question, json_t *result)
+{
+	bool is_abandoned;
+
+	(void)pthread_mutex_lock(&question->lock);
+	question->result = result;
+	question->is_done = true;
+	is_abandoned = question->is_abandoned;
+	(void)pthread_cond_signal(&question->done);
+	(void)pthread_mutex_unlock(&question->lock);
+	if (is_abandoned)
+		question_free(question);
+}
+
+json_t *worker_ask(struct worker *worker, worker_question_fn answer, unsigned timeout_ms)
+{
+	struct question *question = calloc(1, sizeof(*question));
+	struct command *command = calloc(1, sizeof(*command));
+	struct timespec deadline;
+	json_t *result = NULL;
+	bool is_done;
+	int r = 0;
+
+	if (!question || !command) {
+		free(question);
+		free(command);
+		return NULL;
+	}
+	(void)pthread_mutex_init(&question->lock, NULL);
+	(void)pthread_cond_init(&question->done, NULL);
+	question->answer = answer;
+	command->question = question;
+	(void)clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += timeout_ms / 1000 + (deadline.tv_nsec + timeout_ms % 1000 * 1000000L) /
+						      1000000000;
+	deadline.tv_nsec = (deadline.tv_nsec + timeout_ms % 1000 * 1000000L) % 1000000000;
+	enqueue(worker, command);
+
+	(void)pthread_mutex_lock(&question->lock);
+	while (!question->is_done && r == 0)
+		r = pthread_cond_timedwait(&question->done, &question->lock, &deadline);
+	is_done = question->is_done;
+	question->is_abandoned = !is_done;
+	if (is_done)
+		result = STEAL(question->result);
+	(void)pthread_mutex_unlock(&question->lock);
+	if (is_done)
+		question_free(question);
+	return result;
+}
+
+static struct command *next_command(struct worker *worker)
+{
+	struct list *first;
+
+	(void)pthread_mutex_lock(&worker->lock);
+	first = list_first(&worker->commands);
+	if (first)
+		list_remove(first);
+	(void)pthread_mutex_unlock(&worker->lock);
+	return first ? LIST_ITEM(first, struct command, link) : NULL;
+}
+
+static void run_commands(struct worker *worker)
+{
+	struct command *command;
+
+	while ((command = next_command(worker))) {
+		if (command->run)
+			command->run(worker, command->body, command->request_id, command->data);
+		else
+			question_answer(command->question, command->question->answer(worker));
+		json_decref(command->body);
+		free(command);
+	}
+}
+
+/* ---- rooms ---- */
+
+struct room *worker_room_find(struct worker *worker, const char *id)
+{
+	return g_hash_table_lookup(worker->rooms, id);
+}
+
+/* Timers run only while somebody is there. */
+static void set_ticking(struct worker *worker, bool on)
+{
+	struct itimerspec interval = {0};
+
+	if (worker->is_ticking == on)
+		return;
+	worker->is_ticking = on;
+	if (on)
+		interval.it_value.tv_nsec = interval.it_interval.tv_nsec = TICK_US * 1000L;
+	(void)timerfd_settime(worker->timer_fd, 0, &interval, NULL);
+}
+
+struct room *worker_room_get(struct worker *worker, const char *id)
+{
+	struct room *room = worker_room_find(worker, id);
+
+	if (!room && room_new(id, &worker->context, &room) == 0) {
+		g_hash_table_insert(worker->rooms, g_strdup(id), room);
+		set_ticking(worker, true);
+	}
+	return room;
+}
+
+void worker_room_close(struct worker *worker, struct room *room)
+{
+	(void)g_hash_table_remove(worker->rooms, room_id(room)); /* frees it */
+	if (g_hash_table_size(worker->rooms) == 0)
+		set_ticking(worker, false);
+}
+
+void worker_room_release(struct worker *worker, struct room *room)
+{
+	if (room_is_empty(room))
+		worker_room_close(worker, room);
+}
+
+static void free_room(gpointer room)
+{
+	(void)room_free(room);
+}
+
+static gboolean is_empty_room(gpointer key, gpointer room, gpointer data)
+{
+	(void)key;
+	(void)data;
+	return room_is_empty(room);
+}
+
+static void tick(struct worker *worker)
+{
+	GHashTableIter iterator;
+	gpointer room;
+	uint64_t expirations;
+
+	(void)!read(worker->timer_fd, &expirations, sizeof(expirations));
+	g_hash_table_iter_init(&iterator, worker->rooms);
+	while (g_hash_table_iter_next(&iterator, NULL, &room))
+		room_tick(room);
+	(void)g_hash_table_foreach_remove(worker->rooms, is_empty_room, NULL);
+	if (g_hash_table_size(worker->rooms) == 0)
+		set_ticking(worker, false);
+}
+
+/* ---- the loop ---- */
+
+static void receive(struct worker *worker)
+{
+	struct datagram *datagrams;
+
+	for (int i = 0; i < BATCHES_PER_TURN; i++) {
+		size_t count = media_port_receive(&worker->port, worker->batch, &datagrams);
+
+		for (size_t j = 0; j < count; j++)
+			transport_dispatch(&worker->port, &datagrams[j]);
+		transport_deliver_pending(&worker->port);
+		if (count < RECEIVE_BATCH)
+			return;
+		worker->port.now_us = clock_now_us();
+	}
+}
+
+static bool stop_is_wanted(struct worker *worker)
+{
+	bool wanted;
+
+	(void)pthread_mutex_lock(&worker->lock);
+	wanted = worker->should_stop;
+	(void)pthread_mutex_unlock(&worker->lock);
+	return wanted;
+}
+
+static void loop(struct worker *worker)
+{
+	struct epoll_event events[3];
+	uint64_t count_of_wakes;
+
+	while (!stop_is_wanted(worker)) {
+		int count = epoll_wait(worker->epoll_fd, events, ARRAY_LEN(events), -1);
+
+		worker->port.now_us = clock_now_us();
+		for (int i = 0; i < count; i++) {
+			if (events[i].data.fd == worker->port.fd) {
+				receive(worker);
+			} else if (events[i].data.fd == worker->timer_fd) {
+				tick(worker);
+			} else {
+				(void)!read(worker->wake_fd, &count_of_wakes,
+					    sizeof(count_of_wakes));
+				run_commands(worker);
+			}
+		}
+		egress_flush(worker->port.egress);
+	}
+}
+
+/* ---- life ---- */
+
+static int watch(struct worker *worker, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int set_up(struct worker *worker, struct error *reterr)
+{
+	const struct worker_config *config = worker->config;
+	int r = media_port_open(&worker->port, config->port, config->candidates,
+				config->candidate_count, reterr);
+
+	if (r < 0)
+		return r;
+	worker->context = (struct room_context){.port = &worker->port,
+						.dtls = config->dtls,
+						.events = config->room_events,
+						.events_data = config->room_events_data};
+	worker->rooms = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_room);
+	worker->batch = receive_batch_new();
+	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	worker->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (!worker->batch || worker->epoll_fd < 0 || worker->timer_fd < 0 ||
+	    watch(worker, worker->port.fd) < 0 || watch(worker, worker->timer_fd) < 0 ||
+	    watch(worker, worker->wake_fd) < 0)
+		return error_set(reterr, -ENOMEM, "no_resources", "worker %u cannot start: %s",
+				 worker->index, strerror(errno));
+	worker->port.now_us = clock_now_us();
+	return 0;
+}
+
+static void tear_down(struct worker *worker)
+{
+	run_commands(worker); /* whoever still asks is answered */
+	g_clear_pointer(&worker->rooms, g_hash_table_unref);
+	if (worker->port.egress)
+		egress_flush(worker->port.egress);
+	worker->batch = receive_batch_free(worker->batch);
+	media_port_close(&worker->port);
+	if (worker->epoll_fd >= 0)
+		(void)close(worker->epoll_fd);
+	if (worker->timer_fd >= 0)
+		(void)close(worker->timer_fd);
+}
+
+static void *run(void *argument)
+{
+	struct worker *worker = argument;
+	int r = set_up(worker, &worker->start_error);
+
+	(void)pthread_mutex_lock(&worker->start_lock);
+	worker->start_result = r;
+	worker->has_started = true;
+	(void)pthread_cond_signal(&worker->started);
+	(void)pthread_mutex_unlock(&worker->start_lock);
+	if (r == 0)
+		loop(worker);
+	tear_down(worker);
+	return NULL;
+}
+
+static void worker_destroy(struct worker *worker)
+{
+	(void)pthread_mutex_destroy(&worker->lock);
+	(void)pthread_mutex_destroy(&worker->start_lock);
+	(void)pthread_cond_destroy(&worker->started);
+	(void)close(worker->wake_fd);
+	free(worker);
+}
+
+int worker_new(const struct worker_config *config, struct worker **ret_worker,
+	       struct error *reterr)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	char name[16];
+	int r;
+
+	if (!worker)
+		return -ENOMEM;
+	worker->index = config->index;
+	worker->number = config->port;
+	worker->config = config;
+	worker->epoll_fd = worker->timer_fd = -1;
+	worker->port.fd = -1;
+	list_init(&worker->commands);
+	(void)pthread_mutex_init(&worker->lock, NULL);
+	(void)pthread_mutex_init(&worker->start_lock, NULL);
+	(void)pthread_cond_init(&worker->started, NULL);
+	worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = worker->wake_fd < 0 ? -errno : -pthread_create(&worker->thread, NULL, run, worker);
+	if (r < 0) {
+		worker_destroy(worker);
+		return r;
+	}
+	(void)snprintf(name, sizeof(name), "media-%u", worker->index);
+	(void)pthread_setname_np(worker->thread, name);
+	(void)pthread_mutex_lock(&worker->start_lock);
+	while (!worker->has_started)
+		(void)pthread_cond_wait(&worker->started, &worker->start_lock);
+	(void)pthread_mutex_unlock(&worker->start_lock);
+	if (worker->start_result < 0) {
+		r = worker->start_result;
+		if (reterr)
+			*reterr = worker->start_error;
+		(void)pthread_join(worker->thread, NULL);
+		worker_destroy(worker);
+		return r;
+	}
+	*ret_worker = worker;
+	return 0;
+}
+
+struct worker *worker_free(struct worker *worker)
+{
+	if (!worker)
+		return NULL;
+	(void)pthread_mutex_lock(&worker->lock);
+	worker->should_stop = true;
+	(void)pthread_mutex_unlock(&worker->lock);
+	wake(worker);
+	(void)pthread_join(worker->thread, NULL);
+	worker_destroy(worker);
+	return NULL;
+}
+
+uint16_t worker_port(const struct worker *worker)
+{
+	return worker->number;
+}
+
+/* ---- telling ---- */
+
+json_t *worker_describe_rooms(struct worker *worker)
+{
+	json_t *rooms = json_array();
+	GHashTableIter iterator;
+	gpointer room;
+
+	g_hash_table_iter_init(&iterator, worker->rooms);
+	while (g_hash_table_iter_next(&iterator, NULL, &room))
+		if (!room_is_empty(room))
+			(void)json_array_append_new(rooms, room_describe(room));
+	return rooms;
+}
+
+/* This thread's own CPU time, for cost per packet. */
+static json_int_t cpu_us(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_THREAD, &usage) < 0)
+		return 0;
+	return (json_int_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+	       usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+}
+
+json_t *worker_describe_status(struct worker *worker)
+{
+	const struct media_port_counters *in = &worker->port.counters;
+	const struct egress_counters *out = egress_counters(worker->port.egress);
+	struct room_totals totals = {0};
+	GHashTableIter iterator;
+	gpointer room;
+
+	g_hash_table_iter_init(&iterator, worker->rooms);
+	while (g_hash_table_iter_next(&iterator, NULL, &room))
+		room_add_totals(room, &totals);
+	return json_pack(
+		"{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "port",
+		worker->number, "alive", 1, "rooms",
+		(json_int_t)g_hash_table_size(worker->rooms), "peers", (json_int_t)totals.peers,
+		"tracks", (json_int_t)totals.tracks, "subscriptions",
+		(json_int_t)totals.subscriptions, "packets_in", (json_int_t)in->packets_in,
+		"packets_out", (json_int_t)out->packets, "system_calls_out",
+		(json_int_t)out->system_calls, "dropped_unknown", (json_int_t)in->dropped_unknown,
+		"dropped_malformed", (json_int_t)in->dropped_malformed, "dropped_forged",
+		(json_int_t)in->dropped_forged, "dropped_out", (json_int_t)out->dropped, "cpu_us",
+		cpu_us());
+}

@@ -1,0 +1,58 @@
+/* worker.h - a thread that owns some rooms whole: their packets, their timers, their control.
+ *
+ * Commands come through a queue and run between two batches of packets, so nothing here needs a
+ * lock and the graph never changes under a packet's feet.
+ *
+ * Thread: any for worker_new, worker_free, worker_post and worker_ask; the worker's own for the rest.
+ */
+#ifndef SFU_EDGE_WORKER_H
+#define SFU_EDGE_WORKER_H
+
+#include <jansson.h>
+
+#include "sfu/edge/room.h"
+
+struct worker;
+
+struct worker_config {
+	unsigned index;
+	uint16_t port;
+	const struct sdp_candidate *candidates; /* addresses; copied */
+	size_t candidate_count;
+	const struct dtls_identity *dtls;       /* borrowed */
+	const struct room_events *room_events;  /* borrowed; called on the worker's thread */
+	void *room_events_data;
+};
+
+/* Open the port and start the thread. Errors of media_port_open(), -ENOMEM, -EAGAIN. */
+int worker_new(const struct worker_config *config, struct worker **ret_worker,
+	       struct error *reterr) MUST_CHECK;
+/* Ends every call, stops and joins the thread. */
+struct worker *worker_free(struct worker *worker);
+
+/* Run `run` on the worker. `body` is taken (may be NULL). */
+typedef void (*worker_command_fn)(struct worker *worker, json_t *body, uint32_t request_id,
+				  void *data);
+void worker_post(struct worker *worker, worker_command_fn run, json_t *body, uint32_t request_id,
+		 void *data);
+/* Run `answer` on the worker and wait for what it returns; NULL if that takes too long. */
+typedef json_t *(*worker_question_fn)(struct worker *worker);
+json_t *worker_ask(struct worker *worker, worker_question_fn answer, unsigned timeout_ms);
+
+uint16_t worker_port(const struct worker *worker);
+
+/* ---- on the worker's thread ---- */
+
+/* Borrowed; NULL if it is not there. */
+struct room *worker_room_find(struct worker *worker, const char *room_id);
+/* Make it if need be. NULL without memory. */
+struct room *worker_room_get(struct worker *worker, const char *room_id);
+/* Free a room that nobody is in. */
+void worker_room_release(struct worker *worker, struct room *room);
+void worker_room_close(struct worker *worker, struct room *room);
+
+/* The answers to HELLO's `rooms` (an array) and to SFU_STATUS (an object). */
+json_t *worker_describe_rooms(struct worker *worker);
+json_t *worker_describe_status(struct worker *worker);
+
+#endif

@@ -1,0 +1,62 @@
+#include "sfu/model/arrival_log.h"
+
+#include "sfu/wire/rtcp.h"
+#include "sfu/wire/rtp.h"
+
+static uint64_t *slot(struct arrival_log *log, uint16_t sequence)
+{
+	return &log->arrivals_us[sequence & (ARRIVAL_LOG_PACKETS - 1)];
+}
+
+void arrival_log_on_packet(struct arrival_log *log, uint16_t transport_sequence, uint32_t ssrc,
+			   uint64_t now_us)
+{
+	log->media_ssrc = ssrc;
+	if (!log->has_packet) {
+		log->has_packet = true;
+		log->next_to_report = transport_sequence;
+		log->highest_sequence = (uint16_t)(transport_sequence - 1);
+	}
+	if (rtp_sequence_is_newer(transport_sequence, log->highest_sequence)) {
+		uint16_t gap = (uint16_t)(transport_sequence - log->highest_sequence);
+
+		if (gap >= ARRIVAL_LOG_PACKETS) { /* a jump: begin anew */
+			log->next_to_report = transport_sequence;
+			gap = 1;
+		}
+		for (uint16_t i = 1; i < gap; i++)
+			*slot(log, (uint16_t)(log->highest_sequence + i)) = 0;
+		log->highest_sequence = transport_sequence;
+		/* Never report further back than we remember. */
+		if ((uint16_t)(transport_sequence - log->next_to_report) >= ARRIVAL_LOG_PACKETS)
+			log->next_to_report =
+				(uint16_t)(transport_sequence - ARRIVAL_LOG_PACKETS + 1);
+	} else if ((uint16_t)(log->highest_sequence - transport_sequence) >= ARRIVAL_LOG_PACKETS) {
+		return;
+	} else if (rtp_sequence_is_newer(log->next_to_report, transport_sequence)) {
+		log->next_to_report = transport_sequence; /* late: told again, now as received */
+	}
+	*slot(log, transport_sequence) = now_us;
+}
+
+bool arrival_log_write(struct arrival_log *log, uint32_t sender_ssrc, struct writer *writer)
+{
+	uint64_t arrivals_us[ARRIVAL_LOG_PACKETS];
+	uint16_t base = log->next_to_report;
+	size_t count, told;
+
+	if (!log->has_packet)
+		return false;
+	count = (uint16_t)(log->highest_sequence - base + 1);
+	if (count == 0 || count > ARRIVAL_LOG_PACKETS)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		arrivals_us[i] = *slot(log, (uint16_t)(base + i));
+	told = rtcp_write_transport_feedback(writer, sender_ssrc, log->media_ssrc, base, arrivals_us,
+					     count, log->feedback_count);
+	if (told == 0)
+		return false;
+	log->feedback_count++;
+	log->next_to_report = (uint16_t)(base + told);
+	return true;
+}

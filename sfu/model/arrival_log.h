@@ -1,0 +1,27 @@
+/* arrival_log.h - when each packet of a publisher's transport came, by transport-wide sequence
+ * number, until it is fed back (draft-holmer-rmcat-transport-wide-cc-extensions-01), so that the
+ * publisher can estimate its uplink. Thread: worker. */
+#ifndef SFU_MODEL_ARRIVAL_LOG_H
+#define SFU_MODEL_ARRIVAL_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/cursor.h"
+
+enum { ARRIVAL_LOG_PACKETS = 1024 };
+
+struct arrival_log {
+	bool has_packet;
+	uint16_t next_to_report, highest_sequence;
+	uint8_t feedback_count;
+	uint32_t media_ssrc;                      /* any of the transport's, for the header */
+	uint64_t arrivals_us[ARRIVAL_LOG_PACKETS]; /* 0: not received */
+};
+
+void arrival_log_on_packet(struct arrival_log *log, uint16_t transport_sequence, uint32_t ssrc,
+			   uint64_t now_us);
+/* Append one feedback packet if there is something to tell. False: nothing (more) to tell. */
+bool arrival_log_write(struct arrival_log *log, uint32_t sender_ssrc, struct writer *writer);
+
+#endif

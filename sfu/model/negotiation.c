@@ -1,0 +1,578 @@
+#include "sfu/model/negotiation.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* The extensions we understand in what peers send. */
+static const enum header_extension received_extensions[] = {
+	EXTENSION_MID, EXTENSION_AUDIO_LEVEL, EXTENSION_TRANSPORT_CC, EXTENSION_VIDEO_ORIENTATION};
+/* The ones we pass on, with the number we offer each under. */
+static const struct {
+	enum header_extension extension;
+	enum media_kind kind;
+	uint8_t id;
+} sent_extensions[] = {{EXTENSION_AUDIO_LEVEL, MEDIA_AUDIO, 1},
+		       {EXTENSION_VIDEO_ORIENTATION, MEDIA_VIDEO, 3}};
+
+void negotiation_init(struct negotiation *negotiation, const struct negotiation_identity *identity,
+		      uint64_t session_id)
+{
+	memset(negotiation, 0, sizeof(*negotiation));
+	negotiation->identity = *identity;
+	negotiation->session_id = session_id;
+	negotiation->session_version = 1;
+}
+
+void negotiation_fini(struct negotiation *negotiation)
+{
+	for (size_t i = 0; i < negotiation->line_count; i++)
+		free(negotiation->lines[i]);
+	free(negotiation->lines);
+	negotiation->lines = NULL;
+	negotiation->line_count = 0;
+}
+
+/* ---- lines ---- */
+
+static int append_line(struct negotiation *negotiation, struct media_line **ret_line)
+{
+	struct media_line **lines;
+	struct media_line *line;
+
+	lines = realloc(negotiation->lines, (negotiation->line_count + 1) * sizeof(struct media_line *));
+	if (!lines)
+		return -ENOMEM;
+	negotiation->lines = lines;
+	line = calloc(1, sizeof(*line));
+	if (!line)
+		return -ENOMEM;
+	lines[negotiation->line_count++] = line;
+	*ret_line = line;
+	return 0;
+}
+
+static void drop_lines_from(struct negotiation *negotiation, size_t count)
+{
+	while (negotiation->line_count > count)
+		free(negotiation->lines[--negotiation->line_count]);
+}
+
+/* Lines that both sides know of; the ones proposed by us and not yet answered come after them. */
+static size_t agreed_count(const struct negotiation *negotiation)
+{
+	size_t count = 0;
+
+	while (count < negotiation->line_count && !negotiation->lines[count]->is_proposed)
+		count++;
+	return count;
+}
+
+static bool mid_is_taken(const struct negotiation *negotiation, const char *mid)
+{
+	for (size_t i = 0; i < negotiation->line_count; i++)
+		if (strcmp(negotiation->lines[i]->mid, mid) == 0)
+			return true;
+	return false;
+}
+
+/* "s0", "s1" …: browsers number theirs "0", "1" or "audio0", so collisions are rare, not absent. */
+static void choose_mid(struct negotiation *negotiation, struct media_line *line)
+{
+	char mid[SDP_MID_MAX + 1];
+
+	do
+		(void)snprintf(mid, sizeof(mid), "s%u", negotiation->next_mid++);
+	while (mid_is_taken(negotiation, mid));
+	memcpy(line->mid, mid, sizeof(mid));
+}
+
+/* The first of the peer's codecs that we carry, of the line's kind. */
+static const struct sdp_codec *choose_codec(const struct sdp_media *media,
+					    const struct relay_codec **ret_codec)
+{
+	for (size_t i = 0; i < media->codec_count; i++) {
+		const struct relay_codec *codec = relay_codec_find(media->codecs[i].name,
+								   media->codecs[i].clock_rate_hz);
+
+		if (codec && codec->kind == media->kind) {
+			*ret_codec = codec;
+			return &media->codecs[i];
+		}
+	}
+	return NULL;
+}
+
+/* The numbers `media` gives to this codec and to its retransmissions (0: none). */
+static bool payload_types_of(const struct sdp_media *media, const struct relay_codec *codec,
+			     uint8_t *ret_payload_type, uint8_t *ret_rtx_payload_type)
+{
+	for (size_t i = 0; i < media->codec_count; i++) {
+		const struct sdp_codec *candidate = &media->codecs[i];
+		const struct sdp_codec *rtx;
+
+		if (relay_codec_find(candidate->name, candidate->clock_rate_hz) != codec)
+			continue;
+		rtx = sdp_codec_find_rtx(media, candidate->payload_type);
+		*ret_payload_type = candidate->payload_type;
+		*ret_rtx_payload_type = rtx ? rtx->payload_type : 0;
+		return true;
+	}
+	return false;
+}
+
+/* What this peer calls the codec, from any of its m-lines; else what we would. In one bundle a
+ * number must mean one thing. */
+static void payload_types_for_offer(const struct negotiation *negotiation,
+				    const struct relay_codec *codec, uint8_t *ret_payload_type,
+				    uint8_t *ret_rtx_payload_type)
+{
+	*ret_payload_type = codec->payload_type;
+	*ret_rtx_payload_type = codec->rtx_payload_type;
+	for (size_t i = 0; i < negotiation->line_count; i++) {
+		const struct media_line *line = negotiation->lines[i];
+
+		if (line->has_remote && line->kind == codec->kind &&
+		    payload_types_of(&line->remote, codec, ret_payload_type, ret_rtx_payload_type))
+			return;
+	}
+}
+
+/* ---- writing ---- */
+
+static void add_codec(struct sdp_media *media, const struct relay_codec *codec,
+		      uint8_t payload_type, uint8_t rtx_payload_type, bool with_transport_cc)
+{
+	struct sdp_codec *entry = &media->codecs[media->codec_count++];
+
+	entry->payload_type = payload_type;
+	(void)snprintf(entry->name, sizeof(entry->name), "%s", codec->name);
+	entry->clock_rate_hz = codec->clock_rate_hz;
+	entry->channels = codec->channels;
+	entry->apt = -1;
+	(void)snprintf(entry->fmtp, sizeof(entry->fmtp), "%s", codec->fmtp);
+	entry->transport_cc = with_transport_cc;
+	if (codec->kind == MEDIA_VIDEO)
+		entry->nack = entry->nack_pli = entry->ccm_fir = true;
+	if (!rtx_payload_type)
+		return;
+	entry = &media->codecs[media->codec_count++];
+	entry->payload_type = rtx_payload_type;
+	(void)snprintf(entry->name, sizeof(entry->name), "rtx");
+	entry->clock_rate_hz = codec->clock_rate_hz;
+	entry->apt = payload_type;
+	(void)snprintf(entry->fmtp, sizeof(entry->fmtp), "apt=%u", payload_type);
+}
+
+static void add_extension(struct sdp_media *media, enum header_extension extension, uint8_t id)
+{
+	media->extensions[media->extension_count].extension = extension;
+	media->extensions[media->extension_count++].id = id;
+}
+
+/* The peer's number for an extension, from any of its lines: within one bundle a number must mean one
+ * thing (RFC 9143 section 9.2). 0: it knows it not, or nothing is known of the peer yet. */
+static uint8_t extension_id_of_peer(const struct negotiation *negotiation,
+				    enum header_extension extension, bool *has_remote)
+{
+	uint8_t id = 0;
+
+	*has_remote = false;
+	for (size_t i = 0; i < negotiation->line_count && id == 0; i++) {
+		if (!negotiation->lines[i]->has_remote)
+			continue;
+		*has_remote = true;
+		id = sdp_extension_id(&negotiation->lines[i]->remote, extension);
+	}
+	return id;
+}
+
+/* What we offer to send with: the peer's numbers, ours where we speak first. */
+static void add_sent_extensions(const struct negotiation *negotiation,
+				const struct media_line *line, struct sdp_media *media)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sent_extensions); i++) {
+		bool has_remote;
+		uint8_t id = extension_id_of_peer(negotiation, sent_extensions[i].extension,
+						  &has_remote);
+
+		if (sent_extensions[i].kind == line->kind && (id || !has_remote))
+			add_extension(media, sent_extensions[i].extension,
+				      id ? id : sent_extensions[i].id);
+	}
+}
+
+static void add_received_extensions(const struct media_line *line, struct sdp_media *media)
+{
+	for (size_t i = 0; i < ARRAY_LEN(received_extensions); i++) {
+		uint8_t id = sdp_extension_id(&line->remote, received_extensions[i]);
+
+		if (id)
+			add_extension(media, received_extensions[i], id);
+	}
+}
+
+static void write_send(const struct negotiation *negotiation, const struct media_line *line,
+		       uint8_t rtx_payload_type, struct sdp_media *media)
+{
+	(void)snprintf(media->msid_stream, sizeof(media->msid_stream), "%s", line->send.stream_id);
+	(void)snprintf(media->msid_track, sizeof(media->msid_track), "%s", line->send.track_id);
+	(void)snprintf(media->cname, sizeof(media->cname), "%s", negotiation->identity.cname);
+	media->ssrcs[0] = line->send.ssrc;
+	media->rtx_ssrcs[0] = rtx_payload_type ? line->send.rtx_ssrc : 0;
+	media->ssrc_count = 1;
+}
+
+/* A rejected m-line still has to name a format: the peer's own first one. */
+static void write_rejected(const struct media_line *line, struct sdp_media *media)
+{
+	media->rejected = true;
+	if (line->has_remote && line->remote.codec_count > 0)
+		media->codecs[media->codec_count++] = line->remote.codecs[0];
+}
+
+static void write_line(const struct negotiation *negotiation, const struct media_line *line,
+		       struct sdp_media *media)
+{
+	const struct relay_codec *codec;
+	uint8_t payload_type, rtx_payload_type;
+	unsigned direction = DIRECTION_INACTIVE;
+
+	media->kind = line->kind;
+	memcpy(media->mid, line->mid, sizeof(media->mid));
+	media->rtcp_mux = media->rtcp_rsize = true;
+	if (line->is_rejected) {
+		write_rejected(line, media);
+		return;
+	}
+	codec = line->is_sending_wanted ? line->send.codec : line->codec;
+	if (line->has_remote && payload_types_of(&line->remote, codec, &payload_type,
+						 &rtx_payload_type)) {
+		/* as agreed */
+	} else {
+		payload_types_for_offer(negotiation, codec, &payload_type, &rtx_payload_type);
+	}
+	add_codec(media, codec, payload_type, rtx_payload_type,
+		  line->has_remote && !line->is_ours &&
+			  sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC) != 0);
+	if (line->is_publishing)
+		direction |= DIRECTION_RECEIVE;
+	if (line->is_sending_wanted) {
+		direction |= DIRECTION_SEND;
+		write_send(negotiation, line, rtx_payload_type, media);
+	}
+	media->direction = (enum sdp_direction)direction;
+	if (line->is_ours)
+		add_sent_extensions(negotiation, line, media);
+	else
+		add_received_extensions(line, media);
+}
+
+int negotiation_write(const struct negotiation *negotiation, bool as_offer, struct sdp **ret_sdp)
+{
+	const struct negotiation_identity *identity = &negotiation->identity;
+	/* An answer has the lines of the offer that it answers; ours of the future come after. */
+	size_t line_count = as_offer ? negotiation->line_count : agreed_count(negotiation);
+	struct sdp *sdp = sdp_new(line_count, identity->candidate_count);
+
+	if (!sdp)
+		return -ENOMEM;
+	(void)snprintf(sdp->ice_ufrag, sizeof(sdp->ice_ufrag), "%s", identity->ice_ufrag);
+	(void)snprintf(sdp->ice_password, sizeof(sdp->ice_password), "%s", identity->ice_password);
+	sdp->ice_lite = true;
+	memcpy(sdp->fingerprint_sha256, identity->fingerprint_sha256,
+	       sizeof(sdp->fingerprint_sha256));
+	sdp->has_fingerprint = true;
+	/* The client starts the handshake, so that it also retransmits (RFC 8842). */
+	sdp->setup = as_offer ? SETUP_ACTPASS : SETUP_PASSIVE;
+	sdp->session_id = negotiation->session_id;
+	sdp->session_version = negotiation->session_version;
+	for (size_t i = 0; i < identity->candidate_count; i++)
+		sdp->candidates[i] = identity->candidates[i];
+	for (size_t i = 0; i < line_count; i++)
+		write_line(negotiation, negotiation->lines[i], &sdp->media[i]);
+	*ret_sdp = sdp;
+	return 0;
+}
+
+/* ---- the peer offers ---- */
+
+static int check_remote(const struct negotiation *negotiation, const struct sdp *sdp,
+			bool is_offer, struct error *reterr)
+{
+	if (is_offer ? sdp->setup == SETUP_PASSIVE : sdp->setup != SETUP_ACTIVE)
+		return error_set_field(reterr, -EPROTO, "bad_sdp", "a=setup",
+				       "a=setup must be %s: the SFU is the DTLS server",
+				       is_offer ? "actpass or active" : "active");
+	if (negotiation->has_remote &&
+	    memcmp(negotiation->remote_fingerprint_sha256, sdp->fingerprint_sha256,
+		   sizeof(sdp->fingerprint_sha256)) != 0)
+		return error_set_field(reterr, -EPROTO, "fingerprint_changed", "a=fingerprint",
+				       "a=fingerprint must stay the same for the whole connection");
+	return 0;
+}
+
+static void keep_remote(struct negotiation *negotiation, const struct sdp *sdp)
+{
+	negotiation->has_remote = true;
+	memcpy(negotiation->remote_fingerprint_sha256, sdp->fingerprint_sha256,
+	       sizeof(sdp->fingerprint_sha256));
+	(void)snprintf(negotiation->remote_ufrag, sizeof(negotiation->remote_ufrag), "%s",
+		       sdp->ice_ufrag);
+}
+
+/* Everything that can be wrong with an offer, before anything is changed. */
+static int check_offer(const struct negotiation *negotiation, const struct sdp *offer,
+		       struct error *reterr)
+{
+	size_t agreed = agreed_count(negotiation);
+	int r = check_remote(negotiation, offer, true, reterr);
+
+	if (r < 0)
+		return r;
+	if (offer->media_count < agreed)
+		return error_set_field(reterr, -EPROTO, "bad_sdp", "m=",
+				       "the offer has %zu m-lines but %zu are agreed: they are "
+				       "never removed",
+				       offer->media_count, agreed);
+	for (size_t i = 0; i < offer->media_count; i++) {
+		const struct sdp_media *media = &offer->media[i];
+		const struct relay_codec *codec;
+
+		if (i < agreed && (strcmp(negotiation->lines[i]->mid, media->mid) != 0 ||
+				   negotiation->lines[i]->kind != media->kind))
+			return error_set_field(reterr, -EPROTO, "bad_sdp", "a=mid",
+					       "m-line %zu is %s, but mid %s was agreed there", i,
+					       media->mid, negotiation->lines[i]->mid);
+		if ((media->kind == MEDIA_AUDIO || media->kind == MEDIA_VIDEO) &&
+		    !media->rejected && media->direction != DIRECTION_INACTIVE &&
+		    !choose_codec(media, &codec))
+			return error_set_field(reterr, -EPROTONOSUPPORT, "unsupported_codec", "m=",
+					       "the %s m-line with mid %s has no codec that is "
+					       "relayed here (%s)",
+					       media->kind == MEDIA_AUDIO ? "audio" : "video",
+					       media->mid,
+					       media->kind == MEDIA_AUDIO ? "opus" : "VP8");
+	}
+	return 0;
+}
+
+/* The peer's lines come first: take back the ones that only we know of, whether an unanswered offer
+ * of ours (now void) had them or they were still to be offered. */
+static void take_back_proposed(struct negotiation *negotiation, struct send_stream **ret_streams,
+			   size_t *ret_count)
+{
+	size_t agreed = agreed_count(negotiation), count = 0;
+	struct send_stream *streams;
+
+	if (negotiation->state == NEGOTIATION_OFFERED)
+		negotiation->is_dirty = true;
+	negotiation->state = NEGOTIATION_STABLE;
+	streams = calloc(negotiation->line_count - agreed + 1, sizeof(*streams));
+	if (streams)
+		for (size_t i = agreed; i < negotiation->line_count; i++)
+			if (negotiation->lines[i]->is_sending_wanted)
+				streams[count++] = negotiation->lines[i]->send;
+	drop_lines_from(negotiation, agreed);
+	*ret_streams = streams;
+	*ret_count = count;
+}
+
+static void apply_offered_media(struct media_line *line, const struct sdp_media *media)
+{
+	const struct sdp_codec *chosen;
+	const struct relay_codec *codec = NULL;
+
+	line->kind = media->kind;
+	memcpy(line->mid, media->mid, sizeof(line->mid));
+	line->is_proposed = false;
+	line->remote = *media;
+	line->has_remote = true;
+	chosen = choose_codec(media, &codec);
+	line->is_rejected = (media->kind != MEDIA_AUDIO && media->kind != MEDIA_VIDEO) ||
+			    media->rejected || (!chosen && !line->codec);
+	line->is_publishing =
+		chosen && !line->is_rejected && (media->direction & DIRECTION_SEND) != 0;
+	if (chosen && !(line->is_ours && line->codec))
+		line->codec = codec;
+	if (line->is_publishing)
+		(void)payload_types_of(media, codec, &line->payload_type, &line->rtx_payload_type);
+	line->is_sending_live = line->is_sending_wanted && !line->is_rejected &&
+				(media->direction & DIRECTION_RECEIVE) != 0 &&
+				payload_types_of(media, line->send.codec, &line->send_payload_type,
+						 &line->send_rtx_payload_type);
+}
+
+int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *offer,
+			   struct sdp **ret_answer, struct error *reterr)
+{
+	AUTO_FREE struct send_stream *streams = NULL;
+	size_t stream_count = 0, before;
+	int r = check_offer(negotiation, offer, reterr);
+
+	if (r < 0)
+		return r;
+	take_back_proposed(negotiation, &streams, &stream_count);
+	before = negotiation->line_count;
+	while (negotiation->line_count < offer->media_count) {
+		struct media_line *line;
+
+		r = append_line(negotiation, &line);
+		if (r < 0) {
+			drop_lines_from(negotiation, before);
+			return r;
+		}
+	}
+	for (size_t i = 0; i < offer->media_count; i++)
+		apply_offered_media(negotiation->lines[i], &offer->media[i]);
+	for (size_t i = 0; i < stream_count; i++) {
+		r = negotiation_add_send(negotiation, &streams[i], reterr);
+		if (r < 0)
+			return r;
+	}
+	keep_remote(negotiation, offer);
+	negotiation->session_version++;
+	return negotiation_write(negotiation, false, ret_answer);
+}
+
+/* ---- what we send ---- */
+
+int negotiation_add_send(struct negotiation *negotiation, const struct send_stream *stream,
+			 struct error *reterr)
+{
+	struct media_line *line = NULL;
+	int r;
+
+	for (size_t i = 0; i < negotiation->line_count && !line; i++) {
+		struct media_line *idle = negotiation->lines[i];
+
+		if (idle->is_ours && !idle->is_sending_wanted && !idle->is_rejected &&
+		    idle->kind == stream->codec->kind)
+			line = idle;
+	}
+	if (!line) {
+		if (negotiation->line_count >= SDP_MEDIA_MAX)
+			return error_set(reterr, -E2BIG, "too_many_media",
+					 "a connection has at most %d m-lines", SDP_MEDIA_MAX);
+		r = append_line(negotiation, &line);
+		if (r < 0)
+			return r;
+		line->kind = stream->codec->kind;
+		line->codec = stream->codec;
+		line->is_ours = line->is_proposed = true;
+		choose_mid(negotiation, line);
+	}
+	line->send = *stream;
+	line->is_sending_wanted = true;
+	line->is_sending_live = false;
+	negotiation->is_dirty = true;
+	return 0;
+}
+
+int negotiation_bind_send(struct negotiation *negotiation, struct media_line *line,
+			  const struct send_stream *stream, struct error *reterr)
+{
+	(void)negotiation;
+	if (!payload_types_of(&line->remote, stream->codec, &line->send_payload_type,
+			      &line->send_rtx_payload_type))
+		return error_set_field(reterr, -EPROTONOSUPPORT, "unsupported_codec", "m=",
+				       "the m-line with mid %s does not offer %s", line->mid,
+				       stream->codec->name);
+	line->send = *stream;
+	line->is_sending_wanted = true;
+	line->is_sending_live = true;
+	return 0;
+}
+
+void negotiation_remove_send(struct negotiation *negotiation, const void *binding)
+{
+	for (size_t i = 0; i < negotiation->line_count; i++) {
+		struct media_line *line = negotiation->lines[i];
+
+		if (!line->is_sending_wanted || line->send.binding != binding)
+			continue;
+		line->is_sending_wanted = line->is_sending_live = false;
+		line->send.binding = NULL;
+		negotiation->is_dirty = true;
+	}
+}
+
+int negotiation_make_offer(struct negotiation *negotiation, struct sdp **ret_offer)
+{
+	int r;
+
+	assert(negotiation->state == NEGOTIATION_STABLE);
+	negotiation->session_version++;
+	r = negotiation_write(negotiation, true, ret_offer);
+	if (r < 0)
+		return r;
+	negotiation->state = NEGOTIATION_OFFERED;
+	negotiation->is_dirty = false;
+	return 0;
+}
+
+/* ---- the peer answers ---- */
+
+static int check_answer(const struct negotiation *negotiation, const struct sdp *answer,
+			struct error *reterr)
+{
+	int r;
+
+	if (negotiation->state != NEGOTIATION_OFFERED)
+		return error_set_field(reterr, -EPROTO, "stale_answer", "sdp",
+				       "no offer of the SFU is waiting for an answer");
+	r = check_remote(negotiation, answer, false, reterr);
+	if (r < 0)
+		return r;
+	if (answer->media_count > negotiation->line_count)
+		return error_set_field(reterr, -EPROTO, "stale_answer", "m=",
+				       "the answer has more m-lines than the offer");
+	/* Lines added since the offer was made are not in it, and not in its answer. */
+	for (size_t i = 0; i < negotiation->line_count; i++) {
+		if (i >= answer->media_count) {
+			if (negotiation->lines[i]->is_proposed && negotiation->is_dirty)
+				break;
+			return error_set_field(reterr, -EPROTO, "stale_answer", "m=",
+					       "the answer has %zu m-lines, the offer more",
+					       answer->media_count);
+		}
+		if (strcmp(negotiation->lines[i]->mid, answer->media[i].mid) != 0)
+			return error_set_field(reterr, -EPROTO, "stale_answer", "a=mid",
+					       "m-line %zu of the answer is %s, not %s", i,
+					       answer->media[i].mid, negotiation->lines[i]->mid);
+	}
+	return 0;
+}
+
+int negotiation_take_answer(struct negotiation *negotiation, const struct sdp *answer,
+			    struct error *reterr)
+{
+	int r = check_answer(negotiation, answer, reterr);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < answer->media_count; i++) {
+		struct media_line *line = negotiation->lines[i];
+		const struct sdp_media *media = &answer->media[i];
+
+		line->is_proposed = false;
+		if (line->is_rejected || media->rejected) {
+			line->is_sending_live = false;
+			continue;
+		}
+		if (line->is_ours) {
+			line->remote = *media;
+			line->has_remote = true;
+		}
+		line->is_publishing = line->is_publishing && (media->direction & DIRECTION_SEND);
+		line->is_sending_live =
+			line->is_sending_wanted && (media->direction & DIRECTION_RECEIVE) != 0 &&
+			payload_types_of(media, line->send.codec, &line->send_payload_type,
+					 &line->send_rtx_payload_type);
+	}
+	keep_remote(negotiation, answer);
+	negotiation->state = NEGOTIATION_STABLE;
+	return 0;
+}

@@ -1,0 +1,123 @@
+/* negotiation.h - the offers and answers of one peer connection (RFC 9429), as a relay sees them.
+ *
+ * A peer has one connection: it may offer (to publish) and the SFU may offer (when tracks come and
+ * go). This file owns the list of m-lines, decides what each carries, and writes the SDP. It knows
+ * neither sockets nor tracks: what an m-line is bound to is an opaque pointer of the edge's.
+ *
+ *   STABLE --negotiation_make_offer--> OFFERED --negotiation_take_answer--> STABLE
+ *   OFFERED --negotiation_take_offer: both offered at once, ours is void--> STABLE (and dirty)
+ *
+ * M-lines are never removed: one that carries nothing is inactive and is used again for the next
+ * track of its kind. Thread: worker.
+ */
+#ifndef SFU_MODEL_NEGOTIATION_H
+#define SFU_MODEL_NEGOTIATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "sfu/wire/sdp.h"
+
+enum negotiation_state { NEGOTIATION_STABLE, NEGOTIATION_OFFERED };
+
+/* A codec the relay carries. */
+struct relay_codec {
+	enum media_kind kind;
+	const char *name;
+	uint32_t clock_rate_hz;
+	uint8_t channels;
+	uint8_t payload_type, rtx_payload_type; /* what we offer to who has not named its own */
+	const char *fmtp;
+};
+/* NULL if we do not carry it. */
+const struct relay_codec *relay_codec_find(const char *name, uint32_t clock_rate_hz);
+
+/* The stream we send on an m-line. */
+struct send_stream {
+	void *binding; /* whose track this is, the edge's; never NULL while in use */
+	const struct relay_codec *codec;
+	char stream_id[SDP_TOKEN_MAX], track_id[SDP_TOKEN_MAX]; /* msid */
+	uint32_t ssrc, rtx_ssrc;
+};
+
+struct media_line {
+	enum media_kind kind;
+	char mid[SDP_MID_MAX + 1];
+	bool is_ours;     /* we offered it first: a slot for sending */
+	bool is_proposed; /* only in an offer of ours that is not answered yet */
+	bool is_rejected; /* carries nothing for good (data channels, refused kinds) */
+
+	/* What the peer sends us. */
+	bool is_publishing;
+	const struct relay_codec *codec;
+	uint8_t payload_type, rtx_payload_type; /* its numbers */
+	struct sdp_media remote;                /* its side, as last negotiated */
+	bool has_remote;
+
+	/* What we send to it. */
+	bool is_sending_wanted; /* `send` is bound */
+	bool is_sending_live;   /* and the peer has agreed to receive it: media may flow */
+	struct send_stream send;
+	uint8_t send_payload_type, send_rtx_payload_type;
+};
+
+struct negotiation_identity {
+	char ice_ufrag[32], ice_password[40];
+	uint8_t fingerprint_sha256[32];
+	const struct sdp_candidate *candidates; /* borrowed, constant */
+	size_t candidate_count;
+	char cname[32];
+};
+
+struct negotiation {
+	enum negotiation_state state;
+	bool is_dirty;     /* something changed that the peer must be offered */
+	bool has_remote;   /* an offer or answer was accepted: the peer's ICE and DTLS are known */
+	struct negotiation_identity identity;
+	uint8_t remote_fingerprint_sha256[32];
+	char remote_ufrag[SDP_TOKEN_MAX];
+	uint64_t session_id, session_version;
+	struct media_line **lines; /* owned */
+	size_t line_count;
+	uint32_t next_mid;
+};
+
+void negotiation_init(struct negotiation *negotiation, const struct negotiation_identity *identity,
+		      uint64_t session_id);
+void negotiation_fini(struct negotiation *negotiation);
+
+/* The peer offers. On success the answer is in *ret_answer and the lines are up to date.
+ * On failure nothing has changed:
+ *   -EPROTO "bad_sdp"  m-lines out of order, a mid or kind changed, DTLS roles that cannot work
+ *   -EPROTONOSUPPORT "unsupported_codec"  an m-line to publish on has no codec that we relay
+ *   -EPROTO "fingerprint_changed"  a different certificate than before
+ *   -E2BIG "too_many_media"        -ENOMEM */
+int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *offer,
+			   struct sdp **ret_answer, struct error *reterr) MUST_CHECK;
+
+/* Bind a stream to an m-line that sends to the peer: an idle one of ours, else a new one. The
+ * change becomes real with the next offer (is_dirty). -ENOMEM, -E2BIG "too_many_media". */
+int negotiation_add_send(struct negotiation *negotiation, const struct send_stream *stream,
+			 struct error *reterr) MUST_CHECK;
+/* The same onto a given line of the peer's own offer, before that offer is answered with
+ * negotiation_write_answer() (WHEP). -EPROTONOSUPPORT if the line has not that codec. */
+int negotiation_bind_send(struct negotiation *negotiation, struct media_line *line,
+			  const struct send_stream *stream, struct error *reterr) MUST_CHECK;
+/* Whatever is bound to `binding` ends. */
+void negotiation_remove_send(struct negotiation *negotiation, const void *binding);
+
+/* Compose an offer: only when STABLE. -ENOMEM. */
+int negotiation_make_offer(struct negotiation *negotiation, struct sdp **ret_offer) MUST_CHECK;
+/* Compose the offer that is outstanding once more, or the answer to the last accepted offer. */
+int negotiation_write(const struct negotiation *negotiation, bool as_offer,
+		      struct sdp **ret_sdp) MUST_CHECK;
+
+/* The peer answers our offer. On failure nothing has changed:
+ *   -EPROTO "stale_answer" none is outstanding, or it answers another offer
+ *   -EPROTO "bad_sdp"      -EPROTO "fingerprint_changed" */
+int negotiation_take_answer(struct negotiation *negotiation, const struct sdp *answer,
+			    struct error *reterr) MUST_CHECK;
+
+#endif

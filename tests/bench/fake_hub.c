@@ -1,0 +1,171 @@
+#include "tests/bench/fake_hub.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/json.h"
+#include "core/unix_listener.h"
+
+enum { PATIENCE_MS = 5000 };
+
+static const struct bus_client_events no_events;
+
+static int send_frame(struct fake_hub *hub, enum bus_kind kind, enum bus_message message,
+		      uint32_t request_id, const json_t *body)
+{
+	AUTO_FREE uint8_t *bytes = NULL;
+	size_t length;
+	int r = bus_frame_encode(kind, message, request_id, body, NULL, 0, &bytes, &length);
+
+	if (r == 0 && send(hub->fd, bytes, length, MSG_NOSIGNAL) != (ssize_t)length)
+		r = -EPIPE;
+	return r;
+}
+
+static int next_frame(struct fake_hub *hub, struct bus_frame *ret_frame)
+{
+	uint8_t bytes[65536];
+	int r;
+
+	while ((r = bus_decoder_next(&hub->decoder, ret_frame)) == 0) {
+		struct pollfd readable = {.fd = hub->fd, .events = POLLIN};
+		ssize_t got;
+
+		if (poll(&readable, 1, PATIENCE_MS) <= 0)
+			return -ETIMEDOUT;
+		got = recv(hub->fd, bytes, sizeof(bytes), 0);
+		if (got <= 0)
+			return -ECONNRESET;
+		r = bus_decoder_feed(&hub->decoder, bytes, (size_t)got);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? r : 0;
+}
+
+static int greet(struct fake_hub *hub)
+{
+	struct pollfd waiting = {.fd = hub->listener, .events = POLLIN};
+	AUTO_JSON welcome = json_pack("{s:s}", "role", "realtimed");
+	struct bus_frame frame;
+	int r;
+
+	if (poll(&waiting, 1, PATIENCE_MS) <= 0)
+		return -ETIMEDOUT;
+	hub->fd = accept(hub->listener, NULL, NULL);
+	if (hub->fd < 0)
+		return -errno;
+	r = next_frame(hub, &frame);
+	if (r == 0) {
+		r = send_frame(hub, BUS_RESPONSE, frame.message, frame.request_id, welcome);
+		bus_frame_fini(&frame);
+	}
+	return r;
+}
+
+static void run_sfu(const struct fake_hub *hub, const char *program, unsigned port,
+		    unsigned workers)
+{
+	char text[16];
+
+	(void)setenv("REALTIME_CONFIG", "/dev/null", 1);
+	(void)setenv("REALTIME_BUS", hub->bus_path, 1);
+	(void)setenv("REALTIME_SFU_CONTROL", hub->control_path, 1);
+	(void)setenv("REALTIME_LOG_LEVEL", "warning", 1);
+	(void)setenv("WEBRTC_ANNOUNCED_IPS", "127.0.0.1", 1);
+	(void)snprintf(text, sizeof(text), "%u", port);
+	(void)setenv("WEBRTC_UDP_PORT", text, 1);
+	(void)snprintf(text, sizeof(text), "%u", workers);
+	(void)setenv("WEBRTC_WORKERS", text, 1);
+	(void)execl(program, program, (char *)NULL);
+	perror(program);
+	_exit(127);
+}
+
+int fake_hub_start(struct fake_hub *hub, const char *program, unsigned port, unsigned workers)
+{
+	int r;
+
+	*hub = (struct fake_hub){.fd = -1, .listener = -1, .next_request_id = 1};
+	(void)snprintf(hub->folder, sizeof(hub->folder), "/tmp/relay-bench-XXXXXX");
+	if (!mkdtemp(hub->folder))
+		return -errno;
+	(void)snprintf(hub->bus_path, sizeof(hub->bus_path), "%s/bus", hub->folder);
+	(void)snprintf(hub->control_path, sizeof(hub->control_path), "%s/sfu", hub->folder);
+	hub->listener = unix_listener_open(hub->bus_path, NULL);
+	if (hub->listener < 0)
+		return hub->listener;
+	hub->sfu = fork();
+	if (hub->sfu == 0)
+		run_sfu(hub, program, port, workers);
+	r = hub->sfu < 0 ? -errno : greet(hub);
+	if (r == 0)
+		r = bus_client_new(hub->control_path, "api", &no_events, NULL, &hub->control);
+	for (int i = 0; r == 0 && i < 100 && !bus_client_is_connected(hub->control); i++)
+		(void)usleep(10000);
+	return r;
+}
+
+void fake_hub_stop(struct fake_hub *hub)
+{
+	hub->control = bus_client_free(hub->control);
+	if (hub->sfu > 0) {
+		(void)kill(hub->sfu, SIGTERM);
+		(void)waitpid(hub->sfu, NULL, 0);
+	}
+	if (hub->fd >= 0)
+		(void)close(hub->fd);
+	if (hub->listener >= 0)
+		(void)close(hub->listener);
+	bus_decoder_fini(&hub->decoder);
+	(void)unlink(hub->bus_path);
+	(void)rmdir(hub->folder);
+}
+
+int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id, const char *kind,
+		  const char *offer, char **ret_answer)
+{
+	AUTO_JSON body = json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
+				   "kind", kind, "sdp", offer);
+	uint32_t request_id = hub->next_request_id++;
+	struct bus_frame frame;
+	bool is_answered = false;
+	int r = send_frame(hub, BUS_REQUEST, BUS_PEER_JOIN, request_id, body);
+
+	while (r == 0 && !is_answered) {
+		r = next_frame(hub, &frame);
+		if (r < 0)
+			return r;
+		if (frame.request_id == request_id) {
+			const char *sdp = json_string_value(json_object_get(frame.body, "sdp"));
+
+			is_answered = true;
+			*ret_answer = sdp ? strdup(sdp) : NULL;
+			r = *ret_answer ? 0 : -EPROTO;
+		}
+		bus_frame_fini(&frame);
+	}
+	return r;
+}
+
+void fake_hub_close_room(struct fake_hub *hub, const char *room_id)
+{
+	AUTO_JSON body = json_pack("{s:s}", "room_id", room_id);
+
+	(void)send_frame(hub, BUS_EVENT, BUS_ROOM_CLOSED, 0, body);
+}
+
+json_t *fake_hub_status(struct fake_hub *hub)
+{
+	json_t *status = NULL;
+
+	if (bus_client_call(hub->control, BUS_SFU_STATUS, json_object(), 2000, &status, NULL) < 0)
+		return NULL;
+	return status;
+}

@@ -1,0 +1,29 @@
+/* fake_hub.h - just enough of realtimed to let peers into realtime-sfu. Thread: one. */
+#ifndef TESTS_BENCH_FAKE_HUB_H
+#define TESTS_BENCH_FAKE_HUB_H
+
+#include <sys/types.h>
+
+#include "core/bus_client.h"
+
+struct fake_hub {
+	char folder[64], bus_path[96], control_path[96];
+	pid_t sfu;
+	int listener, fd;
+	uint32_t next_request_id;
+	struct bus_decoder decoder;
+	struct bus_client *control;
+};
+
+/* Start `program` with media ports from `port` on and `workers` threads, and wait for its HELLO. */
+int fake_hub_start(struct fake_hub *hub, const char *program, unsigned port,
+		   unsigned workers) MUST_CHECK;
+void fake_hub_stop(struct fake_hub *hub);
+/* PEER_JOIN with an offer; the answer is malloc()ed. */
+int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id, const char *kind,
+		  const char *offer, char **ret_answer) MUST_CHECK;
+void fake_hub_close_room(struct fake_hub *hub, const char *room_id);
+/* SFU_STATUS; a new reference, NULL if it does not answer. */
+json_t *fake_hub_status(struct fake_hub *hub);
+
+#endif

@@ -1,0 +1,422 @@
+"""The REST API through nginx, over FastCGI and over SCGI."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import fake_bus
+import pytest
+from conftest import API, Stack, wait_until
+
+ROOMS = "/realtime/webrtc/rooms"
+
+
+@pytest.fixture
+def room(stack: Stack) -> dict:
+    answer = stack.request("POST", ROOMS, {"name": "A room"})
+    assert answer.status == 201, answer.body
+    return answer.json
+
+
+# ---- rooms ----
+
+
+def test_a_room_lives_from_post_to_delete(stack: Stack) -> None:
+    made = stack.request("POST", ROOMS, {"room_id": "meeting_123", "name": "Встреча команды",
+                                         "max_participants": 10, "metadata": {"a": [1]}})
+    path = f"{ROOMS}/meeting_123"
+    assert made.status == 201
+    assert made.headers["Location"] == path
+    assert made.headers["Content-Type"] == "application/json"
+    assert made.json["name"] == "Встреча команды"
+    assert made.json["participants"] == 0
+    assert made.json["recording"] is False
+    assert made.json["etag"] == made.headers["ETag"]
+
+    read = stack.request("GET", path)
+    assert read.status == 200 and read.json == made.json
+    listed = stack.request("GET", ROOMS).json["items"]
+    assert made.json in listed
+
+    changed = stack.request("PUT", path, {"name": "Renamed", "locked": True},
+                            {"If-Match": made.headers["ETag"]})
+    assert changed.status == 200
+    assert changed.json["name"] == "Renamed" and changed.json["locked"] is True
+    assert changed.json["max_participants"] == 10 and changed.json["metadata"] == {"a": [1]}
+    wait_until(lambda: any(body["name"] == "Renamed" for body in
+                           stack.realtimed.bodies_of(fake_bus.ROOM_UPDATED)))
+
+    assert stack.request("DELETE", path).status == 204
+    assert stack.request("GET", path).json["code"] == "room_not_found"
+    assert stack.request("DELETE", path).status == 404
+    wait_until(lambda: {"room_id": "meeting_123"} in
+               stack.realtimed.bodies_of(fake_bus.ROOM_DELETED))
+
+
+def test_a_taken_room_id_is_a_conflict(stack: Stack, room: dict) -> None:
+    again = stack.request("POST", ROOMS, {"room_id": room["room_id"]})
+    assert again.status == 409
+    assert again.json["code"] == "room_exists"
+    assert again.headers["Content-Type"] == "application/problem+json"
+
+
+def test_conditional_requests_follow_the_etag(stack: Stack, room: dict) -> None:
+    path = f"{ROOMS}/{room['room_id']}"
+    same = stack.request("GET", path, headers={"If-None-Match": room["etag"]})
+    assert same.status == 304 and same.body == b""
+    changed = stack.request("PUT", path, {"name": "New"})
+    assert stack.request("GET", path, headers={"If-None-Match": room["etag"]}).status == 200
+    late = stack.request("PUT", path, {"name": "Late"}, {"If-Match": room["etag"]})
+    assert late.status == 412 and late.json["code"] == "room_changed"
+    assert stack.request("GET", path).json["name"] == changed.json["name"] == "New"
+
+
+def test_pages_of_the_list_follow_their_cursor(stack: Stack) -> None:
+    made = {stack.request("POST", ROOMS, {}).json["room_id"] for _ in range(7)}
+    seen: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        page = stack.request("GET", f"{ROOMS}?limit=3{cursor and '&cursor=' + cursor}").json
+        assert len(page["items"]) <= 3
+        seen += [item["room_id"] for item in page["items"]]
+        cursor = page["next"]
+    assert len(seen) == len(set(seen)) and made <= set(seen)
+    for query in ("limit=0", "limit=201", "limit=x", "cursor=nonsense"):
+        assert stack.request("GET", f"{ROOMS}?{query}").status == 400
+
+
+def test_participants_are_counted_by_realtimed(stack: Stack, room: dict) -> None:
+    people = [{"peer_id": "p1", "user_id": "u", "name": "N", "kind": "call"}, {"peer_id": "p2"}]
+    stack.realtimed.answers[fake_bus.ROOM_OCCUPANCY] = lambda _: {
+        "rooms": {room["room_id"]: {"participants": people}}}
+    try:
+        path = f"{ROOMS}/{room['room_id']}"
+        assert stack.request("GET", path).json["participants"] == 2
+        assert stack.request("GET", path + "/participants").json == {"items": people, "total": 2}
+        connections = stack.request("GET", "/realtime/webrtc/connections").json
+        assert connections["total"] == 2
+        assert connections["connections"][0]["room_id"] == room["room_id"]
+        # Who has come does not make a writer's tag old, but a reader's.
+        assert stack.request("GET", path, headers={"If-None-Match": room["etag"]}).status == 200
+        assert stack.request("PUT", path, {"locked": False},
+                             {"If-Match": room["etag"]}).status == 200
+    finally:
+        stack.realtimed.answers[fake_bus.ROOM_OCCUPANCY] = lambda _: {"rooms": {}}
+
+
+def test_an_admin_sees_rooms_with_sqlite3(stack: Stack, room: dict) -> None:
+    shown = subprocess.run(["sqlite3", str(stack.database),
+                            f"SELECT name FROM rooms WHERE room_id = '{room['room_id']}'"],
+                           capture_output=True, text=True, check=True)
+    assert shown.stdout == "A room\n"
+    with sqlite3.connect(stack.database) as admin:
+        assert admin.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+# ---- messages, signals, connections ----
+
+
+def test_a_message_reaches_the_bus_as_it_was_sent(stack: Stack) -> None:
+    stack.realtimed.answers[fake_bus.PUBLISH] = lambda body: {
+        "message_id": "m1", "channel": body.get("channel", "*"), "offset": 4, "epoch": "e",
+        "delivered_to": 2}
+    sent = stack.request("POST", "/realtime/send", {
+        "channel": "chat", "data": {"text": "héllo"}, "persistent": True, "ttl": 60},
+        {"Authorization": "Bearer your_token"})
+    assert sent.status == 201
+    assert sent.json == {"message_id": "m1", "channel": "chat", "offset": 4, "epoch": "e",
+                         "delivered_to": 2}
+    assert stack.realtimed.bodies_of(fake_bus.PUBLISH)[-1] == {
+        "channel": "chat", "data": {"text": "héllo"}, "persistent": True, "ttl": 60}
+
+    assert stack.request("POST", "/realtime/send", {"text": "hi"}).json["channel"] == "general"
+    assert stack.request("POST", "/realtime/broadcast", {"message": "all"}).status == 201
+    assert stack.realtimed.bodies_of(fake_bus.PUBLISH)[-1] == {"broadcast": True, "data": "all"}
+
+
+def test_what_realtimed_refuses_is_told_with_its_field(stack: Stack) -> None:
+    def refuse(_: dict) -> dict:
+        raise fake_bus.Refusal(2, "peer_not_found", "there is no peer x", "sender_peer_id")
+
+    stack.realtimed.answers[fake_bus.SIGNAL] = refuse
+    answer = stack.request("POST", "/realtime/webrtc/signal", {
+        "signal_type": "bye", "room_id": "r", "sender_peer_id": "x"})
+    assert answer.status == 404
+    assert answer.json["code"] == "peer_not_found" and answer.fields == ["/sender_peer_id"]
+    stack.realtimed.answers[fake_bus.SIGNAL] = lambda _: {}
+    assert stack.request("POST", "/realtime/webrtc/signal", {
+        "signal_type": "bye", "room_id": "r", "sender_peer_id": "x"}).status == 202
+    assert stack.request("POST", "/realtime/webrtc/signal", {
+        "signal_type": "sing", "room_id": "r", "sender_peer_id": "x"}).fields == ["/signal_type"]
+
+
+def test_connections_have_a_total(stack: Stack) -> None:
+    stack.realtimed.answers[fake_bus.CONNECTIONS] = lambda _: {
+        "connections": [{"connection_id": "c1"}], "total": 1}
+    assert stack.request("GET", "/realtime/connections").json["total"] == 1
+
+
+# ---- WHIP and WHEP ----
+
+
+def test_whip_starts_and_ends_a_session(stack: Stack, room: dict) -> None:
+    stack.realtimed.answers[fake_bus.HTTP_SESSION_START] = lambda body: {
+        "session_id": "p_1", "sdp": f"v=0\r\ns={body['kind']}\r\n"}
+    stack.realtimed.answers[fake_bus.HTTP_SESSION_END] = lambda _: {}
+    path = f"{ROOMS}/{room['room_id']}"
+    sdp = {"Content-Type": "application/sdp"}
+
+    whip = stack.request("POST", path + "/whip", "v=0\r\n", sdp)
+    assert whip.status == 201 and whip.body == b"v=0\r\ns=whip\r\n"
+    assert whip.headers["Content-Type"] == "application/sdp"
+    assert whip.headers["Location"] == path + "/whip/p_1"
+    whep = stack.request("POST", path + "/whep?publisher=a&publisher=b", "v=0\r\n", sdp)
+    assert whep.status == 201 and whep.headers["Location"] == path + "/whep/p_1"
+    asked = stack.realtimed.bodies_of(fake_bus.HTTP_SESSION_START)
+    assert asked[-2] == {"room_id": room["room_id"], "kind": "whip", "sdp": "v=0\r\n"}
+    assert asked[-1]["publishers"] == ["a", "b"]
+
+    assert stack.request("PATCH", whip.headers["Location"], "a=candidate:x",
+                         {"Content-Type": "application/trickle-ice-sdpfrag"}).status == 204
+    assert stack.request("DELETE", whip.headers["Location"]).status == 204
+    assert stack.realtimed.bodies_of(fake_bus.HTTP_SESSION_END)[-1] == {
+        "room_id": room["room_id"], "session_id": "p_1"}
+
+
+def test_whip_refuses_what_is_not_a_session(stack: Stack, room: dict) -> None:
+    def refuse(_: dict) -> dict:
+        raise fake_bus.Refusal(22, "bad_sdp", "the offer has no fingerprint", "sdp")
+
+    stack.realtimed.answers[fake_bus.HTTP_SESSION_START] = refuse
+    sdp = {"Content-Type": "application/sdp"}
+    path = f"{ROOMS}/{room['room_id']}/whip"
+    assert stack.request("POST", path, "v=0", sdp).json["code"] == "bad_sdp"
+    assert stack.request("POST", path, "{}").status == 415
+    assert stack.request("POST", f"{ROOMS}/nowhere/whip", "v=0", sdp).status == 404
+    assert stack.request("POST", path, "x" * 1048577, sdp).status == 413
+    options = stack.request("OPTIONS", path)
+    assert options.status == 204 and "POST" in options.headers["Allow"]
+
+
+# ---- bad input ----
+
+
+@pytest.mark.parametrize("body,pointer", [
+    ({"room_id": "a b"}, "/room_id"), ({"room_id": "x" * 129}, "/room_id"),
+    ({"name": 5}, "/name"), ({"max_participants": 0}, "/max_participants"),
+    ({"mode": "x"}, "/mode"), ({"password": "p"}, "/password"),
+    ({"metadata": {"x": "y" * 20000}}, "/metadata"),
+])
+def test_the_field_at_fault_is_named(stack: Stack, body: dict, pointer: str) -> None:
+    answer = stack.request("POST", ROOMS, body)
+    assert answer.status in (400, 413)
+    assert answer.fields == [pointer]
+    assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"1", b"{", b'{"a":1,"a":2}', b"\xff", b"{}x",
+                                  b"[" * 100000])
+def test_what_is_not_a_json_object_is_refused(stack: Stack, body: bytes) -> None:
+    answer = stack.request("POST", ROOMS, body, {"Content-Type": "application/json"})
+    assert answer.status == 400 and answer.json["code"] == "bad_json"
+
+
+@pytest.mark.parametrize("path", ["/realtime//webrtc/rooms", "/realtime/webrtc/rooms/%2e%2e/x",
+                                  "/realtime/webrtc/rooms/a%2fb", "/realtime/webrtc/rooms/%",
+                                  "/realtime/webrtc/rooms/a%00b", "/realtime/./x"])
+def test_odd_paths_are_refused(stack: Stack, path: str) -> None:
+    assert stack.request("GET", path).status == 400
+
+
+def test_too_large_a_body_is_refused_and_the_next_request_served(stack: Stack) -> None:
+    for size in (1048577, 20_000_000):
+        answer = stack.request("POST", "/realtime/send", b"x" * size,
+                               {"Content-Type": "application/json"})
+        assert answer.status == 413 and answer.json["code"] == "body_too_big"
+    assert stack.request("POST", "/realtime/send", b"x" * 70_000_000).status == 413
+    assert stack.request("GET", ROOMS).status == 200
+
+
+def test_head_and_options_and_unknown_paths(stack: Stack) -> None:
+    head = stack.request("HEAD", ROOMS)
+    assert head.status == 200 and head.body == b""
+    assert stack.request("GET", "/realtime/nowhere").json["code"] == "no_such_path"
+    wrong = stack.request("DELETE", ROOMS)
+    assert wrong.status == 405 and wrong.headers["Allow"] == "GET, HEAD, POST, OPTIONS"
+    assert wrong.headers["Cache-Control"] == "no-store"
+    assert wrong.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_request_may_name_itself(stack: Stack) -> None:
+    assert stack.request("GET", ROOMS, headers={"X-Request-Id": "my-1"}
+                         ).headers["X-Request-Id"] == "my-1"
+
+
+# ---- many and idle clients ----
+
+
+def test_idle_clients_hold_nobody_up(stack: Stack) -> None:
+    idle = []
+    for _ in range(200):
+        connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=20)
+        connection.request("GET", "/health/live")
+        connection.getresponse().read()
+        idle.append(connection)
+    started = time.monotonic()
+    for _ in range(20):
+        assert stack.request("GET", ROOMS).status == 200
+    assert time.monotonic() - started < 5
+    for connection in idle:
+        connection.close()
+
+
+def test_many_at_once_are_all_served(stack: Stack) -> None:
+    results: list[int] = []
+
+    def work() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=30)
+        for _ in range(10):
+            connection.request("GET", "/realtime/webrtc/rooms?limit=1")
+            answer = connection.getresponse()
+            answer.read()
+            results.append(answer.status)
+        connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [200] * 600
+
+
+# ---- health ----
+
+
+@pytest.mark.parametrize("own_stack", ["fastcgi", "scgi"], indirect=True)
+def test_health_tells_which_process_is_gone(own_stack: Stack) -> None:
+    stack = own_stack
+    stack.start_api()
+    stack.start_realtimed()
+    stack.start_sfu()
+    stack.start_nginx()
+    stack.wait_until_up()
+
+    def is_health(path: str, status: int, word: str) -> bool:
+        answer = stack.request("GET", path)
+        return answer.status == status and answer.json["status"] == word
+
+    hub, media = "/realtime/health", "/realtime/webrtc/health"
+    wait_until(lambda: is_health("/health", 200, "ok"))
+    assert is_health(hub, 200, "ok") and is_health(media, 200, "ok")
+    assert stack.request("GET", "/health").json["checks"] == {
+        "api": "ok", "store": "ok", "realtimed": "ok", "sfu": "ok"}
+
+    stack.realtimed.close()
+    wait_until(lambda: is_health(hub, 503, "down"), 2)
+    assert is_health(media, 200, "ok") and is_health("/health", 200, "degraded")
+    assert stack.request("POST", ROOMS, {"room_id": "r"}).status == 201
+    assert stack.request("GET", f"{ROOMS}/r").json["participants"] is None
+    refused = stack.request("POST", "/realtime/send", {"data": 1})
+    assert refused.status == 503 and refused.headers["Retry-After"]
+
+    stack.start_realtimed()
+    wait_until(lambda: is_health(hub, 200, "ok"), 3)
+    stack.sfu.is_mute = True  # hung rather than dead
+    wait_until(lambda: is_health(media, 503, "down"), 2)
+    assert is_health(hub, 200, "ok")
+    stack.sfu.close()
+
+    stack.stop("api", signal.SIGKILL)
+    wait_until(lambda: is_health("/health", 503, "down"), 2)
+    away = stack.request("GET", ROOMS)
+    assert away.status == 503 and away.json["code"] == "api_unavailable"
+    stack.start_api()  # over the socket file that the killed one left
+    wait_until(lambda: is_health("/health", 200, "degraded"))
+    assert stack.request("GET", f"{ROOMS}/r").status == 200
+
+
+# ---- starting and stopping ----
+
+
+@pytest.mark.parametrize("own_stack", ["fastcgi", "scgi"], indirect=True)
+def test_it_stops_within_3_s_with_connections_kept(own_stack: Stack) -> None:
+    stack = own_stack
+    stack.env["REALTIME_API_THREADS"] = "4"
+    stack.start_api()
+    stack.start_nginx()
+    stack.wait_until_up()
+    for _ in range(20):
+        assert stack.request("GET", ROOMS).status == 200
+    # One that was opened and never used.
+    silent = socket.socket(socket.AF_UNIX)
+    silent.connect(str(stack.folder / "run" / "api.sock"))
+    started = time.monotonic()
+    assert stack.stop("api") == 0
+    assert time.monotonic() - started < 3
+    assert not (stack.folder / "run" / "api.sock").exists()
+    silent.close()
+
+
+def run_api(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(API), *arguments], env={
+        **os.environ, "REALTIME_CONFIG": "/dev/null", "REALTIME_DATABASE": "/tmp/unused.db",
+        **env}, capture_output=True, text=True, timeout=10, check=False)
+
+
+@pytest.mark.parametrize("env,words", [
+    ({"REALTIME_API_LISTEN": "http:1"}, "REALTIME_API_LISTEN"),
+    ({"REALTIME_API_LISTEN": "scgi:0.0.0.0:9000"}, "127.x.y.z"),
+    ({"REALTIME_API_LISTEN": " , "}, "empty"),
+    ({"REALTIME_API_THREADS": "many"}, "REALTIME_API_THREADS"),
+    ({"REALTIME_DATABASE": "/nonexistent/x.db"}, "/nonexistent/x.db"),
+])
+def test_a_bad_setting_is_one_sentence(env: dict[str, str], words: str, tmp_path: Path) -> None:
+    result = run_api({"REALTIME_DATABASE": str(tmp_path / "r.db"), **env})
+    assert result.returncode == 1
+    assert words in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_a_socket_in_use_is_left_alone(stack: Stack, tmp_path: Path) -> None:
+    result = run_api({"REALTIME_DATABASE": str(tmp_path / "r.db"),
+                      "REALTIME_API_LISTEN": f"scgi:unix:{stack.folder / 'run' / 'api.sock'}"})
+    assert result.returncode == 1 and "taken" in result.stderr
+    assert stack.request("GET", ROOMS).status == 200
+
+
+def test_a_key_made_by_command_opens_a_closed_server(own_stack: Stack) -> None:
+    stack = own_stack
+    stack.env["REALTIME_ANONYMOUS_PUBLISH"] = "false"
+    stack.start_api()
+    stack.start_nginx()
+    stack.wait_until_up()
+    made = run_api({"REALTIME_DATABASE": str(stack.database)}, "create-api-key", "tests")
+    key = made.stdout.strip()
+    assert re.fullmatch(r"rtk_\w{40}", key)
+    refused = stack.request("POST", ROOMS, {})
+    assert refused.status == 401 and refused.headers["WWW-Authenticate"]
+    for headers in ({"X-API-Key": key}, {"Authorization": f"ApiKey {key}"},
+                    {"Authorization": f"Bearer {key}"}):
+        assert stack.request("POST", ROOMS, {}, headers).status == 201
+    assert stack.request("POST", f"{ROOMS}?api_key={key}", {}).status == 201
+    assert stack.request("GET", ROOMS, headers={"X-API-Key": key + "x"}).status == 401
+    log = (stack.folder / "log" / "access.log").read_text() + \
+        (stack.folder / "api.log").read_text()
+    assert key not in log
+    assert key.encode() not in stack.database.read_bytes()
+
+
+def test_settings_and_version_are_told() -> None:
+    assert "REALTIME_API_LISTEN" in run_api({}, "--help").stdout
+    assert run_api({}, "--version").stdout.startswith("realtime-api ")
+    assert "| `REALTIME_API_LISTEN` |" in run_api({}, "--print-settings-markdown").stdout
+    assert run_api({}, "--nonsense").returncode == 2

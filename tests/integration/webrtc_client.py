@@ -1,0 +1,174 @@
+"""A WebRTC client that is not a browser: GStreamer's webrtcbin over WHIP and WHEP.
+
+    webrtc_client.py publish URL SECONDS
+    webrtc_client.py watch URL SECONDS [PUBLISHERS]
+
+Runs for so long, ends its session with DELETE, and prints one line of JSON: what was sent, or what
+was decoded: {"video_frames": …, "audio_buffers": …, "audio_rms_db": …, "location": …}.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstSdp", "1.0")
+gi.require_version("GstWebRTC", "1.0")
+from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
+
+SOURCES = """
+videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1
+  ! vp8enc deadline=1 keyframe-max-dist=2000 ! rtpvp8pay pt=96 picture-id-mode=15-bit
+  ! application/x-rtp,media=video,encoding-name=VP8,payload=96 ! peer.
+audiotestsrc is-live=true wave=sine freq=440 ! opusenc ! rtpopuspay pt=111
+  ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111 ! peer.
+"""
+
+
+def request(method: str, url: str, body: str = "") -> tuple[int, str, str]:
+    """Status, Location (absolute) and body."""
+    message = urllib.request.Request(url, body.encode() or None, method=method)
+    if body:
+        message.add_header("Content-Type", "application/sdp")
+    try:
+        with urllib.request.urlopen(message, timeout=10) as answer:
+            location = urllib.parse.urljoin(url, answer.headers.get("Location", ""))
+            return answer.status, location, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, "", error.read().decode()
+
+
+class Client:
+    def __init__(self, url: str, pipeline: str) -> None:
+        self.url = url
+        self.location = ""
+        self.pipeline = Gst.parse_launch("webrtcbin name=peer bundle-policy=max-bundle " + pipeline)
+        self.peer = self.pipeline.get_by_name("peer")
+        self.loop = GLib.MainLoop()
+        self.failure = ""
+        self.result: dict[str, float] = {}
+        self.peer.connect("notify::ice-gathering-state", self.on_gathering)
+        bus = self.pipeline.get_bus()
+        bus.add_signal_watch()
+        bus.connect("message::error", self.on_error)
+
+    def fail(self, reason: str) -> None:
+        self.failure = self.failure or reason
+        self.loop.quit()
+
+    def on_error(self, _bus: Gst.Bus, message: Gst.Message) -> None:
+        self.fail(str(message.parse_error()))
+
+    def offer(self) -> None:
+        def created(promise: Gst.Promise) -> None:
+            description = promise.get_reply().get_value("offer")
+            self.peer.emit("set-local-description", description, Gst.Promise.new())
+
+        self.peer.emit("create-offer", None, Gst.Promise.new_with_change_func(created))
+
+    def on_gathering(self, *_args: object) -> None:
+        if self.peer.get_property("ice-gathering-state") == GstWebRTC.WebRTCICEGatheringState.COMPLETE:
+            GLib.idle_add(self.post)
+
+    def post(self) -> bool:
+        if self.location:
+            return False
+        offer = self.peer.get_property("local-description").sdp.as_text()
+        status, self.location, answer = request("POST", self.url, offer)
+        if status != 201:
+            self.fail(f"{status}: {answer}")
+            return False
+        _, message = GstSdp.SDPMessage.new_from_text(answer)
+        description = GstWebRTC.WebRTCSessionDescription.new(
+            GstWebRTC.WebRTCSDPType.ANSWER, message
+        )
+        self.peer.emit("set-remote-description", description, Gst.Promise.new())
+        return False
+
+    def run(self, seconds: float) -> None:
+        GLib.timeout_add(int(seconds * 1000), self.loop.quit)
+        self.loop.run()
+        if self.location:
+            self.result["deleted"] = request("DELETE", self.location)[0]
+        self.pipeline.set_state(Gst.State.NULL)
+
+
+def count(sink: Gst.Element, result: dict[str, float], name: str) -> None:
+    def handed_off(*_args: object) -> None:
+        result[name] = result.get(name, 0) + 1
+        result.setdefault(f"{name}_first_at", time.monotonic())
+
+    sink.connect("handoff", handed_off)
+
+
+def publish(url: str, seconds: float) -> Client:
+    client = Client(url, SOURCES)
+    client.pipeline.set_state(Gst.State.PLAYING)
+    GLib.idle_add(lambda: client.offer() and False)
+    client.run(seconds)
+    return client
+
+
+def watch(url: str, seconds: float, publishers: int) -> Client:
+    client = Client(url, "")
+    caps = (
+        "application/x-rtp,media=audio,encoding-name=OPUS,payload=111,clock-rate=48000",
+        "application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000",
+    )
+
+    def on_pad(_peer: Gst.Element, pad: Gst.Pad) -> None:
+        is_video = pad.get_current_caps().get_structure(0).get_string("media") == "video"
+        decoder = (
+            "rtpvp8depay ! vp8dec ! fakesink name=sink sync=false signal-handoffs=true"
+            if is_video
+            else "rtpopusdepay ! opusdec ! level name=level ! fakesink name=sink sync=false signal-handoffs=true"
+        )
+        tail = Gst.parse_bin_from_description("queue ! " + decoder, True)
+        count(tail.get_by_name("sink"), client.result, "video_frames" if is_video else "audio_buffers")
+        client.pipeline.add(tail)
+        tail.sync_state_with_parent()
+        pad.link(tail.get_static_pad("sink"))
+
+    def on_level(_bus: Gst.Bus, message: Gst.Message) -> None:
+        structure = message.get_structure()
+        if structure.get_name() == "level":
+            client.result["audio_rms_db"] = max(structure.get_value("rms"))
+
+    client.peer.connect("pad-added", on_pad)
+    client.pipeline.get_bus().connect("message::element", on_level)
+    client.pipeline.set_state(Gst.State.PLAYING)
+    for _ in range(publishers):
+        for text in caps:
+            client.peer.emit(
+                "add-transceiver",
+                GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY,
+                Gst.Caps.from_string(text),
+            )
+    client.offer()
+    client.run(seconds)
+    return client
+
+
+def main() -> int:
+    Gst.init(None)
+    role, url, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+    if role == "publish":
+        client = publish(url, seconds)
+    else:
+        client = watch(url, seconds, int(sys.argv[4]) if len(sys.argv) > 4 else 1)
+    if client.failure:
+        print(client.failure, file=sys.stderr)
+        return 1
+    print(json.dumps({**client.result, "location": client.location}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,330 @@
+/* The router with the real handlers, a store in memory and a bus that nobody serves. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/router.h"
+#include "db/api_keys.h"
+#include "tests/unit/cmocka_all.h"
+
+struct fake_source {
+	const char *variables[16][2];
+	const char *body;
+};
+
+static const char *fake_variable(void *data, const char *name)
+{
+	const struct fake_source *fake = data;
+
+	for (size_t i = 0; i < ARRAY_LEN(fake->variables) && fake->variables[i][0]; i++)
+		if (strcmp(fake->variables[i][0], name) == 0)
+			return fake->variables[i][1];
+	return NULL;
+}
+
+static ssize_t fake_read(void *data, void *into, size_t size)
+{
+	struct fake_source *fake = data;
+	size_t left = fake->body ? strlen(fake->body) : 0;
+
+	if (size > left)
+		size = left;
+	memcpy(into, fake->body ? fake->body : "", size);
+	fake->body += size;
+	return (ssize_t)size;
+}
+
+static const struct request_source source = {.variable = fake_variable, .read = fake_read};
+
+static struct api api;
+static struct config *config;
+static struct response response;
+static json_t *answer;
+
+static int start(void **state)
+{
+	static const struct bus_client_events no_events;
+	struct bus_client *bus;
+	struct error error;
+
+	(void)state;
+	(void)setenv("REALTIME_CONFIG", "/dev/null", 1);
+	(void)setenv("REALTIME_ALLOWED_ORIGINS", "https://shop.example", 1);
+	assert_int_equal(config_load(&config, &error), 0);
+	assert_int_equal(store_open(":memory:", STORE_RELAXED, &api.store, &error), 0);
+	assert_int_equal(bus_client_new("/nonexistent/bus.sock", "api", &no_events, NULL, &bus),
+			 0);
+	api.realtimed = bus;
+	api.sfu = bus;
+	api.config = config;
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	response_fini(&response);
+	json_decref(answer);
+	answer = NULL;
+	api.realtimed = bus_client_free(api.realtimed);
+	api.store = store_free(api.store);
+	config = config_free(config);
+	return 0;
+}
+
+static int serve(struct fake_source fake)
+{
+	struct request request;
+
+	response_fini(&response);
+	json_decref(answer);
+	router_serve(&api, &request, &source, &fake, &response);
+	request_fini(&request);
+	answer = response.body ? json_loadb(response.body, response.body_length, 0, NULL) : NULL;
+	return response.status;
+}
+
+#define REQUEST(method, uri, ...)                                                                  \
+	serve((struct fake_source){.variables = {{"REQUEST_METHOD", method},                       \
+						 {"REQUEST_URI", uri},                            \
+						 ##__VA_ARGS__}})
+#define POST(uri, text, ...)                                                                       \
+	serve((struct fake_source){.variables = {{"REQUEST_METHOD", "POST"},                       \
+						 {"REQUEST_URI", uri},                            \
+						 ##__VA_ARGS__},                                  \
+				   .body = text})
+
+static const char *code(void)
+{
+	const char *text = json_string_value(json_object_get(answer, "code"));
+
+	return text ? text : "";
+}
+
+static void allow_anonymous(void)
+{
+	config->REALTIME_ANONYMOUS_PUBLISH = true;
+}
+
+static void placeholders_are_whole_segments(void **state)
+{
+	struct request request = {.path = "/rooms/a.b/whip/s1"};
+
+	(void)state;
+	assert_true(router_match("/rooms/{room_id}/whip/{session_id}", &request));
+	assert_string_equal(request_parameter(&request, "room_id"), "a.b");
+	assert_string_equal(request_parameter(&request, "session_id"), "s1");
+	assert_false(router_match("/rooms/{room_id}", &request));
+	assert_false(router_match("/rooms/{room_id}/whip/{session_id}/more", &request));
+	request.path = "/rooms/";
+	assert_false(router_match("/rooms/{room_id}", &request));
+}
+
+static void an_unknown_path_is_a_problem(void **state)
+{
+	(void)state;
+	assert_int_equal(REQUEST("GET", "/nowhere"), 404);
+	assert_string_equal(code(), "no_such_path");
+	assert_string_equal(response.content_type, "application/problem+json");
+	assert_int_equal(json_integer_value(json_object_get(answer, "status")), 404);
+	assert_int_equal(REQUEST("GET", "/a%2fb"), 400);
+	assert_string_equal(code(), "bad_path");
+}
+
+static void a_wrong_method_is_told_the_right_ones(void **state)
+{
+	(void)state;
+	assert_int_equal(REQUEST("PATCH", "/realtime/webrtc/rooms"), 405);
+	assert_non_null(strstr(response.headers, "Allow: GET, HEAD, POST, OPTIONS\r\n"));
+}
+
+static void a_request_id_is_echoed_unless_it_is_odd(void **state)
+{
+	(void)state;
+	assert_int_equal(REQUEST("GET", "/health/live", {"HTTP_X_REQUEST_ID", "abc-1"}), 200);
+	assert_non_null(strstr(response.headers, "X-Request-Id: abc-1\r\n"));
+	assert_int_equal(REQUEST("GET", "/health/live", {"HTTP_X_REQUEST_ID", "a b\r\nX: y"}),
+			 200);
+	assert_non_null(strstr(response.headers, "X-Request-Id: req_"));
+	assert_null(strstr(response.headers, "X: y"));
+}
+
+static void changing_needs_a_key_and_reading_does_not(void **state)
+{
+	char key[API_KEY_SIZE], bearer[64];
+	struct error error;
+
+	(void)state;
+	assert_int_equal(api_keys_create(api.store, "k", "me", 0, 1, key, &error), 0);
+	(void)snprintf(bearer, sizeof(bearer), "Bearer %s", key);
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}"), 401);
+	assert_string_equal(code(), "authentication_required");
+	assert_non_null(strstr(response.headers, "WWW-Authenticate: Bearer"));
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_X_API_KEY", key}), 201);
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_AUTHORIZATION", bearer}), 201);
+	assert_int_equal(REQUEST("GET", "/realtime/webrtc/rooms"), 200);
+	assert_int_equal(REQUEST("GET", "/realtime/webrtc/rooms?api_key=rtk_wrong"), 401);
+	assert_string_equal(code(), "bad_api_key");
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_AUTHORIZATION", "Bearer x"}),
+			 401);
+	assert_string_equal(code(), "bad_token");
+}
+
+static void where_anyone_may_publish_a_foreign_token_is_ignored(void **state)
+{
+	(void)state;
+	allow_anonymous();
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}",
+			      {"HTTP_AUTHORIZATION", "Bearer your_token"}),
+			 201);
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_X_API_KEY", "rtk_wrong"}),
+			 401);
+}
+
+static void pages_of_other_origins_must_be_listed(void **state)
+{
+	(void)state;
+	allow_anonymous();
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_HOST", "me.example:8000"},
+			      {"HTTP_ORIGIN", "https://evil.example"}),
+			 403);
+	assert_string_equal(code(), "origin_not_allowed");
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_HOST", "me.example:8000"},
+			      {"HTTP_ORIGIN", "http://me.example:8000"}),
+			 201);
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_HOST", "me.example:8000"},
+			      {"HTTP_ORIGIN", "https://shop.example"}),
+			 201);
+	assert_non_null(strstr(response.headers,
+			       "Access-Control-Allow-Origin: https://shop.example\r\n"));
+	assert_int_equal(REQUEST("OPTIONS", "/realtime/webrtc/rooms/r/whip/s",
+				 {"HTTP_ORIGIN", "https://shop.example"}),
+			 204);
+	assert_non_null(strstr(response.headers, "Access-Control-Allow-Methods: PATCH, DELETE"));
+	assert_non_null(strstr(response.headers, "Access-Control-Expose-Headers: Location"));
+}
+
+static void a_wrong_field_is_named_with_its_rule(void **state)
+{
+	static const struct {
+		const char *body, *pointer;
+	} cases[] = {
+		{"{\"room_id\":\"a b\"}", "/room_id"},
+		{"{\"room_id\":7}", "/room_id"},
+		{"{\"name\":\"\"}", "/name"},
+		{"{\"max_participants\":0}", "/max_participants"},
+		{"{\"max_participants\":11}", "/max_participants"},
+		{"{\"max_participants\":\"5\"}", "/max_participants"},
+		{"{\"mode\":\"star\"}", "/mode"},
+		{"{\"locked\":1}", "/locked"},
+		{"{\"metadata\":[]}", "/metadata"},
+		{"{\"codecs\":[1]}", "/codecs"},
+		{"{\"password\":\"x\"}", "/password"},
+	};
+
+	(void)state;
+	allow_anonymous();
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const json_t *error;
+
+		assert_int_equal(POST("/realtime/webrtc/rooms", cases[i].body), 400);
+		error = json_array_get(json_object_get(answer, "errors"), 0);
+		assert_string_equal(json_string_value(json_object_get(error, "pointer")),
+				    cases[i].pointer);
+	}
+	assert_int_equal(POST("/realtime/webrtc/rooms", "[1]"), 400);
+	assert_string_equal(code(), "bad_json");
+	assert_int_equal(POST("/realtime/webrtc/rooms", ""), 400);
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"CONTENT_TYPE", "text/plain"}), 415);
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}",
+			      {"CONTENT_TYPE", "application/json; charset=utf-8"}),
+			 201);
+}
+
+static void a_body_over_the_limit_is_refused(void **state)
+{
+	(void)state;
+	allow_anonymous();
+	assert_int_equal(POST("/realtime/send", "{}", {"CONTENT_LENGTH", "1048577"}), 413);
+	assert_int_equal(POST("/realtime/send", "{}", {"CONTENT_LENGTH", "3"}), 400);
+	assert_string_equal(code(), "body_incomplete");
+}
+
+static void without_realtimed_rooms_serve_and_messages_wait(void **state)
+{
+	(void)state;
+	allow_anonymous();
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{\"room_id\":\"r\"}"), 201);
+	assert_int_equal(REQUEST("GET", "/realtime/webrtc/rooms/r"), 200);
+	assert_true(json_is_null(json_object_get(answer, "participants")));
+	assert_int_equal(POST("/realtime/send", "{\"data\":1}"), 503);
+	assert_string_equal(code(), "bus_unavailable");
+	assert_non_null(strstr(response.headers, "Retry-After: "));
+	assert_int_equal(REQUEST("GET", "/health"), 200);
+	assert_string_equal(json_string_value(json_object_get(answer, "status")), "degraded");
+	assert_int_equal(REQUEST("GET", "/realtime/health"), 503);
+	assert_int_equal(REQUEST("GET", "/realtime/webrtc/health"), 503);
+}
+
+static void what_is_not_a_message_is_refused(void **state)
+{
+	static const struct {
+		const char *body, *pointer;
+	} cases[] = {
+		{"{}", "/data"},
+		{"{\"data\":1,\"text\":\"x\"}", "/text"},
+		{"{\"text\":1}", "/text"},
+		{"{\"data\":1,\"channel\":\"a\",\"user_id\":\"b\"}", "/channel"},
+		{"{\"data\":1,\"channel\":\"a\\nb\"}", "/channel"},
+		{"{\"data\":1,\"persistent\":\"yes\"}", "/persistent"},
+		{"{\"data\":1,\"ttl\":0}", "/ttl"},
+	};
+
+	(void)state;
+	allow_anonymous();
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const json_t *error;
+
+		assert_int_equal(POST("/realtime/send", cases[i].body), 400);
+		error = json_array_get(json_object_get(answer, "errors"), 0);
+		assert_string_equal(json_string_value(json_object_get(error, "pointer")),
+				    cases[i].pointer);
+	}
+}
+
+static void whip_takes_sdp_into_rooms_that_exist(void **state)
+{
+	(void)state;
+	allow_anonymous();
+	assert_int_equal(POST("/realtime/webrtc/rooms/r/whip", "v=0",
+			      {"CONTENT_TYPE", "application/json"}),
+			 415);
+	assert_int_equal(POST("/realtime/webrtc/rooms/r/whip", "v=0",
+			      {"CONTENT_TYPE", "application/sdp"}),
+			 404);
+	assert_string_equal(code(), "room_not_found");
+	assert_int_equal(POST("/realtime/webrtc/rooms/r%20x/whip", "v=0",
+			      {"CONTENT_TYPE", "application/sdp"}),
+			 400);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+		TEST(placeholders_are_whole_segments),
+		TEST(an_unknown_path_is_a_problem),
+		TEST(a_wrong_method_is_told_the_right_ones),
+		TEST(a_request_id_is_echoed_unless_it_is_odd),
+		TEST(changing_needs_a_key_and_reading_does_not),
+		TEST(where_anyone_may_publish_a_foreign_token_is_ignored),
+		TEST(pages_of_other_origins_must_be_listed),
+		TEST(a_wrong_field_is_named_with_its_rule),
+		TEST(a_body_over_the_limit_is_refused),
+		TEST(without_realtimed_rooms_serve_and_messages_wait),
+		TEST(what_is_not_a_message_is_refused),
+		TEST(whip_takes_sdp_into_rooms_that_exist),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,166 @@
+/* Two ends of DTLS-SRTP in one process, their datagrams in queues. */
+#include <errno.h>
+#include <string.h>
+
+#include "sfu/edge/dtls_link.h"
+#include "tests/unit/cmocka_all.h"
+
+enum { QUEUE_MAX = 32 };
+
+struct queue {
+	size_t count, longest;
+	size_t lengths[QUEUE_MAX];
+	uint8_t datagrams[QUEUE_MAX][2048];
+};
+
+struct fixture {
+	struct dtls_identity *server_identity, *client_identity;
+	struct queue to_server, to_client;
+	struct dtls_link *server, *client;
+	struct error error;
+};
+
+static void enqueue(void *data, const uint8_t *datagram, size_t length)
+{
+	struct queue *queue = data;
+
+	assert_in_range(length, 1, 2048);
+	assert_true(queue->count < QUEUE_MAX);
+	memcpy(queue->datagrams[queue->count], datagram, length);
+	queue->lengths[queue->count++] = length;
+	if (length > queue->longest)
+		queue->longest = length;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	assert_int_equal(dtls_identity_new(&fixture->server_identity, NULL), 0);
+	assert_int_equal(dtls_identity_new(&fixture->client_identity, NULL), 0);
+	assert_int_equal(dtls_link_new(fixture->server_identity, DTLS_SERVER, enqueue,
+				       &fixture->to_client, 0, &fixture->server),
+			 0);
+	assert_int_equal(dtls_link_new(fixture->client_identity, DTLS_CLIENT, enqueue,
+				       &fixture->to_server, 0, &fixture->client),
+			 0);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	(void)dtls_link_free(fixture->client);
+	(void)dtls_link_free(fixture->server);
+	(void)dtls_identity_free(fixture->client_identity);
+	(void)dtls_identity_free(fixture->server_identity);
+	free(fixture);
+	return 0;
+}
+
+/* Deliver until both are silent; returns the server's first failure. */
+static int exchange(struct fixture *fixture, const uint8_t client_fingerprint[32])
+{
+	const uint8_t *server_fingerprint =
+		dtls_identity_fingerprint_sha256(fixture->server_identity);
+	int result = 0;
+
+	assert_int_equal(dtls_link_tick(fixture->client, 1, NULL), 0);
+	for (int round = 0; round < 20; round++) {
+		struct queue up = fixture->to_server, down = fixture->to_client;
+
+		fixture->to_server.count = fixture->to_client.count = 0;
+		for (size_t i = 0; i < up.count; i++) {
+			int r = dtls_link_receive(fixture->server, up.datagrams[i], up.lengths[i],
+						  client_fingerprint, &fixture->error);
+
+			result = result ? result : r;
+		}
+		for (size_t i = 0; i < down.count; i++)
+			assert_int_equal(dtls_link_receive(fixture->client, down.datagrams[i],
+							   down.lengths[i], server_fingerprint,
+							   NULL),
+					 0);
+	}
+	return result;
+}
+
+static void keys_of_both_ends_fit(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(media_crypto) server_in = NULL;
+	AUTO(media_crypto) server_out = NULL;
+	AUTO(media_crypto) client_in = NULL;
+	AUTO(media_crypto) client_out = NULL;
+	uint8_t packet[256] = {0x80, 96, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4};
+	static const uint8_t payload[] = "speech";
+	size_t length;
+	int r;
+
+	assert_int_equal(exchange(fixture, dtls_identity_fingerprint_sha256(
+						   fixture->client_identity)),
+			 0);
+	assert_int_equal(dtls_link_state(fixture->server), DTLS_CONNECTED);
+	assert_int_equal(dtls_link_state(fixture->client), DTLS_CONNECTED);
+	assert_in_range(fixture->to_client.longest, 1, DTLS_DATAGRAM_MAX);
+	assert_int_equal(dtls_link_media_crypto(fixture->server, &server_in, &server_out, NULL), 0);
+	assert_int_equal(dtls_link_media_crypto(fixture->client, &client_in, &client_out, NULL), 0);
+	r = media_crypto_protect_rtp(client_out, packet, sizeof(packet), 12, NULL, 0, payload,
+				     sizeof(payload));
+	assert_true(r > 0);
+	length = (size_t)r;
+	assert_int_equal(media_crypto_unprotect_rtp(server_in, packet, &length), 0);
+	assert_memory_equal(packet + 12, payload, sizeof(payload));
+}
+
+static void another_certificate_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t other[32] = {1, 2, 3};
+
+	assert_int_equal(exchange(fixture, other), -EKEYREJECTED);
+	assert_string_equal(fixture->error.code, "dtls_fingerprint");
+	assert_int_equal(dtls_link_state(fixture->server), DTLS_FAILED);
+}
+
+static void goodbye_is_heard(void **state)
+{
+	struct fixture *fixture = *state;
+	const uint8_t *fingerprint = dtls_identity_fingerprint_sha256(fixture->client_identity);
+
+	assert_int_equal(exchange(fixture, fingerprint), 0);
+	dtls_link_close(fixture->client);
+	assert_int_equal(fixture->to_server.count, 1);
+	assert_int_equal(dtls_link_receive(fixture->server, fixture->to_server.datagrams[0],
+					   fixture->to_server.lengths[0], fingerprint, NULL),
+			 0);
+	assert_int_equal(dtls_link_state(fixture->server), DTLS_CLOSED);
+}
+
+static void noise_does_not_end_a_connection(void **state)
+{
+	struct fixture *fixture = *state;
+	const uint8_t *fingerprint = dtls_identity_fingerprint_sha256(fixture->client_identity);
+	uint8_t noise[64] = {23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 51};
+
+	assert_int_equal(exchange(fixture, fingerprint), 0);
+	assert_int_equal(dtls_link_receive(fixture->server, noise, sizeof(noise), fingerprint,
+					   NULL),
+			 0);
+	assert_int_equal(dtls_link_state(fixture->server), DTLS_CONNECTED);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(keys_of_both_ends_fit),
+		TEST(another_certificate_is_refused),
+		TEST(goodbye_is_heard),
+		TEST(noise_does_not_end_a_connection),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,323 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sfu/model/negotiation.h"
+#include "tests/unit/cmocka_all.h"
+
+struct fixture {
+	struct negotiation negotiation;
+	struct error error;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct negotiation_identity identity = {.ice_ufrag = "ufrag", .ice_password = "password"};
+
+	negotiation_init(&fixture->negotiation, &identity, 42);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	negotiation_fini(&fixture->negotiation);
+	free(fixture);
+	return 0;
+}
+
+static void add_codec(struct sdp_media *media, const char *name, uint8_t payload_type,
+		      uint32_t clock_rate_hz, int apt)
+{
+	struct sdp_codec *codec = &media->codecs[media->codec_count++];
+
+	codec->payload_type = payload_type;
+	(void)snprintf(codec->name, sizeof(codec->name), "%s", name);
+	codec->clock_rate_hz = clock_rate_hz;
+	codec->apt = (int16_t)apt;
+}
+
+static void fill_media(struct sdp_media *media, enum media_kind kind, const char *mid,
+		       enum sdp_direction direction)
+{
+	media->kind = kind;
+	(void)snprintf(media->mid, sizeof(media->mid), "%s", mid);
+	media->direction = direction;
+	media->rtcp_mux = true;
+	if (kind == MEDIA_AUDIO) {
+		add_codec(media, "opus", 109, 48000, -1);
+	} else if (kind == MEDIA_VIDEO) {
+		add_codec(media, "H264", 103, 90000, -1);
+		add_codec(media, "VP8", 120, 90000, -1);
+		add_codec(media, "rtx", 124, 90000, 120);
+	}
+}
+
+/* A browser's offer: audio and video, both to be published. */
+static struct sdp *browser_offer(size_t count)
+{
+	static const char *const mids[] = {"0", "1", "2", "3"};
+	struct sdp *offer = sdp_new(count, 0);
+
+	offer->setup = SETUP_ACTPASS;
+	offer->has_fingerprint = true;
+	for (size_t i = 0; i < count; i++)
+		fill_media(&offer->media[i], i % 2 ? MEDIA_VIDEO : MEDIA_AUDIO, mids[i],
+			   DIRECTION_SENDRECV);
+	return offer;
+}
+
+/* What a browser answers: it receives what we send. */
+static struct sdp *browser_answer(const struct sdp *offer)
+{
+	struct sdp *answer = sdp_new(offer->media_count, 0);
+
+	answer->setup = SETUP_ACTIVE;
+	answer->has_fingerprint = true;
+	for (size_t i = 0; i < offer->media_count; i++) {
+		struct sdp_media *media = &answer->media[i];
+		unsigned direction = offer->media[i].direction;
+
+		*media = offer->media[i];
+		media->direction = (enum sdp_direction)((direction & DIRECTION_SEND ? DIRECTION_RECEIVE : 0) |
+				   (direction & DIRECTION_RECEIVE ? DIRECTION_SEND : 0));
+	}
+	return answer;
+}
+
+static struct send_stream stream_of(const char *codec, uint32_t clock_rate_hz, void *binding)
+{
+	struct send_stream stream = {.binding = binding,
+				     .codec = relay_codec_find(codec, clock_rate_hz),
+				     .stream_id = "peer_a",
+				     .track_id = "track",
+				     .ssrc = 1000,
+				     .rtx_ssrc = 1001};
+	return stream;
+}
+
+static void publishing_is_answered_with_recvonly(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	const struct media_line *line;
+
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_int_equal(answer->media_count, 2);
+	assert_int_equal(answer->setup, SETUP_PASSIVE);
+	assert_int_equal(answer->media[1].direction, DIRECTION_RECEIVE);
+	assert_int_equal(answer->media[1].codecs[0].payload_type, 120);
+	assert_int_equal(answer->media[1].codecs[1].apt, 120);
+	line = fixture->negotiation.lines[1];
+	assert_true(line->is_publishing);
+	assert_int_equal(line->payload_type, 120);
+	assert_int_equal(line->rtx_payload_type, 124);
+	assert_false(fixture->negotiation.is_dirty);
+}
+
+static void a_track_is_offered_on_a_new_line_with_the_peers_numbers(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) first = NULL;
+	AUTO(sdp) ours = NULL;
+	AUTO(sdp) answer = NULL;
+	struct send_stream stream = stream_of("VP8", 90000, fixture);
+
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &first, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &stream, NULL), 0);
+	assert_true(fixture->negotiation.is_dirty);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	assert_int_equal(ours->media_count, 3);
+	assert_int_equal(ours->setup, SETUP_ACTPASS);
+	assert_int_equal(ours->media[2].direction, DIRECTION_SEND);
+	assert_int_equal(ours->media[2].codecs[0].payload_type, 120);
+	assert_string_equal(ours->media[2].msid_stream, "peer_a");
+	assert_int_equal(ours->media[2].ssrcs[0], 1000);
+	assert_false(fixture->negotiation.lines[2]->is_sending_live);
+	answer = browser_answer(ours);
+	assert_int_equal(negotiation_take_answer(&fixture->negotiation, answer, NULL), 0);
+	assert_true(fixture->negotiation.lines[2]->is_sending_live);
+	assert_true(fixture->negotiation.lines[0]->is_publishing);
+}
+
+static void extension_numbers_mean_one_thing_in_the_bundle(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) ours = NULL;
+	struct send_stream audio = stream_of("opus", 48000, &audio);
+	struct send_stream video = stream_of("VP8", 90000, &video);
+
+	offer->media[0].extensions[0].id = 7;
+	offer->media[0].extensions[0].extension = EXTENSION_AUDIO_LEVEL;
+	offer->media[0].extension_count = 1;
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &audio, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &video, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_AUDIO_LEVEL), 7);
+	/* The peer has no number for orientation, and any of ours might be one of its own. */
+	assert_int_equal(ours->media[3].extension_count, 0);
+}
+
+static void a_line_that_is_free_serves_the_next_track(void **state)
+{
+	struct fixture *fixture = *state;
+	struct send_stream stream = stream_of("opus", 48000, fixture);
+	int other;
+
+	for (int round = 0; round < 5; round++) {
+		AUTO(sdp) offer = NULL;
+		AUTO(sdp) answer = NULL;
+
+		stream.binding = &other;
+		assert_int_equal(negotiation_add_send(&fixture->negotiation, &stream, NULL), 0);
+		assert_int_equal(negotiation_make_offer(&fixture->negotiation, &offer), 0);
+		answer = browser_answer(offer);
+		assert_int_equal(negotiation_take_answer(&fixture->negotiation, answer, NULL), 0);
+		negotiation_remove_send(&fixture->negotiation, &other);
+		assert_int_equal(fixture->negotiation.line_count, 1);
+	}
+}
+
+static void when_both_offer_the_peer_wins_and_nothing_is_lost(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) ours = NULL;
+	AUTO(sdp) theirs = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) again = NULL;
+	AUTO(sdp) stale = NULL;
+	struct send_stream stream = stream_of("VP8", 90000, fixture);
+
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &stream, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, theirs, &answer, NULL), 0);
+	assert_int_equal(answer->media_count, 2);
+	assert_true(fixture->negotiation.is_dirty);
+	stale = browser_answer(ours);
+	assert_int_equal(negotiation_take_answer(&fixture->negotiation, stale, &fixture->error),
+			 -EPROTO);
+	assert_string_equal(fixture->error.code, "stale_answer");
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &again), 0);
+	assert_int_equal(again->media_count, 3);
+	assert_int_equal(again->media[2].direction, DIRECTION_SEND);
+	assert_string_equal(again->media[0].mid, "0");
+}
+
+static void tracks_that_wait_give_way_to_the_peers_first_offer(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) theirs = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	struct send_stream stream = stream_of("VP8", 90000, fixture);
+
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &stream, NULL), 0);
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, theirs, &answer, NULL), 0);
+	assert_int_equal(answer->media_count, 2);
+	assert_int_equal(fixture->negotiation.line_count, 3);
+	assert_true(fixture->negotiation.lines[2]->is_sending_wanted);
+	assert_true(fixture->negotiation.is_dirty);
+}
+
+static void a_codec_that_is_not_relayed_is_refused_whole(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+
+	offer->media[1].codec_count = 1; /* H264 alone */
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer,
+						&fixture->error),
+			 -EPROTONOSUPPORT);
+	assert_string_equal(fixture->error.code, "unsupported_codec");
+	assert_string_equal(fixture->error.field, "m=");
+	assert_int_equal(fixture->negotiation.line_count, 0);
+}
+
+static void the_certificate_may_not_change(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(1);
+	AUTO(sdp) first = NULL;
+	AUTO(sdp) second = NULL;
+
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &first, NULL), 0);
+	offer->fingerprint_sha256[0] ^= 1;
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &second,
+						&fixture->error),
+			 -EPROTO);
+	assert_string_equal(fixture->error.code, "fingerprint_changed");
+}
+
+static void lines_never_vanish_or_change(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) two = browser_offer(2);
+	AUTO(sdp) one = browser_offer(1);
+	AUTO(sdp) first = NULL;
+	AUTO(sdp) second = NULL;
+
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, two, &first, NULL), 0);
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, one, &second,
+						&fixture->error),
+			 -EPROTO);
+	assert_string_equal(fixture->error.code, "bad_sdp");
+	two->media[0].mid[0] = 'x';
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, two, &second,
+						&fixture->error),
+			 -EPROTO);
+	assert_string_equal(fixture->error.field, "a=mid");
+}
+
+static void a_data_channel_is_declined_politely(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+
+	fill_media(&offer->media[1], MEDIA_APPLICATION, "1", DIRECTION_SENDRECV);
+	offer->media[1].codec_count = 0;
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_true(answer->media[1].rejected);
+	assert_false(answer->media[0].rejected);
+}
+
+static void the_sfu_is_the_dtls_server(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(1);
+	AUTO(sdp) answer = NULL;
+
+	offer->setup = SETUP_PASSIVE;
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer,
+						&fixture->error),
+			 -EPROTO);
+	assert_string_equal(fixture->error.field, "a=setup");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(publishing_is_answered_with_recvonly),
+		TEST(a_track_is_offered_on_a_new_line_with_the_peers_numbers),
+		TEST(extension_numbers_mean_one_thing_in_the_bundle),
+		TEST(a_line_that_is_free_serves_the_next_track),
+		TEST(when_both_offer_the_peer_wins_and_nothing_is_lost),
+		TEST(tracks_that_wait_give_way_to_the_peers_first_offer),
+		TEST(a_codec_that_is_not_relayed_is_refused_whole),
+		TEST(the_certificate_may_not_change),
+		TEST(lines_never_vanish_or_change),
+		TEST(a_data_channel_is_declined_politely),
+		TEST(the_sfu_is_the_dtls_server),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,184 @@
+/* What the SFU knows of an incoming stream: losses, reports, clocks, keyframe wishes. */
+#include <string.h>
+
+#include "sfu/model/arrival_log.h"
+#include "sfu/model/keyframe_gate.h"
+#include "sfu/model/nack_tracker.h"
+#include "sfu/model/packet_ring.h"
+#include "sfu/model/receive_stats.h"
+#include "sfu/model/sender_clock.h"
+#include "tests/unit/cmocka_all.h"
+
+static void a_gap_is_asked_for_after_reordering_had_its_chance(void **state)
+{
+	struct nack_tracker tracker = {0};
+	uint16_t due[8];
+
+	(void)state;
+	assert_int_equal(nack_tracker_on_packet(&tracker, 65534, 1000), NACK_IN_ORDER);
+	assert_int_equal(nack_tracker_on_packet(&tracker, 1, 2000), NACK_IN_ORDER);
+	assert_int_equal(nack_tracker_due(&tracker, 3000, 50000, due, 8), 0);
+	assert_int_equal(nack_tracker_due(&tracker, 13000, 50000, due, 8), 2);
+	assert_int_equal(due[0], 65535);
+	assert_int_equal(due[1], 0);
+	assert_int_equal(nack_tracker_due(&tracker, 40000, 50000, due, 8), 0);
+	assert_int_equal(nack_tracker_on_packet(&tracker, 65535, 50000), NACK_RECOVERED);
+	assert_int_equal(nack_tracker_due(&tracker, 64000, 50000, due, 8), 1);
+	assert_int_equal(due[0], 0);
+	assert_int_equal(nack_tracker_on_packet(&tracker, 65535, 65000), NACK_DUPLICATE_OR_LATE);
+}
+
+static void what_stays_missing_becomes_a_keyframe_wish(void **state)
+{
+	struct nack_tracker tracker = {0};
+	uint16_t due[8];
+
+	(void)state;
+	(void)nack_tracker_on_packet(&tracker, 10, 1000);
+	(void)nack_tracker_on_packet(&tracker, 12, 1000);
+	assert_false(nack_tracker_take_keyframe_wish(&tracker));
+	assert_int_equal(nack_tracker_due(&tracker, 1000 + NACK_GIVE_UP_US + 1, 0, due, 8), 0);
+	assert_true(nack_tracker_take_keyframe_wish(&tracker));
+	assert_false(nack_tracker_take_keyframe_wish(&tracker));
+}
+
+static void a_huge_gap_is_not_repaired(void **state)
+{
+	struct nack_tracker tracker = {0};
+
+	(void)state;
+	(void)nack_tracker_on_packet(&tracker, 10, 1000);
+	(void)nack_tracker_on_packet(&tracker, 2000, 1000);
+	assert_int_equal(tracker.missing_count, 0);
+	assert_true(nack_tracker_take_keyframe_wish(&tracker));
+}
+
+static void a_keyframe_makes_older_losses_moot(void **state)
+{
+	struct nack_tracker tracker = {0};
+	uint16_t due[8];
+
+	(void)state;
+	(void)nack_tracker_on_packet(&tracker, 10, 1000);
+	(void)nack_tracker_on_packet(&tracker, 13, 1000);
+	(void)nack_tracker_on_packet(&tracker, 15, 1000);
+	nack_tracker_on_keyframe(&tracker, 13);
+	assert_int_equal(nack_tracker_due(&tracker, 20000, 0, due, 8), 1);
+	assert_int_equal(due[0], 14);
+}
+
+static void reports_count_losses_and_wraps(void **state)
+{
+	struct receive_stats stats;
+	struct rtcp_report_block block;
+
+	(void)state;
+	receive_stats_init(&stats, 90000);
+	for (unsigned i = 0; i < 100; i++)
+		if (i % 10 != 9)
+			receive_stats_on_packet(&stats, (uint16_t)(65500 + i), i * 3000, 100,
+						1000000 + i * 33333);
+	receive_stats_on_packet(&stats, (uint16_t)(65500 + 100), 300000, 100, 4333300);
+	block = receive_stats_report(&stats, 7, 5000000);
+	assert_int_equal(block.highest_sequence, 65500 + 100);
+	assert_int_equal(block.cumulative_lost, 10);
+	assert_in_range(block.fraction_lost, 24, 26); /* 10 of 101 */
+	assert_in_range(block.jitter, 0, 10);
+	block = receive_stats_report(&stats, 7, 6000000);
+	assert_int_equal(block.fraction_lost, 0);
+	assert_int_equal(block.cumulative_lost, 10);
+}
+
+static void lip_sync_survives_the_relay(void **state)
+{
+	const ntp_time second = (ntp_time)1 << 32;
+	struct sender_clock clock = {0};
+	struct rtcp_sender_info audio = {.ntp = 100 * second, .rtp_timestamp = 48000};
+	struct rtcp_sender_info video = {.ntp = 101 * second, .rtp_timestamp = 900000};
+	ntp_time now = 5000 * second;
+
+	(void)state;
+	/* The publisher's clock is 4900 s behind ours; the second report travelled slower. */
+	sender_clock_on_report(&clock, audio.ntp, now);
+	sender_clock_on_report(&clock, video.ntp, now + second + second / 10);
+	/* Two seconds after the first report, both streams stand at the same instant. */
+	assert_int_equal(sender_clock_rtp_time(&clock, &audio, 48000, now + 2 * second),
+			 48000 + 2 * 48000);
+	assert_int_equal(sender_clock_rtp_time(&clock, &video, 90000, now + 2 * second),
+			 900000 + 90000);
+	/* And an instant before a report is reached backwards. */
+	assert_int_equal(sender_clock_rtp_time(&clock, &video, 90000, now), 900000 - 90000);
+}
+
+static void keyframe_wishes_are_few_and_repeated_until_served(void **state)
+{
+	struct keyframe_gate gate = {0};
+
+	(void)state;
+	assert_true(keyframe_gate_want(&gate, 1000000));
+	assert_false(keyframe_gate_want(&gate, 1100000));
+	assert_false(keyframe_gate_tick(&gate, 1200000));
+	assert_true(keyframe_gate_tick(&gate, 1300000));
+	keyframe_gate_on_keyframe(&gate);
+	assert_false(keyframe_gate_tick(&gate, 3000000));
+}
+
+static void the_ring_keeps_the_newest(void **state)
+{
+	struct packet_ring *ring = packet_ring_new(4);
+	int packets[6];
+	void *replaced = NULL;
+
+	(void)state;
+	for (uint16_t i = 0; i < 6; i++)
+		replaced = packet_ring_put(ring, (uint16_t)(65533 + i), &packets[i]);
+	assert_ptr_equal(replaced, &packets[1]);
+	assert_null(packet_ring_find(ring, 65533));
+	assert_null(packet_ring_find(ring, 65534));
+	assert_ptr_equal(packet_ring_find(ring, 65535), &packets[2]);
+	assert_ptr_equal(packet_ring_find(ring, 2), &packets[5]);
+	assert_null(packet_ring_find(ring, 6)); /* the same place, another number */
+	for (int i = 0; i < 4; i++)
+		assert_non_null(packet_ring_take_any(ring));
+	assert_null(packet_ring_take_any(ring));
+	(void)packet_ring_free(ring);
+}
+
+static void arrivals_are_told_once_and_late_ones_again(void **state)
+{
+	struct arrival_log *log = calloc(1, sizeof(*log));
+	uint8_t bytes[1200];
+	struct writer writer = writer_over(bytes, sizeof(bytes));
+
+	(void)state;
+	assert_non_null(log);
+	assert_false(arrival_log_write(log, 1, &writer));
+	arrival_log_on_packet(log, 65535, 9, 1000000);
+	arrival_log_on_packet(log, 1, 9, 1020000);
+	assert_true(arrival_log_write(log, 1, &writer));
+	assert_int_equal((bytes[12] << 8) | bytes[13], 65535);
+	assert_int_equal((bytes[14] << 8) | bytes[15], 3);
+	writer = writer_over(bytes, sizeof(bytes));
+	assert_false(arrival_log_write(log, 1, &writer));
+	arrival_log_on_packet(log, 0, 9, 1030000);
+	assert_true(arrival_log_write(log, 1, &writer));
+	assert_int_equal((bytes[12] << 8) | bytes[13], 0);
+	assert_int_equal((bytes[14] << 8) | bytes[15], 2);
+	free(log);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_gap_is_asked_for_after_reordering_had_its_chance),
+		cmocka_unit_test(what_stays_missing_becomes_a_keyframe_wish),
+		cmocka_unit_test(a_huge_gap_is_not_repaired),
+		cmocka_unit_test(a_keyframe_makes_older_losses_moot),
+		cmocka_unit_test(reports_count_losses_and_wraps),
+		cmocka_unit_test(lip_sync_survives_the_relay),
+		cmocka_unit_test(keyframe_wishes_are_few_and_repeated_until_served),
+		cmocka_unit_test(the_ring_keeps_the_newest),
+		cmocka_unit_test(arrivals_are_told_once_and_late_ones_again),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

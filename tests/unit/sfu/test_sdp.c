@@ -1,0 +1,558 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sfu/wire/sdp.h"
+#include "tests/unit/sfu/random.h"
+
+/* The smallest offer there is, in pieces to be replaced. */
+#define SESSION "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+#define GROUP "a=group:BUNDLE 0\r\n"
+#define LINE "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\n"
+#define UFRAG "a=ice-ufrag:4ZcD\r\n"
+#define PASSWORD "a=ice-pwd:2/1muCWoOi3uLifh0NuRHlti\r\n"
+#define DIGEST                                                                                     \
+	"3A:59:9C:11:07:E2:6D:4F:80:B4:21:D5:1E:4C:F7:66:0B:92:C3:7A:85:EE:18:4D:F2:31:5B:A9:6C:"  \
+	"D0:27:8E"
+#define FINGERPRINT "a=fingerprint:sha-256 " DIGEST "\r\n"
+#define SETUP "a=setup:actpass\r\n"
+#define TRANSPORT UFRAG PASSWORD FINGERPRINT SETUP
+#define MID "a=mid:0\r\n"
+#define MUX "a=rtcp-mux\r\n"
+#define OPUS "a=rtpmap:111 opus/48000/2\r\n"
+#define SMALLEST SESSION GROUP LINE TRANSPORT MID MUX OPUS
+
+static struct sdp *parsed(const char *text)
+{
+	struct error error = {0};
+	struct sdp *sdp = NULL;
+	int r = sdp_parse(text, strlen(text), &sdp, &error);
+
+	if (r < 0)
+		print_message("%s %s: %s\n", error.code, error.field, error.message);
+	assert_int_equal(r, 0);
+	return sdp;
+}
+
+static char *fixture(const char *name)
+{
+	char path[512];
+	char *text = calloc(1, 1 << 16);
+	FILE *file;
+
+	assert_non_null(text);
+	(void)snprintf(path, sizeof(path), "%s/sdp/%s", RT_FIXTURES, name);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	assert_true(fread(text, 1, (1 << 16) - 1, file) > 0);
+	(void)fclose(file);
+	return text;
+}
+
+static void a_chromium_offer_is_read(void **state)
+{
+	AUTO_FREE char *text = fixture("chromium_offer.sdp");
+	AUTO(sdp) sdp = parsed(text);
+	const struct sdp_media *audio = &sdp->media[0], *video = &sdp->media[1];
+	const struct sdp_codec *codec;
+
+	(void)state;
+	assert_int_equal(sdp->media_count, 3);
+	assert_int_equal(sdp->session_id, 4611731400430051336);
+	assert_int_equal(sdp->session_version, 2);
+	assert_string_equal(sdp->ice_ufrag, "4ZcD");
+	assert_string_equal(sdp->ice_password, "2/1muCWoOi3uLifh0NuRHlti");
+	assert_false(sdp->ice_lite);
+	assert_true(sdp->has_fingerprint);
+	assert_int_equal(sdp->fingerprint_sha256[0], 0x3a);
+	assert_int_equal(sdp->fingerprint_sha256[31], 0x8e);
+	assert_int_equal(sdp->setup, SETUP_ACTPASS);
+
+	assert_int_equal(audio->kind, MEDIA_AUDIO);
+	assert_string_equal(audio->mid, "0");
+	assert_int_equal(audio->direction, DIRECTION_SENDRECV);
+	assert_int_equal(audio->codec_count, 8);
+	codec = sdp_codec_find(audio, "OPUS");
+	assert_ptr_equal(codec, &audio->codecs[0]);
+	assert_int_equal(codec->payload_type, 111);
+	assert_int_equal(codec->clock_rate_hz, 48000);
+	assert_int_equal(codec->channels, 2);
+	assert_int_equal(codec->apt, -1);
+	assert_string_equal(codec->fmtp, "minptime=10;useinbandfec=1");
+	assert_true(codec->transport_cc);
+	assert_false(codec->nack);
+	assert_int_equal(sdp_extension_id(audio, EXTENSION_AUDIO_LEVEL), 1);
+	assert_int_equal(sdp_extension_id(audio, EXTENSION_RID), 0);
+	assert_int_equal(audio->ssrc_count, 1);
+	assert_int_equal(audio->ssrcs[0], 3735928559);
+	assert_int_equal(audio->rtx_ssrcs[0], 0);
+
+	assert_int_equal(video->kind, MEDIA_VIDEO);
+	assert_int_equal(video->codec_count, 13);
+	codec = sdp_codec_find(video, "VP8");
+	assert_int_equal(codec->payload_type, 96);
+	assert_true(codec->nack && codec->nack_pli && codec->ccm_fir && codec->goog_remb &&
+		    codec->transport_cc);
+	assert_int_equal(sdp_codec_find_rtx(video, 96)->payload_type, 97);
+	assert_int_equal(sdp_codec_find_rtx(video, 45)->payload_type, 46);
+	assert_null(sdp_codec_find_rtx(video, 97));
+	assert_null(sdp_codec_find(video, "H265"));
+	assert_int_equal(video->extension_count, 8);
+	assert_int_equal(sdp_extension_id(video, EXTENSION_DEPENDENCY_DESCRIPTOR), 12);
+	assert_true(video->rtcp_mux && video->rtcp_rsize);
+	assert_string_equal(video->msid_stream, "8c1f7d53-3ad5-4ee8-9f3b-5a0c7c0b6f10");
+	assert_string_equal(video->msid_track, "f2b8c6d4-video");
+	assert_int_equal(video->ssrc_count, 1);
+	assert_int_equal(video->ssrcs[0], 2231627014);
+	assert_int_equal(video->rtx_ssrcs[0], 632943048);
+	assert_string_equal(video->cname, "nXc3KqJz0bQhW1v2");
+
+	assert_int_equal(sdp->media[2].kind, MEDIA_APPLICATION);
+	assert_int_equal(sdp->media[2].sctp_port, 5000);
+	assert_false(sdp->media[2].rejected);
+}
+
+static void a_firefox_offer_is_read(void **state)
+{
+	AUTO_FREE char *text = fixture("firefox_offer.sdp");
+	AUTO(sdp) sdp = parsed(text);
+	const struct sdp_media *video = &sdp->media[1];
+
+	(void)state;
+	assert_int_equal(sdp->media_count, 2);
+	assert_int_equal(sdp->session_id, 5723488127344908441);
+	assert_string_equal(sdp->ice_ufrag, "b41d9c2e");
+	assert_true(sdp->has_fingerprint);
+	assert_int_equal(sdp_codec_find(&sdp->media[0], "opus")->payload_type, 109);
+	assert_int_equal(sdp_codec_find(&sdp->media[0], "G722")->channels, 1);
+	assert_int_equal(sdp_codec_find(video, "VP8")->payload_type, 120);
+	assert_true(sdp_codec_find(video, "VP8")->transport_cc);
+	assert_int_equal(sdp_codec_find_rtx(video, 120)->payload_type, 124);
+	assert_int_equal(sdp_extension_id(video, EXTENSION_PLAYOUT_DELAY), 6);
+	assert_int_equal(video->ssrc_count, 1);
+	assert_int_equal(video->ssrcs[0], 2948123377);
+	assert_int_equal(video->rtx_ssrcs[0], 1029384756);
+	assert_string_equal(video->msid_stream, "{5f0a9d0c-6a86-4a3e-9d8e-0d7b2f6c1a77}");
+}
+
+static void a_webrtcbin_offer_is_read(void **state)
+{
+	AUTO_FREE char *text = fixture("webrtcbin_offer.sdp");
+	AUTO(sdp) sdp = parsed(text);
+
+	(void)state;
+	assert_int_equal(sdp->media_count, 2);
+	assert_string_equal(sdp->media[0].mid, "video0");
+	assert_int_equal(sdp->media[0].rtx_ssrcs[0], 1385012233);
+	/* bundle-only has port 0 and is not rejected */
+	assert_false(sdp->media[1].rejected);
+	assert_non_null(sdp_codec_find(&sdp->media[1], "opus"));
+	assert_string_equal(sdp->media[1].msid_stream, "user4121318577@host-9fd8cb09");
+	assert_string_equal(sdp->media[1].msid_track, "webrtctransceiver1");
+}
+
+static void assert_sdp_equal(const struct sdp *a, const struct sdp *b)
+{
+	assert_string_equal(a->ice_ufrag, b->ice_ufrag);
+	assert_string_equal(a->ice_password, b->ice_password);
+	assert_int_equal(a->ice_lite, b->ice_lite);
+	assert_int_equal(a->has_fingerprint, b->has_fingerprint);
+	assert_memory_equal(a->fingerprint_sha256, b->fingerprint_sha256, 32);
+	assert_int_equal(a->setup, b->setup);
+	assert_int_equal(a->session_id, b->session_id);
+	assert_int_equal(a->session_version, b->session_version);
+	assert_int_equal(a->media_count, b->media_count);
+	/* Every byte not written is zero, in both. */
+	assert_memory_equal(a->media, b->media, a->media_count * sizeof(*a->media));
+}
+
+static void what_is_formatted_parses_to_the_same(void **state)
+{
+	static const char *const names[] = {"chromium_offer.sdp", "firefox_offer.sdp",
+					    "webrtcbin_offer.sdp"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_FREE char *text = fixture(names[i]);
+		AUTO(sdp) first = parsed(text);
+		AUTO_FREE char *formatted = sdp_format(first);
+		AUTO(sdp) again = parsed(formatted);
+		AUTO_FREE char *formatted_again = sdp_format(again);
+
+		assert_sdp_equal(first, again);
+		assert_string_equal(formatted, formatted_again);
+	}
+}
+
+static void an_answer_reads_as_browsers_expect(void **state)
+{
+	static const char expected[] =
+		"v=0\r\no=- 77 3 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+		"a=group:BUNDLE 0 2\r\na=msid-semantic: WMS *\r\na=ice-lite\r\n"
+		"m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\n"
+		"a=rtcp:9 IN IP4 0.0.0.0\r\n"
+		"a=ice-ufrag:sErV\r\na=ice-pwd:a-password-of-22-chars\r\n"
+		"a=fingerprint:sha-256 "
+		"00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:"
+		"10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F\r\n"
+		"a=setup:passive\r\na=mid:0\r\n"
+		"a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"
+		"a=sendonly\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
+		"a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
+		"a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n"
+		"a=msid:peer camera\r\na=ssrc-group:FID 1000 1001\r\n"
+		"a=ssrc:1000 cname:peer\r\na=ssrc:1001 cname:peer\r\n"
+		"a=candidate:1 1 udp 2130706431 192.0.2.1 3478 typ host\r\n"
+		"a=candidate:2 1 udp 2130706175 2001:db8::1 3478 typ host\r\n"
+		"a=end-of-candidates\r\n"
+		"m=audio 0 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\na=mid:1\r\n"
+		"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"
+		"a=ice-ufrag:sErV\r\na=ice-pwd:a-password-of-22-chars\r\n"
+		"a=fingerprint:sha-256 "
+		"00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:"
+		"10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F\r\n"
+		"a=setup:passive\r\na=mid:2\r\na=sctp-port:5000\r\n"
+		"m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"
+		"a=inactive\r\na=mid:3\r\n";
+	AUTO(sdp) sdp = sdp_new(4, 2);
+	AUTO_FREE char *text = NULL;
+
+	(void)state;
+	assert_non_null(sdp);
+	strcpy(sdp->ice_ufrag, "sErV");
+	strcpy(sdp->ice_password, "a-password-of-22-chars");
+	sdp->ice_lite = true;
+	sdp->has_fingerprint = true;
+	for (uint8_t i = 0; i < 32; i++)
+		sdp->fingerprint_sha256[i] = i;
+	sdp->setup = SETUP_PASSIVE;
+	sdp->session_id = 77;
+	sdp->session_version = 3;
+	sdp->candidates[0] = (struct sdp_candidate){"192.0.2.1", 3478, 2130706431, 1};
+	sdp->candidates[1] = (struct sdp_candidate){"2001:db8::1", 3478, 2130706175, 2};
+	sdp->media[0] = (struct sdp_media){
+		.kind = MEDIA_VIDEO,
+		.mid = "0",
+		.direction = DIRECTION_SEND,
+		.codecs = {{96, "VP8", 90000, .apt = -1, .nack = true, .nack_pli = true},
+			   {97, "rtx", 90000, .apt = 96}},
+		.codec_count = 2,
+		.extensions = {{4, EXTENSION_MID}},
+		.extension_count = 1,
+		.rtcp_mux = true,
+		.rtcp_rsize = true,
+		.msid_stream = "peer",
+		.msid_track = "camera",
+		.ssrcs = {1000},
+		.rtx_ssrcs = {1001},
+		.ssrc_count = 1,
+		.cname = "peer",
+	};
+	sdp->media[1] = (struct sdp_media){.kind = MEDIA_AUDIO, .mid = "1", .rejected = true};
+	sdp->media[2] =
+		(struct sdp_media){.kind = MEDIA_APPLICATION, .mid = "2", .sctp_port = 5000};
+	sdp->media[3] = (struct sdp_media){.kind = MEDIA_APPLICATION, .mid = "3", .rejected = true};
+	text = sdp_format(sdp);
+	assert_string_equal(text, expected);
+}
+
+static void a_name_cannot_begin_a_line(void **state)
+{
+	AUTO(sdp) sdp = parsed(SMALLEST);
+	AUTO_FREE char *text = NULL;
+
+	(void)state;
+	strcpy(sdp->media[0].msid_stream, "x\r\na=candidate:evil");
+	text = sdp_format(sdp);
+	assert_null(strstr(text, "\r\na=candidate"));
+	assert_non_null(strstr(text, "a=msid:xa=candidate:evil"));
+}
+
+static void what_cannot_work_is_refused_by_name(void **state)
+{
+	static const struct {
+		const char *text, *field, *rule;
+	} cases[] = {
+		{"", "v=", "version"},
+		{"hello", "v=", "version"},
+		{"v=1\r\n", "v=", "version"},
+		{"v=0\r\n", "o=", "number"},
+		{"v=0\r\no=- x 1 IN IP4 0.0.0.0\r\n", "o=", "number"},
+		{"v=0\r\no=- 1 99999999999999999999 IN IP4 0.0.0.0\r\n", "o=", "number"},
+		{SESSION "nonsense\r\n", "", "letter"},
+		{SESSION "a\r\n", "", "letter"},
+		{SESSION " a=x\r\n", "", "letter"},
+		{SESSION "y=x\r\n", "", "stands"},
+		{SMALLEST "s=-\r\n", "", "stands"},
+		{SESSION "a=x\ry\r\n", "", "control"},
+		{SESSION "a=x\x1b[2J\r\n", "", "control"},
+		{SESSION GROUP LINE PASSWORD FINGERPRINT MID MUX, "a=ice-ufrag", "missing"},
+		{SESSION GROUP LINE UFRAG FINGERPRINT MID MUX, "a=ice-pwd", "missing"},
+		{SESSION GROUP LINE "a=ice-ufrag:abc\r\n", "a=ice-ufrag", "4 to"},
+		{SESSION GROUP LINE "a=ice-pwd:short\r\n", "a=ice-pwd", "22 to"},
+		{SESSION GROUP LINE UFRAG PASSWORD MID MUX, "a=fingerprint", "SHA-256"},
+		{SESSION GROUP LINE UFRAG PASSWORD
+		 "a=fingerprint:sha-1 "
+		 "00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13\r\n" MID MUX,
+		 "a=fingerprint", "SHA-256"},
+		{SESSION GROUP LINE "a=fingerprint:sha-256 AB:CD\r\n", "a=fingerprint", "32 bytes"},
+		{SESSION GROUP LINE "a=fingerprint:sha-256 G" DIGEST "\r\n", "a=fingerprint",
+		 "32 bytes"},
+		{SESSION FINGERPRINT GROUP LINE
+		 "a=fingerprint:sha-256 00"
+		 ":59:9C:11:07:E2:6D:4F:80:B4:21:D5:1E:4C:F7:66:0B:92:C3:7A:"
+		 "85:EE:18:4D:F2:31:5B:A9:6C:D0:27:8E\r\n",
+		 "a=fingerprint", "one certificate"},
+		{SESSION SETUP GROUP LINE "a=setup:active\r\n", "a=setup", "alike"},
+		{SESSION GROUP LINE "a=setup:holdconn\r\n", "a=setup", "actpass"},
+		{SESSION GROUP LINE TRANSPORT MUX, "a=mid", "every"},
+		{SESSION GROUP LINE TRANSPORT MUX MID MID, "a=mid", "has one"},
+		{SESSION GROUP LINE "a=mid:12345678901234567\r\n", "a=mid", "1 to 16"},
+		{SESSION GROUP LINE "a=mid:\xc3\xa9\r\n", "a=mid", "ASCII"},
+		{SMALLEST LINE MID MUX OPUS, "a=mid", "twice"},
+		{SMALLEST LINE "a=mid:1\r\n" MUX OPUS, "a=group:BUNDLE", "\"1\""},
+		{SESSION LINE TRANSPORT MID MUX LINE "a=mid:1\r\n" MUX, "a=group:BUNDLE", "\"0\""},
+		{SESSION "a=group:BUNDLE 00\r\n" LINE TRANSPORT MID MUX, "a=group:BUNDLE", "\"0\""},
+		{SESSION GROUP LINE TRANSPORT MID, "a=rtcp-mux", "multiplex"},
+		{SESSION GROUP "m=audio 9 RTP/AVP 0\r\n" TRANSPORT MID MUX, "m=", "SAVPF"},
+		{SESSION GROUP "m=application 9 TCP/DTLS/SCTP x\r\n" TRANSPORT MID, "m=", "SCTP"},
+		{SMALLEST "a=rtpmap:128 opus/48000\r\n", "a=rtpmap", "127"},
+		{SESSION GROUP LINE "a=rtpmap:111 opus\r\n", "a=rtpmap", "clock rate"},
+		{SESSION GROUP LINE "a=rtpmap:111 opus/0\r\n", "a=rtpmap", "clock rate"},
+		{SESSION GROUP LINE "a=rtpmap:111 opus/48000/999\r\n", "a=rtpmap", "channel"},
+		{SMALLEST "a=extmap:0 urn:ietf:params:rtp-hdrext:sdes:mid\r\n", "a=extmap", "1"},
+		{SMALLEST "a=ssrc:4294967296 cname:x\r\n", "a=ssrc", "32 bits"},
+		{SMALLEST "a=ssrc-group:FID 1\r\n", "a=ssrc-group", "two"},
+		{SMALLEST "a=sctp-port:65536\r\n", "a=sctp-port", "port"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct error error = {0};
+		struct sdp *sdp = NULL;
+		int r;
+
+		r = sdp_parse(cases[i].text, strlen(cases[i].text), &sdp, &error);
+		if (r != -EPROTO || strcmp(error.field, cases[i].field) != 0 ||
+		    !strstr(error.message, cases[i].rule))
+			fail_msg("case %zu: %d %s: %s", i, r, error.field, error.message);
+		assert_string_equal(error.code, "bad_sdp");
+		assert_int_equal(error.number, -EPROTO);
+		assert_null(sdp);
+		/* and without anybody asking why */
+		assert_int_equal(sdp_parse(cases[i].text, strlen(cases[i].text), &sdp, NULL),
+				 -EPROTO);
+	}
+}
+
+static void the_smallest_offer_is_enough(void **state)
+{
+	AUTO(sdp) sdp = parsed(SMALLEST);
+	/* One m-line needs no group; session level will do for the transport; LF will do for CRLF.
+	 */
+	AUTO(sdp) ungrouped = parsed(SESSION TRANSPORT LINE MID MUX OPUS);
+	AUTO(sdp)
+	with_lf = parsed("v=0\no=- 1 2 IN IP4 0.0.0.0\ns=-\nt=0 0\n" TRANSPORT LINE MID MUX
+			 "a=rtpmap:111 opus/48000/2\n\n");
+
+	(void)state;
+	assert_int_equal(sdp->media[0].codec_count, 1);
+	assert_string_equal(ungrouped->ice_ufrag, "4ZcD");
+	assert_int_equal(with_lf->media[0].codecs[0].channels, 2);
+}
+
+static void the_first_m_lines_ice_credentials_count(void **state)
+{
+	AUTO(sdp)
+	sdp = parsed(SESSION "a=ice-ufrag:sess\r\n"
+			     "a=group:BUNDLE 0 1\r\n" LINE TRANSPORT MID MUX OPUS LINE
+			     "a=mid:1\r\na=ice-ufrag:other\r\n" MUX);
+
+	(void)state;
+	assert_string_equal(sdp->ice_ufrag, "4ZcD");
+}
+
+static void a_rejected_m_line_needs_nothing(void **state)
+{
+	AUTO(sdp)
+	sdp = parsed(SMALLEST "m=video 0 RTP/AVP 31\r\n"
+			      "m=image 0 udptl t38\r\na=mid:9\r\n"
+			      "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n");
+	AUTO_FREE char *text = sdp_format(sdp);
+	AUTO(sdp) again = parsed(text);
+
+	(void)state;
+	assert_int_equal(sdp->media_count, 4);
+	assert_true(sdp->media[1].rejected && sdp->media[2].rejected && sdp->media[3].rejected);
+	assert_int_equal(sdp->media[2].kind, MEDIA_OTHER);
+	assert_string_equal(sdp->media[2].mid, "9");
+	assert_int_equal(again->media_count, 4);
+	assert_true(again->media[3].rejected);
+}
+
+static void codecs_that_do_not_fit_are_left_out(void **state)
+{
+	char text[4096], parameters[400];
+	AUTO(sdp) sdp = NULL;
+
+	(void)state;
+	memset(parameters, 'x', sizeof(parameters) - 1);
+	parameters[sizeof(parameters) - 1] = '\0';
+	(void)snprintf(
+		text, sizeof(text),
+		SESSION GROUP
+		"m=audio 9 UDP/TLS/RTP/SAVPF 0 111 96 97 98 111 zz 300\r\n" TRANSPORT MID MUX OPUS
+		"a=rtpmap:96 a-name-much-too-long/8000\r\n"
+		"a=rtpmap:97 L16/8000\r\na=fmtp:97 %s\r\n"
+		"a=fmtp:111 a=1; b=2\r\na=rtcp-fb:* nack\r\n",
+		parameters);
+	sdp = parsed(text);
+	assert_int_equal(sdp->media[0].codec_count, 2);
+	assert_string_equal(sdp->media[0].codecs[0].name, "PCMU");
+	assert_int_equal(sdp->media[0].codecs[0].clock_rate_hz, 8000);
+	assert_string_equal(sdp->media[0].codecs[1].name, "opus");
+	assert_string_equal(sdp->media[0].codecs[1].fmtp, "a=1; b=2");
+	assert_true(sdp->media[0].codecs[0].nack && sdp->media[0].codecs[1].nack);
+}
+
+static void forty_codecs_and_twenty_ssrcs_are_cut_to_the_first(void **state)
+{
+	static char text[16384];
+	size_t length;
+	AUTO(sdp) sdp = NULL;
+
+	(void)state;
+	length = (size_t)snprintf(text, sizeof(text), SESSION GROUP "m=audio 9 UDP/TLS/RTP/SAVPF");
+	for (int i = 0; i < 40; i++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length, " %d", 80 + i);
+	length += (size_t)snprintf(text + length, sizeof(text) - length, "\r\n" TRANSPORT MID MUX);
+	for (int i = 0; i < 40; i++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length,
+					   "a=rtpmap:%d c%d/8000\r\na=ssrc:%d cname:c\r\n", 80 + i,
+					   i, 1000 + i);
+	sdp = parsed(text);
+	assert_int_equal(sdp->media[0].codec_count, SDP_CODECS_MAX);
+	assert_string_equal(sdp->media[0].codecs[31].name, "c31");
+	assert_int_equal(sdp->media[0].ssrc_count, SDP_SSRCS_MAX);
+	assert_int_equal(sdp->media[0].ssrcs[7], 1007);
+}
+
+/* An offer of `count` m-lines, each with `extra` after it. */
+static char *long_offer(int count, const char *extra)
+{
+	size_t capacity = (size_t)count * (strlen(extra) + 256) + 8192, length;
+	char *text = malloc(capacity);
+
+	assert_non_null(text);
+	length = (size_t)snprintf(text, capacity, SESSION TRANSPORT "a=group:BUNDLE");
+	for (int i = 0; i < count; i++)
+		length += (size_t)snprintf(text + length, capacity - length, " m%d", i);
+	length += (size_t)snprintf(text + length, capacity - length, "\r\n");
+	for (int i = 0; i < count; i++)
+		length += (size_t)snprintf(text + length, capacity - length,
+					   LINE MUX OPUS "a=mid:m%d\r\n%s", i, extra);
+	return text;
+}
+
+static void offers_of_200_m_lines_and_over_64_kilobytes_are_read(void **state)
+{
+	AUTO_FREE char *text =
+		long_offer(200, "a=x:0123456789012345678901234567890123456789012345678901234567890"
+				"12345678901234567890123456789012345678901234567890123456789012345"
+				"67890123456789012345678901234567890123456789012345678901234567890"
+				"1234567890123456789012345678901234567890123456789012345678\r\n");
+	AUTO(sdp) sdp = parsed(text);
+	AUTO_FREE char *formatted = sdp_format(sdp);
+	AUTO(sdp) again = parsed(formatted);
+
+	(void)state;
+	assert_true(strlen(text) > 65536);
+	assert_int_equal(sdp->media_count, 200);
+	assert_string_equal(sdp->media[199].mid, "m199");
+	assert_sdp_equal(sdp, again);
+}
+
+static void what_is_beyond_the_limits_is_refused(void **state)
+{
+	AUTO_FREE char *most = long_offer(SDP_MEDIA_MAX, "");
+	AUTO_FREE char *too_many = long_offer(SDP_MEDIA_MAX + 1, "");
+	AUTO_FREE char *too_long = malloc(SDP_BYTES_MAX + 1);
+	AUTO(sdp) sdp = parsed(most);
+	struct sdp *none = NULL;
+	struct error error = {0};
+
+	(void)state;
+	assert_int_equal(sdp->media_count, SDP_MEDIA_MAX);
+	assert_int_equal(sdp_parse(too_many, strlen(too_many), &none, &error), -EMSGSIZE);
+	assert_string_equal(error.field, "m=");
+	memset(too_long, 'x', SDP_BYTES_MAX + 1);
+	assert_int_equal(sdp_parse(too_long, SDP_BYTES_MAX + 1, &none, &error), -EMSGSIZE);
+	assert_string_equal(error.code, "bad_sdp");
+	assert_null(none);
+}
+
+static void a_zero_byte_is_refused(void **state)
+{
+	char text[] = SMALLEST;
+	struct sdp *sdp = NULL;
+	struct error error = {0};
+
+	(void)state;
+	text[strlen(SESSION) + 3] = '\0';
+	assert_int_equal(sdp_parse(text, sizeof(text) - 1, &sdp, &error), -EPROTO);
+	assert_null(sdp);
+}
+
+static void damaged_offers_are_refused_or_read_but_never_harm(void **state)
+{
+	AUTO_FREE char *text = fixture("chromium_offer.sdp");
+	struct random random = random_from_environment();
+	size_t length = strlen(text);
+
+	(void)state;
+	for (int round = 0; round < 3000; round++) {
+		size_t cut = 1 + random_below(&random, (uint32_t)length);
+		AUTO_FREE char *copy = malloc(cut);
+		AUTO(sdp) sdp = NULL;
+
+		assert_non_null(copy);
+		memcpy(copy, text, cut);
+		for (uint32_t i = random_below(&random, 4); i > 0; i--)
+			copy[random_below(&random, (uint32_t)cut)] = (char)random_u64(&random);
+		if (sdp_parse(copy, cut, &sdp, NULL) == 0) {
+			AUTO_FREE char *formatted = sdp_format(sdp);
+
+			assert_non_null(formatted);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_chromium_offer_is_read),
+		cmocka_unit_test(a_firefox_offer_is_read),
+		cmocka_unit_test(a_webrtcbin_offer_is_read),
+		cmocka_unit_test(what_is_formatted_parses_to_the_same),
+		cmocka_unit_test(an_answer_reads_as_browsers_expect),
+		cmocka_unit_test(a_name_cannot_begin_a_line),
+		cmocka_unit_test(what_cannot_work_is_refused_by_name),
+		cmocka_unit_test(the_smallest_offer_is_enough),
+		cmocka_unit_test(the_first_m_lines_ice_credentials_count),
+		cmocka_unit_test(a_rejected_m_line_needs_nothing),
+		cmocka_unit_test(codecs_that_do_not_fit_are_left_out),
+		cmocka_unit_test(forty_codecs_and_twenty_ssrcs_are_cut_to_the_first),
+		cmocka_unit_test(offers_of_200_m_lines_and_over_64_kilobytes_are_read),
+		cmocka_unit_test(what_is_beyond_the_limits_is_refused),
+		cmocka_unit_test(a_zero_byte_is_refused),
+		cmocka_unit_test(damaged_offers_are_refused_or_read_but_never_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

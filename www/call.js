@@ -1,0 +1,236 @@
+/**
+ * call.js - one call: signalling over WebSocket, media over one RTCPeerConnection to the SFU.
+ *
+ *   const call = new Call({room: "team", name: "Ada", stream});
+ *   call.on("peer", (peer) => …);      joined, or changed what it publishes
+ *   call.on("stream", ({peerId, stream}) => …);
+ *   call.on("left", ({peerId}) => …);
+ *   call.on("state", (text) => …);     "connecting", "connected", "reconnecting", "ended"
+ *   await call.join();
+ *
+ * Both ends may offer. If they do at once the SFU takes its offer back, so this side just goes on
+ * (it is the impolite peer of "perfect negotiation").
+ */
+import { backoffMs } from "./realtime.js";
+
+const FINAL_CODES = new Set([4400, 4401, 4402, 4403, 4410]);
+
+export function signalingUrl(parameters, location = window.location) {
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  return `${scheme}//${location.host}/realtime/webrtc/signaling?${new URLSearchParams(parameters)}`;
+}
+
+export class Call extends EventTarget {
+  /** @param {{room: string, name: string, stream: MediaStream | null}} options */
+  constructor({ room, name, stream }) {
+    super();
+    this.room = room;
+    this.name = name;
+    this.stream = stream;
+    this.peers = new Map();
+    this.isOver = false;
+    this.attempt = 0;
+    this.isMakingOffer = false;
+    /** Server messages are handled one after the other: descriptions must not overtake. */
+    this.queue = Promise.resolve();
+  }
+
+  on(type, listener) {
+    this.addEventListener(type, (event) => listener(event.detail));
+    return this;
+  }
+
+  emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  // ---- signalling ----
+
+  join() {
+    this.emit("state", "connecting");
+    return new Promise((resolve, reject) => {
+      this.whenJoined = { resolve, reject };
+      this.openSocket();
+    });
+  }
+
+  openSocket() {
+    const parameters = { room_id: this.room, name: this.name };
+    if (this.resumeToken) {
+      parameters.peer_id = this.peerId;
+      parameters.resume_token = this.resumeToken;
+    }
+    const socket = new WebSocket(signalingUrl(parameters));
+    this.socket = socket;
+    socket.onmessage = (event) => {
+      const message = JSON.parse(event.data);
+      this.queue = this.queue.then(() => this.receive(message)).catch((error) => this.emit("problem", error));
+    };
+    socket.onclose = (event) => this.socket === socket && this.closed(event);
+  }
+
+  send(message) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  closed(event) {
+    if (this.isOver) return;
+    if (FINAL_CODES.has(event.code)) {
+      this.end(event.reason || "The server ended the call");
+      return;
+    }
+    this.emit("state", "reconnecting");
+    setTimeout(() => this.isOver || this.openSocket(), backoffMs(this.attempt++));
+  }
+
+  async receive(message) {
+    switch (message.type) {
+      case "joined":
+        return this.joined(message);
+      case "peer-joined":
+      case "peer-updated":
+        if (message.peer.peer_id === this.peerId) return; // our own tracks, confirmed
+        this.peers.set(message.peer.peer_id, message.peer);
+        this.emit("peer", message.peer);
+        return;
+      case "peer-left":
+        this.peers.delete(message.peer_id);
+        this.emit("left", { peerId: message.peer_id, reason: message.reason });
+        return;
+      case "signal":
+        return this.signaled(message);
+      case "kicked":
+        this.end(message.reason === "room_deleted" ? "The room was closed" : "You were removed from the call");
+        return;
+      case "error":
+        this.emit("problem", new Error(message.detail));
+        this.whenJoined?.reject(new Error(message.detail));
+        this.whenJoined = null;
+    }
+  }
+
+  joined(message) {
+    this.attempt = 0;
+    const isResumed = message.resumed === true && this.connection;
+    this.peerId = message.peer_id;
+    this.resumeToken = message.resume_token;
+    const present = new Set(message.peers.map((peer) => peer.peer_id));
+    for (const peerId of this.peers.keys()) {
+      if (!present.has(peerId)) this.emit("left", { peerId, reason: "left" });
+    }
+    const others = message.peers.filter((peer) => peer.peer_id !== this.peerId);
+    this.peers = new Map(others.map((peer) => [peer.peer_id, peer]));
+    this.emit("joined", { peerId: this.peerId, peers: others });
+    for (const peer of others) this.emit("peer", peer);
+    if (isResumed) this.emit("state", this.connection.connectionState);
+    else this.connect(message.ice_servers);
+    this.whenJoined?.resolve();
+    this.whenJoined = null;
+  }
+
+  async signaled(message) {
+    if (message.signal_type === "renegotiate") {
+      this.connect(this.iceServers); // the SFU has started anew and knows nothing of us
+      return;
+    }
+    const connection = this.connection;
+    if (message.signal_type === "offer") {
+      if (this.isMakingOffer || connection.signalingState !== "stable") return; // ours goes first
+      await connection.setRemoteDescription({ type: "offer", sdp: message.sdp });
+      await connection.setLocalDescription();
+      this.signal("answer", connection.localDescription.sdp);
+    } else if (message.signal_type === "answer") {
+      await connection.setRemoteDescription({ type: "answer", sdp: message.sdp });
+      this.describeTracks();
+    }
+  }
+
+  signal(signal_type, sdp) {
+    this.send({ type: "signal", signal_type, target_peer_id: "sfu", room_id: this.room, sdp });
+  }
+
+  // ---- media ----
+
+  connect(iceServers) {
+    this.connection?.close();
+    this.iceServers = iceServers;
+    const connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    this.connection = connection;
+    connection.ontrack = ({ streams }) =>
+      streams.forEach((stream) => this.emit("stream", { peerId: stream.id, stream }));
+    connection.onnegotiationneeded = () => this.offer(connection);
+    connection.onconnectionstatechange = () => {
+      if (connection !== this.connection || this.isOver) return;
+      this.emit("state", connection.connectionState);
+      if (connection.connectionState === "failed") this.rejoin();
+    };
+    for (const track of this.stream?.getTracks() ?? []) {
+      connection.addTrack(track, this.stream);
+    }
+  }
+
+  async offer(connection) {
+    if (connection !== this.connection) return;
+    this.isMakingOffer = true;
+    try {
+      await connection.setLocalDescription();
+      this.signal("offer", connection.localDescription.sdp);
+    } catch (error) {
+      this.emit("problem", error);
+    } finally {
+      this.isMakingOffer = false;
+    }
+  }
+
+  /** Start over as somebody new: the way to the SFU is lost. */
+  rejoin() {
+    this.resumeToken = null;
+    this.connection?.close();
+    this.connection = null;
+    this.emit("state", "reconnecting");
+    this.socket?.close();
+  }
+
+  /** @param {"audio" | "video"} kind @param {boolean} muted */
+  setMuted(kind, muted) {
+    for (const track of this.stream?.getTracks() ?? []) {
+      if (track.kind === kind) track.enabled = !muted;
+    }
+    this.describeTracks();
+  }
+
+  /** Tell the others what our tracks are; they cannot know a muted one from silence. */
+  describeTracks() {
+    for (const { mid, sender } of this.connection.getTransceivers()) {
+      const track = sender.track;
+      if (!mid || !track) continue;
+      const source = track.kind === "audio" ? "microphone" : "camera";
+      this.send({ type: "track", mid, kind: track.kind, source, muted: !track.enabled });
+    }
+  }
+
+  /** How loud each remote audio track is right now, 0 to 1. */
+  levels() {
+    const levels = new Map();
+    for (const { receiver } of this.connection?.getTransceivers() ?? []) {
+      if (receiver.track?.kind !== "audio") continue;
+      const [source] = receiver.getSynchronizationSources();
+      levels.set(receiver.track, source?.audioLevel ?? 0);
+    }
+    return levels;
+  }
+
+  leave() {
+    this.end(null);
+  }
+
+  end(reason) {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.socket?.close(1000);
+    this.connection?.close();
+    this.whenJoined?.reject(new Error(reason ?? "left"));
+    this.whenJoined = null;
+    this.emit("ended", { reason });
+  }
+}
