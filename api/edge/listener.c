@@ -2,13 +2,15 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/unix_listener.h"
 
 enum { BACKLOG = 1024 };
 
@@ -29,50 +31,23 @@ static int cannot_listen(struct error *reterr, const char *address, int number)
 
 /* ---- Unix sockets ---- */
 
-static bool has_a_listener(const struct sockaddr_un *address)
-{
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	return fd < 0 ||
-	       connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-	       errno != ECONNREFUSED;
-}
-
-/* Created with the right mode at once, rather than opened for everybody for a moment. */
-static int bind_private(int fd, const struct sockaddr_un *address)
-{
-	mode_t before = umask(0117); /* leaves 0660 */
-	int r = bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
-
-	(void)umask(before);
-	return r;
-}
-
 static int open_unix(const char *path, struct listener *listener, struct error *reterr)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	AUTO_CLOSE int fd = -1;
-	int r;
+	int fd;
 
-	if (*path != '/' || strlen(path) >= sizeof(address.sun_path))
+	if (*path != '/' || strlen(path) >= sizeof(listener->path))
 		return bad_setting(reterr, path, "a socket's path must be absolute and at most 107 "
 						 "bytes long");
-	(void)strcpy(address.sun_path, path); /* it fits */
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = unix_listener_open(path, reterr);
 	if (fd < 0)
+		return fd;
+	/* Made for event loops; ours are threads that wait in accept(). */
+	if (fcntl(fd, F_SETFL, 0) < 0 || listen(fd, BACKLOG) < 0) {
+		(void)close(fd);
 		return cannot_listen(reterr, path, errno);
-	r = bind_private(fd, &address);
-	if (r == -EADDRINUSE && !has_a_listener(&address)) {
-		(void)unlink(path); /* bind() tells if it did not help */
-		r = bind_private(fd, &address);
 	}
-	if (r < 0)
-		return cannot_listen(reterr, path, -r);
-	if (listen(fd, BACKLOG) < 0)
-		return cannot_listen(reterr, path, errno);
-	(void)strcpy(listener->path, path);
+	(void)strcpy(listener->path, path); /* it fits */
 	listener->fd = fd;
-	fd = -1;
 	return 0;
 }
 

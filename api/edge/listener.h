@@ -21,7 +21,8 @@ struct listener {
 };
 
 /* Open one. A socket file that nobody listens on any more is replaced.
- *   -EINVAL "bad_setting"   -EADDRINUSE "address_taken"   -errno "cannot_listen" */
+ *   -EINVAL "bad_setting"   -EADDRINUSE "address_taken", "socket_taken"
+ *   -errno "cannot_listen", "socket_failed" */
 int listener_open(const char *address, struct listener *ret_listener,
 		  struct error *reterr) MUST_CHECK;
 

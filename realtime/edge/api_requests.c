@@ -146,7 +146,7 @@ static int on_publish(struct daemon *daemon, struct bus_peer *peer, const struct
 		.done = on_published, .data = daemon, .token = token_of(peer, frame)};
 	const json_t *data = json_object_get(frame->body, "data");
 	struct publish_fields fields = {0};
-	struct publication *publication;
+	struct publication *publication = NULL;
 	uint64_t now_unix_us = clock_unix_us();
 	int r = publish_fields_get(frame->body, &fields, reterr);
 

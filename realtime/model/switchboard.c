@@ -168,7 +168,7 @@ static int peer_enter(struct switchboard *board, const struct room_facts *facts,
 		      enum peer_kind kind, int64_t now_unix_ms, struct peer **ret_peer,
 		      struct error *reterr)
 {
-	struct call_room *room;
+	struct call_room *room = NULL;
 	struct peer *peer;
 	char peer_id[ID_SIZE + sizeof("peer")];
 	int r = room_enter(board, facts, kind, &room, reterr);

@@ -389,8 +389,17 @@ def test_a_bad_setting_is_one_sentence(env: dict[str, str], words: str, tmp_path
 def test_a_socket_in_use_is_left_alone(stack: Stack, tmp_path: Path) -> None:
     result = run_api({"REALTIME_DATABASE": str(tmp_path / "r.db"),
                       "REALTIME_API_LISTEN": f"scgi:unix:{stack.folder / 'run' / 'api.sock'}"})
-    assert result.returncode == 1 and "taken" in result.stderr
+    assert result.returncode == 1 and "already listens" in result.stderr
     assert stack.request("GET", ROOMS).status == 200
+
+
+def test_a_file_in_the_sockets_place_is_left_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("text")
+    result = run_api({"REALTIME_DATABASE": str(tmp_path / "r.db"),
+                      "REALTIME_API_LISTEN": f"fastcgi:unix:{precious}"})
+    assert result.returncode == 1 and str(precious) in result.stderr
+    assert precious.read_text() == "text"
 
 
 def test_a_key_made_by_command_opens_a_closed_server(own_stack: Stack) -> None:
