@@ -167,7 +167,7 @@ static int prepare_stream(struct server *server, struct connection *connection,
 
 /* ---- starting it ---- */
 
-static void start_stream(struct server *server, struct connection *connection)
+static void start_stream(struct connection *connection)
 {
 	static const char head[] = "HTTP/1.1 200 OK\r\n"
 				   "content-type: text/event-stream; charset=utf-8\r\n"
@@ -182,10 +182,9 @@ static void start_stream(struct server *server, struct connection *connection)
 	LOG(LOG_WARNING, LOG_WEBSOCKET, "stream_refused", LOG_TEXT("connection", connection->id),
 	    LOG_ERR(&error));
 	outbox_end(&connection->outbox, CLOSE_OVERLOAD, "overloaded");
-	(void)server;
 }
 
-static void start(struct server *server, struct connection *connection)
+static void start(struct connection *connection)
 {
 	const struct caller *caller = &connection->caller;
 
@@ -202,7 +201,7 @@ static void start(struct server *server, struct connection *connection)
 		signaling_session_start(&connection->signaling, caller->user_id, clock_now_us());
 		break;
 	case TRANSPORT_SSE:
-		start_stream(server, connection);
+		start_stream(connection);
 		return;
 	case TRANSPORT_COUNT:
 		return;
@@ -240,7 +239,7 @@ static void on_authenticated(void *data, const char *connection_id, const struct
 		return;
 	}
 	connection->caller = *caller;
-	start(server, connection);
+	start(connection);
 }
 
 static int authenticate(struct server *server, struct connection *connection,
@@ -313,10 +312,10 @@ int admission_on_upgrade(struct server *server, struct lws *wsi)
 	return refuse(wsi, &error);
 }
 
-void admission_on_established(struct server *server, struct connection *connection)
+void admission_on_established(struct connection *connection)
 {
 	if (connection->is_started)
-		start(server, connection);
+		start(connection);
 	else
 		(void)lws_rx_flow_control(connection->wsi, 0);
 }
@@ -341,7 +340,7 @@ static int serve_stream(struct server *server, struct lws *wsi)
 		       &connection->hangup) < 0)
 		return -1;
 	if (connection->is_started)
-		start(server, connection);
+		start(connection);
 	return 0;
 }
 

@@ -10,7 +10,7 @@ int admission_on_http(struct server *server, struct lws *wsi);
 /* An upgrade is asked for. Negative: refused and answered. */
 int admission_on_upgrade(struct server *server, struct lws *wsi);
 /* The upgrade is done: find out who it is, then start. */
-void admission_on_established(struct server *server, struct connection *connection);
+void admission_on_established(struct connection *connection);
 
 /* The socket is gone. */
 void admission_on_closed(struct server *server, struct connection *connection);

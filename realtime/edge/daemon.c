@@ -225,6 +225,7 @@ static int open_store(struct daemon *daemon, struct error *reterr)
 	return r;
 }
 
+/* First of all, so that a signal that comes while we start is not lost: the loop will see it. */
 static void init_handles(struct daemon *daemon)
 {
 	(void)uv_signal_init(&daemon->loop, &daemon->on_term);
@@ -288,13 +289,13 @@ int daemon_run(struct daemon *daemon, const struct config *config, struct error 
 	r = uv_loop_init(&daemon->loop);
 	if (r < 0)
 		return error_set(reterr, r, "loop_failed", "no event loop: %s", uv_strerror(r));
+	init_handles(daemon);
 	r = open_store(daemon, reterr);
 	if (r < 0)
 		return r;
 	r = start_services(daemon, reterr);
 	if (r < 0)
 		return r; /* the process ends now, and with it what was begun */
-	init_handles(daemon);
 	LOG(LOG_INFO, LOG_MAIN, "ready", LOG_TEXT("listen", config->REALTIME_LISTEN),
 	    LOG_TEXT("bus", config->REALTIME_BUS));
 	(void)sd_notify(0, "READY=1");

@@ -27,15 +27,12 @@ enum {
 
 /* ---- what libwebsockets reports ---- */
 
-static int give(struct server *server, struct connection *connection, const char *text,
-		size_t length)
+static void give(struct connection *connection, const char *text, size_t length)
 {
 	if (connection->transport == TRANSPORT_SIGNALING)
 		signaling_session_on_text(&connection->signaling, text, length);
 	else
 		session_on_text(&connection->session, text, length, clock_unix_us());
-	(void)server;
-	return 0;
 }
 
 static int on_received(struct server *server, struct connection *connection, const void *bytes,
@@ -55,15 +52,17 @@ static int on_received(struct server *server, struct connection *connection, con
 			session_on_binary(&connection->session);
 		return 0;
 	}
-	if (is_whole && connection->received_length == 0 && length <= limit)
-		return give(server, connection, bytes, length);
+	if (is_whole && connection->received_length == 0 && length <= limit) {
+		give(connection, bytes, length);
+		return 0;
+	}
 	if (connection_receive(connection, bytes, length, limit) < 0) {
 		connection_received_clear(connection);
 		outbox_end(&connection->outbox, CLOSE_TOO_BIG, "message too big");
 		return 0;
 	}
 	if (is_whole) {
-		(void)give(server, connection, connection->received, connection->received_length);
+		give(connection, connection->received, connection->received_length);
 		connection_received_clear(connection);
 	}
 	return 0;
@@ -84,7 +83,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	case LWS_CALLBACK_ESTABLISHED:
 		if (!connection)
 			return -1;
-		admission_on_established(server, connection);
+		admission_on_established(connection);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
 		return connection ? on_received(server, connection, bytes, length) : -1;

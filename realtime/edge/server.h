@@ -2,7 +2,7 @@
  *
  * libwebsockets does handshakes, parsing, control frames and closing; accepting is ours (its own
  * listener cannot be told to share or to stop), and so is sending (connection.h). Its known traps
- * are listed in docs/realtime.md.
+ * are listed in realtime/README.md.
  *
  * Thread: loop.
  */

@@ -109,5 +109,8 @@ void transport_rtcp_tick(RtcTransport *transport);
 void transport_send_pli(struct receive_stream *stream);
 /* The event that carries a publisher's sender report to its subscribers. */
 bool sender_report_event_read(GstEvent *event, struct send_stream_out *stream);
+/* The event that says that a stream begins anew: other numbers, other contents. */
+GstEvent *source_restart_event_new(void);
+bool source_restart_event_is(GstEvent *event);
 
 #endif

@@ -78,6 +78,21 @@ static void *read_all(void *argument)
 	return NULL;
 }
 
+static void reader_start(struct load *load)
+{
+	atomic_store(&load->should_stop, false);
+	atomic_store(&load->received, 0);
+	load->latency_count = 0;
+	(void)pthread_create(&load->reader, NULL, read_all, load);
+}
+
+static void reader_stop(struct load *load)
+{
+	(void)usleep(100000); /* what is still on its way */
+	atomic_store(&load->should_stop, true);
+	(void)pthread_join(load->reader, NULL);
+}
+
 static int compare_u32(const void *a, const void *b)
 {
 	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
@@ -200,17 +215,17 @@ static struct figures measure(struct load *load, struct fake_hub *hub, double se
 {
 	struct figures figures = {0};
 	json_int_t cpu_before, out_before, calls_before, out, calls;
-	unsigned long published, expected, received_before;
+	unsigned long published, expected;
 
+	reader_start(load);
 	(void)publish(load, 1); /* warm up: first keyframes, caches, reports */
-	(void)usleep(100000);
-	received_before = atomic_load(&load->received);
-	load->latency_count = 0;
+	reader_stop(load);
+	reader_start(load);
 	out_before = total_of(hub, "packets_out");
 	calls_before = total_of(hub, "system_calls_out");
 	cpu_before = process_cpu_us(hub->sfu);
 	published = publish(load, seconds);
-	(void)usleep(100000);
+	reader_stop(load);
 	figures.cpu_us_per_packet = (double)(process_cpu_us(hub->sfu) - cpu_before);
 	out = total_of(hub, "packets_out") - out_before;
 	calls = total_of(hub, "system_calls_out") - calls_before;
@@ -218,8 +233,7 @@ static struct figures measure(struct load *load, struct fake_hub *hub, double se
 	figures.cpu_us_per_packet /= (double)expected;
 	figures.packets_per_second = (double)expected / seconds;
 	figures.lost_percent =
-		100.0 * (1.0 - (double)(atomic_load(&load->received) - received_before) /
-				       (double)expected);
+		100.0 * (1.0 - (double)atomic_load(&load->received) / (double)expected);
 	figures.packets_per_call = (double)out / (double)(calls ? calls : 1);
 	qsort(load->latencies_us, load->latency_count, sizeof(uint32_t), compare_u32);
 	if (load->latency_count > 0) {
@@ -324,11 +338,14 @@ static int run_scenario(const struct scenario *scenario, struct fake_hub *hub,
 		(void)fprintf(stderr, "%s: cannot connect: %s\n", scenario->name, strerror(-r));
 		return r;
 	}
-	(void)pthread_create(&load->reader, NULL, read_all, load);
 	figures = measure(load, hub, seconds);
+	if (atomic_load(&load->received) == 0) {
+		(void)fprintf(stderr, "%s: nothing arrived\n", scenario->name);
+		return -EIO;
+	}
+	reader_start(load);
 	least = floor_us_per_packet(load, seconds / 2);
-	atomic_store(&load->should_stop, true);
-	(void)pthread_join(load->reader, NULL);
+	reader_stop(load);
 	(void)printf("%-32s %8.0f %9.2f %9.2f %7.2f %9.1f %8.2f %8.2f %6.2f\n", scenario->name,
 		     figures.packets_per_second, figures.cpu_us_per_packet, least,
 		     figures.cpu_us_per_packet / least, figures.packets_per_call,
@@ -371,7 +388,10 @@ int main(int argc, char **argv)
 		     "lost %");
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(scenarios); i++)
 		r = run_scenario(&scenarios[i], &hub, identity, seconds);
-	fake_hub_stop(&hub);
+	if (fake_hub_stop(&hub) < 0) {
+		(void)fprintf(stderr, "realtime-sfu did not end well\n");
+		r = -EIO;
+	}
 	(void)dtls_identity_free(identity);
 	return r < 0;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import http.client
 import json
 import sqlite3
@@ -329,6 +330,33 @@ def test_publishing_and_connecting_need_what_is_set(tmp_path: Path) -> None:
     asyncio.run(refused())
     assert get(daemon, "/realtime/events?channel=c")[0] == 401
     assert "rtk_wrong" not in daemon.log()
+    daemon.stop()
+
+
+def test_an_api_key_says_who_it_is_and_may_publish(tmp_path: Path) -> None:
+    daemon = started(tmp_path, REALTIME_ANONYMOUS_PUBLISH="false", WEBSOCKET_AUTH_REQUIRED="true")
+    key = "rtk_" + "a" * 40
+    with sqlite3.connect(daemon.database) as db:
+        db.execute(
+            "INSERT INTO api_keys VALUES ('key_1', 'test', 'rtk_aaaa', ?, 'ann', 0, NULL, NULL)",
+            (hashlib.sha256(key.encode()).digest(),),
+        )
+
+    async def run() -> None:
+        for path, headers in (
+            (f"/realtime/ws?api_key={key}", {}),
+            ("/realtime/ws", {"X-API-Key": key}),
+            ("/realtime/ws", {"Authorization": f"ApiKey {key}"}),
+        ):
+            async with connect(daemon, path, extra_headers=headers) as ann:
+                await ann.say(type="subscribe", channel="c")  # said before it is known who she is
+                assert (await ann.hear("welcome"))["user_id"] == "ann"
+                await ann.hear("subscribed")
+                await ann.say(type="message", channel="c", data=1)
+                assert (await ann.hear("message"))["sender"] == "ann"
+
+    asyncio.run(run())
+    assert key not in daemon.log()
     daemon.stop()
 
 
