@@ -39,7 +39,6 @@ struct receive_stream {
 	struct receive_stats stats;
 	struct nack_tracker nacks;
 	uint32_t clock_rate_hz;
-	uint64_t pli_sent_count;
 };
 
 /* One m-line's outgoing stream. */
@@ -58,14 +57,13 @@ struct send_stream_out {
 struct _RtcTransport {
 	GstElement parent;
 	enum transport_state state;
-	char *name;
 	struct transport_config config;
 	struct media_port *port;
 
 	struct checked_path paths[TRANSPORT_PATHS_MAX];
 	size_t path_count;
 	int selected; /* index in paths, -1: none */
-	uint64_t created_us, last_heard_us, last_rtp_us;
+	uint64_t last_heard_us, last_rtp_us;
 
 	bool has_fingerprint;
 	uint8_t fingerprint_sha256[32];

@@ -161,7 +161,6 @@ void transport_send_pli(struct receive_stream *stream)
 	writer = begin(transport);
 	rtcp_write_pli(&writer, transport->local_ssrc, stream->ssrc);
 	finish(transport, &writer);
-	stream->pli_sent_count++;
 }
 
 static void ask_for_missing(struct receive_stream *stream)
