@@ -5,20 +5,14 @@
  *   call.on("peer", (peer) => …);      joined, or changed what it publishes
  *   call.on("stream", ({peerId, stream}) => …);
  *   call.on("left", ({peerId}) => …);
- *   call.on("state", (text) => …);     "connecting", "connected", "reconnecting", "ended"
+ *   call.on("state", (text) => …);     "connecting", "connected", "reconnecting", "failed"
+ *   call.on("ended", ({reason}) => …); null: we left
  *   await call.join();
  *
  * Both ends may offer. If they do at once the SFU takes its offer back, so this side just goes on
  * (it is the impolite peer of "perfect negotiation").
  */
-import { backoffMs } from "./realtime.js";
-
-const FINAL_CODES = new Set([4400, 4401, 4402, 4403, 4410]);
-
-export function signalingUrl(parameters, location = window.location) {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  return `${scheme}//${location.host}/realtime/webrtc/signaling?${new URLSearchParams(parameters)}`;
-}
+import { backoffMs, FINAL_CODES, RealtimeError, socketUrl } from "./realtime.js";
 
 export class Call extends EventTarget {
   /** @param {{room: string, name: string, stream: MediaStream | null}} options */
@@ -46,6 +40,7 @@ export class Call extends EventTarget {
 
   // ---- signalling ----
 
+  /** Rejects with the server's error if it does not let us in; it may be called again then. */
   join() {
     this.emit("state", "connecting");
     return new Promise((resolve, reject) => {
@@ -60,7 +55,7 @@ export class Call extends EventTarget {
       parameters.peer_id = this.peerId;
       parameters.resume_token = this.resumeToken;
     }
-    const socket = new WebSocket(signalingUrl(parameters));
+    const socket = new WebSocket(socketUrl(`/realtime/webrtc/signaling?${new URLSearchParams(parameters)}`));
     this.socket = socket;
     socket.onmessage = (event) => {
       const message = JSON.parse(event.data);
@@ -76,7 +71,7 @@ export class Call extends EventTarget {
   closed(event) {
     if (this.isOver) return;
     if (FINAL_CODES.has(event.code)) {
-      this.end(event.reason || "The server ended the call");
+      this.end(this.lastError?.message ?? (event.reason || "The server ended the call"));
       return;
     }
     this.emit("state", "reconnecting");
@@ -103,14 +98,25 @@ export class Call extends EventTarget {
         this.end(message.reason === "room_deleted" ? "The room was closed" : "You were removed from the call");
         return;
       case "error":
-        this.emit("problem", new Error(message.detail));
-        this.whenJoined?.reject(new Error(message.detail));
-        this.whenJoined = null;
+        this.refused(new RealtimeError(message.code, message.detail, message.field));
     }
+  }
+
+  refused(error) {
+    this.lastError = error;
+    if (!this.whenJoined) {
+      this.emit("problem", error);
+      return;
+    }
+    const { socket, whenJoined } = this;
+    this.socket = this.whenJoined = null;
+    socket.close();
+    whenJoined.reject(error);
   }
 
   joined(message) {
     this.attempt = 0;
+    this.lastError = null;
     const isResumed = message.resumed === true && this.connection;
     this.peerId = message.peer_id;
     this.resumeToken = message.resume_token;
@@ -134,6 +140,7 @@ export class Call extends EventTarget {
       return;
     }
     const connection = this.connection;
+    if (!connection) return; // on our way to a new one
     if (message.signal_type === "offer") {
       if (this.isMakingOffer || connection.signalingState !== "stable") return; // ours goes first
       await connection.setRemoteDescription({ type: "offer", sdp: message.sdp });
@@ -164,9 +171,10 @@ export class Call extends EventTarget {
       this.emit("state", connection.connectionState);
       if (connection.connectionState === "failed") this.rejoin();
     };
-    for (const track of this.stream?.getTracks() ?? []) {
-      connection.addTrack(track, this.stream);
-    }
+    const tracks = this.stream?.getTracks() ?? [];
+    for (const track of tracks) connection.addTrack(track, this.stream);
+    // Who publishes nothing has nothing to offer: until somebody else does, signalling is all there is.
+    if (tracks.length === 0) this.emit("state", "connected");
   }
 
   async offer(connection) {
@@ -201,7 +209,7 @@ export class Call extends EventTarget {
 
   /** Tell the others what our tracks are; they cannot know a muted one from silence. */
   describeTracks() {
-    for (const { mid, sender } of this.connection.getTransceivers()) {
+    for (const { mid, sender } of this.connection?.getTransceivers() ?? []) {
       const track = sender.track;
       if (!mid || !track) continue;
       const source = track.kind === "audio" ? "microphone" : "camera";

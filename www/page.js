@@ -1,45 +1,23 @@
-/** page.js - the call page: lobby, tiles, controls, chat. The call itself is call.js. */
+/** page.js - the call page: lobby, devices, controls. The call itself is call.js; see README.md. */
 import { Call } from "./call.js";
-import { RealtimeClient } from "./realtime.js";
+import { Chat } from "./chat.js";
+import { Tiles } from "./tiles.js";
 
 const $ = (id) => document.getElementById(id);
 const OWN = "own";
-const SPEAKING_LEVEL = 0.02;
+const NAME_KEY = "realtime.name";
+const isPhone = matchMedia("(max-width: 760px)");
 
 /** @type {MediaStream | null} */
 let stream = null;
 /** @type {Call | null} */
 let call = null;
-/** @type {RealtimeClient | null} */
+/** @type {Chat | null} */
 let chat = null;
-/** peer_id -> {element, video, stream, peer} */
-const tiles = new Map();
+let unreadCount = 0;
+const tiles = new Tiles($("stage"), $("tile"));
 
 // ---- camera and microphone ----
-
-async function openDevices() {
-  const wishes = [{ audio: true, video: { width: { ideal: 1280 }, height: { ideal: 720 } } }, { audio: true }, { video: true }];
-  for (const wish of wishes) {
-    try {
-      return await navigator.mediaDevices.getUserMedia(wish);
-    } catch {
-      // the next wish asks for less
-    }
-  }
-  return null;
-}
-
-async function showPreview() {
-  stream = await openDevices();
-  $("preview").srcObject = stream;
-  const hasVideo = Boolean(stream?.getVideoTracks().length);
-  $("preview-note").textContent = hasVideo
-    ? ""
-    : stream
-      ? "No camera found. You can join with your voice."
-      : "No camera or microphone, or no permission. You can still join, see, hear and chat.";
-  for (const [id, kind] of DEVICE_BUTTONS) $(id).disabled = !stream?.getTracks().some((track) => track.kind === kind);
-}
 
 const DEVICE_BUTTONS = [
   ["preview-microphone", "audio"],
@@ -47,150 +25,101 @@ const DEVICE_BUTTONS = [
   ["microphone", "audio"],
   ["camera", "video"],
 ];
+const NOTES = {
+  off: "Your camera is off",
+  noCamera: "No camera found. You can join with your voice.",
+  noDevice: "No camera or microphone found. You can still join: see, hear and chat.",
+  denied: "The browser may not use your camera and microphone. Allow it in the address bar, or join to see, hear and chat.",
+  insecure: "Browsers give camera and microphone to https pages only. You can still join: see, hear and chat.",
+};
 
-/** @param {string} kind @param {boolean} on */
-function switchDevice(kind, on) {
-  for (const track of stream?.getTracks() ?? []) if (track.kind === kind) track.enabled = on;
-  for (const [id, of] of DEVICE_BUTTONS) if (of === kind) $(id).setAttribute("aria-pressed", String(on));
+/** As much as there is: both, sound alone, picture alone, or nothing. */
+async function openDevices() {
+  if (!navigator.mediaDevices) return { note: NOTES.insecure };
+  const wishes = [{ audio: true, video: { width: { ideal: 1280 }, height: { ideal: 720 } } }, { audio: true }, { video: true }];
+  let note = NOTES.noDevice;
+  for (const wish of wishes) {
+    try {
+      return { opened: await navigator.mediaDevices.getUserMedia(wish), note: NOTES.noCamera };
+    } catch (error) {
+      if (error.name === "NotAllowedError") note = NOTES.denied;
+    }
+  }
+  return { note };
+}
+
+const hasTrack = (kind) => Boolean(stream?.getTracks().some((track) => track.kind === kind));
+const isOn = (kind) => Boolean(stream?.getTracks().some((track) => track.kind === kind && track.enabled));
+
+async function showPreview() {
+  const { opened, note } = await openDevices();
+  stream = opened ?? null;
+  $("preview").srcObject = stream;
+  if (!hasTrack("video")) $("preview-note").textContent = note;
+  drawDevices();
+}
+
+function drawDevices() {
+  for (const [id, kind] of DEVICE_BUTTONS) {
+    $(id).disabled = !hasTrack(kind);
+    $(id).setAttribute("aria-pressed", String(isOn(kind)));
+  }
+  if (hasTrack("video")) $("preview-note").textContent = isOn("video") ? "" : NOTES.off;
+  $("preview").classList.toggle("off", !isOn("video"));
+  if (call) drawOwnTile();
+}
+
+/** @param {"audio" | "video"} kind */
+function toggleDevice(kind) {
+  if (!hasTrack(kind)) return;
+  const on = !isOn(kind);
+  for (const track of stream.getTracks()) if (track.kind === kind) track.enabled = on;
   call?.setMuted(kind, !on);
-  drawOwnTile();
-}
-
-for (const [id, kind] of DEVICE_BUTTONS) {
-  $(id).addEventListener("click", () => switchDevice(kind, $(id).getAttribute("aria-pressed") !== "true"));
-}
-
-// ---- tiles ----
-
-function initialsOf(name) {
-  const words = (name || "?").trim().split(/\s+/);
-  return (words[0][0] + (words[1]?.[0] ?? "")).toUpperCase();
-}
-
-function tileOf(peerId) {
-  let tile = tiles.get(peerId);
-  if (!tile) {
-    const element = $("tile").content.firstElementChild.cloneNode(true);
-    element.dataset.peer = peerId;
-    tile = { element, video: element.querySelector("video"), peer: null };
-    tiles.set(peerId, tile);
-    $("stage").append(element);
-    arrange();
-  }
-  return tile;
-}
-
-function dropTile(peerId) {
-  tiles.get(peerId)?.element.remove();
-  tiles.delete(peerId);
-  arrange();
-}
-
-/** As many columns as make the tiles largest. */
-function arrange() {
-  const { clientWidth: width, clientHeight: height } = $("stage");
-  let best = { columns: 1, size: 0, row: 0 };
-  for (let columns = 1; columns <= tiles.size; columns++) {
-    const rows = Math.ceil(tiles.size / columns);
-    const tileWidth = Math.min((width - 32) / columns, (((height - 32) / rows) * 16) / 9);
-    if (tileWidth > best.size) best = { columns, size: tileWidth };
-  }
-  const size = Math.floor(best.size) - 12;
-  $("stage").style.gridTemplateColumns = `repeat(${best.columns}, ${size}px)`;
-  $("stage").style.setProperty("--row", `${Math.floor((size * 9) / 16)}px`);
-}
-
-function drawTile(tile, { name, isMuted, hasPicture }) {
-  tile.element.querySelector(".who").textContent = name;
-  tile.element.querySelector(".avatar").dataset.initials = initialsOf(name);
-  tile.element.querySelector(".muted-mark").toggleAttribute("hidden", !isMuted);
-  tile.element.classList.toggle("without-picture", !hasPicture);
-}
-
-function drawPeer(peer) {
-  const tile = tileOf(peer.peer_id);
-  tile.peer = peer;
-  const audio = peer.tracks.find((track) => track.kind === "audio");
-  const video = peer.tracks.find((track) => track.kind === "video");
-  drawTile(tile, {
-    name: peer.name || peer.user_id || "Guest",
-    isMuted: !audio || audio.muted,
-    hasPicture: Boolean(video && !video.muted),
-  });
+  drawDevices();
 }
 
 function drawOwnTile() {
-  if (!call) return;
-  const tile = tileOf(OWN);
-  tile.element.classList.add("own");
-  tile.video.muted = true;
-  if (tile.video.srcObject !== stream) tile.video.srcObject = stream;
-  const isOn = (kind) => Boolean(stream?.getTracks().some((track) => track.kind === kind && track.enabled));
-  drawTile(tile, { name: `${call.name} (you)`, isMuted: !isOn("audio"), hasPicture: isOn("video") });
-}
-
-function showStream(peerId, remote) {
-  const tile = tileOf(peerId);
-  if (tile.video.srcObject !== remote) tile.video.srcObject = remote;
-}
-
-function markSpeakers() {
-  const levels = call?.levels() ?? new Map();
-  for (const tile of tiles.values()) {
-    const tracks = tile.video.srcObject?.getAudioTracks() ?? [];
-    const isLoud = tracks.some((track) => (levels.get(track) ?? 0) > SPEAKING_LEVEL);
-    tile.element.classList.toggle("speaking", isLoud);
-  }
+  const { element, video } = tiles.of(OWN);
+  element.classList.add("own");
+  video.muted = true;
+  tiles.showStream(OWN, stream);
+  tiles.draw(OWN, { name: call.name, suffix: " (you)", isMuted: !isOn("audio"), hasPicture: isOn("video") });
 }
 
 // ---- chat ----
 
-function addMessage(text, from, isOwn) {
-  const item = document.createElement("li");
-  item.classList.toggle("own", isOwn);
-  item.classList.toggle("notice", from === null);
-  if (from !== null && !isOwn) {
-    const name = document.createElement("b");
-    name.textContent = from;
-    item.append(name);
-  }
-  item.append(text);
-  $("messages").append(item);
-  item.scrollIntoView({ block: "end" });
+function showChat(isShown) {
+  $("call").classList.toggle("with-chat", isShown);
+  $("toggle-chat").setAttribute("aria-pressed", String(isShown));
+  if (isShown) countUnread(0);
 }
 
-function openChat(room, name) {
-  const channel = `room:${room}`;
-  const own = crypto.randomUUID();
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const client = new RealtimeClient(`${scheme}//${location.host}/realtime/ws`);
-  client.on("message", ({ channel: to, data }) => {
-    if (to === channel && data?.text) addMessage(String(data.text), String(data.name ?? ""), data.from === own);
-  });
-  client.connectWebSocket();
-  client.subscribe(channel).catch((error) => addMessage(error.message, null, false));
-  client.say = (text) => client.publish(channel, { text, name, from: own }, { persistent: true });
-  return client;
+const isChatShown = () => $("call").classList.contains("with-chat");
+
+function toggleChat() {
+  showChat(!isChatShown());
+  if (isChatShown()) $("chat-text").focus();
 }
 
-$("chat-form").addEventListener("submit", async (event) => {
+function countUnread(count) {
+  unreadCount = count;
+  $("unread").textContent = count > 9 ? "9+" : String(count);
+  $("unread").hidden = count === 0;
+  $("toggle-chat").setAttribute("aria-label", count ? `Chat, ${count} unread` : "Chat");
+}
+
+async function say(event) {
   event.preventDefault();
   const text = $("chat-text").value.trim();
-  if (!text) return;
+  if (!text || !chat) return;
   $("chat-text").value = "";
   try {
     await chat.say(text);
   } catch (error) {
-    $("chat-text").value = text;
-    addMessage(`Not sent: ${error.message}`, null, false);
+    $("chat-text").value ||= text;
+    chat?.notice(`Not sent: ${error.message}`);
   }
-});
-
-$("toggle-chat").addEventListener("click", () => {
-  const isHidden = $("call").classList.toggle("without-chat");
-  $("toggle-chat").setAttribute("aria-pressed", String(!isHidden));
-  arrange();
-});
+}
 
 // ---- the call ----
 
@@ -203,21 +132,24 @@ const STATE_TEXTS = {
   failed: "Connection failed",
 };
 
+const PROBLEM_TEXTS = {
+  room_full: "This room is full. Wait until somebody leaves, or choose another one.",
+  too_many_rooms: "No more rooms can be opened at the moment.",
+  forbidden: "You may not join this room.",
+};
+
 function showState(state) {
   $("state").textContent = STATE_TEXTS[state] ?? state;
   $("state").dataset.state = state;
+  if (state === "reconnecting" && document.body.dataset.view === "lobby") {
+    showLobbyError("The server does not answer. Trying again…");
+  }
 }
 
-/** Rooms are made by whoever comes first; that one exists already is fine. */
-async function ensureRoom(room) {
-  const response = await fetch("/realtime/webrtc/rooms", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ room_id: room, name: room }),
-  });
-  if (response.ok || response.status === 409) return;
-  const problem = await response.json().catch(() => ({}));
-  throw new Error(problem.detail ?? `The room could not be opened (${response.status})`);
+function showCount() {
+  const count = tiles.byPeer.size;
+  $("count").textContent = count === 1 ? "1 person" : `${count} people`;
+  $("alone").hidden = count !== 1;
 }
 
 function showView(view) {
@@ -226,72 +158,133 @@ function showView(view) {
   $("call").hidden = view !== "call";
 }
 
+async function createRoom(room) {
+  const response = await fetch("/realtime/webrtc/rooms", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ room_id: room, name: room }),
+  });
+  if (response.ok || response.status === 409) return; // somebody else was quicker
+  const { code, detail } = await response.json().catch(() => ({}));
+  throw Object.assign(new Error(detail ?? `The room could not be opened (${response.status})`), { code });
+}
+
 function wire(newCall) {
   newCall
-    .on("peer", drawPeer)
-    .on("left", ({ peerId }) => {
-      const name = tiles.get(peerId)?.peer?.name;
-      dropTile(peerId);
-      if (name) addMessage(`${name} left`, null, false);
+    .on("peer", (peer) => {
+      tiles.drawPeer(peer);
+      showCount();
     })
-    .on("stream", ({ peerId, stream: remote }) => showStream(peerId, remote))
+    .on("left", ({ peerId }) => {
+      const name = tiles.byPeer.get(peerId)?.peer?.name;
+      tiles.drop(peerId);
+      showCount();
+      if (name) chat?.notice(`${name} left`);
+    })
+    .on("stream", ({ peerId, stream: remote }) => tiles.showStream(peerId, remote))
     .on("state", showState)
     .on("problem", (error) => console.warn(error))
     .on("ended", ({ reason }) => backToLobby(reason));
 }
 
+/** Whoever comes first makes the room, where joining alone does not. */
+async function enter(newCall) {
+  try {
+    await newCall.join();
+  } catch (error) {
+    if (error.code !== "room_not_found") throw error;
+    await createRoom(newCall.room);
+    await newCall.join();
+  }
+}
+
 async function join(name, room) {
-  await ensureRoom(room);
-  const newCall = new Call({ room, name, stream });
-  wire(newCall);
-  call = newCall;
-  showView("call");
-  $("room-name").textContent = room;
-  $("messages").replaceChildren();
+  call = new Call({ room, name, stream });
+  wire(call);
   drawOwnTile();
-  arrange();
-  chat = openChat(room, name);
-  await newCall.join();
+  await enter(call);
+  chat = new Chat($("messages"), {
+    room,
+    name,
+    onMessage: (isReplayed) => isReplayed || isChatShown() || countUnread(unreadCount + 1),
+  });
+  $("room-name").textContent = room;
+  countUnread(0);
+  showChat(!isPhone.matches);
+  showCount();
+  showView("call");
+  $("call").focus();
   history.replaceState(null, "", `?${new URLSearchParams({ room })}`);
 }
 
 function backToLobby(reason) {
-  chat?.disconnect();
+  chat?.close();
   call = chat = null;
-  for (const peerId of [...tiles.keys()]) dropTile(peerId);
-  $("lobby-error").textContent = reason ?? "";
-  $("lobby-error").hidden = !reason;
+  tiles.clear();
+  showLobbyError(reason);
   showView("lobby");
+  $("join").focus();
 }
 
-$("join-form").addEventListener("submit", async (event) => {
+function showLobbyError(text) {
+  $("lobby-error").textContent = text ?? "";
+  $("lobby-error").hidden = !text;
+}
+
+async function joinFromLobby(event) {
   event.preventDefault();
-  $("join").disabled = true;
-  $("lobby-error").hidden = true;
   const name = $("name").value.trim();
-  localStorage.setItem("realtime.name", name);
+  localStorage.setItem(NAME_KEY, name);
+  $("join").disabled = true;
+  $("join").textContent = "Joining…";
+  showLobbyError(null);
   try {
     await join(name, $("room").value.trim());
   } catch (error) {
-    if (call) call.end(error.message);
-    else backToLobby(error.message);
+    call?.end(null);
+    $("join").disabled = false; // so that it can have the focus
+    backToLobby(PROBLEM_TEXTS[error.code] ?? error.message);
   } finally {
     $("join").disabled = false;
+    $("join").textContent = "Join the call";
   }
-});
+}
 
+/** Outside a secure page there is no clipboard: then the address is selected for the person to copy. */
+async function copyLink(button) {
+  const usual = button.textContent;
+  try {
+    await navigator.clipboard.writeText(location.href);
+    button.textContent = "Copied";
+  } catch {
+    prompt("The address of this room", location.href);
+  }
+  setTimeout(() => (button.textContent = usual), 1500);
+}
+
+function onKey(event) {
+  if (event.key === "Escape" && isPhone.matches) showChat(false);
+}
+
+// ---- start ----
+
+for (const [id, kind] of DEVICE_BUTTONS) $(id).addEventListener("click", () => toggleDevice(kind));
+for (const id of ["copy-link", "copy-link-alone"]) $(id).addEventListener("click", () => copyLink($(id)));
+$("toggle-chat").addEventListener("click", toggleChat);
+$("close-chat").addEventListener("click", () => {
+  showChat(false);
+  $("toggle-chat").focus();
+});
+$("chat-form").addEventListener("submit", say);
+$("join-form").addEventListener("submit", joinFromLobby);
 $("leave").addEventListener("click", () => call?.leave());
-$("copy-link").addEventListener("click", async () => {
-  await navigator.clipboard?.writeText(location.href);
-  $("copy-link").textContent = "Copied";
-  setTimeout(() => ($("copy-link").textContent = "Copy link"), 1500);
-});
-window.addEventListener("resize", arrange);
+window.addEventListener("keydown", onKey);
 window.addEventListener("pagehide", () => call?.leave());
-setInterval(markSpeakers, 250);
+setInterval(() => call && tiles.markSpeakers(call.levels()), 250);
 
-$("name").value = localStorage.getItem("realtime.name") ?? "";
+$("name").value = localStorage.getItem(NAME_KEY) ?? "";
 $("room").value = new URLSearchParams(location.search).get("room") ?? "lobby";
+($("name").value ? $("join") : $("name")).focus();
 showPreview();
 
 /** For tests and the curious: the state of the page's call. */
@@ -300,6 +293,6 @@ window.realtime = {
     return call;
   },
   get tiles() {
-    return tiles;
+    return tiles.byPeer;
   },
 };

@@ -4,25 +4,43 @@
  *   const client = new RealtimeClient("wss://example.org/realtime/ws", "/realtime/events");
  *   client.on("message", (message) => console.log(message.channel, message.data));
  *   client.connectWebSocket();
- *   client.subscribe("general");
+ *   await client.subscribe("general");
  *   await client.publish("general", {text: "Hello"}, {persistent: true});
  *
  * It reconnects by itself with full-jitter back-off and resumes each channel where it was, so that
- * nothing is lost and nothing comes twice. Close codes that are final are not argued with.
+ * nothing is lost and nothing comes twice. What is asked for while there is no connection waits for
+ * the next one. Close codes that are final are not argued with.
+ *
+ * Events: "open", "close", and every type of message the server sends ("welcome", "subscribed",
+ * "message", "notification", "gap", "error" …); from SSE also "sse-open" and "sse-lost".
  */
 
-/** After these the server does not want to see us again as we are (docs: close codes). */
-const FINAL_CODES = new Set([4400, 4401, 4402, 4403, 4410]);
+/** After these the server does not want to see us again as we are. */
+export const FINAL_CODES = new Set([4400, 4401, 4402, 4403, 4410]);
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 20_000;
 const ANSWER_TIMEOUT_MS = 10_000;
+const SSE_EVENTS = ["message", "notification", "binary_data", "join", "leave", "gap", "disconnect"];
 
 /** Full jitter: anywhere between nothing and the doubled limit. */
 export function backoffMs(attempt) {
   return Math.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt);
 }
 
-/** An `error` message of the server, or a time-out of ours. */
+/** The address of a WebSocket on the host that served this page. */
+export function socketUrl(path, location = window.location) {
+  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${path}`;
+}
+
+/** @param {string} sseUrl @param {string[]} channels @param {{lastEventId?: string, token?: string | null}} resume */
+export function eventsUrl(sseUrl, channels, { lastEventId, token } = {}) {
+  const query = channels.map((channel) => `channel=${encodeURIComponent(channel)}`);
+  if (lastEventId) query.push(`last_event_id=${encodeURIComponent(lastEventId)}`);
+  if (token) query.push(`token=${encodeURIComponent(token)}`); // an EventSource sends no headers
+  return `${sseUrl}?${query.join("&")}`;
+}
+
+/** An `error` message of the server, or a failure of ours. */
 export class RealtimeError extends Error {
   /** @param {string} code @param {string} detail @param {string=} field */
   constructor(code, detail, field) {
@@ -48,14 +66,17 @@ export class RealtimeClient extends EventTarget {
     this.ws = null;
     /** @type {EventSource | null} */
     this.eventSource = null;
+    /** Set between `welcome` and the loss of the connection. */
     this.connectionId = null;
-    /** Channel -> {options, epoch, offset}: what to ask for again after a drop. */
+    /** Channel -> {options, epoch, offset, resolve, reject}: what to ask for again after a drop. */
     this.subscriptions = new Map();
-    /** Request id -> {resolve, reject, timer}. */
+    /** Request id -> {message, isSent, resolve, reject, timer}. */
     this.pending = new Map();
     this.nextId = 1;
     this.attempt = 0;
     this.isWanted = false;
+    this.isConnecting = false;
+    this.retryAfterMs = 0;
   }
 
   /** Shorthand for addEventListener: the listener gets the message itself. */
@@ -70,42 +91,81 @@ export class RealtimeClient extends EventTarget {
 
   // ---- WebSocket ----
 
-  async connectWebSocket() {
+  connectWebSocket() {
     this.isWanted = true;
-    if (this.getToken) this.token = await this.getToken();
+    if (this.ws || this.isConnecting) return;
+    if (!this.getToken) {
+      this.openSocket();
+      return;
+    }
+    this.isConnecting = true;
+    this.getToken()
+      .then((token) => {
+        this.isConnecting = false;
+        this.token = token;
+        if (this.isWanted) this.openSocket();
+      })
+      .catch((error) => {
+        this.isConnecting = false;
+        this.emit("error", { type: "error", code: "no_token", detail: String(error) });
+        this.reconnectLater();
+      });
+  }
+
+  openSocket() {
     const protocols = this.token ? ["realtime.v1", `bearer.${this.token}`] : ["realtime.v1"];
     const ws = new WebSocket(this.wsUrl, protocols);
     this.ws = ws;
     ws.onopen = () => this.emit("open", null);
-    ws.onmessage = (event) => this.receive(JSON.parse(event.data));
+    ws.onmessage = (event) => this.ws === ws && this.receive(JSON.parse(event.data));
     ws.onclose = (event) => this.closed(ws, event);
   }
 
-  closed(ws, event) {
+  closed(ws, { code, reason }) {
     if (this.ws !== ws) return;
-    this.ws = null;
-    for (const { reject, timer } of this.pending.values()) {
+    this.ws = this.connectionId = null;
+    clearInterval(this.pingTimer);
+    const isFinal = FINAL_CODES.has(code);
+    if (isFinal) this.isWanted = false;
+    for (const [id, { isSent, reject, timer }] of this.pending) {
+      if (!isSent && this.isWanted) continue; // the next connection takes it
+      this.pending.delete(id);
       clearTimeout(timer);
       reject(new RealtimeError("disconnected", "The connection was lost"));
     }
-    this.pending.clear();
-    this.emit("close", { code: event.code, reason: event.reason });
-    if (!this.isWanted || FINAL_CODES.has(event.code)) return;
-    setTimeout(() => this.isWanted && this.connectWebSocket(), backoffMs(this.attempt++));
+    if (isFinal) {
+      const refusal = new RealtimeError("closed", reason || "The server closed the connection");
+      for (const subscription of this.subscriptions.values()) subscription.reject(refusal);
+    }
+    this.emit("close", { code, reason, willReconnect: this.isWanted });
+    this.reconnectLater();
   }
 
+  reconnectLater() {
+    if (!this.isWanted) return;
+    const delay = this.retryAfterMs + backoffMs(this.attempt++);
+    this.retryAfterMs = 0;
+    this.reconnectTimer = setTimeout(() => this.isWanted && this.connectWebSocket(), delay);
+  }
+
+  /** A connection that does not answer: its own close event may be minutes away. */
+  abandon() {
+    const ws = this.ws;
+    ws?.close();
+    if (ws) this.closed(ws, { code: 1006, reason: "no answer" });
+  }
+
+  /** End both connections. The subscriptions are kept for the next connectWebSocket(). */
   disconnect() {
     this.isWanted = false;
+    clearTimeout(this.reconnectTimer);
     this.ws?.close(1000);
-    this.eventSource?.close();
+    this.disconnectSSE();
   }
 
   receive(message) {
-    if (message.type === "welcome") {
-      this.attempt = 0;
-      this.connectionId = message.connection_id;
-      for (const channel of this.subscriptions.keys()) this.sendSubscribe(channel).catch(() => {});
-    }
+    if (message.type === "welcome") this.welcomed(message);
+    if (message.type === "disconnect") this.warned(message);
     this.note(message);
     this.settle(message);
     this.emit(message.type, message);
@@ -114,30 +174,57 @@ export class RealtimeClient extends EventTarget {
     this.handleMessage(message);
   }
 
-  /** Remember how far each channel has come. */
-  note(message) {
-    const subscription = this.subscriptions.get(message.channel);
-    if (!subscription || message.offset === undefined) return;
-    if (message.type === "subscribed" && message.recovered === false) this.emit("gap", message);
-    if (message.type === "subscribed" && message.replay_count > 0) return;
-    subscription.epoch = message.epoch;
-    subscription.offset = message.offset;
+  welcomed(message) {
+    this.attempt = 0;
+    this.connectionId = message.connection_id;
+    if (message.ping_interval > 0) {
+      this.pingTimer = setInterval(() => this.ping(), message.ping_interval * 1000);
+    }
+    for (const channel of this.subscriptions.keys()) this.sendSubscribe(channel);
+    for (const request of this.pending.values()) this.sendRequest(request);
+  }
+
+  /** The server is about to close, and says whether to come back. */
+  warned(message) {
+    if (message.reconnect === false) this.isWanted = false;
+    this.retryAfterMs = (message.retry_after ?? 0) * 1000;
+  }
+
+  async ping() {
+    const ws = this.ws;
+    try {
+      await this.request({ type: "ping" });
+    } catch (error) {
+      if (error.code === "timeout" && this.ws === ws) this.abandon();
+    }
+  }
+
+  /** Remember how far each channel has come. An ack does not count: the message itself may still be on its way. */
+  note({ type, channel, epoch, offset, recovered, replay_count }) {
+    const subscription = this.subscriptions.get(channel);
+    if (!subscription || offset === undefined) return;
+    if (type === "subscribed") {
+      if (recovered === false) this.emit("gap", { type: "gap", channel, reason: "not_recovered" });
+      if (replay_count > 0) return; // the replayed ones tell
+    } else if (type !== "message" && type !== "binary") return;
+    subscription.epoch = epoch;
+    subscription.offset = offset;
   }
 
   settle(message) {
-    const waiting = this.pending.get(message.id);
-    if (!waiting) return;
+    const request = this.pending.get(message.id);
+    if (!request) return;
     this.pending.delete(message.id);
-    clearTimeout(waiting.timer);
+    clearTimeout(request.timer);
     if (message.type === "error") {
-      waiting.reject(new RealtimeError(message.code, message.detail, message.field));
-    } else waiting.resolve(message);
+      request.reject(new RealtimeError(message.code, message.detail, message.field));
+    } else request.resolve(message);
   }
 
   /** Send one message and wait for what answers it. */
   request(message) {
     return new Promise((resolve, reject) => {
-      if (this.ws?.readyState !== WebSocket.OPEN) {
+      if (!this.isWanted) {
         reject(new RealtimeError("disconnected", "Not connected"));
         return;
       }
@@ -146,46 +233,104 @@ export class RealtimeClient extends EventTarget {
         this.pending.delete(id);
         reject(new RealtimeError("timeout", "The server did not answer in time"));
       }, ANSWER_TIMEOUT_MS);
-      this.pending.set(id, { resolve, reject, timer });
-      this.ws.send(JSON.stringify({ ...message, id }));
+      const request = { message: { ...message, id }, isSent: false, resolve, reject, timer };
+      this.pending.set(id, request);
+      if (this.connectionId) this.sendRequest(request);
     });
   }
 
-  sendSubscribe(channel) {
-    const { options, epoch, offset } = this.subscriptions.get(channel);
-    const recover = epoch === undefined ? undefined : { epoch, offset };
-    return this.request({ type: "subscribe", channel, ...options, recover });
+  sendRequest(request) {
+    if (request.isSent || this.ws?.readyState !== WebSocket.OPEN) return;
+    request.isSent = true;
+    this.ws.send(JSON.stringify(request.message));
   }
 
-  /** @param {string} channel @param {object=} options filters, history, presence … */
-  async subscribe(channel, options = {}) {
-    this.subscriptions.set(channel, { options });
-    if (this.ws?.readyState === WebSocket.OPEN && this.connectionId) await this.sendSubscribe(channel);
+  async sendSubscribe(channel) {
+    const subscription = this.subscriptions.get(channel);
+    const { options, epoch, offset } = subscription;
+    const recover = epoch === undefined ? undefined : { epoch, offset };
+    try {
+      subscription.resolve(await this.request({ type: "subscribe", channel, ...options, recover }));
+    } catch (error) {
+      if (error.code === "disconnected") return; // asked again after the next welcome
+      if (error.code === "timeout") {
+        this.abandon();
+        return;
+      }
+      if (this.subscriptions.get(channel) === subscription) this.subscriptions.delete(channel);
+      subscription.reject(error);
+    }
+  }
+
+  /**
+   * Resolves with the server's `subscribed`, as soon as there is a connection.
+   * @param {string} channel @param {object=} options filters, history, presence …
+   */
+  subscribe(channel, options = {}) {
+    return new Promise((resolve, reject) => {
+      this.subscriptions.set(channel, { options, resolve, reject });
+      if (this.connectionId) this.sendSubscribe(channel);
+    });
   }
 
   async unsubscribe(channel) {
     this.subscriptions.delete(channel);
-    await this.request({ type: "unsubscribe", channel });
+    if (this.connectionId) await this.request({ type: "unsubscribe", channel });
   }
 
-  /** @param {string} channel @param {any} data @param {object=} options persistent, ttl, tags … */
+  /**
+   * Resolves with the server's `ack`; a persistent message is stored by then.
+   * @param {string} channel @param {any} data @param {object=} options persistent, ttl, tags …
+   */
   publish(channel, data, options = {}) {
     return this.request({ type: "message", channel, data, ...options });
   }
 
   // ---- SSE ----
 
-  /** @param {string} channel */
-  connectSSE(channel) {
-    this.eventSource = new EventSource(`${this.sseUrl}?channel=${encodeURIComponent(channel)}`);
-    const forward = (type) =>
-      this.eventSource.addEventListener(type, (event) => {
-        const message = JSON.parse(event.data);
-        this.emit(type, message);
-        if (type === "notification") this.showNotification(message.title, message.body);
-        if (type === "binary_data") this.handleBinaryData(message);
-      });
-    ["message", "notification", "binary_data", "join", "leave", "gap"].forEach(forward);
+  /** @param {string | string[]} channels */
+  connectSSE(channels) {
+    this.disconnectSSE();
+    this.sse = { channels: [channels].flat(), lastEventId: "", attempt: 0, timer: 0 };
+    this.openEventSource();
+  }
+
+  disconnectSSE() {
+    clearTimeout(this.sse?.timer);
+    this.sse = null;
+    this.eventSource?.close();
+    this.eventSource = null;
+  }
+
+  openEventSource() {
+    const { sse } = this;
+    const source = new EventSource(
+      eventsUrl(this.sseUrl, sse.channels, { lastEventId: sse.lastEventId, token: this.token }),
+    );
+    this.eventSource = source;
+    source.onopen = () => {
+      sse.attempt = 0;
+      this.emit("sse-open", null);
+    };
+    source.onerror = () => {
+      if (this.eventSource !== source) return;
+      this.emit("sse-lost", null);
+      // It comes back by itself unless an HTTP status ended it, and a restart answers 503 for a while.
+      if (source.readyState !== EventSource.CLOSED) return;
+      sse.timer = setTimeout(() => this.openEventSource(), backoffMs(sse.attempt++));
+    };
+    for (const type of SSE_EVENTS) {
+      source.addEventListener(type, (event) => this.receiveEvent(type, event));
+    }
+  }
+
+  receiveEvent(type, event) {
+    if (event.lastEventId) this.sse.lastEventId = event.lastEventId;
+    const message = JSON.parse(event.data);
+    if (type === "disconnect" && message.reconnect === false) this.disconnectSSE();
+    this.emit(type, message);
+    if (type === "notification") this.showNotification(message.title, message.body);
+    if (type === "binary_data") this.handleBinaryData(message);
   }
 
   // ---- files ----
@@ -197,18 +342,27 @@ export class RealtimeClient extends EventTarget {
     if (channel) form.append("channel", channel);
     const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
     const response = await fetch("/realtime/binary/upload", { method: "POST", body: form, headers });
-    const answer = await response.json();
-    if (!response.ok) throw new RealtimeError(answer.code, answer.detail);
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) {
+      throw new RealtimeError(answer.code ?? "upload_failed", answer.detail ?? `The server answered ${response.status}`);
+    }
     return answer;
   }
 
   handleBinaryData(message) {
-    if (message.content_type.startsWith("image/")) this.displayImage(message);
-    else if (message.content_type === "application/pdf") this.downloadFile(message);
+    const type = message.content_type ?? "";
+    if (type.startsWith("image/")) this.displayImage(message);
+    else if (type === "application/pdf") this.downloadFile(message);
   }
 
-  sourceOf(message) {
-    return message.url ?? `data:${message.content_type};base64,${message.binary_data}`;
+  /** The content inline, or where the server keeps it; a script is neither. */
+  sourceOf({ url, content_type, binary_data }) {
+    if (url === undefined) return `data:${content_type};base64,${binary_data}`;
+    const { protocol, href } = new URL(url, document.baseURI);
+    if (protocol !== "https:" && protocol !== "http:") {
+      throw new RealtimeError("bad_url", `${protocol} is no address of a file`);
+    }
+    return href;
   }
 
   displayImage(message) {
@@ -228,5 +382,9 @@ export class RealtimeClient extends EventTarget {
   // ---- for subclasses ----
 
   handleMessage(_message) {}
-  showNotification(_title, _body) {}
+
+  /** Shown if the person has allowed it; asking is for the page to do, on a click. */
+  showNotification(title, body) {
+    if (globalThis.Notification?.permission === "granted") new Notification(title, { body });
+  }
 }

@@ -145,6 +145,15 @@ static int connect_all(struct load *load, struct fake_hub *hub,
 	return r;
 }
 
+static void sleep_until(uint64_t due_us)
+{
+	uint64_t now_us = clock_now_us();
+	struct timespec pause = {.tv_nsec = (long)(due_us - now_us) * 1000};
+
+	if (due_us > now_us)
+		(void)nanosleep(&pause, NULL);
+}
+
 /* Publish at the scenario's rate for `seconds`; returns the packets sent. */
 static unsigned long publish(struct load *load, double seconds)
 {
@@ -156,15 +165,9 @@ static unsigned long publish(struct load *load, double seconds)
 
 	while (clock_now_us() < until_us) {
 		/* The publishers take turns within an interval, as cameras do. */
-		uint64_t due_us = started_us + turn * interval_us / load->publishers;
-		uint64_t now_us = clock_now_us();
 		struct load_peer *peer = &load->peers[turn % load->publishers];
 
-		if (due_us > now_us) {
-			struct timespec pause = {.tv_nsec = (long)(due_us - now_us) * 1000};
-
-			(void)nanosleep(&pause, NULL);
-		}
+		sleep_until(started_us + turn * interval_us / load->publishers);
 		for (unsigned i = 0; i < scenario->burst; i++)
 			load_peer_publish(peer, PACKET_BYTES, i + 1 == scenario->burst);
 		sent += scenario->burst;
@@ -269,7 +272,7 @@ static void encrypt(EVP_CIPHER_CTX *context, const uint8_t *plain, uint8_t *out)
 	(void)EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, out + PACKET_BYTES - 16);
 }
 
-/* The same packets to the same viewers' sockets, with nothing in between. */
+/* The same packets at the same pace to the same viewers' sockets, with nothing in between. */
 static double floor_us_per_packet(struct load *load, double seconds)
 {
 	static uint8_t plain[PACKET_BYTES] = {0x80, 96}, arena[BATCH][PACKET_BYTES];
@@ -279,8 +282,12 @@ static double floor_us_per_packet(struct load *load, double seconds)
 	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	const struct scenario *scenario = load->scenario;
-	unsigned per_turn = load->viewers * scenario->sees * scenario->burst / scenario->rooms;
-	uint64_t until_us;
+	/* What one publisher's turn comes to: its burst, to everyone who watches it. */
+	unsigned per_turn =
+		scenario->viewers * scenario->sees * scenario->burst / scenario->publishers;
+	uint64_t interval_us = 1000000ull * scenario->burst / scenario->packets_per_second /
+			       load->publishers;
+	uint64_t until_us, due_us;
 	unsigned long sent = 0;
 	double before, used;
 
@@ -294,8 +301,10 @@ static double floor_us_per_packet(struct load *load, double seconds)
 		(void)connect(viewer, (struct sockaddr *)&any, sizeof(any)); /* hear anyone */
 	}
 	before = thread_cpu_us();
-	until_us = clock_now_us() + (uint64_t)(seconds * 1e6);
-	while (clock_now_us() < until_us) {
+	due_us = clock_now_us();
+	until_us = due_us + (uint64_t)(seconds * 1e6);
+	for (; due_us < until_us; due_us += interval_us) {
+		sleep_until(due_us);
 		for (unsigned i = 0; i < per_turn;) {
 			unsigned count = 0;
 
@@ -304,7 +313,7 @@ static double floor_us_per_packet(struct load *load, double seconds)
 				iovecs[count] = (struct iovec){.iov_base = arena[count],
 							       .iov_len = PACKET_BYTES};
 				messages[count].msg_hdr = (struct msghdr){
-					.msg_name = &targets[i % load->viewers],
+					.msg_name = &targets[(sent + count) % load->viewers],
 					.msg_namelen = sizeof(targets[0]),
 					.msg_iov = &iovecs[count],
 					.msg_iovlen = 1};
@@ -312,7 +321,6 @@ static double floor_us_per_packet(struct load *load, double seconds)
 			(void)sendmmsg(fd, messages, count, 0);
 			sent += count;
 		}
-		(void)usleep(1000); /* let the readers read, as they do at the relay's rate */
 	}
 	used = thread_cpu_us() - before;
 	EVP_CIPHER_CTX_free(context);

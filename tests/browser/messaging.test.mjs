@@ -1,0 +1,214 @@
+/** Channels in real browsers: the RealtimeClient of www/, the browser's own EventSource, REST beside them. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { joinCall, launch } from "./browsers.mjs";
+import { System, until } from "./system.mjs";
+
+const numbers = (first, last) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+
+/** realtimed is back before an EventSource asks again. */
+/** @type {System} */ let system;
+/** An EventSource asks again long before realtimed is back, and is answered 503. */
+/** @type {System} */ let slow;
+const browsers = {};
+
+before(async () => {
+  system = await System.start(["--restart-delay", "0.5"]);
+  process.env.SSE_RETRY_TIMEOUT = "200";
+  slow = await System.start(["--restart-delay", "1.5"]);
+  [browsers.chromium, browsers.firefox] = await Promise.all([launch("chromium"), launch("firefox")]);
+});
+
+after(async () => {
+  await Promise.all(Object.values(browsers).map((browser) => browser.close()));
+  await system?.stop();
+  await slow?.stop();
+});
+
+/** @param {string} title @param {(browser: any, channel: string) => Promise<void>} run */
+function inEachBrowser(title, run) {
+  for (const name of ["chromium", "firefox"]) {
+    test(`${name}: ${title}`, async () => {
+      try {
+        await run(browsers[name], `${name}: ${title}`);
+      } catch (error) {
+        console.error(system.logs(), slow.logs());
+        throw error;
+      }
+    });
+  }
+}
+
+async function openPage(browser, at = system) {
+  const page = await browser.newPage();
+  await page.goto(`${at.url}/realtime/test`);
+  return page;
+}
+
+/** A client on this page that collects the data of all messages in `got`. */
+const startClient = (page, channel, subscription = {}) =>
+  page.evaluate(async (name, options) => {
+    const { RealtimeClient, socketUrl } = await import("/realtime/static/realtime.js");
+    const client = new RealtimeClient(socketUrl("/realtime/ws"));
+    window.client = client;
+    window.got = [];
+    client.on("message", (message) => window.got.push(message.data));
+    client.connectWebSocket();
+    await client.subscribe(name, options);
+  }, channel, subscription);
+
+const startEventSource = (page, channel) =>
+  page.evaluate((name) => new Promise((resolve) => {
+    const source = new EventSource(`/realtime/events?channel=${encodeURIComponent(name)}`);
+    window.source = source;
+    window.got = [];
+    window.drops = 0;
+    source.addEventListener("message", (event) => window.got.push(JSON.parse(event.data).data));
+    source.addEventListener("error", () => window.drops++);
+    source.addEventListener("open", resolve);
+  }), channel);
+
+const got = (page) => page.evaluate(() => window.got);
+
+async function untilGot(page, wanted) {
+  await until(`the page has ${JSON.stringify(wanted)}`, async () => (await got(page)).length >= wanted.length);
+  assert.deepEqual(await got(page), wanted);
+}
+
+async function send(at, channel, data, persistent = true) {
+  const { status, text } = await at.api("POST", "/realtime/send", { channel, data, persistent });
+  assert.equal(status, 201, text);
+}
+
+const publish = (page, channel, list) =>
+  page.evaluate(async (name, all) => {
+    for (const one of all) await window.client.publish(name, one, { persistent: true });
+  }, channel, list);
+
+async function restart(at) {
+  const pid = at.pid("realtimed");
+  at.kill("realtimed");
+  await until("realtimed is back", async () =>
+    at.pid("realtimed") !== pid && (await at.api("GET", "/realtime/health")).status === 200);
+}
+
+inEachBrowser("what is stored comes back after a reload, once and in order", async (browser, channel) => {
+  const page = await openPage(browser);
+  await startClient(page, channel);
+  await publish(page, channel, numbers(1, 20));
+  await untilGot(page, numbers(1, 20));
+  await page.reload();
+  await startClient(page, channel);
+  await publish(page, channel, [21]);
+  await untilGot(page, numbers(1, 21));
+  await page.reload();
+  await startClient(page, channel, { history: { limit: 5 } });
+  await publish(page, channel, [22]);
+  await untilGot(page, numbers(17, 22));
+  await page.close();
+});
+
+inEachBrowser("a client that was away gets what it missed and nothing twice", async (browser, channel) => {
+  const page = await openPage(browser);
+  await startClient(page, channel);
+  await publish(page, channel, numbers(1, 5));
+  await untilGot(page, numbers(1, 5));
+  await page.evaluate(() => new Promise((resolve) => {
+    window.client.on("close", resolve, { once: true });
+    window.client.disconnect();
+  }));
+  for (const number of numbers(6, 10)) await send(system, channel, number);
+  await page.evaluate(() => window.client.connectWebSocket());
+  await untilGot(page, numbers(1, 10));
+  await publish(page, channel, [11]);
+  await untilGot(page, numbers(1, 11));
+  await page.close();
+});
+
+inEachBrowser("a restart of realtimed loses nothing and doubles nothing", async (browser, channel) => {
+  const page = await openPage(browser);
+  await startClient(page, channel);
+  await publish(page, channel, numbers(1, 10));
+  await restart(system);
+  for (const number of numbers(11, 20)) await send(system, channel, number);
+  await untilGot(page, numbers(1, 20));
+  await publish(page, channel, [21]);
+  await untilGot(page, numbers(1, 21));
+  await page.close();
+});
+
+inEachBrowser("what is published without a connection waits for one", async (browser, channel) => {
+  const page = await openPage(browser);
+  await startClient(page, channel);
+  await page.evaluate(() => {
+    window.client.on("close", () => (window.wasLost = true));
+  });
+  system.kill("realtimed");
+  await until("the client has noticed", () => page.evaluate(() => window.wasLost), 5000, 20);
+  await publish(page, channel, ["while away"]);
+  await untilGot(page, ["while away"]);
+  await page.close();
+});
+
+inEachBrowser("EventSource hears WebSocket and REST, and resumes after a drop", async (browser, channel) => {
+  const [speaker, listener] = [await openPage(browser), await openPage(browser)];
+  await startClient(speaker, channel);
+  await startEventSource(listener, channel);
+  await publish(speaker, channel, ["by WebSocket"]);
+  await send(system, channel, "by REST");
+  await send(system, channel, "not stored", false);
+  await untilGot(listener, ["by WebSocket", "by REST", "not stored"]);
+  await restart(system);
+  await send(system, channel, "meanwhile");
+  await until("the EventSource has noticed", () => listener.evaluate(() => window.drops > 0));
+  await untilGot(listener, ["by WebSocket", "by REST", "not stored", "meanwhile"]);
+  await publish(speaker, channel, ["live again"]);
+  await untilGot(listener, ["by WebSocket", "by REST", "not stored", "meanwhile", "live again"]);
+  await Promise.all([speaker.close(), listener.close()]);
+});
+
+inEachBrowser("connectSSE goes on where a status ended the browser's EventSource", async (browser, channel) => {
+  const page = await openPage(browser, slow);
+  await page.evaluate(async (name) => {
+    const { RealtimeClient } = await import("/realtime/static/realtime.js");
+    window.client = new RealtimeClient("", "/realtime/events");
+    window.got = [];
+    window.client.on("message", (message) => window.got.push(message.data));
+    window.client.connectSSE(name);
+    await new Promise((resolve) => window.client.on("sse-open", resolve, { once: true }));
+    window.source = window.client.eventSource;
+  }, channel);
+  await send(slow, channel, 1);
+  await untilGot(page, [1]);
+  await restart(slow);
+  await send(slow, channel, 2);
+  await untilGot(page, [1, 2]);
+  assert.equal(await page.evaluate(() => window.source.readyState), 2, "the first EventSource has given up");
+  await page.close();
+});
+
+inEachBrowser("what people type is never markup", async (browser, channel) => {
+  const room = channel.replace(/[^a-z]+/g, "_");
+  const evil = `<img src="x" onerror="window.wasRun = true"><script></script>`;
+  const page = await joinCall(browser, system, evil, room);
+  await page.type("#chat-text", evil);
+  await page.keyboard.press("Enter");
+  const message = { text: evil, name: evil, from: "somebody" };
+  await send(system, `room:${room}`, message);
+  const texts = await until("both are in the chat", () => page.evaluate(() => {
+    const all = [...document.querySelectorAll("#messages .text")].map((one) => one.textContent);
+    return all.length === 2 && all;
+  }));
+  assert.deepEqual(texts, [evil, evil]);
+  assert.equal(await page.evaluate(() => document.querySelector("#messages b").textContent), evil);
+  assert.equal(await page.evaluate(() => document.querySelector(".tile .who").textContent), `${evil} (you)`);
+  await page.goto(`${system.url}/realtime/test`);
+  await page.click("#connect");
+  await page.evaluate((name) => (document.getElementById("channel").value = name), `room:${room}`);
+  await page.click("#subscribe-form button");
+  await until("the log has it", () => page.evaluate(() => document.getElementById("log").textContent.includes("onerror")));
+  assert.equal(await page.evaluate(() => document.querySelectorAll("#log img, #log script").length), 0);
+  assert.equal(await page.evaluate(() => window.wasRun), undefined);
+  await page.close();
+});

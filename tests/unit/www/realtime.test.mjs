@@ -1,0 +1,224 @@
+/** RealtimeClient against a socket whose other end is the test. */
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+
+import { backoffMs, eventsUrl, RealtimeClient, socketUrl } from "../../../www/realtime.js";
+import { FakeSocket } from "./fake_socket.mjs";
+
+globalThis.WebSocket = FakeSocket;
+globalThis.CustomEvent ??= class extends Event {
+  constructor(type, { detail }) {
+    super(type);
+    this.detail = detail;
+  }
+};
+
+beforeEach(() => {
+  FakeSocket.all = [];
+  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+});
+afterEach(() => mock.timers.reset());
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+function connected(options) {
+  const client = new RealtimeClient("ws://host/realtime/ws", undefined, options);
+  client.connectWebSocket();
+  FakeSocket.last.welcome();
+  return client;
+}
+
+/** A subscription that stands at an offset. */
+async function subscribed(client, channel, offset) {
+  const answer = client.subscribe(channel);
+  FakeSocket.last.answer("subscribe", { type: "subscribed", channel, epoch: "e", offset, replay_count: 0 });
+  await answer;
+}
+
+const recoverOf = (socket) => socket.sent.find((one) => one.type === "subscribe").recover;
+
+test("back-off stays between nothing and 20 s", () => {
+  for (let attempt = 0; attempt < 40; attempt++) {
+    const delay = backoffMs(attempt);
+    assert.ok(delay >= 0 && delay <= Math.min(20_000, 500 * 2 ** attempt));
+  }
+});
+
+test("addresses follow the page's scheme and are escaped", () => {
+  assert.equal(socketUrl("/realtime/ws", { protocol: "https:", host: "a:1" }), "wss://a:1/realtime/ws");
+  assert.equal(socketUrl("/realtime/ws", { protocol: "http:", host: "a" }), "ws://a/realtime/ws");
+  assert.equal(
+    eventsUrl("/e", ["a b", "c&d"], { lastEventId: "01", token: "x=y" }),
+    "/e?channel=a%20b&channel=c%26d&last_event_id=01&token=x%3Dy",
+  );
+});
+
+test("a token travels as a subprotocol, and there is one socket however often one asks", () => {
+  const client = new RealtimeClient("ws://host/ws", undefined, { token: "t" });
+  client.connectWebSocket();
+  client.connectWebSocket();
+  assert.equal(FakeSocket.all.length, 1);
+  assert.deepEqual(FakeSocket.last.protocols, ["realtime.v1", "bearer.t"]);
+});
+
+test("what is asked before the welcome waits for it, subscriptions first", async () => {
+  const client = new RealtimeClient("ws://host/ws");
+  client.connectWebSocket();
+  const published = client.publish("a", 1);
+  const joined = client.subscribe("a", { history: { limit: 3 } });
+  FakeSocket.last.welcome();
+  assert.deepEqual(FakeSocket.last.sent.map((one) => one.type), ["subscribe", "message"]);
+  assert.deepEqual(FakeSocket.last.sent[0].history, { limit: 3 });
+  FakeSocket.last.answer("subscribe", { type: "subscribed", channel: "a", epoch: "e", offset: 0, replay_count: 0 });
+  FakeSocket.last.answer("message", { type: "ack", channel: "a", offset: 1, epoch: "e" });
+  assert.equal((await joined).type, "subscribed");
+  assert.equal((await published).offset, 1);
+});
+
+test("a channel is resumed where its last message stood", async () => {
+  const client = connected();
+  await subscribed(client, "a", 4);
+  FakeSocket.last.say({ type: "message", channel: "a", epoch: "e", offset: 5, data: 1 });
+  FakeSocket.last.drop();
+  mock.timers.tick(500);
+  FakeSocket.last.welcome();
+  assert.equal(FakeSocket.all.length, 2);
+  assert.deepEqual(recoverOf(FakeSocket.last), { epoch: "e", offset: 5 });
+});
+
+test("an ack does not move the position: the message may not have come yet", async () => {
+  const client = connected();
+  await subscribed(client, "a", 4);
+  const published = client.publish("a", 1);
+  FakeSocket.last.answer("message", { type: "ack", channel: "a", epoch: "e", offset: 5 });
+  await published;
+  FakeSocket.last.drop();
+  mock.timers.tick(500);
+  FakeSocket.last.welcome();
+  assert.deepEqual(recoverOf(FakeSocket.last), { epoch: "e", offset: 4 });
+});
+
+test("a drop before the replay leaves nothing to resume from", async () => {
+  const client = connected();
+  const joined = client.subscribe("a");
+  FakeSocket.last.answer("subscribe", { type: "subscribed", channel: "a", epoch: "e", offset: 9, replay_count: 2 });
+  await joined;
+  FakeSocket.last.drop();
+  mock.timers.tick(500);
+  FakeSocket.last.welcome();
+  assert.equal(recoverOf(FakeSocket.last), undefined);
+});
+
+test("what could not be recovered is told as a gap", async () => {
+  const client = connected();
+  await subscribed(client, "a", 4);
+  const gaps = [];
+  client.on("gap", (gap) => gaps.push(gap.channel));
+  FakeSocket.last.say({ type: "subscribed", channel: "a", epoch: "f", offset: 9, recovered: false, replay_count: 0 });
+  assert.deepEqual(gaps, ["a"]);
+});
+
+test("what was sent when the connection broke is rejected, what was not goes over the next", async () => {
+  const client = connected();
+  const sent = client.publish("a", 1);
+  FakeSocket.last.drop();
+  const waiting = client.publish("a", 2);
+  await assert.rejects(sent, { code: "disconnected" });
+  mock.timers.tick(500);
+  FakeSocket.last.welcome();
+  assert.deepEqual(FakeSocket.last.sent.map((one) => one.data), [2]);
+  FakeSocket.last.answer("message", { type: "ack", channel: "a", offset: 1, epoch: "e" });
+  await waiting;
+});
+
+test("a refusal rejects with the server's code and is not asked again", async () => {
+  const client = connected();
+  const joined = client.subscribe("secret");
+  FakeSocket.last.answer("subscribe", { type: "error", code: "forbidden", detail: "no", field: "channel" });
+  await assert.rejects(joined, { code: "forbidden", message: "no", field: "channel" });
+  assert.equal(client.subscriptions.size, 0);
+});
+
+for (const code of [4400, 4401, 4403, 4410]) {
+  test(`after ${code} it does not come back`, async () => {
+    const client = connected();
+    const joined = client.subscribe("a");
+    FakeSocket.last.drop(code, "go away");
+    mock.timers.tick(60_000);
+    assert.equal(FakeSocket.all.length, 1);
+    await assert.rejects(joined, { code: "closed" });
+    await assert.rejects(client.publish("a", 1), { code: "disconnected" });
+  });
+}
+
+test("the server may forbid coming back, or ask for a pause", () => {
+  connected();
+  FakeSocket.last.say({ type: "disconnect", code: 1013, reason: "overload", reconnect: true, retry_after: 30 });
+  FakeSocket.last.drop(1013);
+  mock.timers.tick(29_000);
+  assert.equal(FakeSocket.all.length, 1);
+  mock.timers.tick(2_000);
+  assert.equal(FakeSocket.all.length, 2);
+  FakeSocket.last.welcome();
+  FakeSocket.last.say({ type: "disconnect", code: 1008, reason: "policy", reconnect: false });
+  FakeSocket.last.drop(1008);
+  mock.timers.tick(60_000);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("a connection that does not answer a ping is given up", async () => {
+  const client = new RealtimeClient("ws://host/ws");
+  client.connectWebSocket();
+  FakeSocket.last.welcome({ ping_interval: 30 });
+  mock.timers.tick(30_000);
+  assert.equal(FakeSocket.last.sent.at(-1).type, "ping");
+  mock.timers.tick(10_000);
+  await settled();
+  mock.timers.tick(500);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("disconnect() is for good until asked again", async () => {
+  const client = connected();
+  await subscribed(client, "a", 4);
+  client.disconnect();
+  mock.timers.tick(60_000);
+  assert.equal(FakeSocket.all.length, 1);
+  client.connectWebSocket();
+  FakeSocket.last.welcome();
+  assert.deepEqual(recoverOf(FakeSocket.last), { epoch: "e", offset: 4 });
+});
+
+test("a token that cannot be had is tried again", async () => {
+  let calls = 0;
+  const getToken = async () => {
+    if (calls++ === 0) throw new Error("offline");
+    return "fresh";
+  };
+  const client = new RealtimeClient("ws://host/ws", undefined, { getToken });
+  client.connectWebSocket();
+  await settled();
+  mock.timers.tick(500);
+  await settled();
+  assert.deepEqual(FakeSocket.last.protocols, ["realtime.v1", "bearer.fresh"]);
+});
+
+test("subclasses hear every message, pictures and notifications", () => {
+  const heard = [];
+  class Mine extends RealtimeClient {
+    handleMessage({ type }) {
+      heard.push(type);
+    }
+    displayImage({ filename }) {
+      heard.push(filename);
+    }
+    showNotification(title, body) {
+      heard.push(`${title}: ${body}`);
+    }
+  }
+  new Mine("ws://host/ws").connectWebSocket();
+  FakeSocket.last.welcome();
+  FakeSocket.last.say({ type: "binary", content_type: "image/png", filename: "a.png", binary_data: "" });
+  FakeSocket.last.say({ type: "notification", title: "Hi", body: "you" });
+  assert.deepEqual(heard, ["welcome", "a.png", "binary", "Hi: you", "notification"]);
+});

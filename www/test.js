@@ -1,0 +1,103 @@
+/** test.js - the WebSocket test page: a RealtimeClient whose frames are all shown. */
+import { Log, parseData } from "./log.js";
+import { RealtimeClient, socketUrl } from "./realtime.js";
+
+const $ = (id) => document.getElementById(id);
+const log = new Log($("log"), $("clear"));
+
+/** @type {RealtimeClient | null} */
+let client = null;
+
+/** A client that shows what it sends and gets. */
+class ShowingClient extends RealtimeClient {
+  sendRequest(request) {
+    const wasSent = request.isSent;
+    super.sendRequest(request);
+    if (request.isSent && !wasSent) log.add("out", request.message.type, request.message);
+  }
+
+  handleMessage(message) {
+    log.add(message.type === "error" ? "bad" : "in", message.type, message);
+  }
+
+  handleBinaryData() {} // the log has it
+}
+
+function showState(state, text) {
+  $("state").dataset.state = state;
+  $("state").textContent = text;
+  $("connect").disabled = state !== "off";
+  $("disconnect").disabled = state === "off";
+}
+
+function connect(event) {
+  event.preventDefault();
+  const token = $("token").value.trim();
+  const made = new ShowingClient($("address").value, undefined, token ? { token } : {});
+  client = made
+    .on("open", () => log.add("note", "connected", made.wsUrl))
+    .on("welcome", ({ connection_id }) => showState("connected", `Connected as ${connection_id}`))
+    .on("close", ({ code, reason, willReconnect }) => {
+      log.add("note", `closed ${code}`, reason);
+      showState(willReconnect ? "reconnecting" : "off", willReconnect ? "Reconnecting…" : "Not connected");
+      if (!willReconnect) drawChannels();
+    });
+  showState("connecting", "Connecting…");
+  client.connectWebSocket();
+}
+
+function disconnect() {
+  const wasOpen = client?.connectionId;
+  client?.disconnect();
+  if (!wasOpen) showState("off", "Not connected"); // there is nothing left to close
+}
+
+/** Every button says what is missing rather than nothing. */
+function connected() {
+  if (client?.isWanted) return client;
+  log.add("bad", "not connected", "Press Connect first.");
+  $("connect").focus();
+  return null;
+}
+
+function drawChannels() {
+  const names = client?.isWanted ? [...client.subscriptions.keys()] : [];
+  $("channels").replaceChildren(
+    ...names.map((name) => {
+      const item = document.createElement("li");
+      const leave = document.createElement("button");
+      leave.type = "button";
+      leave.textContent = "×";
+      leave.title = `Unsubscribe from ${name}`;
+      leave.setAttribute("aria-label", leave.title);
+      leave.addEventListener("click", () => settle(client.unsubscribe(name)));
+      item.append(name, leave);
+      return item;
+    }),
+  );
+}
+
+/** Refusals are in the log as frames; what never left this page is told here. */
+async function settle(answer) {
+  try {
+    await answer;
+  } catch (error) {
+    if (["disconnected", "timeout", "closed"].includes(error.code)) log.add("bad", error.code, error.message);
+  }
+  drawChannels();
+}
+
+$("address").value = socketUrl("/realtime/ws");
+$("connection-form").addEventListener("submit", connect);
+$("disconnect").addEventListener("click", disconnect);
+$("subscribe-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const name = $("channel").value;
+  $("publish-channel").value = name;
+  settle(connected()?.subscribe(name, { history: { limit: Number($("history").value) } }));
+});
+$("publish-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const options = $("persistent").checked ? { persistent: true } : {};
+  settle(connected()?.publish($("publish-channel").value, parseData($("data").value), options));
+});
