@@ -116,7 +116,7 @@ static void disconnect(struct bus_client *client, const char *reason)
 
 		call_finish(call,
 			    error_set(&call->error, -ENOTCONN, "bus_unavailable",
-				      "the connection to %s was lost", client->path),
+				      "the connection to a companion process was lost"),
 			    NULL);
 	}
 	(void)pthread_mutex_unlock(&client->lock);
@@ -401,7 +401,7 @@ static int call_wait(struct bus_client *client, struct pending_call *call, unsig
 		return call->result;
 	list_remove(&call->link);
 	return error_set(&call->error, -ETIMEDOUT, "bus_timeout",
-			 "%s did not answer within %u ms", client->path, timeout_ms);
+			 "a companion process did not answer within %u ms", timeout_ms);
 }
 
 int bus_client_call(struct bus_client *client, enum bus_message message, json_t *body,
@@ -419,14 +419,14 @@ int bus_client_call(struct bus_client *client, enum bus_message message, json_t 
 
 	(void)pthread_mutex_lock(&client->lock);
 	if (client->state != LINK_UP) {
-		r = error_set(&call.error, -ENOTCONN, "bus_unavailable", "%s is not there",
-			      client->path);
+		r = error_set(&call.error, -ENOTCONN, "bus_unavailable",
+			      "a companion process is not there; try again soon");
 	} else {
 		call.request_id = client->next_request_id++;
 		r = queue_frame(client, BUS_REQUEST, message, call.request_id, body);
 		if (r < 0) {
-			(void)error_set(&call.error, r, "bus_failed", "%s could not be asked: %s",
-					client->path, strerror(-r));
+			(void)error_set(&call.error, r, "bus_failed",
+					"a companion process could not be asked: %s", strerror(-r));
 		} else {
 			list_append(&client->calls, &call.link);
 			wake(client);

@@ -21,8 +21,8 @@ struct bus_client_events {
 	void (*connected)(void *data, const json_t *answer);
 	void (*disconnected)(void *data);
 	/* An event or a request; a request must sooner or later be answered by bus_client_respond()
-	 * or bus_client_refuse(). The frame is borrowed. */
-	void (*received)(void *data, const struct bus_frame *frame);
+	 * or bus_client_refuse(). The frame is borrowed, but its body may be kept with STEAL(). */
+	void (*received)(void *data, struct bus_frame *frame);
 };
 
 /* `path`, `role`, `events` and `data` are borrowed for the client's life; members of events may be

@@ -19,6 +19,7 @@ static bool somebody_listens(const struct sockaddr_un *address)
 int unix_listener_open(const char *path, struct error *reterr)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat found;
 	int fd, r;
 
 	if (strlen(path) >= sizeof(address.sun_path))
@@ -26,6 +27,9 @@ int unix_listener_open(const char *path, struct error *reterr)
 				 "%s is too long for a socket: at most %zu bytes", path,
 				 sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (lstat(path, &found) == 0 && !S_ISSOCK(found.st_mode))
+		return error_set(reterr, -EEXIST, "bad_setting",
+				 "%s is there and not a socket: it is left alone", path);
 	if (somebody_listens(&address))
 		return error_set(reterr, -EADDRINUSE, "socket_taken",
 				 "another process already listens on %s", path);

@@ -8,7 +8,7 @@
 #include "db/migrations.h"
 #include "db/statement.h"
 
-enum { BUSY_TIMEOUT_MS = 5000, STATEMENTS_MAX = 64 };
+enum { BUSY_TIMEOUT_MS = 5000, WAL_RETRY_MS = 10, STATEMENTS_MAX = 64 };
 
 struct store {
 	sqlite3 *handle;
@@ -118,15 +118,31 @@ static int migrate(struct store *store, const char *path, struct error *reterr)
 
 /* ---- life ---- */
 
+/* Entering WAL needs the file for oneself, and SQLite does not always wait for that: when all
+ * processes start at once on a new file, those who come second try again. */
+static int enter_wal(struct store *store, struct error *reterr)
+{
+	for (int waited_ms = 0;; waited_ms += WAL_RETRY_MS) {
+		int r = run_sql(store, "PRAGMA journal_mode = WAL", reterr);
+
+		if (r != -EAGAIN || waited_ms >= BUSY_TIMEOUT_MS)
+			return r;
+		(void)sqlite3_sleep(WAL_RETRY_MS);
+	}
+}
+
 static int configure(struct store *store, enum store_durability durability, struct error *reterr)
 {
 	int r;
 
 	(void)sqlite3_extended_result_codes(store->handle, 1);
 	(void)sqlite3_busy_timeout(store->handle, BUSY_TIMEOUT_MS);
+	r = enter_wal(store, reterr);
+	if (r < 0)
+		return r;
 	r = run_sql(store,
-		    "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; "
-		    "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY",
+		    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
+		    "PRAGMA temp_store = MEMORY",
 		    reterr);
 	if (r < 0)
 		return r;

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/unix_listener.h"
@@ -34,15 +33,11 @@ static int cannot_listen(struct error *reterr, const char *address, int number)
 
 static int open_unix(const char *path, struct listener *listener, struct error *reterr)
 {
-	struct stat found;
 	int fd;
 
 	if (*path != '/' || strlen(path) >= sizeof(listener->path))
 		return bad_setting(reterr, path, "a socket's path must be absolute and at most 107 "
 						 "bytes long");
-	/* A mistyped path must not cost somebody's file its life. */
-	if (lstat(path, &found) == 0 && !S_ISSOCK(found.st_mode))
-		return bad_setting(reterr, path, "there is a file at this path, not a socket");
 	fd = unix_listener_open(path, reterr);
 	if (fd < 0)
 		return fd;

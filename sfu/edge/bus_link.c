@@ -188,18 +188,17 @@ static void do_event(struct worker *worker, json_t *body, uint32_t message, void
 
 /* ---- the bus thread ---- */
 
-static void on_received(void *data, const struct bus_frame *frame)
+static void on_received(void *data, struct bus_frame *frame)
 {
 	struct bus_link *link = data;
 	const char *room = json_string_value(json_object_get(frame->body, "room_id"));
+	struct worker *worker = room ? workers_of_room(link->workers, room) : NULL;
 	struct error error = {0};
 
-	if (room && frame->kind == BUS_EVENT) {
-		worker_post(workers_of_room(link->workers, room), do_event,
-			    json_incref(frame->body), frame->message, link);
-	} else if (room && frame->message == BUS_PEER_JOIN) {
-		worker_post(workers_of_room(link->workers, room), do_join,
-			    json_incref(frame->body), frame->request_id, link);
+	if (worker && frame->kind == BUS_EVENT) {
+		worker_post(worker, do_event, STEAL(frame->body), frame->message, link);
+	} else if (worker && frame->message == BUS_PEER_JOIN) {
+		worker_post(worker, do_join, STEAL(frame->body), frame->request_id, link);
 	} else if (frame->kind == BUS_REQUEST) {
 		(void)error_set(&error, -EINVAL, "bad_request", "realtime-sfu does not know %s",
 				bus_message_name(frame->message));

@@ -130,6 +130,7 @@ void media_port_close(struct media_port *port)
 /* ---- receiving ---- */
 
 struct receive_batch {
+	size_t used; /* places of the last call, to be made ready again */
 	struct datagram datagrams[RECEIVE_BATCH];
 	struct mmsghdr messages[RECEIVE_BATCH];
 	struct iovec iovecs[RECEIVE_BATCH];
@@ -142,7 +143,11 @@ struct receive_batch {
 
 struct receive_batch *receive_batch_new(void)
 {
-	return calloc(1, sizeof(struct receive_batch));
+	struct receive_batch *batch = calloc(1, sizeof(*batch));
+
+	if (batch)
+		batch->used = RECEIVE_BATCH;
+	return batch;
 }
 
 struct receive_batch *receive_batch_free(struct receive_batch *batch)
@@ -168,14 +173,14 @@ static struct in6_addr local_of(struct msghdr *message)
 	return in6addr_any;
 }
 
-/* Put an empty packet in every place whose last one was taken over. */
+/* Make the places used last time ready: an empty packet where the last one was taken over. */
 static size_t refill(struct media_port *port, struct receive_batch *batch)
 {
-	for (size_t i = 0; i < RECEIVE_BATCH; i++) {
+	for (size_t i = 0; i < batch->used; i++) {
 		if (!batch->datagrams[i].packet)
 			batch->datagrams[i].packet = packet_take(port->pool);
 		if (!batch->datagrams[i].packet)
-			return i;
+			return i; /* no memory: fewer places this time, and all are tried again */
 		batch->iovecs[i] = (struct iovec){.iov_base = batch->datagrams[i].packet->bytes,
 						  .iov_len = PACKET_BYTES_MAX};
 		batch->messages[i].msg_hdr = (struct msghdr){
@@ -196,6 +201,7 @@ size_t media_port_receive(struct media_port *port, struct receive_batch *batch,
 	size_t room = refill(port, batch);
 	int count = recvmmsg(port->fd, batch->messages, (unsigned)room, MSG_DONTWAIT, NULL);
 
+	batch->used = room < RECEIVE_BATCH ? RECEIVE_BATCH : count > 0 ? (size_t)count : 0;
 	if (count <= 0)
 		return 0; /* nothing there, or an ICMP error of somebody's, which says nothing */
 	for (int i = 0; i < count; i++) {

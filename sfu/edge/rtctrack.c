@@ -81,6 +81,22 @@ struct packet *rtc_track_find_packet(RtcTrack *track, uint16_t sequence_number)
 	return packet_ring_find(track->ring, sequence_number);
 }
 
+/* What was kept must not answer for the numbers that come now. */
+static void forget_packets(RtcTrack *track)
+{
+	struct packet *packet;
+
+	while ((packet = packet_ring_take_any(track->ring)))
+		packet_release(packet);
+}
+
+static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
+{
+	if (GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM)
+		forget_packets((RtcTrack *)parent);
+	return gst_pad_event_default(pad, parent, event);
+}
+
 /* ---- keyframes ---- */
 
 static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
@@ -135,10 +151,9 @@ void rtc_track_remove_consumer(RtcTrack *track, GstPad *pad)
 static void rtc_track_finalize(GObject *object)
 {
 	RtcTrack *track = (RtcTrack *)object;
-	struct packet *packet;
 
-	while (track->ring && (packet = packet_ring_take_any(track->ring)))
-		packet_release(packet);
+	if (track->ring)
+		forget_packets(track);
 	track->ring = packet_ring_free(track->ring);
 	g_ptr_array_unref(track->pads);
 	G_OBJECT_CLASS(rtc_track_parent_class)->finalize(object);
@@ -160,6 +175,7 @@ static void rtc_track_init(RtcTrack *track)
 	track->sink = gst_pad_new_from_static_template(&sink_template, "sink");
 	gst_pad_set_chain_function(track->sink, sink_chain);
 	gst_pad_set_chain_list_function(track->sink, sink_chain_list);
+	gst_pad_set_event_function(track->sink, sink_event);
 	(void)gst_element_add_pad(GST_ELEMENT_CAST(track), track->sink);
 }
 

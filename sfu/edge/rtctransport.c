@@ -355,7 +355,7 @@ RtcTransport *rtc_transport_new(const struct transport_config *config)
 
 	transport->config = *config;
 	transport->port = config->port;
-	transport->created_us = transport->last_heard_us = config->port->now_us;
+	transport->last_heard_us = config->port->now_us;
 	transport->rtt_us = DEFAULT_RTT_US;
 	transport->retransmit_budget = RETRANSMIT_PER_TICK_MAX;
 	random_bytes(&transport->local_ssrc, sizeof(transport->local_ssrc));

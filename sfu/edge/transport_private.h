@@ -39,7 +39,6 @@ struct receive_stream {
 	struct receive_stats stats;
 	struct nack_tracker nacks;
 	uint32_t clock_rate_hz;
-	uint64_t pli_sent_count;
 };
 
 /* One m-line's outgoing stream. */
@@ -58,14 +57,13 @@ struct send_stream_out {
 struct _RtcTransport {
 	GstElement parent;
 	enum transport_state state;
-	char *name;
 	struct transport_config config;
 	struct media_port *port;
 
 	struct checked_path paths[TRANSPORT_PATHS_MAX];
 	size_t path_count;
 	int selected; /* index in paths, -1: none */
-	uint64_t created_us, last_heard_us, last_rtp_us;
+	uint64_t last_heard_us, last_rtp_us;
 
 	bool has_fingerprint;
 	uint8_t fingerprint_sha256[32];
@@ -109,5 +107,8 @@ void transport_rtcp_tick(RtcTransport *transport);
 void transport_send_pli(struct receive_stream *stream);
 /* The event that carries a publisher's sender report to its subscribers. */
 bool sender_report_event_read(GstEvent *event, struct send_stream_out *stream);
+/* The event that says that a stream begins anew: other numbers, other contents. */
+GstEvent *source_restart_event_new(void);
+bool source_restart_event_is(GstEvent *event);
 
 #endif

@@ -47,6 +47,19 @@ static struct receive_stream *find_payload_type(RtcTransport *transport, uint8_t
 	return found;
 }
 
+/* The stream goes on under another SSRC: its numbers mean nothing for the new one. */
+static void set_ssrc(struct receive_stream *stream, uint32_t ssrc)
+{
+	bool has_begun = stream->stats.has_packet && stream->ssrc != ssrc;
+
+	stream->ssrc = ssrc;
+	if (!has_begun)
+		return;
+	receive_stats_init(&stream->stats, stream->clock_rate_hz);
+	memset(&stream->nacks, 0, sizeof(stream->nacks));
+	(void)gst_pad_push_event(stream->pad, source_restart_event_new());
+}
+
 /* A new SSRC: by its mid, else by payload type (RFC 9143 section 9.2). It stays with its stream. */
 static struct receive_stream *latch_ssrc(RtcTransport *transport, const struct packet *packet)
 {
@@ -65,7 +78,7 @@ static struct receive_stream *latch_ssrc(RtcTransport *transport, const struct p
 	if (stream->rtx_payload_type && header->payload_type == stream->rtx_payload_type)
 		stream->rtx_ssrc = header->ssrc;
 	else if (header->payload_type == stream->payload_type)
-		stream->ssrc = header->ssrc;
+		set_ssrc(stream, header->ssrc);
 	else
 		return NULL;
 	return stream;
@@ -286,7 +299,7 @@ int rtc_transport_receive(RtcTransport *transport, const struct media_line *line
 	stream->rtx_payload_type = line->rtx_payload_type;
 	stream->wants_nack = codec && codec->nack;
 	if (line->remote.ssrc_count > 0) {
-		stream->ssrc = unclaimed(transport, stream, line->remote.ssrcs[0]);
+		set_ssrc(stream, unclaimed(transport, stream, line->remote.ssrcs[0]));
 		stream->rtx_ssrc = unclaimed(transport, stream, line->remote.rtx_ssrcs[0]);
 	}
 	id = sdp_extension_id(&line->remote, EXTENSION_MID);

@@ -46,6 +46,21 @@ bool sender_report_event_read(GstEvent *event, struct send_stream_out *stream)
 	return true;
 }
 
+/* ---- the event that says that a stream begins anew, under another SSRC ---- */
+
+static const char restart_event_name[] = "rtc-source-restart";
+
+GstEvent *source_restart_event_new(void)
+{
+	return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM,
+				    gst_structure_new_empty(restart_event_name));
+}
+
+bool source_restart_event_is(GstEvent *event)
+{
+	return gst_event_has_name(event, restart_event_name);
+}
+
 /* ---- what the peer says ---- */
 
 static void on_sender_report(void *data, uint32_t ssrc, const struct rtcp_sender_info *info)
@@ -141,12 +156,11 @@ void transport_send_pli(struct receive_stream *stream)
 	RtcTransport *transport = stream->transport;
 	struct writer writer;
 
-	if (stream->ssrc == 0)
+	if (!stream->stats.has_packet)
 		return; /* nothing heard yet: the first frame will be a keyframe */
 	writer = begin(transport);
 	rtcp_write_pli(&writer, transport->local_ssrc, stream->ssrc);
 	finish(transport, &writer);
-	stream->pli_sent_count++;
 }
 
 static void ask_for_missing(struct receive_stream *stream)

@@ -193,7 +193,12 @@ static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);
 
 	(void)parent;
-	(void)sender_report_event_read(event, stream); /* all others end here as well */
+	if (source_restart_event_is(event)) {
+		forwarder_restart(&stream->forwarder);
+		stream->has_report = false;
+	} else {
+		(void)sender_report_event_read(event, stream); /* all others end here as well */
+	}
 	gst_event_unref(event);
 	return TRUE;
 }

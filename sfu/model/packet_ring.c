@@ -55,5 +55,6 @@ void *packet_ring_take_any(struct packet_ring *ring)
 		if (slot->packet)
 			return STEAL(slot->packet);
 	}
+	ring->sweep = 0; /* empty: the next sweep begins at the start */
 	return NULL;
 }

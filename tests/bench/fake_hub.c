@@ -112,12 +112,14 @@ int fake_hub_start(struct fake_hub *hub, const char *program, unsigned port, uns
 	return r;
 }
 
-void fake_hub_stop(struct fake_hub *hub)
+int fake_hub_stop(struct fake_hub *hub)
 {
+	int status = 0;
+
 	hub->control = bus_client_free(hub->control);
 	if (hub->sfu > 0) {
 		(void)kill(hub->sfu, SIGTERM);
-		(void)waitpid(hub->sfu, NULL, 0);
+		(void)waitpid(hub->sfu, &status, 0);
 	}
 	if (hub->fd >= 0)
 		(void)close(hub->fd);
@@ -126,6 +128,7 @@ void fake_hub_stop(struct fake_hub *hub)
 	bus_decoder_fini(&hub->decoder);
 	(void)unlink(hub->bus_path);
 	(void)rmdir(hub->folder);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
 }
 
 int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id, const char *kind,

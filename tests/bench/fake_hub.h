@@ -18,7 +18,8 @@ struct fake_hub {
 /* Start `program` with media ports from `port` on and `workers` threads, and wait for its HELLO. */
 int fake_hub_start(struct fake_hub *hub, const char *program, unsigned port,
 		   unsigned workers) MUST_CHECK;
-void fake_hub_stop(struct fake_hub *hub);
+/* -EIO if the SFU did not end well: a crash, or a sanitizer's verdict. */
+int fake_hub_stop(struct fake_hub *hub) MUST_CHECK;
 /* PEER_JOIN with an offer; the answer is malloc()ed. */
 int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id, const char *kind,
 		  const char *offer, char **ret_answer) MUST_CHECK;

@@ -12,7 +12,7 @@
 #include "core/id.h"
 #include "sfu/wire/rtp.h"
 
-enum { PAYLOAD_TYPE = 96, BATCH = 64, HANDSHAKE_US = 5000000 };
+enum { BATCH = 64, HANDSHAKE_US = 5000000 };
 
 int load_peer_init(struct load_peer *peer, const struct dtls_identity *identity)
 {
@@ -60,11 +60,18 @@ char *load_peer_offer(const struct load_peer *peer, size_t receive_count)
 		(void)snprintf(media->mid, sizeof(media->mid), "%u", (unsigned)i);
 		media->rtcp_mux = true;
 		media->direction = receive_count ? DIRECTION_RECEIVE : DIRECTION_SEND;
-		media->codecs[0] = (struct sdp_codec){.payload_type = PAYLOAD_TYPE,
+		media->codecs[0] = (struct sdp_codec){.payload_type = LOAD_VP8,
 						      .name = "VP8",
 						      .clock_rate_hz = 90000,
-						      .apt = -1};
-		media->codec_count = 1;
+						      .apt = -1,
+						      .nack = true,
+						      .nack_pli = true};
+		media->codecs[1] = (struct sdp_codec){.payload_type = LOAD_RTX,
+						      .name = "rtx",
+						      .clock_rate_hz = 90000,
+						      .apt = LOAD_VP8,
+						      .fmtp = "apt=96"};
+		media->codec_count = 2;
 		if (!receive_count) {
 			media->ssrcs[0] = peer->ssrc;
 			media->ssrc_count = 1;
@@ -157,6 +164,8 @@ static int read_answer(struct load_peer *peer, const char *answer)
 	(void)snprintf(peer->remote_password, sizeof(peer->remote_password), "%.63s",
 		       sdp->ice_password);
 	memcpy(peer->remote_fingerprint_sha256, sdp->fingerprint_sha256, 32);
+	peer->receive_ssrc = sdp->media[0].ssrcs[0];
+	peer->receive_rtx_ssrc = sdp->media[0].rtx_ssrcs[0];
 	at = strstr(answer, " 127.0.0.1 ");
 	if (!at || sscanf(at, " 127.0.0.1 %u", &port) != 1)
 		return -EPROTO;
@@ -205,18 +214,49 @@ int load_peer_connect(struct load_peer *peer, const char *answer)
 
 void load_peer_publish(struct load_peer *peer, size_t length, bool marker)
 {
-	uint8_t packet[2048], payload[2048] = {0x10, 0x00}; /* S=1, then a keyframe's first byte */
+	uint8_t packet[2048], payload[2048] = {0x10}; /* S=1, then a frame's first byte: bit 0 clear in a keyframe */
 	uint64_t now_us = clock_now_us();
 	int protected_bytes;
 
+	payload[1] = peer->sends_deltas;
 	memcpy(payload + 2, &now_us, sizeof(now_us));
-	rtp_header_encode(packet, PAYLOAD_TYPE, marker, false, false, peer->sequence_number++,
+	rtp_header_encode(packet, LOAD_VP8, marker, false, false, peer->sequence_number++,
 			  (uint32_t)(now_us * 9 / 100), peer->ssrc);
 	protected_bytes = media_crypto_protect_rtp(peer->out, packet, sizeof(packet),
 						   RTP_HEADER_BYTES, NULL, 0, payload,
 						   length - RTP_HEADER_BYTES - 16);
 	if (protected_bytes > 0)
 		(void)send(peer->fd, packet, (size_t)protected_bytes, 0);
+}
+
+void load_peer_send_rtcp(struct load_peer *peer, uint8_t *packet, size_t length, size_t capacity)
+{
+	int protected_bytes = media_crypto_protect_rtcp(peer->out, packet, length, capacity);
+
+	if (protected_bytes > 0)
+		(void)send(peer->fd, packet, (size_t)protected_bytes, 0);
+}
+
+size_t load_peer_receive(struct load_peer *peer, int timeout_ms, uint8_t *packet)
+{
+	uint64_t until_us = clock_now_us() + (uint64_t)timeout_ms * 1000u;
+
+	while (clock_now_us() < until_us) {
+		enum packet_kind kind;
+		size_t length;
+		ssize_t got;
+
+		if (!wait_readable(peer, 10) || (got = recv(peer->fd, packet, 2048, 0)) <= 0)
+			continue;
+		length = (size_t)got;
+		kind = packet_kind_of(packet, length);
+		if ((kind == PACKET_RTP &&
+		     media_crypto_unprotect_rtp(peer->in, packet, &length) == 0) ||
+		    (kind == PACKET_RTCP &&
+		     media_crypto_unprotect_rtcp(peer->in, packet, &length) == 0))
+			return length;
+	}
+	return 0;
 }
 
 int load_peer_drain(struct load_peer *peer, uint64_t *ret_sent_us)

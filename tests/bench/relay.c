@@ -78,6 +78,21 @@ static void *read_all(void *argument)
 	return NULL;
 }
 
+static void reader_start(struct load *load)
+{
+	atomic_store(&load->should_stop, false);
+	atomic_store(&load->received, 0);
+	load->latency_count = 0;
+	(void)pthread_create(&load->reader, NULL, read_all, load);
+}
+
+static void reader_stop(struct load *load)
+{
+	(void)usleep(100000); /* what is still on its way */
+	atomic_store(&load->should_stop, true);
+	(void)pthread_join(load->reader, NULL);
+}
+
 static int compare_u32(const void *a, const void *b)
 {
 	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
@@ -130,6 +145,15 @@ static int connect_all(struct load *load, struct fake_hub *hub,
 	return r;
 }
 
+static void sleep_until(uint64_t due_us)
+{
+	uint64_t now_us = clock_now_us();
+	struct timespec pause = {.tv_nsec = (long)(due_us - now_us) * 1000};
+
+	if (due_us > now_us)
+		(void)nanosleep(&pause, NULL);
+}
+
 /* Publish at the scenario's rate for `seconds`; returns the packets sent. */
 static unsigned long publish(struct load *load, double seconds)
 {
@@ -141,15 +165,9 @@ static unsigned long publish(struct load *load, double seconds)
 
 	while (clock_now_us() < until_us) {
 		/* The publishers take turns within an interval, as cameras do. */
-		uint64_t due_us = started_us + turn * interval_us / load->publishers;
-		uint64_t now_us = clock_now_us();
 		struct load_peer *peer = &load->peers[turn % load->publishers];
 
-		if (due_us > now_us) {
-			struct timespec pause = {.tv_nsec = (long)(due_us - now_us) * 1000};
-
-			(void)nanosleep(&pause, NULL);
-		}
+		sleep_until(started_us + turn * interval_us / load->publishers);
 		for (unsigned i = 0; i < scenario->burst; i++)
 			load_peer_publish(peer, PACKET_BYTES, i + 1 == scenario->burst);
 		sent += scenario->burst;
@@ -200,17 +218,17 @@ static struct figures measure(struct load *load, struct fake_hub *hub, double se
 {
 	struct figures figures = {0};
 	json_int_t cpu_before, out_before, calls_before, out, calls;
-	unsigned long published, expected, received_before;
+	unsigned long published, expected;
 
+	reader_start(load);
 	(void)publish(load, 1); /* warm up: first keyframes, caches, reports */
-	(void)usleep(100000);
-	received_before = atomic_load(&load->received);
-	load->latency_count = 0;
+	reader_stop(load);
+	reader_start(load);
 	out_before = total_of(hub, "packets_out");
 	calls_before = total_of(hub, "system_calls_out");
 	cpu_before = process_cpu_us(hub->sfu);
 	published = publish(load, seconds);
-	(void)usleep(100000);
+	reader_stop(load);
 	figures.cpu_us_per_packet = (double)(process_cpu_us(hub->sfu) - cpu_before);
 	out = total_of(hub, "packets_out") - out_before;
 	calls = total_of(hub, "system_calls_out") - calls_before;
@@ -218,8 +236,7 @@ static struct figures measure(struct load *load, struct fake_hub *hub, double se
 	figures.cpu_us_per_packet /= (double)expected;
 	figures.packets_per_second = (double)expected / seconds;
 	figures.lost_percent =
-		100.0 * (1.0 - (double)(atomic_load(&load->received) - received_before) /
-				       (double)expected);
+		100.0 * (1.0 - (double)atomic_load(&load->received) / (double)expected);
 	figures.packets_per_call = (double)out / (double)(calls ? calls : 1);
 	qsort(load->latencies_us, load->latency_count, sizeof(uint32_t), compare_u32);
 	if (load->latency_count > 0) {
@@ -255,7 +272,7 @@ static void encrypt(EVP_CIPHER_CTX *context, const uint8_t *plain, uint8_t *out)
 	(void)EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, out + PACKET_BYTES - 16);
 }
 
-/* The same packets to the same viewers' sockets, with nothing in between. */
+/* The same packets at the same pace to the same viewers' sockets, with nothing in between. */
 static double floor_us_per_packet(struct load *load, double seconds)
 {
 	static uint8_t plain[PACKET_BYTES] = {0x80, 96}, arena[BATCH][PACKET_BYTES];
@@ -265,8 +282,12 @@ static double floor_us_per_packet(struct load *load, double seconds)
 	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	const struct scenario *scenario = load->scenario;
-	unsigned per_turn = load->viewers * scenario->sees * scenario->burst / scenario->rooms;
-	uint64_t until_us;
+	/* What one publisher's turn comes to: its burst, to everyone who watches it. */
+	unsigned per_turn =
+		scenario->viewers * scenario->sees * scenario->burst / scenario->publishers;
+	uint64_t interval_us = 1000000ull * scenario->burst / scenario->packets_per_second /
+			       load->publishers;
+	uint64_t until_us, due_us;
 	unsigned long sent = 0;
 	double before, used;
 
@@ -280,8 +301,10 @@ static double floor_us_per_packet(struct load *load, double seconds)
 		(void)connect(viewer, (struct sockaddr *)&any, sizeof(any)); /* hear anyone */
 	}
 	before = thread_cpu_us();
-	until_us = clock_now_us() + (uint64_t)(seconds * 1e6);
-	while (clock_now_us() < until_us) {
+	due_us = clock_now_us();
+	until_us = due_us + (uint64_t)(seconds * 1e6);
+	for (; due_us < until_us; due_us += interval_us) {
+		sleep_until(due_us);
 		for (unsigned i = 0; i < per_turn;) {
 			unsigned count = 0;
 
@@ -290,7 +313,7 @@ static double floor_us_per_packet(struct load *load, double seconds)
 				iovecs[count] = (struct iovec){.iov_base = arena[count],
 							       .iov_len = PACKET_BYTES};
 				messages[count].msg_hdr = (struct msghdr){
-					.msg_name = &targets[i % load->viewers],
+					.msg_name = &targets[(sent + count) % load->viewers],
 					.msg_namelen = sizeof(targets[0]),
 					.msg_iov = &iovecs[count],
 					.msg_iovlen = 1};
@@ -298,7 +321,6 @@ static double floor_us_per_packet(struct load *load, double seconds)
 			(void)sendmmsg(fd, messages, count, 0);
 			sent += count;
 		}
-		(void)usleep(1000); /* let the readers read, as they do at the relay's rate */
 	}
 	used = thread_cpu_us() - before;
 	EVP_CIPHER_CTX_free(context);
@@ -324,11 +346,14 @@ static int run_scenario(const struct scenario *scenario, struct fake_hub *hub,
 		(void)fprintf(stderr, "%s: cannot connect: %s\n", scenario->name, strerror(-r));
 		return r;
 	}
-	(void)pthread_create(&load->reader, NULL, read_all, load);
 	figures = measure(load, hub, seconds);
+	if (atomic_load(&load->received) == 0) {
+		(void)fprintf(stderr, "%s: nothing arrived\n", scenario->name);
+		return -EIO;
+	}
+	reader_start(load);
 	least = floor_us_per_packet(load, seconds / 2);
-	atomic_store(&load->should_stop, true);
-	(void)pthread_join(load->reader, NULL);
+	reader_stop(load);
 	(void)printf("%-32s %8.0f %9.2f %9.2f %7.2f %9.1f %8.2f %8.2f %6.2f\n", scenario->name,
 		     figures.packets_per_second, figures.cpu_us_per_packet, least,
 		     figures.cpu_us_per_packet / least, figures.packets_per_call,
@@ -371,7 +396,10 @@ int main(int argc, char **argv)
 		     "lost %");
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(scenarios); i++)
 		r = run_scenario(&scenarios[i], &hub, identity, seconds);
-	fake_hub_stop(&hub);
+	if (fake_hub_stop(&hub) < 0) {
+		(void)fprintf(stderr, "realtime-sfu did not end well\n");
+		r = -EIO;
+	}
 	(void)dtls_identity_free(identity);
 	return r < 0;
 }

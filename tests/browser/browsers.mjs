@@ -34,10 +34,11 @@ export function launch(name) {
   });
 }
 
-/** Open the call page and join. */
-export async function joinCall(browser, system, name, room, size = { width: 1180, height: 720 }) {
+/** Open the call page and join. `prepare` runs in the page before its own scripts. */
+export async function joinCall(browser, system, name, room, prepare = null) {
   const page = await browser.newPage();
-  await page.setViewport(size);
+  await page.setViewport({ width: 1180, height: 720 });
+  if (prepare) await page.evaluateOnNewDocument(prepare);
   page.problems = [];
   page.on("console", (message) => ["error", "warn"].includes(message.type()) && page.problems.push(message.text()));
   page.on("pageerror", (error) => page.problems.push(String(error)));

@@ -4,5 +4,5 @@ foreach(name call messaging)
 		COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/browser/in-namespace.sh
 			node --test --test-concurrency=1 ${CMAKE_CURRENT_SOURCE_DIR}/browser/${name}.test.mjs)
 	set_tests_properties(browser-${name} PROPERTIES LABELS browser RUN_SERIAL ON TIMEOUT 300
-		ENVIRONMENT "RT_BUILD=${CMAKE_BINARY_DIR};RT_SLOW=2")
+		ENVIRONMENT "RT_BUILD=${CMAKE_BINARY_DIR}")
 endforeach()

@@ -1,4 +1,5 @@
-"""A bus server that plays realtimed or the SFU towards realtime-api (core/bus.h has the frames).
+"""A bus server that plays realtimed or the SFU towards realtime-api (core/bus.h has the frames),
+and one question to a real one.
 
 Answers are given by the test: a dictionary from message number to a function of the request's
 body. Everything that arrives is kept in `received`.
@@ -20,6 +21,29 @@ HELLO, PUBLISH, HUB_STATUS, ROOM_OCCUPANCY, ROOM_UPDATED, ROOM_DELETED = 1, 16, 
 SIGNAL, HTTP_SESSION_START, HTTP_SESSION_END, CONNECTIONS, SFU_STATUS = 21, 22, 23, 24, 80
 
 Handler = Callable[[dict], dict]
+
+
+def encode(kind: int, message: int, request_id: int, body: dict) -> bytes:
+    text = json.dumps(body).encode()
+    return struct.pack(">IBBHII", 12 + len(text), VERSION, kind, message, request_id,
+                       len(text)) + text
+
+
+def ask(path: Path, message: int, body: dict) -> dict:
+    """Ask a real process on its socket, as realtime-api does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(5)
+        connection.connect(str(path))
+        stream = connection.makefile("rb")
+        connection.sendall(encode(REQUEST, HELLO, 1, {"role": "api", "pid": os.getpid()}) +
+                           encode(REQUEST, message, 2, body))
+        while True:
+            length, _version, kind, _message, request_id, json_bytes = struct.unpack(
+                ">IBBHII", stream.read(16))
+            answer = json.loads(stream.read(length - 12)[:json_bytes])
+            if request_id == 2:
+                assert kind == RESPONSE, answer
+                return answer
 
 
 class Refusal(Exception):
@@ -87,10 +111,7 @@ class FakeBus:
                 answer = self.answers[message](body)
         except Refusal as refusal:
             kind, answer = ERROR, refusal.body
-        text = json.dumps(answer).encode()
-        frame = struct.pack(">IBBHII", 12 + len(text), VERSION, kind, message, request_id,
-                            len(text)) + text
         try:
-            connection.sendall(frame)
+            connection.sendall(encode(kind, message, request_id, answer))
         except OSError:
             pass

@@ -49,8 +49,12 @@ class Client:
     def __init__(self, url: str, pipeline: str) -> None:
         self.url = url
         self.location = ""
-        self.pipeline = Gst.parse_launch("webrtcbin name=peer bundle-policy=max-bundle " + pipeline)
-        self.peer = self.pipeline.get_by_name("peer")
+        parsed = Gst.parse_launch("webrtcbin name=peer bundle-policy=max-bundle " + pipeline)
+        if isinstance(parsed, Gst.Pipeline):
+            self.pipeline, self.peer = parsed, parsed.get_by_name("peer")
+        else:  # a lone element comes as itself
+            self.pipeline, self.peer = Gst.Pipeline.new(), parsed
+            self.pipeline.add(parsed)
         self.loop = GLib.MainLoop()
         self.failure = ""
         self.result: dict[str, float] = {}
@@ -68,7 +72,11 @@ class Client:
 
     def offer(self) -> None:
         def created(promise: Gst.Promise) -> None:
-            description = promise.get_reply().get_value("offer")
+            reply = promise.get_reply()
+            description = reply.get_value("offer") if reply.has_field("offer") else None
+            if description is None:  # a source has not said yet what it sends
+                GLib.timeout_add(50, self.offer)
+                return
             self.peer.emit("set-local-description", description, Gst.Promise.new())
 
         self.peer.emit("create-offer", None, Gst.Promise.new_with_change_func(created))

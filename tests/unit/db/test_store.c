@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "core/clock.h"
 #include "db/migrations.h"
 #include "db/store.h"
 #include "tests/unit/cmocka_all.h"
@@ -55,6 +58,41 @@ static void a_fresh_file_gets_every_migration(void **state)
 	assert_int_equal(admin_query("PRAGMA user_version"), (int64_t)store_migration_count);
 	assert_int_equal(admin_query("SELECT count(*) FROM rooms"), 0);
 	assert_int_equal(store_check(store, &error), 0);
+}
+
+enum { OPENERS = 4, ROUNDS = 40, HEAD_START_US = 5000 };
+
+/* In a process of its own, as the locks of SQLite belong to processes. Does not return. */
+static void open_at(uint64_t at_us)
+{
+	struct store *store = NULL;
+
+	while (clock_now_us() < at_us) {
+	}
+	_exit(store_open(path, STORE_DURABLE, &store, NULL) == 0 ? 0 : 1);
+}
+
+static void all_who_open_a_new_file_at_once_succeed(void **state)
+{
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t at_us = clock_now_us() + HEAD_START_US;
+
+		(void)snprintf(path, sizeof(path), "%s/%d.db", folder, round);
+		for (int i = 0; i < OPENERS; i++) {
+			pid_t child = fork();
+
+			assert_true(child >= 0);
+			if (child == 0)
+				open_at(at_us);
+		}
+		for (int i = 0; i < OPENERS; i++) {
+			int status;
+
+			assert_true(wait(&status) > 0);
+			assert_int_equal(status, 0);
+		}
+	}
 }
 
 static void opening_again_changes_nothing(void **state)
@@ -126,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, with_a_folder, remove_folder)
 		TEST(a_fresh_file_gets_every_migration),
+		TEST(all_who_open_a_new_file_at_once_succeed),
 		TEST(opening_again_changes_nothing),
 		TEST(a_file_from_a_newer_program_is_refused),
 		TEST(a_damaged_file_is_reported_and_left_alone),

@@ -1,0 +1,295 @@
+#include "db/messages.h"
+
+#include <stdio.h>
+
+#include "db/statement.h"
+
+static const char sql_reserve[] = "INSERT INTO channels (channel, epoch, last_offset, created_at)"
+				  " VALUES (:channel, :epoch, :offset, :now)"
+				  " ON CONFLICT (channel) DO UPDATE"
+				  " SET last_offset = MAX(last_offset, excluded.last_offset)";
+
+static const char sql_append[] =
+	"INSERT INTO messages"
+	" (channel, offset, message_id, sender, data, tags, created_at, expires_at)"
+	" VALUES (:channel, :offset, :message_id, :sender, :data, :tags, :created_at,"
+	" NULLIF(:expires_at, 0))";
+
+static const char sql_find[] = "SELECT epoch, last_offset, trimmed_offset, trimmed_message_id"
+			       " FROM channels"
+			       " WHERE channel = :channel";
+
+#define COLUMNS "channel, message_id, data, sender, tags, offset, created_at, expires_at"
+
+static const char sql_newest[] = "SELECT " COLUMNS " FROM messages"
+				 " WHERE channel = :channel"
+				 " AND (expires_at IS NULL OR expires_at > :now)"
+				 " ORDER BY offset DESC"
+				 " LIMIT :limit";
+
+static const char sql_after_offset[] = "SELECT " COLUMNS " FROM messages"
+				       " WHERE channel = :channel AND offset > :offset"
+				       " AND (expires_at IS NULL OR expires_at > :now)"
+				       " ORDER BY offset";
+
+static const char sql_after_id[] = "SELECT " COLUMNS " FROM messages"
+				   " WHERE channel = :channel AND message_id > :message_id"
+				   " AND (expires_at IS NULL OR expires_at > :now)"
+				   " ORDER BY offset";
+
+static const char sql_last_id[] = "SELECT MAX(message_id) FROM messages";
+
+/* The oldest one that is kept; what is below it goes. */
+static const char sql_mark_trimmed_channel[] = "UPDATE channels"
+					       " SET (trimmed_offset, trimmed_message_id) ="
+					       " (SELECT offset, message_id FROM messages"
+					       "  WHERE messages.channel = :channel"
+					       "  ORDER BY offset DESC LIMIT 1 OFFSET :kept)"
+					       " WHERE channel = :channel"
+					       " AND EXISTS (SELECT 1 FROM messages"
+					       "  WHERE messages.channel = :channel"
+					       "  ORDER BY offset DESC LIMIT 1 OFFSET :kept)";
+
+static const char sql_trim_channel[] =
+	"DELETE FROM messages"
+	" WHERE channel = :channel"
+	" AND offset <= (SELECT trimmed_offset FROM channels WHERE channel = :channel)";
+
+static const char sql_oldest[] = "SELECT channel, offset, message_id FROM messages"
+				 " WHERE message_id < :message_id"
+				 " ORDER BY message_id"
+				 " LIMIT :limit";
+
+static const char sql_trim_old[] =
+	"UPDATE channels"
+	" SET trimmed_offset = MAX(trimmed_offset, :offset),"
+	" trimmed_message_id = MAX(COALESCE(trimmed_message_id, ''), :message_id)"
+	" WHERE channel = :channel";
+
+static const char sql_delete[] = "DELETE FROM messages"
+				 " WHERE channel = :channel AND offset = :offset";
+
+static const char sql_delete_expired[] =
+	"DELETE FROM messages"
+	" WHERE message_id IN (SELECT message_id FROM messages"
+	"  WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)";
+
+int channels_reserve(struct store *store, const char *channel, const char *epoch, int64_t offset,
+		     int64_t now_unix_ms, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_reserve, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", channel);
+	statement_bind_text(statement, ":epoch", epoch);
+	statement_bind_int(statement, ":offset", offset);
+	statement_bind_int(statement, ":now", now_unix_ms);
+	r = statement_run(store, statement, reterr);
+	return r < 0 ? r : 0;
+}
+
+int messages_append(struct store *store, const struct message_row *row, const char *epoch,
+		    struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = channels_reserve(store, row->channel, epoch, row->offset, row->created_at_unix_ms,
+				 reterr);
+
+	if (r == 0)
+		r = statement_get(store, sql_append, &statement, reterr);
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", row->channel);
+	statement_bind_int(statement, ":offset", row->offset);
+	statement_bind_text(statement, ":message_id", row->message_id);
+	statement_bind_text(statement, ":sender", row->sender);
+	statement_bind_text(statement, ":data", row->data);
+	statement_bind_text(statement, ":tags", row->tags);
+	statement_bind_int(statement, ":created_at", row->created_at_unix_ms);
+	statement_bind_int(statement, ":expires_at", row->expires_at_unix_ms);
+	r = statement_run(store, statement, reterr);
+	return r < 0 ? r : 0;
+}
+
+int channels_find(struct store *store, const char *channel, struct channel_row *ret_row,
+		  struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_find, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", channel);
+	r = statement_step(store, statement, reterr);
+	if (r <= 0)
+		return r;
+	*ret_row = (struct channel_row){.last_offset = sqlite3_column_int64(statement, 1),
+					.trimmed_offset = sqlite3_column_int64(statement, 2)};
+	(void)snprintf(ret_row->epoch, sizeof(ret_row->epoch), "%s", statement_text(statement, 0));
+	(void)snprintf(ret_row->trimmed_message_id, sizeof(ret_row->trimmed_message_id), "%s",
+		       statement_text(statement, 3));
+	(void)sqlite3_reset(statement); /* a SELECT that went well */
+	return 1;
+}
+
+static const char *text_or_null(sqlite3_stmt *statement, int column)
+{
+	return sqlite3_column_type(statement, column) == SQLITE_NULL
+		       ? NULL
+		       : statement_text(statement, column);
+}
+
+static int visit_rows(struct store *store, sqlite3_stmt *statement, message_visit_fn visit,
+		      void *data, struct error *reterr)
+{
+	int r;
+
+	while ((r = statement_step(store, statement, reterr)) > 0) {
+		struct message_row row = {
+			.channel = statement_text(statement, 0),
+			.message_id = statement_text(statement, 1),
+			.data = statement_text(statement, 2),
+			.sender = text_or_null(statement, 3),
+			.tags = text_or_null(statement, 4),
+			.offset = sqlite3_column_int64(statement, 5),
+			.created_at_unix_ms = sqlite3_column_int64(statement, 6),
+			.expires_at_unix_ms = sqlite3_column_int64(statement, 7),
+		};
+
+		if (!visit(data, &row)) {
+			(void)sqlite3_reset(statement); /* a SELECT that went well */
+			return 0;
+		}
+	}
+	return r;
+}
+
+int messages_read_newest(struct store *store, const char *channel, int64_t limit,
+			 int64_t now_unix_ms, message_visit_fn visit, void *data,
+			 struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_newest, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", channel);
+	statement_bind_int(statement, ":limit", limit);
+	statement_bind_int(statement, ":now", now_unix_ms);
+	return visit_rows(store, statement, visit, data, reterr);
+}
+
+int messages_read_after_offset(struct store *store, const char *channel, int64_t offset,
+			       int64_t now_unix_ms, message_visit_fn visit, void *data,
+			       struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_after_offset, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", channel);
+	statement_bind_int(statement, ":offset", offset);
+	statement_bind_int(statement, ":now", now_unix_ms);
+	return visit_rows(store, statement, visit, data, reterr);
+}
+
+int messages_read_after_id(struct store *store, const char *channel, const char *message_id,
+			   int64_t now_unix_ms, message_visit_fn visit, void *data,
+			   struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_after_id, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", channel);
+	statement_bind_text(statement, ":message_id", message_id);
+	statement_bind_int(statement, ":now", now_unix_ms);
+	return visit_rows(store, statement, visit, data, reterr);
+}
+
+int messages_last_id(struct store *store, char *out, size_t size, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_last_id, &statement, reterr);
+
+	if (r == 0)
+		r = statement_step(store, statement, reterr);
+	if (r < 0)
+		return r;
+	(void)snprintf(out, size, "%s", r > 0 ? statement_text(statement, 0) : "");
+	(void)sqlite3_reset(statement); /* a SELECT that went well */
+	return 0;
+}
+
+int messages_trim_channel(struct store *store, const char *channel, int64_t kept_count,
+			  struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_mark_trimmed_channel, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", channel);
+	statement_bind_int(statement, ":kept", kept_count);
+	r = statement_run(store, statement, reterr);
+	if (r <= 0)
+		return r; /* there are not that many */
+	r = statement_get(store, sql_trim_channel, &statement, reterr);
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", channel);
+	return statement_run(store, statement, reterr);
+}
+
+static int drop_one(struct store *store, sqlite3_stmt *oldest, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_trim_old, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", statement_text(oldest, 0));
+	statement_bind_int(statement, ":offset", sqlite3_column_int64(oldest, 1));
+	statement_bind_text(statement, ":message_id", statement_text(oldest, 2));
+	r = statement_run(store, statement, reterr);
+	if (r >= 0)
+		r = statement_get(store, sql_delete, &statement, reterr);
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", statement_text(oldest, 0));
+	statement_bind_int(statement, ":offset", sqlite3_column_int64(oldest, 1));
+	return statement_run(store, statement, reterr);
+}
+
+int messages_trim_old(struct store *store, const char *message_id, int64_t now_unix_ms,
+		      int64_t limit, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int count = 0, r;
+
+	r = statement_get(store, sql_oldest, &statement, reterr);
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":message_id", message_id);
+	statement_bind_int(statement, ":limit", limit);
+	while ((r = statement_step(store, statement, reterr)) > 0) {
+		r = drop_one(store, statement, reterr);
+		if (r < 0) {
+			(void)sqlite3_reset(statement); /* already failing */
+			return r;
+		}
+		count++;
+	}
+	if (r == 0)
+		r = statement_get(store, sql_delete_expired, &statement, reterr);
+	if (r < 0)
+		return r;
+	statement_bind_int(statement, ":now", now_unix_ms);
+	statement_bind_int(statement, ":limit", limit);
+	r = statement_run(store, statement, reterr);
+	return r < 0 ? r : count + r;
+}

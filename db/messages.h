@@ -1,0 +1,70 @@
+/* messages.h - the persistent messages of channels, and how far each channel has counted.
+ *
+ * A channel has a row once it had a persistent message. last_offset is a mark that no offset given
+ * out has passed, so that none is given out twice after a crash; it may be ahead of the newest
+ * message. message_ids sort in the order of delivery over all channels ("msg_" and 16 hex digits).
+ *
+ * realtimed alone writes. Functions that write belong inside store_begin() and store_commit(); all
+ * may also fail with the errors of statement_step() (db/statement.h). Thread: the store's.
+ */
+#ifndef DB_MESSAGES_H
+#define DB_MESSAGES_H
+
+#include <stdint.h>
+
+#include "core/error.h"
+#include "db/store.h"
+
+/* Texts are borrowed, for the length of the call. */
+struct message_row {
+	const char *channel, *message_id, *data;
+	const char *sender, *tags;				/* NULL: none */
+	int64_t offset, created_at_unix_ms, expires_at_unix_ms; /* expires 0: never */
+};
+
+struct channel_row {
+	char epoch[24];
+	int64_t last_offset, trimmed_offset;
+	char trimmed_message_id[24]; /* "" if nothing was trimmed */
+};
+
+/* Keep a message. A channel without row gets one with `epoch`.
+ *   -EEXIST "already_exists" the offset or message_id is taken */
+int messages_append(struct store *store, const struct message_row *row, const char *epoch,
+		    struct error *reterr) MUST_CHECK;
+
+/* Move the channel's mark forward to `offset`; a channel without row gets one. */
+int channels_reserve(struct store *store, const char *channel, const char *epoch, int64_t offset,
+		     int64_t now_unix_ms, struct error *reterr) MUST_CHECK;
+
+/* 1 found, 0 the channel has no row. */
+int channels_find(struct store *store, const char *channel, struct channel_row *ret_row,
+		  struct error *reterr) MUST_CHECK;
+
+/* false: enough, stop reading. */
+typedef bool (*message_visit_fn)(void *data, const struct message_row *row);
+
+/* Read what has not expired: the newest `limit`, newest first; or everything after an offset or a
+ * message_id ("" for the very beginning), oldest first. */
+int messages_read_newest(struct store *store, const char *channel, int64_t limit,
+			 int64_t now_unix_ms, message_visit_fn visit, void *data,
+			 struct error *reterr) MUST_CHECK;
+int messages_read_after_offset(struct store *store, const char *channel, int64_t offset,
+			       int64_t now_unix_ms, message_visit_fn visit, void *data,
+			       struct error *reterr) MUST_CHECK;
+int messages_read_after_id(struct store *store, const char *channel, const char *message_id,
+			   int64_t now_unix_ms, message_visit_fn visit, void *data,
+			   struct error *reterr) MUST_CHECK;
+
+/* The newest message of all; "" if there is none. */
+int messages_last_id(struct store *store, char *out, size_t size, struct error *reterr) MUST_CHECK;
+
+/* Retention. Drop all but the newest `kept_count` of a channel. */
+int messages_trim_channel(struct store *store, const char *channel, int64_t kept_count,
+			  struct error *reterr) MUST_CHECK;
+/* Drop up to `limit` messages older than `message_id` and up to `limit` that have expired. Returns
+ * how many went. */
+int messages_trim_old(struct store *store, const char *message_id, int64_t now_unix_ms,
+		      int64_t limit, struct error *reterr) MUST_CHECK;
+
+#endif

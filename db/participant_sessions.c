@@ -1,0 +1,67 @@
+#include "db/participant_sessions.h"
+
+#include "db/statement.h"
+
+static const char sql_join[] =
+	"INSERT INTO participant_sessions (room_id, peer_id, user_id, name, kind, joined_at)"
+	" VALUES (:room_id, :peer_id, :user_id, :name, :kind, :joined_at)"
+	" ON CONFLICT (room_id, peer_id) WHERE left_at IS NULL DO NOTHING";
+
+static const char sql_leave[] = "UPDATE participant_sessions"
+				" SET left_at = :now, leave_reason = :reason"
+				" WHERE room_id = :room_id AND peer_id = :peer_id"
+				" AND left_at IS NULL";
+
+static const char sql_end_stale[] =
+	"UPDATE participant_sessions"
+	" SET left_at = :now, leave_reason = :reason"
+	" WHERE left_at IS NULL AND joined_at < :started_at"
+	" AND room_id || '/' || peer_id NOT IN (SELECT value FROM json_each(:present))";
+
+int participant_sessions_join(struct store *store, const struct participant_session_row *row,
+			      struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_join, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":room_id", row->room_id);
+	statement_bind_text(statement, ":peer_id", row->peer_id);
+	statement_bind_text(statement, ":user_id", row->user_id);
+	statement_bind_text(statement, ":name", row->name);
+	statement_bind_text(statement, ":kind", row->kind);
+	statement_bind_int(statement, ":joined_at", row->joined_at_unix_ms);
+	return statement_run(store, statement, reterr);
+}
+
+int participant_sessions_leave(struct store *store, const char *room_id, const char *peer_id,
+			       const char *reason, int64_t now_unix_ms, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_leave, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":room_id", room_id);
+	statement_bind_text(statement, ":peer_id", peer_id);
+	statement_bind_text(statement, ":reason", reason);
+	statement_bind_int(statement, ":now", now_unix_ms);
+	return statement_run(store, statement, reterr);
+}
+
+int participant_sessions_end_stale(struct store *store, int64_t started_at_unix_ms,
+				   const char *present, const char *reason, int64_t now_unix_ms,
+				   struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_end_stale, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_int(statement, ":started_at", started_at_unix_ms);
+	statement_bind_text(statement, ":present", present);
+	statement_bind_text(statement, ":reason", reason);
+	statement_bind_int(statement, ":now", now_unix_ms);
+	return statement_run(store, statement, reterr);
+}

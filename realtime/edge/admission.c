@@ -1,0 +1,397 @@
+#include "realtime/edge/admission.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "realtime/edge/hangup.h"
+#include "realtime/edge/health.h"
+#include "realtime/edge/http.h"
+#include "realtime/model/signaling_session.h"
+#include "realtime/wire/origin.h"
+#include "realtime/wire/reply.h"
+
+enum { HEADER_SIZE = 1024, VALUE_SIZE = 512 };
+
+/* ---- who may ---- */
+
+static int check_origin(const struct server *server, struct lws *wsi, struct error *reterr)
+{
+	char origin[HEADER_SIZE], host[HEADER_SIZE];
+
+	if (!http_header_get(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)))
+		return 0;
+	(void)http_header_get(wsi, WSI_TOKEN_HOST, host, sizeof(host));
+	if (origin_is_allowed(origin, host, server->config->REALTIME_ALLOWED_ORIGINS))
+		return 0;
+	return error_set(reterr, -EACCES, "forbidden_origin",
+			 "pages from %s may not connect; REALTIME_ALLOWED_ORIGINS names those that "
+			 "may",
+			 origin);
+}
+
+static int check_transport(const struct server *server, enum transport transport,
+			   bool has_credentials, struct error *reterr)
+{
+	const struct config *config = server->config;
+	bool is_sse = transport == TRANSPORT_SSE;
+	bool is_on = is_sse ? config->SSE_ENABLED
+			    : config->WEBSOCKET_ENABLED &&
+				      (transport != TRANSPORT_SIGNALING || config->WEBRTC_ENABLED);
+	size_t count =
+		is_sse ? server->counts[TRANSPORT_SSE]
+		       : server->counts[TRANSPORT_WEBSOCKET] + server->counts[TRANSPORT_SIGNALING];
+	int64_t limit = is_sse ? config->SSE_MAX_CONNECTIONS : config->WEBSOCKET_MAX_CONNECTIONS;
+
+	if (!is_on)
+		return error_set(reterr, -ENOENT, "disabled", "this is switched off here");
+	if (server->is_stopping)
+		return error_set(reterr, -EAGAIN, "stopping", "the server is restarting");
+	if (count >= (size_t)limit)
+		return error_set(reterr, -EAGAIN, "too_many_connections",
+				 "all %lld connections are taken", (long long)limit);
+	if (!has_credentials &&
+	    (is_sse ? config->SSE_AUTH_REQUIRED : config->WEBSOCKET_AUTH_REQUIRED))
+		return error_set(reterr, -EKEYREJECTED, "authentication_required",
+				 "connecting needs a token or an API key");
+	return 0;
+}
+
+/* ---- making a connection ---- */
+
+static struct connection *connection_new(struct server *server, struct lws *wsi,
+					 enum transport transport)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (!connection)
+		return NULL;
+	id_new("conn", connection->id, sizeof(connection->id));
+	connection->transport = transport;
+	connection->wsi = wsi;
+	connection->heard_at_us = connection->pinged_at_us = clock_now_us();
+	connection->caller = caller_anonymous(server->config);
+	outbox_init(&connection->outbox, (size_t)server->config->REALTIME_OUTBOX_MAX,
+		    &server->dirty);
+	list_init(&connection->heartbeat_link);
+	list_append(&server->by_heartbeat[transport], &connection->heartbeat_link);
+	table_add(&server->connections, connection->id, &connection->by_id);
+	server->counts[transport]++;
+	lws_set_opaque_user_data(wsi, connection);
+	return connection;
+}
+
+static void on_room_found(void *data, const char *ticket, const struct room_facts *facts,
+			  const struct error *error)
+{
+	struct server *server = data;
+	struct connection *connection = server_connection_find(server, ticket);
+	struct signaling_session *session;
+	struct error refusal = {0};
+
+	if (!connection || connection->signaling.state != SIGNALING_OPENING)
+		return; /* it has left meanwhile */
+	session = &connection->signaling;
+	if (error)
+		refusal = *error;
+	else if (switchboard_join(server->board, session, facts, clock_unix_ms(), &refusal) == 0)
+		return;
+	LOG(LOG_INFO, LOG_WEBRTC, "join_refused", LOG_TEXT("connection", connection->id),
+	    LOG_TEXT("room", session->room_id), LOG_ERR(&refusal));
+	signaling_session_refuse(session, &refusal);
+}
+
+static void look_up_room(struct signaling_session *session)
+{
+	struct connection *connection = CONTAINER_OF(session, struct connection, signaling);
+	struct server *server = lws_context_user(lws_get_context(connection->wsi));
+	struct error error = {0};
+	bool may_create =
+		server->config->WEBRTC_AUTO_CREATE_ROOMS && connection->caller.may_publish;
+
+	if (room_lookup(server->store, server->config, session->room_id, may_create, connection->id,
+			on_room_found, server, &error) < 0)
+		signaling_session_refuse(session, &error);
+}
+
+static int prepare_signaling(struct server *server, struct connection *connection,
+			     struct error *reterr)
+{
+	char room_id[VALUE_SIZE], name[VALUE_SIZE], peer_id[PEER_ID_SIZE], token[PEER_ID_SIZE];
+
+	if (!http_query_get(connection->wsi, "room_id", 0, room_id, sizeof(room_id)))
+		return error_set_field(reterr, -EINVAL, "missing_field", "room_id",
+				       "room_id is missing");
+	if (!room_id_is_valid(room_id))
+		return error_set_field(reterr, -EINVAL, "bad_field", "room_id",
+				       "room_id must be 1 to %d of A-Z a-z 0-9 _ . : -",
+				       ROOM_ID_MAX);
+	(void)http_query_get(connection->wsi, "name", 0, name, sizeof(name));
+	if (strlen(name) > PEER_NAME_MAX || (*name && !channel_name_is_valid(name, strlen(name))))
+		return error_set_field(reterr, -EINVAL, "bad_field", "name",
+				       "name must be at most %d bytes of UTF-8 without control "
+				       "characters",
+				       PEER_NAME_MAX);
+	signaling_session_init(&connection->signaling, server->board, &connection->outbox, room_id,
+			       name, look_up_room);
+	if (http_query_get(connection->wsi, "peer_id", 0, peer_id, sizeof(peer_id)) &&
+	    http_query_get(connection->wsi, "resume_token", 0, token, sizeof(token)))
+		signaling_session_set_resume(&connection->signaling, peer_id, token);
+	explicit_bzero(token, sizeof(token));
+	return 0;
+}
+
+static int prepare_stream(struct server *server, struct connection *connection,
+			  struct error *reterr)
+{
+	static char values[STREAM_CHANNELS_MAX + 1][VALUE_SIZE]; /* the loop's alone */
+	const char *channels[STREAM_CHANNELS_MAX + 1];
+	char last[VALUE_SIZE];
+	unsigned count = 0;
+
+	event_stream_init(&connection->stream, server->hub, server->config->SSE_RETRY_TIMEOUT,
+			  (uint32_t)server->config->REALTIME_HISTORY_SIZE, connection->id,
+			  &connection->outbox);
+	while (count <= STREAM_CHANNELS_MAX &&
+	       http_query_get(connection->wsi, "channel", count, values[count], VALUE_SIZE)) {
+		channels[count] = values[count];
+		count++;
+	}
+	if (!http_custom_header_get(connection->wsi, "last-event-id:", last, sizeof(last)))
+		(void)http_query_get(connection->wsi, "last_event_id", 0, last, sizeof(last));
+	return event_stream_ask(&connection->stream, channels, count, *last ? last : NULL, reterr);
+}
+
+/* ---- starting it ---- */
+
+static void start_stream(struct connection *connection)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\n"
+				   "content-type: text/event-stream; charset=utf-8\r\n"
+				   "cache-control: no-store, no-transform\r\n"
+				   "x-accel-buffering: no\r\n"
+				   "connection: close\r\n\r\n";
+	struct error error = {0};
+
+	outbox_push_take(&connection->outbox, frame_new_bytes(head, sizeof(head) - 1));
+	if (event_stream_start(&connection->stream, connection->caller.user_id, &error) == 0)
+		return;
+	LOG(LOG_WARNING, LOG_WEBSOCKET, "stream_refused", LOG_TEXT("connection", connection->id),
+	    LOG_ERR(&error));
+	outbox_end(&connection->outbox, CLOSE_OVERLOAD, "overloaded");
+}
+
+static void start(struct connection *connection)
+{
+	const struct caller *caller = &connection->caller;
+
+	connection->is_started = true;
+	LOG(LOG_DEBUG, LOG_WEBSOCKET, "connected", LOG_TEXT("connection", connection->id),
+	    LOG_TEXT("transport", transport_name(connection->transport)),
+	    LOG_TEXT("user", caller->user_id));
+	switch (connection->transport) {
+	case TRANSPORT_WEBSOCKET:
+		session_start(&connection->session, caller->user_id, caller->may_publish,
+			      clock_unix_us());
+		break;
+	case TRANSPORT_SIGNALING:
+		signaling_session_start(&connection->signaling, caller->user_id, clock_now_us());
+		break;
+	case TRANSPORT_SSE:
+		start_stream(connection);
+		return;
+	case TRANSPORT_COUNT:
+		return;
+	}
+	(void)lws_rx_flow_control(connection->wsi, 1);
+}
+
+/* Somebody whose key is wrong hears why, in the way of its transport. */
+static void turn_away(struct connection *connection, const struct error *error)
+{
+	connection->is_started = true;
+	LOG(LOG_INFO, LOG_WEBSOCKET, "refused", LOG_TEXT("connection", connection->id),
+	    LOG_ERR(error));
+	if (connection->transport != TRANSPORT_SSE) {
+		outbox_push_take(&connection->outbox,
+				 reply_frame_take(reply_new_error(NULL, error)));
+		outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
+		(void)lws_rx_flow_control(connection->wsi, 1);
+		return;
+	}
+	(void)http_answer_problem(connection->wsi, error);
+	outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
+}
+
+static void on_authenticated(void *data, const char *connection_id, const struct caller *caller,
+			     const struct error *error)
+{
+	struct server *server = data;
+	struct connection *connection = server_connection_find(server, connection_id);
+
+	if (!connection || connection->is_closing)
+		return; /* it has left meanwhile */
+	if (error) {
+		turn_away(connection, error);
+		return;
+	}
+	connection->caller = *caller;
+	start(connection);
+}
+
+static int authenticate(struct server *server, struct connection *connection,
+			const struct credentials *credentials, struct error *reterr)
+{
+	if (*credentials->api_key)
+		return auth_check(server->store, credentials, connection->id, on_authenticated,
+				  server, reterr);
+	connection->is_started = true; /* as soon as the socket is up */
+	return 0;
+}
+
+/* ---- requests ---- */
+
+static int refuse(struct lws *wsi, const struct error *error)
+{
+	LOG(LOG_INFO, LOG_WEBSOCKET, "refused", LOG_ERR(error));
+	return http_answer_problem(wsi, error);
+}
+
+static int admit(struct server *server, struct lws *wsi, enum transport transport)
+{
+	struct credentials credentials;
+	struct connection *connection;
+	struct error error = {0};
+	int r;
+
+	credentials_read(wsi, &credentials);
+	r = check_origin(server, wsi, &error);
+	if (r == 0)
+		r = check_transport(server, transport, *credentials.api_key, &error);
+	if (r < 0)
+		return refuse(wsi, &error);
+	connection = connection_new(server, wsi, transport);
+	if (!connection)
+		return -1;
+	if (transport == TRANSPORT_WEBSOCKET)
+		session_init(&connection->session, server->hub, &server->limits, connection->id,
+			     &connection->outbox);
+	else if (transport == TRANSPORT_SIGNALING)
+		r = prepare_signaling(server, connection, &error);
+	else
+		r = prepare_stream(server, connection, &error);
+	if (r == 0)
+		r = authenticate(server, connection, &credentials, &error);
+	explicit_bzero(&credentials, sizeof(credentials));
+	if (r < 0) {
+		admission_on_closed(server, connection);
+		return refuse(wsi, &error);
+	}
+	return 0;
+}
+
+int admission_on_upgrade(struct server *server, struct lws *wsi)
+{
+	char upgrade[32], path[HEADER_SIZE];
+	struct error error;
+
+	/* CVE-2025-11677: for any other upgrade libwebsockets goes on to read a header that it has
+	 * freed. By now such a header is gone, so this ends the connection. */
+	if (!http_header_get(wsi, WSI_TOKEN_UPGRADE, upgrade, sizeof(upgrade)) ||
+	    strcasecmp(upgrade, "websocket") != 0)
+		return -1;
+	(void)http_header_get(wsi, WSI_TOKEN_GET_URI, path, sizeof(path));
+	if (strcmp(path, "/realtime/ws") == 0)
+		return admit(server, wsi, TRANSPORT_WEBSOCKET);
+	if (strcmp(path, "/realtime/webrtc/signaling") == 0)
+		return admit(server, wsi, TRANSPORT_SIGNALING);
+	(void)error_set(&error, -ENOENT, "not_found", "there is no WebSocket at this path");
+	return refuse(wsi, &error);
+}
+
+void admission_on_established(struct connection *connection)
+{
+	if (connection->is_started)
+		start(connection);
+	else
+		(void)lws_rx_flow_control(connection->wsi, 0);
+}
+
+static void on_reader_gone(void *data)
+{
+	connection_kill(data);
+}
+
+static int serve_stream(struct server *server, struct lws *wsi)
+{
+	struct connection *connection;
+	int r = admit(server, wsi, TRANSPORT_SSE);
+
+	if (r < 0)
+		return r;
+	connection = lws_get_opaque_user_data(wsi);
+	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+	lws_http_headers_detach(wsi); /* they are few, and this lasts */
+	(void)lws_rx_flow_control(wsi, 0);
+	if (hangup_new(server->loop, lws_get_socket_fd(wsi), on_reader_gone, connection,
+		       &connection->hangup) < 0)
+		return -1;
+	if (connection->is_started)
+		start(connection);
+	return 0;
+}
+
+int admission_on_http(struct server *server, struct lws *wsi)
+{
+	char path[HEADER_SIZE];
+	struct error error;
+
+	if (!http_header_get(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) &&
+	    !http_header_get(wsi, WSI_TOKEN_HEAD_URI, path, sizeof(path))) {
+		(void)error_set(&error, -EOPNOTSUPP, "method_not_allowed", "only GET is served");
+		return refuse(wsi, &error);
+	}
+	if (strcmp(path, "/realtime/events") == 0)
+		return serve_stream(server, wsi);
+	if (strcmp(path, "/realtime/health") == 0 || strcmp(path, "/health") == 0)
+		return health_answer_hub(server, wsi);
+	if (strcmp(path, "/realtime/webrtc/health") == 0)
+		return health_answer_sfu(server, wsi);
+	if (strcmp(path, "/realtime/ws") == 0 || strcmp(path, "/realtime/webrtc/signaling") == 0)
+		(void)error_set(&error, -EINVAL, "upgrade_required",
+				"connect to this path by WebSocket");
+	else
+		(void)error_set(&error, -ENOENT, "not_found", "there is nothing at this path");
+	return refuse(wsi, &error);
+}
+
+void admission_on_closed(struct server *server, struct connection *connection)
+{
+	LOG(LOG_DEBUG, LOG_WEBSOCKET, "disconnected", LOG_TEXT("connection", connection->id),
+	    LOG_INT("close_code", connection->outbox.close_code));
+	switch (connection->transport) {
+	case TRANSPORT_WEBSOCKET:
+		session_fini(&connection->session);
+		break;
+	case TRANSPORT_SIGNALING:
+		if (connection->signaling.board)
+			signaling_session_fini(&connection->signaling, server->is_stopping);
+		break;
+	case TRANSPORT_SSE:
+		event_stream_fini(&connection->stream);
+		break;
+	case TRANSPORT_COUNT:
+		break;
+	}
+	connection->hangup = hangup_free(connection->hangup);
+	lws_set_opaque_user_data(connection->wsi, NULL);
+	table_remove(&server->connections, &connection->by_id);
+	list_remove(&connection->heartbeat_link);
+	server->counts[connection->transport]--;
+	outbox_fini(&connection->outbox);
+	free(connection->received);
+	free(connection);
+}

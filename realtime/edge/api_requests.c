@@ -1,0 +1,382 @@
+#include "realtime/edge/api_requests.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/json.h"
+#include "realtime/edge/room_lookup.h"
+#include "realtime/model/signaling_session.h"
+#include "realtime/wire/envelope.h"
+#include "realtime/wire/reply.h"
+#include "realtime/wire/sse.h"
+
+enum { TTL_MAX_S = 315360000, TEXT_MAX = 200 };
+
+/* Who asked, and what: enough to answer later. */
+static uint64_t token_of(const struct bus_peer *peer, const struct bus_frame *frame)
+{
+	return (uint64_t)peer->number << 32 | frame->request_id;
+}
+
+static struct bus_peer *asker_of(struct daemon *daemon, uint64_t token)
+{
+	return bus_peer_find(&daemon->bus, (uint32_t)(token >> 32));
+}
+
+/* ---- publishing ---- */
+
+static void on_published(struct hub *hub, const struct publish_order *order,
+			 const struct publication *publication, unsigned delivered_count,
+			 const struct error *error)
+{
+	struct daemon *daemon = order->origin.data;
+	struct bus_peer *peer = asker_of(daemon, order->origin.token);
+	uint32_t request_id = (uint32_t)order->origin.token;
+	char message_id[MESSAGE_ID_SIZE];
+
+	(void)hub;
+	if (!peer)
+		return; /* it has gone meanwhile */
+	if (error) {
+		bus_peer_refuse(peer, BUS_PUBLISH, request_id, error);
+		return;
+	}
+	message_id_format(publication->position, message_id);
+	bus_peer_respond(peer, BUS_PUBLISH, request_id,
+			 json_pack("{s:s, s:s, s:I, s:s, s:i}", "message_id", message_id, "channel",
+				   publication->channel, "offset", (json_int_t)publication->offset,
+				   "epoch", publication->epoch, "delivered_to",
+				   (int)delivered_count));
+}
+
+/* To one connection alone: no channel counts it and nothing keeps it. */
+static int send_directly(struct daemon *daemon, struct bus_peer *peer,
+			 const struct bus_frame *frame, const char *connection_id,
+			 const json_t *data, struct error *reterr)
+{
+	struct subscriber *subscriber = hub_subscriber_find(&daemon->hub, connection_id);
+	char message_id[MESSAGE_ID_SIZE + ID_SIZE];
+	AUTO_FREE char *text = NULL;
+	json_t *body;
+
+	if (!subscriber)
+		return error_set_field(reterr, -ENOENT, "connection_not_found", "connection_id",
+				       "there is no connection %s", connection_id);
+	id_new("msg", message_id, sizeof(message_id));
+	body = reply_new("message", NULL);
+	(void)json_object_set(body, "data", (json_t *)(uintptr_t)data);
+	(void)json_object_set_new(body, "message_id", json_string(message_id));
+	(void)json_object_set_new(body, "ts", json_integer(clock_unix_ms()));
+	text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	json_decref(body);
+	if (!text)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	outbox_push_take(subscriber->outbox, subscriber->form == FORM_SSE
+						     ? sse_frame_new_event("message", text)
+						     : frame_new_text(text, strlen(text)));
+	bus_peer_respond(peer, BUS_PUBLISH, frame->request_id,
+			 json_pack("{s:s, s:n, s:i, s:s, s:i}", "message_id", message_id, "channel",
+				   "offset", 0, "epoch", daemon->hub.epoch, "delivered_to", 1));
+	return 0;
+}
+
+struct publish_fields {
+	const char *channel, *user_id, *connection_id, *sender;
+	json_t *tags;
+	bool is_persistent;
+	int64_t ttl_s;
+};
+
+static int publish_fields_get(const json_t *body, struct publish_fields *fields,
+			      struct error *reterr)
+{
+	int r = json_get_text(body, "channel", 1, CHANNEL_NAME_MAX, &fields->channel, reterr);
+
+	if (r > 0)
+		r = channel_name_check(fields->channel, "channel", reterr);
+	if (r >= 0)
+		r = json_get_text(body, "user_id", 1, USER_ID_MAX, &fields->user_id, reterr);
+	if (r >= 0)
+		r = json_get_text(body, "connection_id", 1, TEXT_MAX, &fields->connection_id,
+				  reterr);
+	if (r >= 0)
+		r = json_get_text(body, "sender", 1, USER_ID_MAX, &fields->sender, reterr);
+	if (r >= 0)
+		r = json_get_bool(body, "persistent", &fields->is_persistent, reterr);
+	if (r >= 0)
+		r = json_get_int(body, "ttl", 1, TTL_MAX_S, &fields->ttl_s, reterr);
+	if (r >= 0)
+		r = json_get_container(body, "tags", JSON_OBJECT, &fields->tags, reterr);
+	if (r >= 0 && !fields->channel && !fields->user_id && !fields->connection_id)
+		r = json_missing("channel", reterr);
+	return r < 0 ? r : 0;
+}
+
+static int make_publication(const struct publish_fields *fields, const json_t *data,
+			    uint64_t now_unix_us, struct publication **ret_publication,
+			    struct error *reterr)
+{
+	AUTO_FREE char *data_text = json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
+	AUTO_FREE char *tags = fields->tags ? json_dumps(fields->tags, JSON_COMPACT) : NULL;
+	char channel[CHANNEL_NAME_MAX + 1];
+	struct publication *publication = NULL;
+
+	(void)snprintf(channel, sizeof(channel), "%s%s", fields->channel ? "" : "user_",
+		       fields->channel ? fields->channel : fields->user_id);
+	if (channel_name_check(channel, "user_id", reterr) < 0)
+		return -EINVAL;
+	if (data_text && (tags || !fields->tags))
+		publication = publication_new(channel, data_text, fields->sender, tags);
+	if (!publication)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	publication->is_persistent = fields->is_persistent;
+	if (fields->ttl_s > 0)
+		publication->expires_at_unix_ms =
+			(int64_t)(now_unix_us / 1000) + fields->ttl_s * 1000;
+	*ret_publication = publication;
+	return 0;
+}
+
+static int on_publish(struct daemon *daemon, struct bus_peer *peer, const struct bus_frame *frame,
+		      struct error *reterr)
+{
+	struct publish_origin origin = {
+		.done = on_published, .data = daemon, .token = token_of(peer, frame)};
+	const json_t *data = json_object_get(frame->body, "data");
+	struct publish_fields fields = {0};
+	struct publication *publication = NULL;
+	uint64_t now_unix_us = clock_unix_us();
+	int r = publish_fields_get(frame->body, &fields, reterr);
+
+	if (r == 0 && !data)
+		r = json_missing("data", reterr);
+	if (r < 0)
+		return r;
+	if (!fields.channel && !fields.user_id)
+		return send_directly(daemon, peer, frame, fields.connection_id, data, reterr);
+	r = make_publication(&fields, data, now_unix_us, &publication, reterr);
+	if (r < 0)
+		return r;
+	return hub_publish_take(&daemon->hub, publication, &origin, now_unix_us, reterr);
+}
+
+/* ---- looking ---- */
+
+static json_t *status(const struct daemon *daemon)
+{
+	const size_t *counts = daemon->server.counts;
+
+	return json_pack("{s:{s:I, s:I, s:I, s:I}, s:I, s:b}", "connections", "websocket",
+			 (json_int_t)counts[TRANSPORT_WEBSOCKET], "sse",
+			 (json_int_t)counts[TRANSPORT_SSE], "signaling",
+			 (json_int_t)counts[TRANSPORT_SIGNALING], "total",
+			 (json_int_t)(counts[TRANSPORT_WEBSOCKET] + counts[TRANSPORT_SSE] +
+				      counts[TRANSPORT_SIGNALING]),
+			 "channels", (json_int_t)hub_channel_count(&daemon->hub), "sfu",
+			 (int)(daemon->sfu != NULL));
+}
+
+static const struct subscriber *subscriber_of(const struct connection *connection)
+{
+	switch (connection->transport) {
+	case TRANSPORT_WEBSOCKET:
+		return &connection->session.subscriber;
+	case TRANSPORT_SSE:
+		return &connection->stream.subscriber;
+	case TRANSPORT_SIGNALING:
+	case TRANSPORT_COUNT:
+		break;
+	}
+	return NULL;
+}
+
+static void list_connection(void *data, struct table_link *link)
+{
+	const struct connection *connection = TABLE_ITEM(link, struct connection, by_id);
+	const struct subscriber *subscriber = subscriber_of(connection);
+	const char *user_id = connection->caller.user_id;
+	json_t *channels = json_array();
+
+	if (subscriber && connection->is_started)
+		hub_channels_list(subscriber, channels);
+	(void)json_array_append_new(
+		data, json_pack("{s:s, s:s, s:s?, s:o}", "connection_id", connection->id,
+				"transport", transport_name(connection->transport), "user_id",
+				*user_id ? user_id : NULL, "channels", channels));
+}
+
+static json_t *list_connections(const struct daemon *daemon)
+{
+	json_t *connections = json_array();
+
+	table_for_each(&daemon->server.connections, list_connection, connections);
+	return json_pack("{s:o, s:I}", "connections", connections, "total",
+			 (json_int_t)daemon->server.connections.count);
+}
+
+/* ---- calls ---- */
+
+static int on_signal(struct daemon *daemon, const json_t *body, struct error *reterr)
+{
+	AUTO_SIGNAL signal = {0};
+	const char *sender_id = NULL;
+	const struct peer *sender;
+	int r = json_get_text(body, "sender_peer_id", 1, PEER_ID_MAX, &sender_id, reterr);
+
+	if (r == 0)
+		r = json_missing("sender_peer_id", reterr);
+	if (r > 0)
+		r = signal_from_json((json_t *)(uintptr_t)body, &signal, reterr);
+	if (r < 0)
+		return r;
+	sender = switchboard_peer_find(&daemon->board, sender_id);
+	if (!sender || sender->kind != PEER_CALL)
+		return error_set_field(reterr, -ENOENT, "unknown_peer", "sender_peer_id",
+				       "nobody called %s is in a call", sender_id);
+	return signaling_signal(&daemon->board, sender, &signal, reterr);
+}
+
+/* A request that waits for its room. Its id stands in the ticket. */
+struct http_start {
+	struct daemon *daemon;
+	uint64_t token;
+	enum peer_kind kind;
+	json_t *request; /* owned */
+};
+
+static void on_room_found(void *data, const char *ticket, const struct room_facts *facts,
+			  const struct error *error)
+{
+	struct http_start *start = data;
+	struct error refusal = error ? *error : (struct error){0};
+	int r = refusal.number;
+
+	(void)ticket;
+	if (r == 0)
+		r = switchboard_http_start(&start->daemon->board, facts, start->kind,
+					   start->request, start->token, clock_unix_ms(), &refusal);
+	if (r < 0)
+		api_on_http_started(start->daemon, start->token, "", NULL, &refusal);
+	json_decref(start->request);
+	free(start);
+}
+
+static int on_http_start(struct daemon *daemon, struct bus_peer *peer,
+			 const struct bus_frame *frame, struct error *reterr)
+{
+	const char *room_id = NULL, *kind_name = NULL, *sdp = NULL;
+	AUTO_FREE struct http_start *start = calloc(1, sizeof(*start));
+	int r = json_get_text(frame->body, "room_id", 1, ROOM_ID_MAX, &room_id, reterr);
+
+	if (r > 0)
+		r = json_get_text(frame->body, "kind", 1, TEXT_MAX, &kind_name, reterr);
+	if (r > 0)
+		r = json_get_text(frame->body, "sdp", 1, SIGNAL_SDP_MAX, &sdp, reterr);
+	if (r == 0)
+		r = json_missing(!room_id ? "room_id" : !kind_name ? "kind" : "sdp", reterr);
+	if (r < 0)
+		return r;
+	if (!start)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	if (peer_kind_parse(kind_name, &start->kind) < 0 || start->kind == PEER_CALL)
+		return error_set_field(reterr, -EINVAL, "bad_field", "kind",
+				       "kind must be whip or whep");
+	start->daemon = daemon;
+	start->token = token_of(peer, frame);
+	start->request = json_incref(frame->body);
+	r = room_lookup(daemon->store, daemon->config, room_id, false, "", on_room_found, start,
+			reterr);
+	if (r < 0)
+		json_decref(start->request);
+	else
+		(void)STEAL(start);
+	return r;
+}
+
+void api_on_http_started(void *data, uint64_t token, const char *peer_id, const json_t *answer,
+			 const struct error *error)
+{
+	struct daemon *daemon = data;
+	struct bus_peer *peer = asker_of(daemon, token);
+	json_t *sdp = json_object_get(answer, "sdp");
+
+	if (!peer)
+		return; /* it has gone meanwhile; the session ends when it is silent */
+	if (error)
+		bus_peer_refuse(peer, BUS_HTTP_SESSION_START, (uint32_t)token, error);
+	else
+		bus_peer_respond(peer, BUS_HTTP_SESSION_START, (uint32_t)token,
+				 json_pack("{s:s, s:O?}", "session_id", peer_id, "sdp", sdp));
+}
+
+static int on_http_end(struct daemon *daemon, const json_t *body, struct error *reterr)
+{
+	const char *room_id = NULL, *session_id = NULL;
+	int r = json_get_text(body, "room_id", 1, ROOM_ID_MAX, &room_id, reterr);
+
+	if (r > 0)
+		r = json_get_text(body, "session_id", 1, PEER_ID_MAX, &session_id, reterr);
+	if (r == 0)
+		r = json_missing(room_id ? "session_id" : "room_id", reterr);
+	if (r < 0)
+		return r;
+	return switchboard_http_end(&daemon->board, room_id, session_id, reterr);
+}
+
+/* ---- dispatch ---- */
+
+void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct bus_frame *frame)
+{
+	struct error error = {0};
+	json_t *answer = NULL;
+	int r = 0;
+
+	switch ((int)frame->message) { /* others are not asked of us */
+	case BUS_PUBLISH:
+		r = on_publish(daemon, peer, frame, &error); /* answers by itself */
+		break;
+	case BUS_HTTP_SESSION_START:
+		r = on_http_start(daemon, peer, frame, &error); /* answers by itself */
+		break;
+	case BUS_HUB_STATUS:
+		answer = status(daemon);
+		break;
+	case BUS_CONNECTIONS:
+		answer = list_connections(daemon);
+		break;
+	case BUS_ROOM_OCCUPANCY:
+		answer = json_pack("{s:o}", "rooms",
+				   switchboard_occupancy(&daemon->board,
+							 json_object_get(frame->body, "room_ids")));
+		break;
+	case BUS_SIGNAL:
+		r = on_signal(daemon, frame->body, &error);
+		answer = r < 0 ? NULL : json_object();
+		break;
+	case BUS_HTTP_SESSION_END:
+		r = on_http_end(daemon, frame->body, &error);
+		answer = r < 0 ? NULL : json_object();
+		break;
+	default:
+		r = error_set(&error, -EOPNOTSUPP, "unknown_message",
+			      "realtimed does not know the request %s",
+			      bus_message_name(frame->message));
+		break;
+	}
+	if (r < 0)
+		bus_peer_refuse(peer, frame->message, frame->request_id, &error);
+	else if (answer)
+		bus_peer_respond(peer, frame->message, frame->request_id, answer);
+}
+
+void api_on_event(struct daemon *daemon, const struct bus_frame *frame)
+{
+	const char *room_id = json_string_value(json_object_get(frame->body, "room_id"));
+
+	if (frame->message == BUS_ROOM_UPDATED)
+		switchboard_on_room_updated(&daemon->board, frame->body);
+	else if (frame->message == BUS_ROOM_DELETED && room_id)
+		switchboard_on_room_deleted(&daemon->board, room_id);
+}

@@ -1,0 +1,31 @@
+/* auth.h - who is calling? A connection's credentials are read from its request, and looked up on
+ * the store's thread; the answer finds the connection by its id. Thread: loop. */
+#ifndef REALTIME_EDGE_AUTH_H
+#define REALTIME_EDGE_AUTH_H
+
+#include "core/config.h"
+#include "realtime/edge/connection.h"
+#include "realtime/edge/store_thread.h"
+
+enum { CREDENTIAL_SIZE = 512 };
+
+struct credentials {
+	char api_key[CREDENTIAL_SIZE]; /* "" if there is none; to be wiped */
+};
+
+/* From X-API-Key, Authorization: ApiKey, or ?api_key=. */
+void credentials_read(struct lws *wsi, struct credentials *ret_credentials);
+
+/* `error` NULL: *caller is who it is. */
+typedef void (*auth_fn)(void *data, const char *connection_id, const struct caller *caller,
+			const struct error *error);
+
+/* Look the credentials up and call `done`. Fails like store_thread_submit_take(). */
+int auth_check(struct store_thread *thread, const struct credentials *credentials,
+	       const char *connection_id, auth_fn done, void *data,
+	       struct error *reterr) MUST_CHECK;
+
+/* Who somebody without credentials is. */
+struct caller caller_anonymous(const struct config *config);
+
+#endif

@@ -1,0 +1,189 @@
+#include "realtime/edge/connection.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum {
+	GATHER_MAX = 64,     /* frames of one sendmsg() */
+	CLOSE_TIMEOUT_S = 3, /* for a peer that does not take its close frame */
+	RECEIVED_KEPT_MAX = 4096
+};
+
+const char *transport_name(enum transport transport)
+{
+	static const char *const names[] = {
+		[TRANSPORT_WEBSOCKET] = "websocket",
+		[TRANSPORT_SSE] = "sse",
+		[TRANSPORT_SIGNALING] = "signaling",
+	};
+
+	return names[transport];
+}
+
+/* Let libwebsockets say when to go on. */
+static void wait_for_writable(struct connection *connection)
+{
+	connection->is_blocked = true;
+	(void)lws_callback_on_writable(connection->wsi); /* fails for a socket that is closing */
+}
+
+/* The rest of a frame that was begun: libwebsockets keeps it ahead of everything of its own. */
+static void hand_over(struct connection *connection, const uint8_t *bytes, size_t length)
+{
+	AUTO_FREE unsigned char *copy = malloc(LWS_PRE + length);
+
+	if (!copy) {
+		connection_kill(connection);
+		return;
+	}
+	memcpy(copy + LWS_PRE, bytes, length);
+	if (lws_write(connection->wsi, copy + LWS_PRE, length, LWS_WRITE_RAW) < 0)
+		connection_kill(connection);
+}
+
+static size_t gather(const struct outbox *outbox, struct iovec *parts)
+{
+	size_t count = 0;
+
+	while (count < GATHER_MAX && count < outbox->count) {
+		struct frame *frame = outbox_peek(outbox, (uint32_t)count);
+
+		parts[count++] = (struct iovec){frame->bytes, frame->length};
+	}
+	return count;
+}
+
+/* `sent` bytes went out: drop whole frames, hand over the rest of one that was cut. */
+static bool account(struct connection *connection, size_t sent)
+{
+	struct outbox *outbox = &connection->outbox;
+
+	while (outbox->count > 0) {
+		const struct frame *frame = outbox_peek(outbox, 0);
+
+		if (sent < frame->length) {
+			if (sent == 0)
+				return true;
+			hand_over(connection, frame->bytes + sent, frame->length - sent);
+			outbox_drop(outbox, 1);
+			return false;
+		}
+		sent -= frame->length;
+		outbox_drop(outbox, 1);
+	}
+	return true;
+}
+
+/* true: everything is on its way. */
+static bool send_queued(struct connection *connection)
+{
+	int fd = lws_get_socket_fd(connection->wsi);
+
+	while (connection->outbox.count > 0) {
+		struct iovec parts[GATHER_MAX];
+		struct msghdr message = {.msg_iov = parts};
+		ssize_t sent;
+
+		if (lws_partial_buffered(connection->wsi))
+			return false;
+		message.msg_iovlen = gather(&connection->outbox, parts);
+		sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
+			return false;
+		if (sent < 0) {
+			connection_kill(connection);
+			return false;
+		}
+		if (!account(connection, (size_t)sent))
+			return false;
+	}
+	return true;
+}
+
+/* libwebsockets looks at its timers only when it has something to do. */
+static void set_timeout(struct connection *connection, int seconds)
+{
+	lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_OK, seconds);
+	lws_cancel_service(lws_get_context(connection->wsi));
+}
+
+/* A WebSocket says goodbye and waits for the answer: the close frame is ours, because the closing
+ * of libwebsockets 4.1 on libuv, as Debian builds it, cuts the connection before it has sent its
+ * own. Whoever does not answer is cut off. An event stream ends when all is sent. */
+static void begin_closing(struct connection *connection)
+{
+	const struct outbox *outbox = &connection->outbox;
+
+	if (connection->is_closing)
+		return;
+	connection->is_closing = true;
+	set_timeout(connection, CLOSE_TIMEOUT_S);
+	if (connection->transport == TRANSPORT_SSE)
+		wait_for_writable(connection);
+	else
+		outbox_push_last_take(&connection->outbox,
+				      frame_new_close(outbox->close_code, outbox->close_reason));
+}
+
+void connection_flush(struct connection *connection)
+{
+	if (outbox_is_ending(&connection->outbox))
+		begin_closing(connection);
+	if (!connection->is_blocked && !send_queued(connection))
+		wait_for_writable(connection);
+}
+
+int connection_on_writable(struct connection *connection)
+{
+	connection->is_blocked = false;
+	if (!send_queued(connection)) {
+		wait_for_writable(connection);
+		return 0;
+	}
+	return connection->is_closing && connection->transport == TRANSPORT_SSE ? -1 : 0;
+}
+
+int connection_receive(struct connection *connection, const void *bytes, size_t length,
+		       size_t limit)
+{
+	size_t needed = connection->received_length + length, capacity;
+
+	if (needed > limit)
+		return -EMSGSIZE;
+	if (needed > connection->received_capacity) {
+		char *received;
+
+		capacity = connection->received_capacity ? connection->received_capacity : 1024;
+		while (capacity < needed)
+			capacity *= 2;
+		received = realloc(connection->received, capacity);
+		if (!received)
+			return -ENOMEM;
+		connection->received = received;
+		connection->received_capacity = capacity;
+	}
+	memcpy(connection->received + connection->received_length, bytes, length);
+	connection->received_length = needed;
+	return 0;
+}
+
+void connection_received_clear(struct connection *connection)
+{
+	connection->received_length = 0;
+	if (connection->received_capacity > RECEIVED_KEPT_MAX) {
+		free(connection->received);
+		connection->received = NULL;
+		connection->received_capacity = 0;
+	}
+}
+
+void connection_kill(struct connection *connection)
+{
+	connection->is_blocked = true;
+	connection->is_closing = true;
+	set_timeout(connection, LWS_TO_KILL_ASYNC);
+}

@@ -1,0 +1,69 @@
+/* connection.h - one client's socket: its outbox sent, its messages put together, its end.
+ *
+ * What a connection is owed leaves in one sendmsg() at the end of the loop's turn, straight on its
+ * socket. This is sound only while libwebsockets has nothing of its own to send there and no frame
+ * is half written: what the kernel refuses of a frame therefore goes to libwebsockets at once, and
+ * nothing more is sent until its writable callback.
+ *
+ *   PENDING --connection_start()--> OPEN --outbox ends--> CLOSING --> freed with its socket
+ *   (while PENDING nothing is read: who it is is being looked up)
+ *
+ * Thread: loop.
+ */
+#ifndef REALTIME_EDGE_CONNECTION_H
+#define REALTIME_EDGE_CONNECTION_H
+
+#include <libwebsockets.h>
+
+#include "realtime/model/event_stream.h"
+#include "realtime/model/session.h"
+#include "realtime/model/switchboard.h"
+
+enum transport { TRANSPORT_WEBSOCKET, TRANSPORT_SSE, TRANSPORT_SIGNALING, TRANSPORT_COUNT };
+
+const char *transport_name(enum transport transport);
+
+/* Who is at the other end. */
+struct caller {
+	char user_id[USER_ID_MAX + 1]; /* "" for somebody unknown */
+	bool may_publish;
+};
+
+struct connection {
+	struct table_link by_id;
+	struct list heartbeat_link; /* on the server's list of its transport */
+	char id[CONNECTION_ID_SIZE];
+	enum transport transport;
+	struct lws *wsi; /* borrowed; frees this when it goes */
+	struct outbox outbox;
+	struct caller caller;
+	struct hangup *hangup; /* owned; of an event stream */
+	bool is_started;
+	bool is_blocked; /* the kernel is full: wait for the writable callback */
+	bool is_closing;
+	uint64_t heard_at_us, pinged_at_us;
+	/* A message that comes in pieces. */
+	char *received;
+	size_t received_length, received_capacity;
+	union {
+		struct session session;
+		struct event_stream stream;
+		struct signaling_session signaling;
+	};
+};
+
+/* Send what is owed, as far as the kernel takes it. */
+void connection_flush(struct connection *connection);
+/* From the writable callback. Negative: close the socket now. */
+int connection_on_writable(struct connection *connection);
+
+/* Add a piece of a message; -EMSGSIZE past `limit`. */
+int connection_receive(struct connection *connection, const void *bytes, size_t length,
+		       size_t limit) MUST_CHECK;
+/* The message is dealt with. */
+void connection_received_clear(struct connection *connection);
+
+/* Close without ceremony: the peer is dead. */
+void connection_kill(struct connection *connection);
+
+#endif

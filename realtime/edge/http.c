@@ -1,0 +1,73 @@
+#include "realtime/edge/http.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/id.h"
+#include "core/problem.h"
+#include "realtime/wire/text.h"
+
+bool http_header_get(struct lws *wsi, enum lws_token_indexes token, char *out, size_t size)
+{
+	*out = '\0';
+	return lws_hdr_copy(wsi, out, (int)size, token) > 0;
+}
+
+bool http_custom_header_get(struct lws *wsi, const char *name, char *out, size_t size)
+{
+	*out = '\0';
+	return lws_hdr_custom_copy(wsi, out, (int)size, name, (int)strlen(name)) > 0;
+}
+
+bool http_query_get(struct lws *wsi, const char *name, unsigned index, char *out, size_t size)
+{
+	char part[2048];
+	size_t length = strlen(name);
+
+	*out = '\0';
+	for (int i = 0;
+	     lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i) >= 0; i++) {
+		if (strncmp(part, name, length) != 0 || part[length] != '=' || index-- > 0)
+			continue;
+		return (size_t)snprintf(out, size, "%s", part + length + 1) < size;
+	}
+	return false;
+}
+
+int http_answer(struct lws *wsi, int status, const char *content_type, const char *body)
+{
+	static const char padding[LWS_PRE];
+	struct text text = {0};
+
+	text_add(&text, padding, sizeof(padding));
+	text_add_string(&text, "HTTP/1.1 ");
+	text_add_number(&text, status);
+	text_add_string(&text, " ");
+	text_add_string(&text, status == 200 ? "OK" : problem_title(status));
+	text_add_string(&text, "\r\ncontent-type: ");
+	text_add_string(&text, content_type);
+	text_add_string(&text, "\r\ncontent-length: ");
+	text_add_number(&text, (int64_t)strlen(body));
+	text_add_string(&text, "\r\ncache-control: no-store\r\nconnection: close\r\n\r\n");
+	text_add_string(&text, body);
+	if (!text.failed)
+		(void)lws_write(wsi, (unsigned char *)text.bytes + LWS_PRE, text.length - LWS_PRE,
+				LWS_WRITE_RAW); /* closing in any case */
+	text_fini(&text);
+	return -1;
+}
+
+int http_answer_problem(struct lws *wsi, const struct error *error)
+{
+	char request_id[32];
+	json_t *problem;
+	AUTO_FREE char *body = NULL;
+
+	id_new("req", request_id, sizeof(request_id));
+	problem = problem_to_json(error, request_id);
+	body = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
+	json_decref(problem);
+	return http_answer(wsi, problem_status(error), "application/problem+json",
+			   body ? body : "{}");
+}

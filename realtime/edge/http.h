@@ -1,0 +1,22 @@
+/* http.h - reading a request's head and answering it whole, around libwebsockets. Thread: loop. */
+#ifndef REALTIME_EDGE_HTTP_H
+#define REALTIME_EDGE_HTTP_H
+
+#include <libwebsockets.h>
+#include <stdbool.h>
+
+#include "core/error.h"
+
+/* A header or "", cut at `size`; false if it is not there or does not fit. */
+bool http_header_get(struct lws *wsi, enum lws_token_indexes token, char *out, size_t size);
+/* One that libwebsockets has no number for; `name` in lower case, with its colon. */
+bool http_custom_header_get(struct lws *wsi, const char *name, char *out, size_t size);
+
+/* The `index`-th query argument called `name`, decoded; false if there are not so many. */
+bool http_query_get(struct lws *wsi, const char *name, unsigned index, char *out, size_t size);
+
+/* Answer and close. Both return -1, for the callback to return. */
+int http_answer(struct lws *wsi, int status, const char *content_type, const char *body);
+int http_answer_problem(struct lws *wsi, const struct error *error);
+
+#endif

@@ -1,0 +1,310 @@
+#include "realtime/edge/server.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "realtime/edge/admission.h"
+#include "realtime/edge/listener.h"
+#include "realtime/model/signaling_session.h"
+#include "realtime/wire/sse.h"
+
+enum {
+	ACCEPTS_PER_TURN = 64,
+	HEARTBEAT_TICK_MS = 250,
+	RECEIVE_BUFFER = 2048, /* of each WebSocket: the cheapest memory to save */
+	SEND_CHUNK = 262144,   /* what libwebsockets sends at once of a remainder */
+	HEADERS_MAX = 16384,   /* bytes of a request's head */
+	HEADERS_POOL = 1024,   /* requests whose head is being read */
+	SIGNALING_MESSAGE_MAX = 524288,
+	REQUEST_TIMEOUT_S = 10
+};
+
+/* ---- what libwebsockets reports ---- */
+
+static void give(struct connection *connection, const char *text, size_t length)
+{
+	if (connection->transport == TRANSPORT_SIGNALING)
+		signaling_session_on_text(&connection->signaling, text, length);
+	else
+		session_on_text(&connection->session, text, length, clock_unix_us());
+}
+
+static int on_received(struct server *server, struct connection *connection, const void *bytes,
+		       size_t length)
+{
+	struct lws *wsi = connection->wsi;
+	bool is_whole = lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0;
+	size_t limit = connection->transport == TRANSPORT_SIGNALING
+			       ? SIGNALING_MESSAGE_MAX
+			       : (size_t)server->limits.max_message_bytes;
+
+	connection->heard_at_us = clock_now_us();
+	if (outbox_is_ending(&connection->outbox))
+		return 0; /* what it says no longer matters */
+	if (lws_frame_is_binary(wsi)) {
+		if (is_whole && connection->transport == TRANSPORT_WEBSOCKET)
+			session_on_binary(&connection->session);
+		return 0;
+	}
+	if (is_whole && connection->received_length == 0 && length <= limit) {
+		give(connection, bytes, length);
+		return 0;
+	}
+	if (connection_receive(connection, bytes, length, limit) < 0) {
+		connection_received_clear(connection);
+		outbox_end(&connection->outbox, CLOSE_TOO_BIG, "message too big");
+		return 0;
+	}
+	if (is_whole) {
+		give(connection, connection->received, connection->received_length);
+		connection_received_clear(connection);
+	}
+	return 0;
+}
+
+static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *bytes,
+		  size_t length)
+{
+	struct server *server = lws_context_user(lws_get_context(wsi));
+	struct connection *connection = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+
+	(void)user;
+	switch ((int)reason) { /* of some hundred, these concern us */
+	case LWS_CALLBACK_HTTP:
+		return admission_on_http(server, wsi);
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+		return admission_on_upgrade(server, wsi);
+	case LWS_CALLBACK_ESTABLISHED:
+		if (!connection)
+			return -1;
+		admission_on_established(connection);
+		return 0;
+	case LWS_CALLBACK_RECEIVE:
+		return connection ? on_received(server, connection, bytes, length) : -1;
+	case LWS_CALLBACK_RECEIVE_PONG:
+		if (connection)
+			connection->heard_at_us = clock_now_us();
+		return 0;
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: /* perhaps in answer to ours */
+		return connection && connection->is_closing ? -1 : 0;
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+	case LWS_CALLBACK_HTTP_WRITEABLE:
+		return connection ? connection_on_writable(connection) : 0;
+	case LWS_CALLBACK_CLOSED:
+	case LWS_CALLBACK_CLOSED_HTTP:
+	case LWS_CALLBACK_WSI_DESTROY:
+		if (connection)
+			admission_on_closed(server, connection);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static const struct lws_protocols protocols[] = {
+	{.name = "realtime.v1",
+	 .callback = on_lws,
+	 .rx_buffer_size = RECEIVE_BUFFER,
+	 .tx_packet_size = SEND_CHUNK},
+	{0},
+};
+
+/* ---- the loop ---- */
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+	struct server *server = poll->data;
+
+	(void)status;
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		int on = 1;
+		int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+			LOG(LOG_WARNING, LOG_WEBSOCKET, "no_descriptors");
+		if (fd < 0)
+			return;
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* only speed */
+		(void)lws_adopt_socket_vhost(server->vhost, fd); /* closes it if it cannot */
+	}
+}
+
+/* The end of the loop's turn: each connection gets what it is owed, in one go. */
+static void on_flush(uv_prepare_t *prepare)
+{
+	struct server *server = prepare->data;
+	struct list *link;
+
+	while ((link = list_first(&server->dirty))) {
+		struct outbox *outbox = LIST_ITEM(link, struct outbox, dirty_link);
+
+		list_remove(link);
+		connection_flush(CONTAINER_OF(outbox, struct connection, outbox));
+	}
+}
+
+static void beat(struct server *server, enum transport transport, uint64_t interval_us,
+		 struct frame *frame, uint64_t now_us)
+{
+	struct list *link;
+
+	while ((link = list_first(&server->by_heartbeat[transport]))) {
+		struct connection *connection = LIST_ITEM(link, struct connection, heartbeat_link);
+
+		if (connection->pinged_at_us + interval_us > now_us)
+			return;
+		list_remove(link);
+		list_append(&server->by_heartbeat[transport], link);
+		connection->pinged_at_us = now_us;
+		if (transport != TRANSPORT_SSE &&
+		    connection->heard_at_us + 2 * interval_us < now_us) {
+			LOG(LOG_INFO, LOG_WEBSOCKET, "dead_peer",
+			    LOG_TEXT("connection", connection->id));
+			connection_kill(connection);
+		} else if (connection->is_started) {
+			outbox_push(&connection->outbox, frame);
+		}
+	}
+}
+
+static void on_heartbeat(uv_timer_t *timer)
+{
+	struct server *server = timer->data;
+	const struct config *config = server->config;
+	uint64_t now_us = clock_now_us();
+	uint64_t ping_us = (uint64_t)config->WEBSOCKET_HEARTBEAT_INTERVAL * 1000000u;
+
+	beat(server, TRANSPORT_WEBSOCKET, ping_us, server->ping, now_us);
+	beat(server, TRANSPORT_SIGNALING, ping_us, server->ping, now_us);
+	beat(server, TRANSPORT_SSE, (uint64_t)config->SSE_HEARTBEAT_INTERVAL * 1000000u,
+	     server->comment, now_us);
+	switchboard_on_timer(server->board, now_us);
+}
+
+/* ---- life ---- */
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then there are fewer connections */
+}
+
+static void log_lws(int level, const char *line)
+{
+	AUTO_FREE char *text = strndup(line, strcspn(line, "\r\n"));
+
+	LOG(level == LLL_ERR ? LOG_WARNING : LOG_DEBUG, LOG_WEBSOCKET, "libwebsockets",
+	    LOG_TEXT("detail", text));
+}
+
+static int open_context(struct server *server, struct error *reterr)
+{
+	/* No validity checks of its own: they walk a list of all connections. */
+	static const lws_retry_bo_t no_validity_checks;
+	void *loops[1] = {server->loop};
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
+		.protocols = protocols,
+		.foreign_loops = loops,
+		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_UV_NO_SIGSEGV_SIGFPE_SPIN |
+			   LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+		.retry_and_idle_policy = &no_validity_checks,
+		.timeout_secs = REQUEST_TIMEOUT_S,
+		.keepalive_timeout = REQUEST_TIMEOUT_S,
+		.max_http_header_data = HEADERS_MAX,
+		.max_http_header_pool = HEADERS_POOL,
+		.server_string = "realtimed",
+		.vhost_name = "realtime",
+		.user = server,
+	};
+
+	lws_set_log_level(LLL_ERR | LLL_WARN, log_lws);
+	server->context = lws_create_context(&info);
+	if (server->context)
+		server->vhost = lws_create_vhost(server->context, &info);
+	if (!server->vhost)
+		return error_set(reterr, -EIO, "websocket_failed",
+				 "libwebsockets cannot start; is libwebsockets-evlib-uv "
+				 "installed?");
+	return 0;
+}
+
+int server_start(struct server *server, struct error *reterr)
+{
+	const struct config *config = server->config;
+	int r = listener_open(config->REALTIME_LISTEN, reterr);
+
+	if (r < 0)
+		return r;
+	server->listen_fd = r;
+	server->limits = (struct session_limits){
+		.ping_interval_s = config->WEBSOCKET_HEARTBEAT_INTERVAL,
+		.max_message_bytes = config->WEBSOCKET_BINARY_MAX_SIZE,
+		.history_size = (uint32_t)config->REALTIME_HISTORY_SIZE,
+		.history_ttl_s = config->REALTIME_HISTORY_TTL,
+	};
+	list_init(&server->dirty);
+	for (size_t i = 0; i < TRANSPORT_COUNT; i++)
+		list_init(&server->by_heartbeat[i]);
+	server->ping = frame_new_ping();
+	server->comment = sse_frame_new_comment();
+	if (!server->ping || !server->comment || table_init(&server->connections) < 0)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	raise_descriptor_limit();
+	r = open_context(server, reterr);
+	if (r < 0)
+		return r;
+	(void)uv_poll_init(server->loop, &server->accepting, server->listen_fd);
+	(void)uv_prepare_init(server->loop, &server->flushing);
+	(void)uv_timer_init(server->loop, &server->heartbeat);
+	server->accepting.data = server->flushing.data = server->heartbeat.data = server;
+	(void)uv_poll_start(&server->accepting, UV_READABLE, on_acceptable);
+	(void)uv_prepare_start(&server->flushing, on_flush);
+	(void)uv_timer_start(&server->heartbeat, on_heartbeat, HEARTBEAT_TICK_MS,
+			     HEARTBEAT_TICK_MS);
+	return 0;
+}
+
+struct connection *server_connection_find(const struct server *server, const char *id)
+{
+	struct table_link *link = table_find(&server->connections, id);
+
+	return link ? TABLE_ITEM(link, struct connection, by_id) : NULL;
+}
+
+static void say_goodbye(void *data, struct table_link *link)
+{
+	struct connection *connection = TABLE_ITEM(link, struct connection, by_id);
+
+	(void)data;
+	outbox_end(&connection->outbox, CLOSE_RESTART, "restarting");
+}
+
+void server_stop(struct server *server)
+{
+	server->is_stopping = true;
+	uv_close((uv_handle_t *)&server->accepting, NULL);
+	(void)close(server->listen_fd);
+	table_for_each(&server->connections, say_goodbye, NULL);
+}
+
+void server_close(struct server *server)
+{
+	lws_context_destroy(server->context); /* ends every connection, by on_lws() */
+	uv_close((uv_handle_t *)&server->flushing, NULL);
+	uv_close((uv_handle_t *)&server->heartbeat, NULL);
+	table_fini(&server->connections);
+	server->ping = frame_unref(server->ping);
+	server->comment = frame_unref(server->comment);
+}

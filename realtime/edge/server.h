@@ -1,0 +1,51 @@
+/* server.h - the listening socket and every client connection, on libwebsockets over the loop.
+ *
+ * libwebsockets does handshakes, parsing, control frames and closing; accepting is ours (its own
+ * listener cannot be told to share or to stop), and so is sending (connection.h). Its known traps
+ * are listed in realtime/README.md.
+ *
+ * Thread: loop.
+ */
+#ifndef REALTIME_EDGE_SERVER_H
+#define REALTIME_EDGE_SERVER_H
+
+#include <uv.h>
+
+#include "realtime/edge/auth.h"
+#include "realtime/edge/connection.h"
+#include "realtime/edge/room_lookup.h"
+
+struct server {
+	/* given */
+	uv_loop_t *loop;
+	const struct config *config;
+	struct hub *hub;
+	struct switchboard *board;
+	struct store_thread *store;
+	/* own */
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	int listen_fd;
+	uv_poll_t accepting;
+	uv_prepare_t flushing;
+	uv_timer_t heartbeat;
+	struct list dirty;			   /* of struct outbox.dirty_link */
+	struct table connections;		   /* by id */
+	struct list by_heartbeat[TRANSPORT_COUNT]; /* the one that is due first, first */
+	size_t counts[TRANSPORT_COUNT];
+	struct session_limits limits;
+	struct frame *ping, *comment; /* shared by all */
+	bool is_stopping;
+};
+
+/* The first members are set. Listen on config->REALTIME_LISTEN and serve.
+ *   -EINVAL "bad_setting"   -EADDRINUSE "port_taken"   -EACCES …  "cannot_listen" */
+int server_start(struct server *server, struct error *reterr) MUST_CHECK;
+/* No new connections; tell everybody to come back (1012). Goes on while the loop runs. */
+void server_stop(struct server *server);
+/* The connections that are left are cut. The loop must run once more afterwards. */
+void server_close(struct server *server);
+
+struct connection *server_connection_find(const struct server *server, const char *id);
+
+#endif

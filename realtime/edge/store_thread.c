@@ -1,0 +1,231 @@
+#include "realtime/edge/store_thread.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "db/messages.h"
+
+struct store_thread {
+	struct store *store;
+	pthread_t thread;
+	uv_async_t wake_loop; /* its data is this; freed when it is closed */
+	char last_id[64];
+	pthread_mutex_t mutex; /* of all below */
+	pthread_cond_t work;
+	struct list queued, answered; /* of struct store_job.link */
+	size_t queued_count;
+	bool is_stopping;
+};
+
+/* Move what `from` holds to the end of `to`. */
+static void move_all(struct list *from, struct list *to)
+{
+	struct list *link;
+
+	while ((link = list_first(from))) {
+		list_remove(link);
+		list_append(to, link);
+	}
+}
+
+static void run_job(struct store *store, struct store_job *job)
+{
+	int r = job->run(job, store, &job->error);
+
+	if (r < 0 && job->error.number == 0) /* only out of memory comes without words */
+		(void)error_set(&job->error, r, "out_of_memory", "out of memory");
+	if (r >= 0)
+		job->error.number = 0;
+}
+
+static void fail_all(struct list *jobs, const struct error *error)
+{
+	struct store_job *job;
+
+	LIST_FOR_EACH (job, jobs, link)
+		if (job->error.number == 0)
+			job->error = *error;
+}
+
+static void run_writes(struct store *store, struct list *jobs)
+{
+	struct error error = {0};
+	struct store_job *job;
+	int r;
+
+	if (list_is_empty(jobs))
+		return;
+	r = store_begin(store, &error);
+	if (r == 0) {
+		LIST_FOR_EACH (job, jobs, link)
+			run_job(store, job);
+		r = store_commit(store, &error);
+	}
+	if (r == 0)
+		return;
+	if (error.number == 0)
+		(void)error_set(&error, r, "out_of_memory", "out of memory");
+	LOG(LOG_ERROR, LOG_MAIN, "store_commit_failed", LOG_ERR(&error));
+	store_rollback(store);
+	fail_all(jobs, &error);
+}
+
+/* Up to STORE_GROUP_MAX jobs, writes and reads apart. false: stopping, and nothing is left. */
+static bool take_group(struct store_thread *thread, struct list *writes, struct list *reads)
+{
+	struct list *link;
+
+	(void)pthread_mutex_lock(&thread->mutex);
+	while (list_is_empty(&thread->queued) && !thread->is_stopping)
+		(void)pthread_cond_wait(&thread->work, &thread->mutex);
+	for (size_t i = 0; i < STORE_GROUP_MAX && (link = list_first(&thread->queued)); i++) {
+		struct store_job *job = LIST_ITEM(link, struct store_job, link);
+
+		list_remove(link);
+		list_append(job->is_write ? writes : reads, link);
+		thread->queued_count--;
+	}
+	(void)pthread_mutex_unlock(&thread->mutex);
+	return !list_is_empty(writes) || !list_is_empty(reads);
+}
+
+static void *thread_main(void *data)
+{
+	struct store_thread *thread = data;
+	struct list writes, reads;
+
+	list_init(&writes);
+	list_init(&reads);
+	while (take_group(thread, &writes, &reads)) {
+		struct store_job *job;
+
+		run_writes(thread->store, &writes);
+		LIST_FOR_EACH (job, &reads, link)
+			run_job(thread->store, job);
+		(void)pthread_mutex_lock(&thread->mutex);
+		move_all(&writes, &thread->answered);
+		move_all(&reads, &thread->answered);
+		(void)pthread_mutex_unlock(&thread->mutex);
+		(void)uv_async_send(&thread->wake_loop); /* fails only for a closing handle */
+	}
+	return NULL;
+}
+
+static void deliver(struct store_thread *thread)
+{
+	struct list answered, *link;
+
+	list_init(&answered);
+	(void)pthread_mutex_lock(&thread->mutex);
+	move_all(&thread->answered, &answered);
+	(void)pthread_mutex_unlock(&thread->mutex);
+	while ((link = list_first(&answered))) {
+		struct store_job *job = LIST_ITEM(link, struct store_job, link);
+
+		list_remove(link);
+		job->done(job);
+	}
+}
+
+static void on_wake(uv_async_t *async)
+{
+	deliver(async->data);
+}
+
+static int start(struct store_thread *thread, uv_loop_t *loop, struct error *reterr)
+{
+	int r = uv_async_init(loop, &thread->wake_loop, on_wake);
+
+	if (r < 0)
+		return error_set(reterr, r, "loop_failed", "the event loop failed: %s",
+				 uv_strerror(r));
+	thread->wake_loop.data = thread;
+	r = pthread_create(&thread->thread, NULL, thread_main, thread);
+	if (r == 0)
+		return 0;
+	uv_close((uv_handle_t *)&thread->wake_loop, NULL);
+	return error_set(reterr, -r, "thread_failed", "no thread for the store: %s", strerror(r));
+}
+
+static void release(struct store_thread *thread)
+{
+	(void)store_free(thread->store);
+	(void)pthread_mutex_destroy(&thread->mutex);
+	(void)pthread_cond_destroy(&thread->work);
+	free(thread);
+}
+
+int store_thread_new(uv_loop_t *loop, const char *path, struct store_thread **ret_thread,
+		     struct error *reterr)
+{
+	struct store_thread *thread = calloc(1, sizeof(*thread));
+	int r;
+
+	if (!thread)
+		return -ENOMEM;
+	list_init(&thread->queued);
+	list_init(&thread->answered);
+	(void)pthread_mutex_init(&thread->mutex, NULL);
+	(void)pthread_cond_init(&thread->work, NULL);
+	r = store_open(path, STORE_DURABLE, &thread->store, reterr);
+	if (r == 0)
+		r = messages_last_id(thread->store, thread->last_id, sizeof(thread->last_id),
+				     reterr);
+	if (r == 0)
+		r = start(thread, loop, reterr);
+	if (r < 0) {
+		release(thread);
+		return r;
+	}
+	*ret_thread = thread;
+	return 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	release(handle->data);
+}
+
+struct store_thread *store_thread_free(struct store_thread *thread)
+{
+	if (!thread)
+		return NULL;
+	(void)pthread_mutex_lock(&thread->mutex);
+	thread->is_stopping = true;
+	(void)pthread_cond_signal(&thread->work);
+	(void)pthread_mutex_unlock(&thread->mutex);
+	(void)pthread_join(thread->thread, NULL);
+	deliver(thread);
+	assert(list_is_empty(&thread->queued) && list_is_empty(&thread->answered));
+	uv_close((uv_handle_t *)&thread->wake_loop, on_closed);
+	return NULL;
+}
+
+int store_thread_submit_take(struct store_thread *thread, struct store_job *job,
+			     struct error *reterr)
+{
+	int r = 0;
+
+	list_init(&job->link);
+	(void)pthread_mutex_lock(&thread->mutex);
+	if (thread->is_stopping || thread->queued_count >= STORE_JOBS_MAX) {
+		r = -EAGAIN;
+	} else {
+		list_append(&thread->queued, &job->link);
+		thread->queued_count++;
+		(void)pthread_cond_signal(&thread->work);
+	}
+	(void)pthread_mutex_unlock(&thread->mutex);
+	if (r < 0)
+		return error_set(reterr, r, "overloaded",
+				 "too much waits to be stored; try again in a moment");
+	return 0;
+}
+
+const char *store_thread_last_id(const struct store_thread *thread)
+{
+	return thread->last_id;
+}

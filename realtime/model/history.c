@@ -1,0 +1,110 @@
+#include "realtime/model/history.h"
+
+#include <string.h>
+
+struct history_query *history_query_new(size_t channel_count)
+{
+	struct history_query *query =
+		calloc(1, sizeof(*query) + channel_count * sizeof(query->channels[0]));
+
+	if (query)
+		query->channel_count = channel_count;
+	return query;
+}
+
+struct history_query *history_query_free(struct history_query *query)
+{
+	if (!query)
+		return NULL;
+	history_query_clear(query);
+	json_decref(query->request_id);
+	free(query->rows);
+	free(query);
+	return NULL;
+}
+
+static enum history_kind give_newest(struct history_channel *channel, const char *reason)
+{
+	channel->unrecovered_reason = reason;
+	return HISTORY_NEWEST;
+}
+
+enum history_kind history_channel_decide(struct history_channel *channel,
+					 const struct history_query *query)
+{
+	const struct channel_state *state = &channel->state;
+
+	if (channel->unrecovered_reason)
+		return HISTORY_NEWEST; /* decided before */
+	switch (channel->kind) {
+	case HISTORY_NONE:
+	case HISTORY_NEWEST:
+	case HISTORY_OLDEST:
+		return channel->kind;
+	case HISTORY_AFTER_OFFSET:
+		if (!state->is_stored)
+			return HISTORY_NONE; /* the hub compares its own count */
+		if (strcmp(channel->epoch, state->epoch) != 0)
+			return give_newest(channel, "epoch_changed");
+		if (channel->after_offset > state->last_offset)
+			return give_newest(channel, "unknown_offset");
+		if (channel->after_offset < state->trimmed_offset)
+			return give_newest(channel, "history_trimmed");
+		return HISTORY_AFTER_OFFSET;
+	case HISTORY_AFTER_POSITION:
+		if (query->after_position < state->trimmed_position)
+			return give_newest(channel, "history_trimmed");
+		return HISTORY_AFTER_POSITION;
+	}
+	return HISTORY_NONE;
+}
+
+bool history_query_add_take(struct history_query *query, struct publication *row)
+{
+	AUTO(publication) publication = row;
+
+	if (!publication) {
+		query->is_out_of_memory = true;
+		return false;
+	}
+	query->row_bytes += strlen(publication->data);
+	if (query->row_bytes > HISTORY_BYTES_MAX && query->row_count > 0) {
+		query->is_too_big = true;
+		return false;
+	}
+	if (query->row_count == query->row_capacity) {
+		size_t capacity = query->row_capacity ? query->row_capacity * 2 : 64;
+		void *rows = realloc(query->rows, capacity * sizeof(struct publication *));
+
+		if (!rows) {
+			query->is_out_of_memory = true;
+			return false;
+		}
+		query->rows = rows;
+		query->row_capacity = capacity;
+	}
+	query->rows[query->row_count++] = STEAL(publication);
+	return true;
+}
+
+static int by_position(const void *left, const void *right)
+{
+	const struct publication *const *a = left, *const *b = right;
+
+	return (*a)->position < (*b)->position ? -1 : (*a)->position > (*b)->position;
+}
+
+void history_query_sort(struct history_query *query)
+{
+	if (query->row_count > 1)
+		qsort(query->rows, query->row_count, sizeof(struct publication *), by_position);
+}
+
+void history_query_clear(struct history_query *query)
+{
+	for (size_t i = 0; i < query->row_count; i++)
+		(void)publication_unref(query->rows[i]);
+	query->row_count = 0;
+	query->row_bytes = 0;
+	query->is_too_big = false;
+}

@@ -1,0 +1,125 @@
+/* hub.h - channels: who listens, and in which order they hear what is published.
+ *
+ * The hub gives every message its offset (one sequence for each channel, for stored and passing
+ * messages alike) and its position (one sequence over all). It stores a persistent message before
+ * anybody hears of it, and otherwise hands frames to outboxes at once. It knows no sockets and no
+ * database: the store is asked through struct hub_store and answers later.
+ *
+ * The store answers strictly in the order in which it was asked, and commits in that order too.
+ * Everything rests on this: a subscription takes effect when its read is answered, so what was
+ * committed before is in the replay and what comes after is live, with no gap and nothing twice.
+ *
+ * An offset once given out is never given out again, whatever dies: a stored channel's row keeps a
+ * mark that no offset has passed (a passing message beyond the mark first has it raised, by
+ * OFFSETS_RESERVED); a channel without row counts in memory under the epoch of this process.
+ *
+ *   channel: UNKNOWN --first read answered--> READY --idle for long, many others--> forgotten
+ *
+ * Thread: loop.
+ */
+#ifndef REALTIME_MODEL_HUB_H
+#define REALTIME_MODEL_HUB_H
+
+#include "realtime/model/subscriber.h"
+
+enum {
+	OFFSETS_RESERVED = 256,
+	HUB_ORDERS_MAX = 20000,	       /* messages waiting for the store; more are refused */
+	HUB_IDLE_CHANNELS_MAX = 10000, /* channels nobody listens to that are kept in memory */
+	SUBSCRIPTION_HELD_MAX = 1024
+};
+
+struct hub;
+struct publish_order;
+
+/* Tell whoever published how it went. `publication` and `error`: one of them is NULL. */
+typedef void (*published_fn)(struct hub *hub, const struct publish_order *order,
+			     const struct publication *publication, unsigned delivered_count,
+			     const struct error *error);
+
+struct publish_origin {
+	published_fn done;
+	void *data;
+	char connection_id[CONNECTION_ID_SIZE]; /* of a subscriber; "" otherwise */
+	json_t *request_id;			/* taken by hub_publish_take(); may be NULL */
+	uint64_t token;
+};
+
+/* A message on its way. The store may read publication and reserve_offset until it answers. */
+struct publish_order {
+	struct list link; /* of the channel: waiting or in_flight */
+	struct channel *channel;
+	struct publication *publication; /* owned */
+	struct publish_origin origin;
+	uint64_t reserve_offset;
+};
+
+struct hub_store {
+	/* Store order->publication if it is persistent, and see to it that no offset up to
+	 * order->reserve_offset is given out again. Answer by hub_on_appended(). */
+	int (*append)(void *data, struct publish_order *order, struct error *reterr);
+	/* Answer by hub_on_read(). On failure the query is still the caller's. */
+	int (*read)(void *data, struct history_query *query, struct error *reterr);
+};
+
+struct hub {
+	struct table channels, subscribers;
+	struct list idle; /* of struct channel.idle_link, longest idle first */
+	size_t idle_count, order_count;
+	uint32_t history_size;
+	char epoch[EPOCH_SIZE];	 /* of this process */
+	uint64_t retired_offset; /* no forgotten channel without row went further */
+	uint64_t last_position;	 /* the last one given out */
+	uint64_t cursor;	 /* the last stored one that was delivered */
+	const struct hub_store *store;
+	void *store_data;
+};
+
+/* `last_position` is the newest message's in the store, 0 if it is empty. -ENOMEM. */
+int hub_init(struct hub *hub, uint32_t history_size, uint64_t last_position,
+	     const struct hub_store *store, void *store_data) MUST_CHECK;
+/* Every question must have been answered and every subscriber removed. */
+void hub_fini(struct hub *hub);
+
+/* `subscriber` is borrowed until hub_remove(); connection_id, form, outbox and events are set. */
+void hub_add(struct hub *hub, struct subscriber *subscriber);
+/* Ends its subscriptions. Also for one that was never added. */
+void hub_remove(struct hub *hub, struct subscriber *subscriber);
+/* Borrowed, or NULL. */
+struct subscriber *hub_subscriber_find(const struct hub *hub, const char *connection_id);
+
+bool subscriber_is_subscribed(const struct hub *hub, const struct subscriber *subscriber,
+			      const char *channel);
+
+/* Subscribe to the channels of `query` (taken in any case), which are different ones; it says what
+ * to replay. Subscribing again to one channel is answered, but replays nothing. Answered by
+ * events->subscribed and caught_up, or refused.
+ *   -EDQUOT "too_many_subscriptions"   -EAGAIN "store_busy"   -ENOMEM */
+int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber, struct history_query *query,
+		       struct error *reterr) MUST_CHECK;
+/* false: it was not subscribed. */
+bool hub_unsubscribe(struct hub *hub, struct subscriber *subscriber, const char *channel);
+
+/* Look at the past. `query` is taken in any case; answered by events->history. */
+int hub_read_take(struct hub *hub, struct subscriber *subscriber, struct history_query *query,
+		  struct error *reterr) MUST_CHECK;
+
+/* Publish. `publication` and origin->request_id are taken in any case. origin->done is called
+ * exactly once if this succeeds, perhaps before it returns; not at all if it fails:
+ *   -EAGAIN "overloaded" too many messages wait for the store   -ENOMEM */
+int hub_publish_take(struct hub *hub, struct publication *publication,
+		     const struct publish_origin *origin, uint64_t now_unix_us,
+		     struct error *reterr) MUST_CHECK;
+
+/* The store's answers; `error` is NULL for success. `query` is taken. */
+void hub_on_appended(struct hub *hub, struct publish_order *order, const struct error *error);
+void hub_on_read(struct hub *hub, struct history_query *query, const struct error *error,
+		 uint64_t now_unix_us);
+
+/* Append the names of its channels to `names`, an array. */
+void hub_channels_list(const struct subscriber *subscriber, json_t *names);
+
+/* Channels that have somebody subscribed. */
+size_t hub_channel_count(const struct hub *hub);
+
+#endif

@@ -1,0 +1,70 @@
+/* outbox.h - what one connection is owed, and how it is to end.
+ *
+ * Frames wait by pointer until the end of the loop's turn, when the edge sends each dirty outbox's
+ * in one go. Whoever is owed more than limit_bytes is too slow: its queue is dropped and it is
+ * closed (4508), to come back and resume. A replay of history is exempt from the limit, since it
+ * is asked for and bounded elsewhere.
+ *
+ *   OPEN --outbox_end()--> ENDING (the edge sends what is queued, then closes)
+ *   OPEN --limit--> ENDING, with nothing queued
+ *
+ * Thread: loop.
+ */
+#ifndef REALTIME_MODEL_OUTBOX_H
+#define REALTIME_MODEL_OUTBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/list.h"
+#include "realtime/wire/frame.h"
+
+enum close_code {
+	CLOSE_NONE = 0,
+	CLOSE_GOING_AWAY = 1001,
+	CLOSE_BAD_TEXT = 1007,
+	CLOSE_POLICY = 1008,
+	CLOSE_TOO_BIG = 1009,
+	CLOSE_INTERNAL = 1011,
+	CLOSE_RESTART = 1012,
+	CLOSE_OVERLOAD = 1013,
+	CLOSE_BAD_PROTOCOL = 4400,
+	CLOSE_AUTHENTICATION = 4401,
+	CLOSE_FORBIDDEN = 4403,
+	CLOSE_KICKED = 4410,
+	CLOSE_SLOW = 4508
+};
+
+struct outbox {
+	struct frame **frames; /* a ring; one reference each */
+	uint32_t head, count, capacity;
+	size_t owed_bytes, exempt_bytes, limit_bytes;
+	enum close_code close_code; /* CLOSE_NONE while open */
+	const char *close_reason;   /* a constant */
+	struct list dirty_link;	    /* on *dirty while there is something to do */
+	struct list *dirty;	    /* borrowed */
+};
+
+/* `dirty` (of outbox.dirty_link) collects the outboxes that have something to send. */
+void outbox_init(struct outbox *outbox, size_t limit_bytes, struct list *dirty);
+void outbox_fini(struct outbox *outbox);
+
+/* Queue `frame` (borrowed; NULL stands for "no memory to make it" and ends the connection). */
+void outbox_push(struct outbox *outbox, struct frame *frame);
+/* The same for a frame that was made for this outbox alone: the reference is taken. */
+void outbox_push_take(struct outbox *outbox, struct frame *frame);
+/* A part of a replay: not counted against the limit. */
+void outbox_push_replay(struct outbox *outbox, struct frame *frame);
+
+/* Send what is queued, then close. The first reason counts. `reason` is a constant. */
+void outbox_end(struct outbox *outbox, enum close_code code, const char *reason);
+/* The very last frame, of one that is ending; the reference is taken. */
+void outbox_push_last_take(struct outbox *outbox, struct frame *frame);
+bool outbox_is_ending(const struct outbox *outbox);
+
+/* The i-th frame from the front, borrowed. */
+struct frame *outbox_peek(const struct outbox *outbox, uint32_t i);
+/* The first `count` frames have been sent. */
+void outbox_drop(struct outbox *outbox, uint32_t count);
+
+#endif

@@ -1,0 +1,143 @@
+#include "realtime/model/peer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const kind_names[] = {
+	[PEER_CALL] = "call", [PEER_WHIP] = "whip", [PEER_WHEP] = "whep"};
+
+const char *peer_kind_name(enum peer_kind kind)
+{
+	return kind_names[kind];
+}
+
+int peer_kind_parse(const char *text, enum peer_kind *ret_kind)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kind_names); i++) {
+		if (strcmp(kind_names[i], text) == 0) {
+			*ret_kind = (enum peer_kind)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+struct peer *peer_new(struct call_room *room, enum peer_kind kind, const char *peer_id)
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+
+	if (!peer)
+		return NULL;
+	peer->tracks = json_array();
+	if (!peer->tracks) {
+		free(peer);
+		return NULL;
+	}
+	peer->room = room;
+	peer->kind = kind;
+	(void)snprintf(peer->peer_id, sizeof(peer->peer_id), "%s", peer_id);
+	list_init(&peer->room_link);
+	list_append(&room->peers, &peer->room_link);
+	return peer;
+}
+
+struct peer *peer_free(struct peer *peer)
+{
+	if (!peer)
+		return NULL;
+	list_remove(&peer->room_link);
+	json_decref(peer->tracks);
+	free(peer);
+	return NULL;
+}
+
+json_t *peer_to_json(const struct peer *peer)
+{
+	return json_pack("{s:s, s:s?, s:s, s:s, s:I, s:O}", "peer_id", peer->peer_id, "user_id",
+			 *peer->user_id ? peer->user_id : NULL, "name", peer->name, "kind",
+			 peer_kind_name(peer->kind), "joined_at",
+			 (json_int_t)peer->joined_at_unix_ms, "tracks", peer->tracks);
+}
+
+json_t *peer_state_to_json(const struct peer *peer)
+{
+	return json_pack("{s:s, s:s, s:s, s:I}", "name", peer->name, "user_id", peer->user_id,
+			 "resume_hash", peer->resume_hash, "joined_at",
+			 (json_int_t)peer->joined_at_unix_ms);
+}
+
+static void take_text(const json_t *state, const char *name, char *out, size_t size)
+{
+	const char *text = json_string_value(json_object_get(state, name));
+
+	(void)snprintf(out, size, "%s", text ? text : "");
+}
+
+void peer_state_from_json(struct peer *peer, const json_t *state)
+{
+	take_text(state, "name", peer->name, sizeof(peer->name));
+	take_text(state, "user_id", peer->user_id, sizeof(peer->user_id));
+	take_text(state, "resume_hash", peer->resume_hash, sizeof(peer->resume_hash));
+	peer->joined_at_unix_ms = json_integer_value(json_object_get(state, "joined_at"));
+}
+
+void resume_token_hash(const char *token, char out[RESUME_HASH_SIZE])
+{
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+
+	(void)SHA256((const unsigned char *)token, strlen(token), digest);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		(void)snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}
+
+bool peer_can_resume(const struct peer *peer, const char *token)
+{
+	char hash[RESUME_HASH_SIZE];
+
+	resume_token_hash(token, hash);
+	return peer->kind == PEER_CALL && *peer->resume_hash &&
+	       CRYPTO_memcmp(hash, peer->resume_hash, RESUME_HASH_SIZE) == 0;
+}
+
+struct call_room *call_room_new(const char *room_id)
+{
+	struct call_room *room = calloc(1, sizeof(*room));
+
+	if (!room)
+		return NULL;
+	list_init(&room->peers);
+	(void)snprintf(room->room_id, sizeof(room->room_id), "%s", room_id);
+	return room;
+}
+
+struct call_room *call_room_free(struct call_room *room)
+{
+	assert(!room || list_is_empty(&room->peers));
+	free(room);
+	return NULL;
+}
+
+int64_t call_room_participant_count(const struct call_room *room)
+{
+	struct peer *peer;
+	int64_t count = 0;
+
+	LIST_FOR_EACH (peer, &room->peers, room_link)
+		count += peer->kind != PEER_WHEP;
+	return count;
+}
+
+json_t *call_room_peers_to_json(const struct call_room *room, const struct peer *besides)
+{
+	json_t *peers = json_array();
+	struct peer *peer;
+
+	LIST_FOR_EACH (peer, &room->peers, room_link)
+		if (peer != besides && peer->is_announced)
+			(void)json_array_append_new(peers, peer_to_json(peer));
+	return peers;
+}

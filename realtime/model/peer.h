@@ -1,0 +1,78 @@
+/* peer.h - somebody in a call, and the room they are in.
+ *
+ * A "call" peer is driven by a signalling session. When realtimed was restarted the media of its
+ * peers goes on in the SFU, and they stand here detached, without a session, until their clients
+ * come back with the resume token or the linger is over. "whip" peers publish and "whep" peers
+ * watch by HTTP alone and never have a session.
+ *
+ *   call: ATTACHED <--resume-- DETACHED --linger over--> gone;  ATTACHED --session closes--> gone
+ *
+ * Thread: loop.
+ */
+#ifndef REALTIME_MODEL_PEER_H
+#define REALTIME_MODEL_PEER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "core/id.h"
+#include "core/list.h"
+#include "realtime/model/subscriber.h"
+#include "realtime/model/table.h"
+#include "realtime/wire/signal.h"
+
+enum peer_kind { PEER_CALL, PEER_WHIP, PEER_WHEP };
+
+enum { PEER_ID_SIZE = PEER_ID_MAX + 1, PEER_NAME_MAX = 200, RESUME_HASH_SIZE = 65 };
+
+struct signaling_session;
+
+struct call_room {
+	struct table_link by_id;
+	struct list peers; /* of struct peer.room_link; owned */
+	char room_id[ROOM_ID_MAX + 1];
+	bool is_mesh;
+	int64_t max_participants; /* 0: not known yet */
+};
+
+struct peer {
+	struct table_link by_id;
+	struct list room_link;
+	struct call_room *room;
+	enum peer_kind kind;
+	bool is_announced; /* the others have been told of it; never for whep */
+	char peer_id[PEER_ID_SIZE];
+	char user_id[USER_ID_MAX + 1]; /* "" for somebody unknown */
+	char name[PEER_NAME_MAX + 1];
+	char resume_hash[RESUME_HASH_SIZE]; /* SHA-256 of the token, in hex; "" for whip, whep */
+	json_t *tracks;			    /* owned; an array */
+	int64_t joined_at_unix_ms;
+	struct signaling_session *session; /* borrowed; NULL while detached, and for whip, whep */
+	uint64_t linger_until_us;	   /* while detached */
+};
+
+const char *peer_kind_name(enum peer_kind kind);
+int peer_kind_parse(const char *text, enum peer_kind *ret_kind) MUST_CHECK;
+
+/* In `room` (borrowed), at the end of its list. NULL without memory. */
+struct peer *peer_new(struct call_room *room, enum peer_kind kind, const char *peer_id);
+struct peer *peer_free(struct peer *peer);
+
+/* {peer_id, user_id, name, kind, joined_at, tracks}: as the others see it. */
+json_t *peer_to_json(const struct peer *peer);
+/* What the SFU keeps for us across a restart, and taking it back. */
+json_t *peer_state_to_json(const struct peer *peer);
+void peer_state_from_json(struct peer *peer, const json_t *state);
+
+void resume_token_hash(const char *token, char out[RESUME_HASH_SIZE]);
+bool peer_can_resume(const struct peer *peer, const char *token);
+
+struct call_room *call_room_new(const char *room_id);
+/* It must be empty. */
+struct call_room *call_room_free(struct call_room *room);
+/* Those who count against max_participants: everyone but whep. */
+int64_t call_room_participant_count(const struct call_room *room);
+/* Of everyone announced except `besides` (may be NULL): an array. */
+json_t *call_room_peers_to_json(const struct call_room *room, const struct peer *besides);
+
+#endif

@@ -1,0 +1,41 @@
+/* session.h - one WebSocket connection's chat: what its messages mean, and what it is told
+ * (protocol section 3).
+ *
+ *   session_init --session_start (who it is is known)--> open, until its outbox ends
+ *
+ * A bad message is answered by an `error` and changes nothing else. Thread: loop.
+ */
+#ifndef REALTIME_MODEL_SESSION_H
+#define REALTIME_MODEL_SESSION_H
+
+#include "realtime/model/hub.h"
+
+struct session_limits {
+	int64_t ping_interval_s, max_message_bytes;
+	uint32_t history_size;
+	int64_t history_ttl_s;
+};
+
+struct session {
+	struct subscriber subscriber;
+	struct hub *hub;		     /* borrowed */
+	const struct session_limits *limits; /* borrowed */
+};
+
+/* `outbox` is borrowed until session_fini(). */
+void session_init(struct session *session, struct hub *hub, const struct session_limits *limits,
+		  const char *connection_id, struct outbox *outbox);
+/* `user_id` "" for somebody unknown. Joins the hub and says welcome. */
+void session_start(struct session *session, const char *user_id, bool may_publish,
+		   uint64_t now_unix_us);
+void session_fini(struct session *session);
+
+/* One whole text message. */
+void session_on_text(struct session *session, const char *text, size_t length,
+		     uint64_t now_unix_us);
+void session_on_binary(struct session *session);
+
+/* Tell it `error`, in answer to `request_id` (may be NULL). */
+void session_refuse(struct session *session, const json_t *request_id, const struct error *error);
+
+#endif

@@ -1,0 +1,175 @@
+#include "realtime/model/signaling_session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "realtime/wire/reply.h"
+#include "realtime/wire/utf8.h"
+
+static void tell(struct signaling_session *session, json_t *taken)
+{
+	outbox_push_take(session->outbox, reply_frame_take(taken));
+}
+
+void signaling_session_init(struct signaling_session *session, struct switchboard *board,
+			    struct outbox *outbox, const char *room_id, const char *name,
+			    void (*look_up)(struct signaling_session *session))
+{
+	*session = (struct signaling_session){.board = board, .outbox = outbox, .look_up = look_up};
+	list_init(&session->waiting_link);
+	(void)snprintf(session->room_id, sizeof(session->room_id), "%s", room_id);
+	(void)snprintf(session->name, sizeof(session->name), "%s", name);
+}
+
+void signaling_session_set_resume(struct signaling_session *session, const char *peer_id,
+				  const char *token)
+{
+	(void)snprintf(session->resume_peer_id, sizeof(session->resume_peer_id), "%s", peer_id);
+	(void)snprintf(session->resume_token, sizeof(session->resume_token), "%s", token);
+}
+
+void signaling_session_refuse(struct signaling_session *session, const struct error *error)
+{
+	session->state = SIGNALING_CLOSED;
+	tell(session, reply_new_error(NULL, error));
+	outbox_end(session->outbox, error->number == -EIO ? CLOSE_INTERNAL : CLOSE_FORBIDDEN,
+		   "cannot join");
+}
+
+void signaling_session_start(struct signaling_session *session, const char *user_id,
+			     uint64_t now_us)
+{
+	struct switchboard *board = session->board;
+	struct error error = {0};
+	int r;
+
+	(void)snprintf(session->user_id, sizeof(session->user_id), "%s", user_id);
+	if (!*session->resume_peer_id) {
+		session->look_up(session);
+		return;
+	}
+	r = switchboard_resume(board, session, &error);
+	if (r < 0) {
+		signaling_session_refuse(session, &error);
+	} else if (r == 0 && !board->was_sfu_heard &&
+		   now_us < board->started_at_us + RESUME_WAIT_US) {
+		session->state = SIGNALING_WAITING;
+		list_append(&board->waiting, &session->waiting_link);
+	} else if (r == 0) {
+		session->look_up(session);
+	}
+}
+
+void signaling_session_fini(struct signaling_session *session, bool keep_peer)
+{
+	struct peer *peer = session->peer;
+
+	list_remove(&session->waiting_link);
+	session->state = SIGNALING_CLOSED;
+	if (!peer)
+		return;
+	peer->session = NULL;
+	session->peer = NULL;
+	if (!keep_peer)
+		switchboard_leave(session->board, peer, "left", true);
+}
+
+/* ---- signals ---- */
+
+static int to_sfu(struct switchboard *board, const struct peer *sender, const struct signal *signal,
+		  struct error *reterr)
+{
+	static const char *const passed_on[] = {"sdp", "ice_candidate", "id"};
+	json_t *body;
+
+	if (!board->is_sfu_connected)
+		return error_set(reterr, -ENOTCONN, "sfu_unavailable",
+				 "the media server is away; it will ask for a new offer");
+	body = json_pack("{s:s, s:s, s:s}", "room_id", sender->room->room_id, "peer_id",
+			 sender->peer_id, "signal_type", signal->signal_type);
+	for (size_t i = 0; i < ARRAY_LEN(passed_on); i++) {
+		json_t *value = json_object_get(signal->body, passed_on[i]);
+
+		if (value)
+			(void)json_object_set(body, passed_on[i], value);
+	}
+	board->events->sfu_event(board->events_data, BUS_PEER_SIGNAL, body);
+	return 0;
+}
+
+static void to_peer(const struct peer *target, const struct peer *sender,
+		    const struct signal *signal)
+{
+	json_t *body = json_copy(signal->body);
+
+	(void)json_object_set_new(body, "type", json_string("signal"));
+	(void)json_object_set_new(body, "sender_peer_id", json_string(sender->peer_id));
+	(void)json_object_set_new(body, "room_id", json_string(sender->room->room_id));
+	if (target->session)
+		tell(target->session, body);
+	else
+		json_decref(body); /* detached: its client will start anew */
+}
+
+int signaling_signal(struct switchboard *board, const struct peer *sender,
+		     const struct signal *signal, struct error *reterr)
+{
+	const char *target_id = signal->target_peer_id;
+	const struct peer *target;
+
+	if (signal->room_id && strcmp(signal->room_id, sender->room->room_id) != 0)
+		return error_set_field(reterr, -EINVAL, "bad_field", "room_id",
+				       "room_id must be the room that this peer is in, %s",
+				       sender->room->room_id);
+	if (!sender->room->is_mesh && (!target_id || strcmp(target_id, "sfu") == 0))
+		return to_sfu(board, sender, signal, reterr);
+	if (!target_id)
+		return json_missing("target_peer_id", reterr);
+	target = switchboard_peer_find(board, target_id);
+	if (!target || target->room != sender->room || !target->is_announced)
+		return error_set_field(reterr, -EINVAL, "unknown_peer", "target_peer_id",
+				       "nobody called %s is in this room", target_id);
+	if (!sender->room->is_mesh)
+		return to_sfu(board, sender, signal, reterr);
+	to_peer(target, sender, signal);
+	return 0;
+}
+
+static void on_track(struct signaling_session *session, const struct signal *signal)
+{
+	static const char *const passed_on[] = {"mid", "track_id", "kind", "source", "muted"};
+	const struct switchboard *board = session->board;
+	json_t *body = json_pack("{s:s, s:s}", "room_id", session->peer->room->room_id, "peer_id",
+				 session->peer->peer_id);
+
+	for (size_t i = 0; i < ARRAY_LEN(passed_on); i++) {
+		json_t *value = json_object_get(signal->body, passed_on[i]);
+
+		if (value)
+			(void)json_object_set(body, passed_on[i], value);
+	}
+	board->events->sfu_event(board->events_data, BUS_PEER_TRACK, body);
+}
+
+void signaling_session_on_text(struct signaling_session *session, const char *text, size_t length)
+{
+	AUTO_SIGNAL signal = {0};
+	struct error error = {0};
+	int r = signal_parse(text, length, &signal, &error);
+
+	if (r >= 0 && signal.kind == SIGNAL_PING) {
+		tell(session, reply_new("pong", signal.id));
+		return;
+	}
+	if (r >= 0 && session->state != SIGNALING_JOINED)
+		r = error_set(&error, -EPROTO, "not_joined", "wait for `joined` first");
+	if (r >= 0 && signal.kind == SIGNAL_SIGNAL)
+		r = signaling_signal(session->board, session->peer, &signal, &error);
+	else if (r >= 0)
+		on_track(session, &signal);
+	if (r < 0 && !signal.body && !utf8_is_valid(text, length))
+		outbox_end(session->outbox, CLOSE_BAD_TEXT, "invalid UTF-8");
+	else if (r < 0)
+		tell(session, reply_new_error(signal.id, &error));
+}

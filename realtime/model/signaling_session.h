@@ -1,0 +1,29 @@
+/* signaling_session.h - what a signalling client may say, and where it goes (protocol section 5).
+ * Thread: loop. */
+#ifndef REALTIME_MODEL_SIGNALING_SESSION_H
+#define REALTIME_MODEL_SIGNALING_SESSION_H
+
+#include "realtime/model/switchboard.h"
+
+/* Strings are copied. `look_up` asks the store for the room, after which switchboard_join() or
+ * signaling_session_refuse() follows. */
+void signaling_session_init(struct signaling_session *session, struct switchboard *board,
+			    struct outbox *outbox, const char *room_id, const char *name,
+			    void (*look_up)(struct signaling_session *session));
+void signaling_session_set_resume(struct signaling_session *session, const char *peer_id,
+				  const char *token);
+void signaling_session_start(struct signaling_session *session, const char *user_id,
+			     uint64_t now_us);
+/* The connection is over: its peer leaves, unless `keep_peer` (we stop, its media goes on). */
+void signaling_session_fini(struct signaling_session *session, bool keep_peer);
+
+void signaling_session_on_text(struct signaling_session *session, const char *text, size_t length);
+/* Say why it cannot be, and close. */
+void signaling_session_refuse(struct signaling_session *session, const struct error *error);
+
+/* A signal of somebody else's making, as by REST: `sender` says it.
+ *   -EINVAL "bad_field", "unknown_peer"   -ENOTCONN "sfu_unavailable" */
+int signaling_signal(struct switchboard *board, const struct peer *sender,
+		     const struct signal *signal, struct error *reterr) MUST_CHECK;
+
+#endif

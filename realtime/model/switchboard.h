@@ -1,0 +1,134 @@
+/* switchboard.h - every call: its rooms and peers, who hears of whom, and what the SFU is told.
+ *
+ * It knows no sockets, no bus and no database: signalling sessions feed it what clients say, the
+ * edge what the SFU says, and it answers into their outboxes and through struct switchboard_events.
+ *
+ * The SFU outlives this process and this process the SFU: whichever comes back says hello with
+ * what it still has (switchboard_on_sfu_connected), and the two are made to agree again.
+ *
+ * Thread: loop.
+ */
+#ifndef REALTIME_MODEL_SWITCHBOARD_H
+#define REALTIME_MODEL_SWITCHBOARD_H
+
+#include "core/bus_messages.h"
+#include "realtime/model/peer.h"
+
+enum {
+	LINGER_US = 10000000,	  /* for a detached peer's client to come back */
+	RESUME_WAIT_US = 2000000, /* for the SFU to say who is there, after our start */
+	RESUME_TOKEN_CHARS = 32
+};
+
+struct switchboard;
+
+struct switchboard_events {
+	/* Tell the SFU; lost if it is not there. `body` is taken. */
+	void (*sfu_event)(void *data, enum bus_message message, json_t *body);
+	/* Have the SFU take `peer` in. `body` is taken. Answer by switchboard_on_sfu_answer() with
+	 * the same token. Only called while the SFU is connected. */
+	void (*sfu_join)(void *data, const struct peer *peer, uint64_t token, json_t *body);
+	/* For the records. */
+	void (*joined)(void *data, const struct peer *peer);
+	void (*left)(void *data, const struct peer *peer, const char *reason);
+	/* An HTTP session's request has been answered; `answer` is borrowed, NULL on failure. */
+	void (*http_started)(void *data, uint64_t token, const char *peer_id, const json_t *answer,
+			     const struct error *error);
+};
+
+/* What is known of a room from the store. */
+struct room_facts {
+	const char *room_id;
+	bool is_mesh;
+	int64_t max_participants;
+};
+
+enum signaling_state {
+	SIGNALING_OPENING, /* the room is being looked up */
+	SIGNALING_WAITING, /* it wants to resume, and the SFU has not said yet who is there */
+	SIGNALING_JOINED,
+	SIGNALING_CLOSED
+};
+
+/* One client's signalling connection. */
+struct signaling_session {
+	struct switchboard *board; /* borrowed */
+	struct outbox *outbox;	   /* borrowed */
+	enum signaling_state state;
+	struct peer *peer;	  /* borrowed; set while joined */
+	struct list waiting_link; /* on board->waiting */
+	char room_id[ROOM_ID_MAX + 1];
+	char user_id[USER_ID_MAX + 1];
+	char name[PEER_NAME_MAX + 1];
+	char resume_peer_id[PEER_ID_SIZE], resume_token[PEER_ID_SIZE]; /* "" if not asked for */
+	void (*look_up)(struct signaling_session *session);	       /* go on without resuming */
+};
+
+struct switchboard {
+	struct table rooms, peers;
+	struct list waiting; /* of struct signaling_session.waiting_link */
+	json_t *ice_servers; /* owned; an array */
+	bool is_sfu_connected, was_sfu_heard;
+	uint64_t started_at_us;
+	const struct switchboard_events *events;
+	void *events_data;
+};
+
+/* `ice_servers` is taken. -ENOMEM. */
+int switchboard_init(struct switchboard *board, json_t *ice_servers,
+		     const struct switchboard_events *events, void *events_data,
+		     uint64_t now_us) MUST_CHECK;
+/* Every session must have been closed. Peers are let go without a word: they may come back. */
+void switchboard_fini(struct switchboard *board);
+
+/* Borrowed, or NULL. */
+struct peer *switchboard_peer_find(const struct switchboard *board, const char *peer_id);
+struct call_room *switchboard_room_find(const struct switchboard *board, const char *room_id);
+
+/* A new call peer for `session`; the others and the SFU are told.
+ *   -EUSERS "room_full"   -ENOMEM */
+int switchboard_join(struct switchboard *board, struct signaling_session *session,
+		     const struct room_facts *facts, int64_t now_unix_ms,
+		     struct error *reterr) MUST_CHECK;
+/* Take over the peer that session->resume_peer_id names: 1; 0 if it is not there or not in that
+ * room; -EACCES "bad_resume_token". */
+int switchboard_resume(struct switchboard *board, struct signaling_session *session,
+		       struct error *reterr) MUST_CHECK;
+
+/* Take `peer` out, telling everyone who should hear of it. It is freed. */
+void switchboard_leave(struct switchboard *board, struct peer *peer, const char *reason,
+		       bool tell_sfu);
+
+/* An HTTP session (whip, whep): answered by events->http_started with `token`.
+ *   -ENOTCONN "sfu_unavailable"  -EUSERS "room_full"  -EINVAL "mesh_room"  -ENOMEM */
+int switchboard_http_start(struct switchboard *board, const struct room_facts *facts,
+			   enum peer_kind kind, const json_t *request, uint64_t token,
+			   int64_t now_unix_ms, struct error *reterr) MUST_CHECK;
+/* -ENOENT "session_not_found" */
+int switchboard_http_end(struct switchboard *board, const char *room_id, const char *peer_id,
+			 struct error *reterr) MUST_CHECK;
+
+/* `rooms` is what the SFU still serves (BUS_HELLO). */
+void switchboard_on_sfu_connected(struct switchboard *board, const json_t *rooms, uint64_t now_us);
+void switchboard_on_sfu_disconnected(struct switchboard *board);
+/* PEER_SIGNAL, PEER_ERROR, PEER_TRACKS, PEER_STATE, PEER_GONE. Others are ignored. */
+void switchboard_on_sfu_event(struct switchboard *board, enum bus_message message,
+			      const json_t *body);
+/* The answer to events->sfu_join; `token` is that of switchboard_http_start(), 0 for a call. */
+void switchboard_on_sfu_answer(struct switchboard *board, const char *peer_id, uint64_t token,
+			       const json_t *answer, const struct error *error);
+/* Several times a second: lingers, and sessions that wait. */
+void switchboard_on_timer(struct switchboard *board, uint64_t now_us);
+
+void switchboard_on_room_updated(struct switchboard *board, const json_t *body);
+void switchboard_on_room_deleted(struct switchboard *board, const char *room_id);
+
+/* {room_id: {participants, viewers}}: of `room_ids` (an array), or of all if it is NULL. */
+json_t *switchboard_occupancy(const struct switchboard *board, const json_t *room_ids);
+/* ["room_id/peer_id"] of everyone. */
+json_t *switchboard_present(const struct switchboard *board);
+
+/* Send to everyone announced in the room, except `besides`. `body` is taken. */
+void switchboard_tell_room(const struct call_room *room, const struct peer *besides, json_t *body);
+
+#endif

@@ -1,0 +1,233 @@
+#include "realtime/wire/envelope.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/id.h"
+
+enum { TYPE_MAX = 64, EPOCH_MAX = 64, TTL_MAX_S = 315360000 };
+
+/* Where text without a channel goes. */
+static const char default_channel[] = "general";
+
+static const struct {
+	const char *name;
+	enum envelope_type type;
+} types[] = {
+	{"subscribe", ENVELOPE_SUBSCRIBE}, {"unsubscribe", ENVELOPE_UNSUBSCRIBE},
+	{"message", ENVELOPE_MESSAGE},	   {"channel_message", ENVELOPE_MESSAGE},
+	{"send", ENVELOPE_MESSAGE},	   {"text", ENVELOPE_TEXT},
+	{"history", ENVELOPE_HISTORY},	   {"ping", ENVELOPE_PING},
+};
+
+static int id_get(struct envelope *envelope, struct error *reterr)
+{
+	json_t *id = json_object_get(envelope->body, "id");
+
+	if (!id || json_is_null(id))
+		return 0;
+	if (!json_is_integer(id) &&
+	    (!json_is_string(id) || json_string_length(id) > ENVELOPE_ID_MAX))
+		return error_set_field(reterr, -EINVAL, "bad_field", "id",
+				       "id must be an integer or a string of at most %d bytes",
+				       ENVELOPE_ID_MAX);
+	envelope->id = id;
+	return 0;
+}
+
+int envelope_parse(const char *text, size_t length, struct envelope *ret_envelope,
+		   struct error *reterr)
+{
+	const char *type;
+	int r;
+
+	*ret_envelope = (struct envelope){0};
+	r = json_object_parse(text, length, &ret_envelope->body, reterr);
+	if (r < 0)
+		return r;
+	r = id_get(ret_envelope, reterr);
+	if (r < 0)
+		return r;
+	r = json_get_text(ret_envelope->body, "type", 1, TYPE_MAX, &type, reterr);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return json_missing("type", reterr);
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		if (strcmp(types[i].name, type) == 0) {
+			ret_envelope->type = types[i].type;
+			return 0;
+		}
+	}
+	return error_set_field(reterr, -EINVAL, "unknown_type", "type",
+			       "there is no message type \"%s\"", type);
+}
+
+void envelope_fini(struct envelope *envelope)
+{
+	json_decref(envelope->body);
+	*envelope = (struct envelope){0};
+}
+
+int channel_name_check(const char *name, const char *field, struct error *reterr)
+{
+	if (channel_name_is_valid(name, strlen(name)))
+		return 0;
+	return error_set_field(reterr, -EINVAL, "bad_field", field,
+			       "%s must be 1 to %d bytes of UTF-8 without control characters",
+			       field, CHANNEL_NAME_MAX);
+}
+
+/* 1, 0 (absent), or -EINVAL. */
+static int channel_get(const json_t *object, const char **ret_channel, struct error *reterr)
+{
+	const char *name = NULL;
+	int r = json_get_text(object, "channel", 1, CHANNEL_NAME_MAX, &name, reterr);
+
+	if (r <= 0)
+		return r;
+	r = channel_name_check(name, "channel", reterr);
+	if (r < 0)
+		return r;
+	*ret_channel = name;
+	return 1;
+}
+
+int envelope_channels_get(const struct envelope *envelope, struct envelope_channels *ret_channels,
+			  struct error *reterr)
+{
+	json_t *array, *item;
+	size_t i;
+	int r;
+
+	ret_channels->count = 0;
+	r = channel_get(envelope->body, &ret_channels->names[0], reterr);
+	if (r < 0)
+		return r;
+	ret_channels->count = (size_t)r;
+	if (r == 1)
+		return 0;
+	r = json_get_container(envelope->body, "channels", JSON_ARRAY, &array, reterr);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return json_missing("channel", reterr);
+	if (json_array_size(array) < 1 || json_array_size(array) > ENVELOPE_CHANNELS_MAX)
+		return error_set_field(reterr, -EINVAL, "bad_field", "channels",
+				       "channels must have 1 to %d names", ENVELOPE_CHANNELS_MAX);
+	json_array_foreach (array, i, item) {
+		const char *name = json_string_value(item);
+
+		if (!name)
+			return error_set_field(reterr, -EINVAL, "bad_field", "channels",
+					       "channels must have only strings");
+		r = channel_name_check(name, "channels", reterr);
+		if (r < 0)
+			return r;
+		ret_channels->names[ret_channels->count++] = name;
+	}
+	return 0;
+}
+
+/* {epoch, offset} under `name`; 1, 0 (absent), or -EINVAL. */
+static int position_get(const json_t *object, const char *name, struct envelope_position *ret,
+			struct error *reterr)
+{
+	json_t *position;
+	int r = json_get_container(object, name, JSON_OBJECT, &position, reterr);
+
+	if (r <= 0)
+		return r;
+	r = json_get_text(position, "epoch", 0, EPOCH_MAX, &ret->epoch, reterr);
+	if (r == 0)
+		r = json_missing("epoch", reterr);
+	if (r > 0)
+		r = json_get_int(position, "offset", 0, INT64_MAX, &ret->offset, reterr);
+	if (r == 0)
+		r = json_missing("offset", reterr);
+	return r;
+}
+
+int envelope_subscribe_get(const struct envelope *envelope, struct envelope_subscribe *ret,
+			   struct error *reterr)
+{
+	json_t *history;
+	int r;
+
+	ret->recover = (struct envelope_position){0};
+	ret->history_limit = -1;
+	r = envelope_channels_get(envelope, &ret->channels, reterr);
+	if (r < 0)
+		return r;
+	r = position_get(envelope->body, "recover", &ret->recover, reterr);
+	if (r < 0)
+		return r;
+	r = json_get_container(envelope->body, "history", JSON_OBJECT, &history, reterr);
+	if (r > 0)
+		r = json_get_int(history, "limit", 0, HISTORY_LIMIT_MAX, &ret->history_limit,
+				 reterr);
+	return r < 0 ? r : 0;
+}
+
+static int data_get(const struct envelope *envelope, const json_t **ret_data, struct error *reterr)
+{
+	const json_t *data = json_object_get(envelope->body, "data");
+
+	if (envelope->type == ENVELOPE_TEXT) {
+		if (!data)
+			data = json_object_get(envelope->body, "text");
+		if (data && !json_is_string(data))
+			return error_set_field(reterr, -EINVAL, "bad_field", "data",
+					       "the data of a text must be a string");
+	}
+	if (!data)
+		return json_missing("data", reterr);
+	*ret_data = data;
+	return 0;
+}
+
+int envelope_message_get(const struct envelope *envelope, struct envelope_message *ret,
+			 struct error *reterr)
+{
+	json_t *tags = NULL;
+	int r;
+
+	*ret = (struct envelope_message){0};
+	r = channel_get(envelope->body, &ret->channel, reterr);
+	if (r < 0)
+		return r;
+	if (r == 0 && envelope->type != ENVELOPE_TEXT)
+		return json_missing("channel", reterr);
+	if (r == 0)
+		ret->channel = default_channel;
+	r = data_get(envelope, &ret->data, reterr);
+	if (r >= 0)
+		r = json_get_bool(envelope->body, "persistent", &ret->is_persistent, reterr);
+	if (r >= 0)
+		r = json_get_int(envelope->body, "ttl", 1, TTL_MAX_S, &ret->ttl_s, reterr);
+	if (r >= 0)
+		r = json_get_container(envelope->body, "tags", JSON_OBJECT, &tags, reterr);
+	if (r < 0)
+		return r;
+	ret->tags = tags;
+	return 0;
+}
+
+int envelope_history_get(const struct envelope *envelope, struct envelope_history *ret,
+			 struct error *reterr)
+{
+	int r;
+
+	*ret = (struct envelope_history){.limit = 100};
+	r = channel_get(envelope->body, &ret->channel, reterr);
+	if (r == 0)
+		r = json_missing("channel", reterr);
+	if (r >= 0)
+		r = json_get_int(envelope->body, "limit", 1, HISTORY_LIMIT_MAX, &ret->limit,
+				 reterr);
+	if (r >= 0)
+		r = position_get(envelope->body, "since", &ret->since, reterr);
+	if (r >= 0)
+		r = json_get_bool(envelope->body, "reverse", &ret->is_reverse, reterr);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,82 @@
+/* envelope.h - what a client says over WebSocket: one JSON object with `type` (protocol section 3).
+ *
+ * Nothing here knows whether the client may, or what follows. Strings are borrowed from the
+ * envelope. Thread: any.
+ */
+#ifndef REALTIME_WIRE_ENVELOPE_H
+#define REALTIME_WIRE_ENVELOPE_H
+
+#include <stdint.h>
+
+#include "core/error.h"
+#include "core/json.h"
+
+enum envelope_type {
+	ENVELOPE_SUBSCRIBE,
+	ENVELOPE_UNSUBSCRIBE,
+	ENVELOPE_MESSAGE,
+	ENVELOPE_TEXT,
+	ENVELOPE_HISTORY,
+	ENVELOPE_PING
+};
+
+enum { ENVELOPE_CHANNELS_MAX = 128, ENVELOPE_ID_MAX = 64, HISTORY_LIMIT_MAX = 1000 };
+
+struct envelope {
+	enum envelope_type type;
+	json_t *body; /* owned; NULL if it was no JSON object */
+	json_t *id;   /* borrowed from body; NULL if there is none */
+};
+
+/* On failure body and id are still set as far as they were understood, so that the answer can carry
+ * the id; envelope_fini() is due in any case.
+ *   -EINVAL "bad_json", "missing_field", "bad_field", "unknown_type" */
+int envelope_parse(const char *text, size_t length, struct envelope *ret_envelope,
+		   struct error *reterr) MUST_CHECK;
+void envelope_fini(struct envelope *envelope);
+#define AUTO_ENVELOPE __attribute__((cleanup(envelope_fini))) struct envelope
+
+struct envelope_position {
+	const char *epoch;
+	int64_t offset;
+};
+
+/* `channel` or `channels`; repeated names are kept. */
+struct envelope_channels {
+	const char *names[ENVELOPE_CHANNELS_MAX];
+	size_t count;
+};
+int envelope_channels_get(const struct envelope *envelope, struct envelope_channels *ret_channels,
+			  struct error *reterr) MUST_CHECK;
+
+struct envelope_subscribe {
+	struct envelope_channels channels;
+	struct envelope_position recover; /* epoch NULL: not asked for */
+	int64_t history_limit;		  /* -1: not said */
+};
+int envelope_subscribe_get(const struct envelope *envelope, struct envelope_subscribe *ret,
+			   struct error *reterr) MUST_CHECK;
+
+/* Of `message` (data is any JSON) and of `text` (data is a string, the channel may be missing). */
+struct envelope_message {
+	const char *channel;
+	const json_t *data, *tags; /* borrowed; tags NULL if there are none */
+	bool is_persistent;
+	int64_t ttl_s; /* 0: the default */
+};
+int envelope_message_get(const struct envelope *envelope, struct envelope_message *ret,
+			 struct error *reterr) MUST_CHECK;
+
+struct envelope_history {
+	const char *channel;
+	struct envelope_position since; /* epoch NULL: from the newest back */
+	int64_t limit;
+	bool is_reverse;
+};
+int envelope_history_get(const struct envelope *envelope, struct envelope_history *ret,
+			 struct error *reterr) MUST_CHECK;
+
+/* A channel name from outside. -EINVAL "bad_field" */
+int channel_name_check(const char *name, const char *field, struct error *reterr) MUST_CHECK;
+
+#endif

@@ -1,0 +1,90 @@
+#include "realtime/wire/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_fini(struct text *text)
+{
+	free(text->bytes);
+	*text = (struct text){0};
+}
+
+static char *make_room(struct text *text, size_t length)
+{
+	size_t capacity = text->capacity ? text->capacity : 256;
+	char *bytes;
+
+	if (text->failed)
+		return NULL;
+	while (capacity - text->length < length)
+		capacity *= 2;
+	if (capacity > text->capacity) {
+		bytes = realloc(text->bytes, capacity);
+		if (!bytes) {
+			text->failed = true;
+			return NULL;
+		}
+		text->bytes = bytes;
+		text->capacity = capacity;
+	}
+	return text->bytes + text->length;
+}
+
+void text_add(struct text *text, const char *bytes, size_t length)
+{
+	char *space = make_room(text, length);
+
+	if (!space)
+		return;
+	memcpy(space, bytes, length);
+	text->length += length;
+}
+
+void text_add_string(struct text *text, const char *string)
+{
+	text_add(text, string, strlen(string));
+}
+
+void text_add_number(struct text *text, int64_t number)
+{
+	char digits[24];
+
+	text_add(text, digits, (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)number));
+}
+
+void text_add_quoted(struct text *text, const char *string)
+{
+	text_add(text, "\"", 1);
+	for (;;) {
+		size_t plain = 0;
+		char escape[8];
+
+		while ((unsigned char)string[plain] >= 0x20 && string[plain] != '"' &&
+		       string[plain] != '\\')
+			plain++;
+		text_add(text, string, plain);
+		string += plain;
+		if (!*string)
+			break;
+		text_add(text, escape,
+			 (size_t)snprintf(escape, sizeof(escape), "\\u%04x",
+					  (unsigned)(unsigned char)*string));
+		string++;
+	}
+	text_add(text, "\"", 1);
+}
+
+void text_add_json_line(struct text *text, const char *json)
+{
+	while (*json) {
+		size_t plain = strcspn(json, "\r\n");
+
+		text_add(text, json, plain);
+		json += plain;
+		if (*json) {
+			text_add(text, " ", 1);
+			json++;
+		}
+	}
+}

@@ -1,0 +1,10 @@
+/* utf8.h - is it UTF-8 (RFC 3629)? Thread: any. */
+#ifndef REALTIME_WIRE_UTF8_H
+#define REALTIME_WIRE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+bool utf8_is_valid(const char *text, size_t length);
+
+#endif

@@ -1,0 +1,58 @@
+/* What a client may send over WebSocket: chat and signalling messages. The first byte chooses. */
+#include "realtime/wire/envelope.h"
+#include "realtime/wire/signal.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void try_envelope(const char *text, size_t length)
+{
+	AUTO_ENVELOPE envelope = {0};
+	struct envelope_subscribe subscribe;
+	struct envelope_message message;
+	struct envelope_history history;
+	struct envelope_channels channels;
+	struct error error = {0};
+	int r = envelope_parse(text, length, &envelope, &error);
+
+	if (r < 0)
+		return;
+	switch (envelope.type) {
+	case ENVELOPE_SUBSCRIBE:
+		r = envelope_subscribe_get(&envelope, &subscribe, &error);
+		break;
+	case ENVELOPE_UNSUBSCRIBE:
+		r = envelope_channels_get(&envelope, &channels, &error);
+		break;
+	case ENVELOPE_MESSAGE:
+	case ENVELOPE_TEXT:
+		r = envelope_message_get(&envelope, &message, &error);
+		break;
+	case ENVELOPE_HISTORY:
+		r = envelope_history_get(&envelope, &history, &error);
+		break;
+	case ENVELOPE_PING:
+		break;
+	}
+	if (r < 0 && !*error.code)
+		__builtin_trap(); /* every refusal has a code */
+}
+
+static void try_signal(const char *text, size_t length)
+{
+	AUTO_SIGNAL signal = {0};
+	struct error error = {0};
+
+	if (signal_parse(text, length, &signal, &error) < 0 && !*error.code)
+		__builtin_trap();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size == 0)
+		return 0;
+	if (data[0] & 1)
+		try_signal((const char *)data + 1, size - 1);
+	else
+		try_envelope((const char *)data + 1, size - 1);
+	return 0;
+}

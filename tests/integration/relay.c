@@ -1,0 +1,355 @@
+/* relay.c - what realtime-sfu does with packets, seen from a publisher and a viewer made of its own
+ * wire modules: order, retransmission, keyframes, reports, and bytes that nobody should send.
+ *
+ *   test_relay PATH-OF-REALTIME-SFU
+ */
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/clock.h"
+#include "core/json.h"
+#include "sfu/wire/rtcp.h"
+#include "sfu/wire/rtp.h"
+#include "tests/bench/fake_hub.h"
+#include "tests/bench/load_peer.h"
+#include "tests/unit/cmocka_all.h"
+
+enum { MEDIA_PORT = 28500, PACKET_BYTES = 400, PATIENCE_MS = 2000 };
+
+static const char *program;
+static struct fake_hub hub;
+static struct dtls_identity *identity;
+
+struct pair {
+	struct load_peer publisher, viewer;
+};
+
+static void join(struct load_peer *peer, const char *peer_id, const char *kind, size_t sections)
+{
+	AUTO_FREE char *answer = NULL;
+	AUTO_FREE char *offer = NULL;
+
+	assert_int_equal(load_peer_init(peer, identity), 0);
+	offer = load_peer_offer(peer, sections);
+	assert_int_equal(fake_hub_join(&hub, "relay", peer_id, kind, offer, &answer), 0);
+	assert_int_equal(load_peer_connect(peer, answer), 0);
+}
+
+static int set_up(void **state)
+{
+	struct pair *pair = calloc(1, sizeof(*pair));
+
+	join(&pair->publisher, "publisher", "whip", 0);
+	join(&pair->viewer, "viewer", "whep", 1);
+	pair->publisher.sequence_number = 65530; /* a wrap is always near */
+	*state = pair;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct pair *pair = *state;
+
+	fake_hub_close_room(&hub, "relay");
+	load_peer_fini(&pair->publisher);
+	load_peer_fini(&pair->viewer);
+	free(pair);
+	return 0;
+}
+
+static int start_sfu(void **state)
+{
+	(void)state;
+	assert_int_equal(dtls_identity_new(&identity, NULL), 0);
+	return fake_hub_start(&hub, program, MEDIA_PORT, 1);
+}
+
+static int stop_sfu(void **state)
+{
+	(void)state;
+	identity = dtls_identity_free(identity);
+	return fake_hub_stop(&hub);
+}
+
+/* The viewer's next media packet (RTCP is passed over). False: none came. */
+static bool next_media(struct load_peer *viewer, uint8_t packet[2048], struct rtp_header *header)
+{
+	size_t length;
+
+	while ((length = load_peer_receive(viewer, PATIENCE_MS, packet)) > 0)
+		if (packet_kind_of(packet, length) == PACKET_RTP &&
+		    rtp_header_decode(packet, length, false, header) == 0)
+			return true;
+	return false;
+}
+
+/* Publish until the viewer, once it is linked, gets the first; then everything flows. */
+static uint16_t start_flow(struct pair *pair)
+{
+	struct rtp_header header;
+	uint8_t packet[2048];
+
+	for (int i = 0; i < 100; i++) {
+		size_t length;
+
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		length = load_peer_receive(&pair->viewer, 20, packet);
+		if (length > 0 && packet_kind_of(packet, length) == PACKET_RTP &&
+		    rtp_header_decode(packet, length, false, &header) == 0)
+			return header.sequence_number;
+	}
+	fail_msg("nothing arrived");
+	return 0;
+}
+
+static void packets_arrive_in_order_under_one_ssrc(void **state)
+{
+	struct pair *pair = *state;
+	uint16_t first = start_flow(pair);
+	struct rtp_header header;
+	uint8_t packet[2048];
+
+	for (uint16_t i = 1; i <= 50; i++) {
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		assert_true(next_media(&pair->viewer, packet, &header));
+		assert_int_equal(header.sequence_number, (uint16_t)(first + i));
+		assert_int_equal(header.ssrc, pair->viewer.receive_ssrc);
+		assert_int_equal(header.payload_type, LOAD_VP8);
+	}
+}
+
+static void a_nack_is_answered_by_rtx(void **state)
+{
+	struct pair *pair = *state;
+	uint16_t wanted = start_flow(pair);
+	struct rtp_header header;
+	uint8_t packet[2048];
+	struct writer writer = writer_over(packet, sizeof(packet));
+
+	rtcp_write_nack(&writer, 1, pair->viewer.receive_ssrc, &wanted, 1);
+	load_peer_send_rtcp(&pair->viewer, packet, writer.offset, sizeof(packet));
+	assert_true(next_media(&pair->viewer, packet, &header));
+	assert_int_equal(header.payload_type, LOAD_RTX);
+	assert_int_equal(header.ssrc, pair->viewer.receive_rtx_ssrc);
+	assert_int_equal(packet[header.header_bytes] << 8 | packet[header.header_bytes + 1],
+			 wanted);
+	assert_int_equal(packet[header.header_bytes + 2], 0x10); /* the original's payload */
+}
+
+struct heard {
+	uint32_t nack_ssrc, pli_ssrc;
+	uint16_t nack_sequence;
+	size_t nack_count;
+	struct rtcp_sender_info report;
+	uint32_t report_ssrc;
+	struct rtcp_report_block block;
+};
+
+static void hear_nack(void *data, uint32_t ssrc, const uint16_t *sequence_numbers, size_t count)
+{
+	struct heard *heard = data;
+
+	heard->nack_ssrc = ssrc;
+	heard->nack_sequence = sequence_numbers[0];
+	heard->nack_count = count;
+}
+
+static void hear_pli(void *data, uint32_t ssrc)
+{
+	((struct heard *)data)->pli_ssrc = ssrc;
+}
+
+static void hear_sender_report(void *data, uint32_t ssrc, const struct rtcp_sender_info *info)
+{
+	struct heard *heard = data;
+
+	heard->report_ssrc = ssrc;
+	heard->report = *info;
+}
+
+static void hear_block(void *data, uint32_t reporter, const struct rtcp_report_block *block)
+{
+	(void)reporter;
+	((struct heard *)data)->block = *block;
+}
+
+/* Listen until `is_enough` or time is up. */
+static void listen_for(struct load_peer *peer, struct heard *heard,
+		       bool (*is_enough)(const struct heard *))
+{
+	static const struct rtcp_visitor visitor = {.nack = hear_nack,
+						    .pli = hear_pli,
+						    .sender_report = hear_sender_report,
+						    .report_block = hear_block};
+	uint64_t until_us = clock_now_us() + PATIENCE_MS * 1000u;
+	uint8_t packet[2048];
+
+	while (!is_enough(heard) && clock_now_us() < until_us) {
+		size_t length = load_peer_receive(peer, 100, packet);
+
+		if (length > 0 && packet_kind_of(packet, length) == PACKET_RTCP)
+			assert_int_equal(rtcp_visit(packet, length, &visitor, heard), 0);
+	}
+	assert_true(is_enough(heard));
+}
+
+static bool has_nack(const struct heard *heard)
+{
+	return heard->nack_count > 0;
+}
+static bool has_pli(const struct heard *heard)
+{
+	return heard->pli_ssrc != 0;
+}
+static bool has_sender_report(const struct heard *heard)
+{
+	return heard->report_ssrc != 0;
+}
+static bool has_block(const struct heard *heard)
+{
+	return heard->block.ssrc != 0;
+}
+
+static void a_gap_is_asked_for_at_the_publisher(void **state)
+{
+	struct pair *pair = *state;
+	struct heard heard = {0};
+	uint16_t missing;
+
+	(void)start_flow(pair);
+	pair->publisher.sends_deltas = true; /* a keyframe would make the loss moot */
+	missing = pair->publisher.sequence_number++;
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	listen_for(&pair->publisher, &heard, has_nack);
+	assert_int_equal(heard.nack_ssrc, pair->publisher.ssrc);
+	assert_int_equal(heard.nack_sequence, missing);
+	assert_int_equal(heard.nack_count, 1);
+}
+
+static void a_viewers_pli_reaches_the_publisher(void **state)
+{
+	struct pair *pair = *state;
+	struct heard heard = {0};
+	uint8_t packet[256];
+	struct writer writer = writer_over(packet, sizeof(packet));
+
+	(void)start_flow(pair);
+	rtcp_write_pli(&writer, 1, pair->viewer.receive_ssrc);
+	load_peer_send_rtcp(&pair->viewer, packet, writer.offset, sizeof(packet));
+	listen_for(&pair->publisher, &heard, has_pli);
+	assert_int_equal(heard.pli_ssrc, pair->publisher.ssrc);
+}
+
+static void both_ends_get_reports(void **state)
+{
+	struct pair *pair = *state;
+	struct heard at_publisher = {0}, at_viewer = {0};
+	struct rtcp_sender_info info = {.ntp = ntp_from_unix_us(clock_unix_us()),
+					.rtp_timestamp = 123456};
+	uint8_t packet[256];
+	struct writer writer = writer_over(packet, sizeof(packet));
+
+	(void)start_flow(pair);
+	rtcp_write_sender_report(&writer, pair->publisher.ssrc, &info, NULL, 0);
+	load_peer_send_rtcp(&pair->publisher, packet, writer.offset, sizeof(packet));
+	listen_for(&pair->viewer, &at_viewer, has_sender_report);
+	assert_int_equal(at_viewer.report_ssrc, pair->viewer.receive_ssrc);
+	assert_true(at_viewer.report.packet_count > 0);
+	listen_for(&pair->publisher, &at_publisher, has_block);
+	assert_int_equal(at_publisher.block.ssrc, pair->publisher.ssrc);
+	assert_int_equal(at_publisher.block.fraction_lost, 0);
+}
+
+static void a_new_ssrc_of_the_publisher_is_not_seen_by_the_viewer(void **state)
+{
+	struct pair *pair = *state;
+	uint16_t first = start_flow(pair);
+	struct rtp_header header;
+	uint8_t packet[2048];
+
+	pair->publisher.ssrc ^= 0x5a5a5a5a;
+	pair->publisher.sequence_number = 20000;
+	for (uint16_t i = 1; i <= 5; i++) {
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		assert_true(next_media(&pair->viewer, packet, &header));
+		assert_int_equal(header.sequence_number, (uint16_t)(first + i));
+		assert_int_equal(header.ssrc, pair->viewer.receive_ssrc);
+	}
+}
+
+static json_int_t counter(const char *name)
+{
+	AUTO_JSON status = fake_hub_status(&hub);
+
+	return json_integer_value(json_object_get(
+		json_array_get(json_object_get(status, "workers"), 0), name));
+}
+
+static void nonsense_is_counted_and_dropped(void **state)
+{
+	struct pair *pair = *state;
+	uint8_t bytes[4096] = {0x80, 96, 0, 1};
+	struct rtp_header header;
+	uint8_t packet[2048];
+	struct sockaddr_in sfu = pair->publisher.sfu;
+	int stranger = socket(AF_INET, SOCK_DGRAM, 0);
+	json_int_t unknown = counter("dropped_unknown"), forged = counter("dropped_forged"),
+		   malformed = counter("dropped_malformed");
+	const uint8_t hello[] = {22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+
+	(void)start_flow(pair);
+	/* From nowhere: media, and a handshake (no tuple of its own was ever checked). */
+	(void)sendto(stranger, bytes, 200, 0, (struct sockaddr *)&sfu, sizeof(sfu));
+	(void)sendto(stranger, hello, sizeof(hello), 0, (struct sockaddr *)&sfu, sizeof(sfu));
+	/* From a peer: packets that do not authenticate, too short, too long, of no kind. */
+	(void)send(pair->publisher.fd, bytes, 200, 0);
+	(void)send(pair->publisher.fd, bytes, 5, 0);
+	(void)send(pair->publisher.fd, bytes, sizeof(bytes), 0);
+	bytes[0] = 0xff;
+	(void)send(pair->publisher.fd, bytes, 100, 0);
+	for (int i = 0; i < 10; i++) {
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		assert_true(next_media(&pair->viewer, packet, &header));
+	}
+	assert_true(counter("dropped_unknown") >= unknown + 2);
+	assert_true(counter("dropped_forged") >= forged + 1);
+	assert_true(counter("dropped_malformed") >= malformed + 2);
+	(void)close(stranger);
+}
+
+static void who_falls_silent_is_let_go_within_5_s(void **state)
+{
+	struct pair *pair = *state;
+	uint64_t since_us;
+
+	(void)start_flow(pair);
+	assert_int_equal(counter("peers"), 2);
+	since_us = clock_now_us();
+	while (counter("peers") == 2 && clock_now_us() - since_us < 6000000)
+		(void)usleep(50000);
+	/* It sent media until now, so 4.5 s of nothing are enough; the viewer has longer. */
+	assert_int_equal(counter("peers"), 1);
+	assert_in_range(clock_now_us() - since_us, 4000000, 5000000);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(packets_arrive_in_order_under_one_ssrc),
+		TEST(a_nack_is_answered_by_rtx),
+		TEST(a_gap_is_asked_for_at_the_publisher),
+		TEST(a_viewers_pli_reaches_the_publisher),
+		TEST(both_ends_get_reports),
+		TEST(a_new_ssrc_of_the_publisher_is_not_seen_by_the_viewer),
+		TEST(nonsense_is_counted_and_dropped),
+		TEST(who_falls_silent_is_let_go_within_5_s),
+	};
+
+	if (argc != 2)
+		return 2;
+	program = argv[1];
+	return cmocka_run_group_tests(tests, start_sfu, stop_sfu);
+}

@@ -1,0 +1,420 @@
+"""The whole system as ./dev up starts it: media by WHIP and WHEP, kills, and junk on the media port.
+
+Runs in a network namespace of its own (tests/browser/in-namespace.sh), where media has an address
+that a WebRTC client accepts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import struct
+import subprocess
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import fake_bus
+import pytest
+import websockets
+from conftest import Answer, free_ports, wait_until
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BUILD = Path(os.environ.get("RT_BUILD", ROOT / "build" / "asan"))
+OFFER = (ROOT / "tests" / "fixtures" / "sdp" / "webrtcbin_offer.sdp").read_text()
+ROOMS = "/realtime/webrtc/rooms"
+PROGRAMS = ("api", "realtimed", "sfu")
+GATEWAYS = ("fastcgi", "scgi")
+
+
+class System:
+    """One ./dev up on a folder that outlives it. Nothing it loses is started again."""
+
+    def __init__(self, data: Path, gateway: str = "fastcgi") -> None:
+        self.data = data
+        self.gateway = gateway
+        self.port = free_ports(3)
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            ["/usr/bin/python3", str(ROOT / "tools" / "dev_up.py"), "--build", str(BUILD),
+             "--data", str(self.data), "--port", str(self.port), "--gateway", self.gateway,
+             "--no-restart"],
+            env={**os.environ, "WEBRTC_WORKERS": "1", "REALTIME_CONFIG": "/dev/null"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        ready = self.process.stdout.readline()
+        assert ready == f"ready http://localhost:{self.port}/\n", ready
+        self.process.stdout.readline()  # the key
+
+    def kill(self, *names: str) -> None:
+        pids = [int((self.data / "run" / f"{name}.pid").read_text()) for name in names]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.terminate()
+            assert self.process.wait(20) == 0
+            self.process.stdout.close()
+            self.process = None
+        for log in (self.data / "log").glob("*.log"):
+            text = log.read_text(errors="replace")
+            assert "Sanitizer" not in text and "runtime error" not in text, text
+
+    def request(self, method: str, path: str, body: object = None,
+                content_type: str = "application/json") -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        headers = {"Content-Type": content_type} if body is not None else {}
+        if body is not None and not isinstance(body, str):
+            body = json.dumps(body)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def create_room(self, room_id: str) -> None:
+        assert self.request("POST", ROOMS, {"room_id": room_id}).status == 201
+
+    def participants(self, room_id: str) -> list[dict]:
+        return self.request("GET", f"{ROOMS}/{room_id}/participants").json["items"]
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def worker(self) -> dict:
+        """What the SFU's one worker tells of itself."""
+        return fake_bus.ask(self.data / "run" / "sfu.sock", fake_bus.SFU_STATUS, {})["workers"][0]
+
+
+@pytest.fixture(scope="module", params=GATEWAYS)
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+           ) -> Iterator[System]:
+    it = System(tmp_path_factory.mktemp("system"), request.param)
+    it.start()
+    yield it
+    it.stop()
+
+
+@pytest.fixture
+def own_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
+    """One that the test may break; parametrize indirectly with a gateway."""
+    it = System(tmp_path, getattr(request, "param", "fastcgi"))
+    yield it
+    it.stop()
+
+
+# ---- chat ----
+
+
+class Chat:
+    """A WebSocket to /realtime/ws through the web server."""
+
+    def __init__(self, connection: websockets.WebSocketClientProtocol) -> None:
+        self.connection = connection
+
+    async def say(self, **message: object) -> None:
+        await self.connection.send(json.dumps(message))
+
+    async def hear(self, kind: str) -> dict:
+        while True:
+            message = json.loads(await asyncio.wait_for(self.connection.recv(), 10))
+            if message["type"] == kind:
+                return message
+
+    async def subscribe(self, channel: str) -> tuple[dict, list[dict]]:
+        """The answer, and what it replays."""
+        await self.say(type="subscribe", channel=channel)
+        answer = await self.hear("subscribed")
+        return answer, [await self.hear("message") for _ in range(answer["replay_count"])]
+
+
+def in_chat(system: System, talk: Callable) -> None:
+    async def run() -> None:
+        async with websockets.connect(f"ws://127.0.0.1:{system.port}/realtime/ws",
+                                      close_timeout=1) as connection:
+            await talk(Chat(connection))
+
+    asyncio.run(run())
+
+
+def test_what_is_published_reaches_websocket_and_sse(system: System) -> None:
+    stream = http.client.HTTPConnection("127.0.0.1", system.port, timeout=10)
+    stream.request("GET", "/realtime/events?channel=news")
+    events = stream.getresponse()
+    assert events.status == 200
+
+    async def talk(chat: Chat) -> None:
+        await chat.subscribe("news")
+        await chat.say(type="message", channel="news", data="by WebSocket", id=1)
+        assert (await chat.hear("message"))["data"] == "by WebSocket"
+        answer = await asyncio.to_thread(system.request, "POST", "/realtime/send",
+                                         {"channel": "news", "data": "by REST"})
+        assert answer.status == 201 and answer.json["delivered_to"] == 2
+        heard = await chat.hear("message")
+        assert heard["data"] == "by REST" and heard["offset"] == answer.json["offset"]
+
+    in_chat(system, talk)
+    heard: list[str] = []
+    while len(heard) < 2:
+        line = events.readline().decode()
+        assert line, "the stream has ended"
+        if line.startswith("data: "):
+            heard.append(json.loads(line[6:])["data"])
+    assert heard == ["by WebSocket", "by REST"]
+    stream.close()
+
+
+# ---- what is acknowledged stays ----
+
+
+@pytest.mark.parametrize("own_system,way", [("fastcgi", "websocket"), ("fastcgi", "rest"),
+                                            ("scgi", "rest")], indirect=["own_system"])
+def test_kill_9_after_the_acknowledgement_loses_nothing(own_system: System, way: str) -> None:
+    system = own_system
+    epochs: set[str] = set()
+
+    async def talk(chat: Chat) -> None:
+        answer, replayed = await chat.subscribe("kept")
+        assert [message["data"] for message in replayed] == list(range(round_number))
+        assert [message["offset"] for message in replayed] == list(range(1, round_number + 1))
+        assert all(message["replayed"] for message in replayed)
+        assert answer["offset"] == round_number
+        body = {"channel": "kept", "data": round_number, "persistent": True}
+        if way == "websocket":
+            await chat.say(type="message", id="x", **body)
+            acknowledged = await chat.hear("ack")
+        else:
+            acknowledged = system.request("POST", "/realtime/send", body).json
+        system.kill(*PROGRAMS)
+        assert acknowledged["offset"] == round_number + 1
+        epochs.add(acknowledged["epoch"])
+
+    for round_number in range(10):
+        system.start()
+        in_chat(system, talk)
+        system.stop()
+    assert len(epochs) == 1
+    with sqlite3.connect(system.data / "realtime.db") as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert database.execute("SELECT count(*) FROM messages").fetchone() == (10,)
+
+
+# ---- one process is gone ----
+
+HEALTH = {"api": "/health", "realtimed": "/realtime/health", "sfu": "/realtime/webrtc/health"}
+
+
+def rooms_can_be_read_and_changed(system: System) -> None:
+    assert system.request("POST", ROOMS, {"room_id": "after", "name": "a"}).status == 201
+    assert system.request("PUT", f"{ROOMS}/after", {"name": "b"}).status == 200
+    assert system.request("GET", f"{ROOMS}/after").json["name"] == "b"
+    assert system.request("DELETE", f"{ROOMS}/after").status == 204
+
+
+def chat_works(system: System) -> None:
+    async def talk(chat: Chat) -> None:
+        await chat.subscribe("c")
+        await chat.say(type="message", channel="c", data="still here", persistent=True)
+        assert (await chat.hear("message"))["data"] == "still here"
+
+    in_chat(system, talk)
+
+
+@pytest.mark.parametrize("own_system", GATEWAYS, indirect=True)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_one_dead_process_is_red_and_the_others_serve(own_system: System, name: str) -> None:
+    system = own_system
+    system.start()
+    system.kill(name)
+
+    def is_red() -> bool:
+        answer = system.request("GET", HEALTH[name])
+        return answer.status == 503 and answer.json["status"] == "down"
+
+    wait_until(is_red, 2)
+    for other in PROGRAMS:
+        if other not in (name, "api"):
+            answer = system.request("GET", HEALTH[other])
+            assert (answer.status, answer.json["status"]) == (200, "ok"), other
+    if name != "api":
+        whole = system.request("GET", "/health")
+        assert (whole.status, whole.json["status"]) == (200, "degraded")
+        assert whole.json["checks"][name] == "down"
+        rooms_can_be_read_and_changed(system)
+    if name != "realtimed":
+        chat_works(system)
+
+
+# ---- media ----
+
+
+def media_client(*arguments: object) -> subprocess.Popen[str]:
+    # Its own memory is not what is tested: Python and GStreamer's plugins keep what they like.
+    return subprocess.Popen(
+        ["/usr/bin/python3", str(HERE / "webrtc_client.py"), *map(str, arguments)],
+        env={**os.environ, "G_DEBUG": ""}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True)
+
+
+def result_of(client: subprocess.Popen[str]) -> dict:
+    output, errors = client.communicate(timeout=60)
+    assert client.returncode == 0, errors
+    return json.loads(output)
+
+
+def is_publishing(system: System, room_id: str) -> bool:
+    return [len(one["tracks"]) for one in system.participants(room_id)] == [2]
+
+
+def assert_seen_and_heard(result: dict) -> None:
+    assert result.get("video_frames", 0) > 60, result
+    assert result.get("audio_buffers", 0) > 100, result
+    assert result["audio_rms_db"] > -30, result
+    assert result["deleted"] in (200, 204)
+
+
+def test_whip_is_watched_by_whep(system: System) -> None:
+    system.create_room("stage")
+    publisher = media_client("publish", system.url(f"{ROOMS}/stage/whip"), 11)
+    wait_until(lambda: is_publishing(system, "stage"))
+    (present,) = system.participants("stage")
+    assert present["kind"] == "whip"
+    publisher_id = present["peer_id"]
+    everyone = media_client("watch", system.url(f"{ROOMS}/stage/whep"), 6)
+    chosen = media_client(
+        "watch", system.url(f"{ROOMS}/stage/whep?publisher={publisher_id}"), 6)
+    assert_seen_and_heard(result_of(everyone))
+    assert_seen_and_heard(result_of(chosen))
+    published = result_of(publisher)
+    assert published["location"].rsplit("/", 1)[1] == publisher_id
+    assert published["deleted"] in (200, 204)
+    assert system.participants("stage") == []
+    again = system.request("DELETE", published["location"].split(str(system.port), 1)[1])
+    assert again.status == 404
+
+    def rows() -> list[tuple[str, bool]]:
+        with sqlite3.connect(system.data / "realtime.db") as database:
+            return database.execute("SELECT kind, left_at IS NULL FROM participant_sessions"
+                                    " WHERE room_id = 'stage' ORDER BY joined_at").fetchall()
+
+    wait_until(lambda: rows() == [("whip", 0), ("whep", 0), ("whep", 0)])
+
+
+def without(*prefixes: str) -> str:
+    return "".join(line for line in OFFER.splitlines(keepends=True)
+                   if not line.startswith(prefixes))
+
+
+@pytest.mark.parametrize("offer,status,code,field", [
+    (without("a=ice-ufrag", "a=ice-pwd"), 400, "bad_sdp", "a=ice-ufrag"),
+    (without("a=fingerprint"), 400, "bad_sdp", "a=fingerprint"),
+    (without("a=group:BUNDLE"), 400, "bad_sdp", "a=group:BUNDLE"),
+    (without("a=rtcp-mux"), 400, "bad_sdp", "a=rtcp-mux"),
+    (OFFER.replace("VP8", "H264"), 415, "unsupported_codec", "m="),
+    ("hello", 400, "bad_sdp", "v="),
+])
+def test_an_offer_that_cannot_work_is_told_why(system: System, offer: str, status: int,
+                                               code: str, field: str) -> None:
+    room = f"refuses{abs(hash(offer))}"
+    system.create_room(room)
+    answer = system.request("POST", f"{ROOMS}/{room}/whip", offer, "application/sdp")
+    assert (answer.status, answer.json.get("code")) == (status, code), answer.body
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert any(field in pointer for pointer in answer.fields), answer.json
+    assert answer.json["detail"]
+    assert system.participants(room) == []
+
+
+def test_who_is_not_there_is_named(system: System) -> None:
+    missing = system.request("POST", f"{ROOMS}/nowhere/whip", OFFER, "application/sdp")
+    assert (missing.status, missing.json["code"]) == (404, "room_not_found")
+    system.create_room("empty")
+    viewer = OFFER.replace("a=sendrecv", "a=recvonly")
+    answer = system.request("POST", f"{ROOMS}/empty/whep?publisher=ghost", viewer,
+                            "application/sdp")
+    assert (answer.status, answer.json["code"]) == (404, "unknown_publisher")
+    assert answer.fields and "publisher" in answer.fields[0] and "ghost" in answer.json["detail"]
+    assert system.participants("empty") == []
+
+
+# ---- junk on the media port ----
+
+
+def stun_check(username: str, password: str) -> bytes:
+    """A connectivity check (RFC 8489, RFC 8445 section 7.1) signed with `password`."""
+    name = username.encode()
+    attributes = struct.pack(">HH", 0x0006, len(name)) + name + bytes(-len(name) % 4)
+    attributes += struct.pack(">HHI", 0x0024, 4, 1) + struct.pack(">HHQ", 0x802A, 8, 1)
+
+    def head(more: int) -> bytes:
+        return struct.pack(">HHI", 0x0001, len(attributes) + more, 0x2112A442) + b"transaction!"
+
+    digest = hmac.new(password.encode(), head(24) + attributes, hashlib.sha1).digest()
+    attributes += struct.pack(">HH", 0x0008, 20) + digest
+    crc = zlib.crc32(head(8) + attributes) ^ 0x5354554E
+    return head(8) + attributes + struct.pack(">HHI", 0x8028, 4, crc)
+
+
+def test_junk_is_counted_and_dropped_and_the_call_goes_on(system: System) -> None:
+    system.create_room("target")
+    publisher = media_client("publish", system.url(f"{ROOMS}/target/whip"), 10)
+    wait_until(lambda: is_publishing(system, "target"))
+    viewer = media_client("watch", system.url(f"{ROOMS}/target/whep"), 6)
+    # A session whose name and password we know, for checks that are nearly right.
+    system.create_room("known")
+    answer = system.request("POST", f"{ROOMS}/known/whip", OFFER, "application/sdp")
+    assert answer.status == 201
+    sdp = answer.body.decode()
+    name = re.search(r"a=ice-ufrag:(\S+)", sdp)[1] + ":peer"
+    password = re.search(r"a=ice-pwd:(\S+)", sdp)[1]
+    right = stun_check(name, password)
+
+    rtp = struct.pack(">BBHII", 0x80, 96, 1, 2, 3) + bytes(100)
+    rtcp = struct.pack(">BBHI", 0x80, 201, 1, 3) + bytes(40)
+    dtls = bytes([22, 254, 253]) + bytes(8) + struct.pack(">H", 40) + bytes(40)
+    junk = {
+        "dropped_malformed": [b"\xff" * 50, b"\x50", b"", b"\x80" * 9000, bytes(3000)],
+        "dropped_unknown": [rtp, rtcp, dtls, stun_check("nobody:peer", "x" * 24)],
+        "dropped_forged": [stun_check(name, "wrong" * 5), right[:-1] + bytes([right[-1] ^ 1])],
+    }
+    before = system.worker()
+    repeats = 100
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind(("127.0.0.1", 0))
+        for _ in range(repeats):
+            for kind in junk.values():
+                for datagram in kind:
+                    sender.sendto(datagram, ("127.0.0.1", system.port + 2))
+            time.sleep(0.005)
+        # Cut short anywhere, a check opens nothing and is answered by nothing.
+        for length in range(len(right)):
+            sender.sendto(right[:length], ("127.0.0.1", system.port + 2))
+        time.sleep(0.3)
+        sender.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            sender.recv(2048)
+        after = system.worker()
+        for counter, datagrams in junk.items():
+            assert after[counter] - before[counter] >= repeats * len(datagrams), counter
+        dropped = sum(after[counter] - before[counter] for counter in junk)
+        assert dropped >= repeats * sum(map(len, junk.values())) + len(right)
+        # And the whole one is answered.
+        sender.settimeout(5)
+        sender.sendto(right, ("127.0.0.1", system.port + 2))
+        assert sender.recv(2048)[:2] == b"\x01\x01"
+    assert_seen_and_heard(result_of(viewer))
+    assert result_of(publisher)["deleted"] in (200, 204)
+    assert system.worker()["alive"]

@@ -1,0 +1,200 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/messages.h"
+#include "db/participant_sessions.h"
+#include "tests/unit/cmocka_all.h"
+
+static struct store *store;
+static struct error error;
+
+static int open_store(void **state)
+{
+	(void)state;
+	memset(&error, 0, sizeof(error));
+	return store_open(":memory:", STORE_RELAXED, &store, &error);
+}
+
+static int close_store(void **state)
+{
+	(void)state;
+	store = store_free(store);
+	return 0;
+}
+
+static void id_of(int number, char out[24])
+{
+	(void)snprintf(out, 24, "msg_%016x", (unsigned)number);
+}
+
+static int append(const char *channel, int offset, int position, int64_t expires_at_unix_ms)
+{
+	char message_id[24];
+	struct message_row row = {.channel = channel,
+				  .message_id = message_id,
+				  .data = "{\"a\":1}",
+				  .offset = offset,
+				  .created_at_unix_ms = position,
+				  .expires_at_unix_ms = expires_at_unix_ms};
+
+	id_of(position, message_id);
+	return messages_append(store, &row, "epoch", &error);
+}
+
+struct seen {
+	int64_t offsets[16];
+	size_t count, limit;
+};
+
+static bool see(void *data, const struct message_row *row)
+{
+	struct seen *seen = data;
+
+	assert_string_equal(row->data, "{\"a\":1}");
+	assert_null(row->sender);
+	seen->offsets[seen->count++] = row->offset;
+	return seen->count < seen->limit;
+}
+
+static void newest_come_first_and_expired_ones_not_at_all(void **state)
+{
+	struct seen seen = {.limit = 16};
+
+	(void)state;
+	for (int i = 1; i <= 5; i++)
+		assert_int_equal(append("c", i, i, i == 4 ? 50 : 0), 0);
+	assert_int_equal(append("other", 1, 6, 0), 0);
+	assert_int_equal(messages_read_newest(store, "c", 3, 100, see, &seen, &error), 0);
+	assert_int_equal(seen.count, 3);
+	assert_int_equal(seen.offsets[0], 5);
+	assert_int_equal(seen.offsets[1], 3);
+	assert_int_equal(seen.offsets[2], 2);
+}
+
+static void reading_goes_on_from_an_offset_or_an_id_and_stops_when_told(void **state)
+{
+	struct seen seen = {.limit = 2};
+	char message_id[24];
+
+	(void)state;
+	for (int i = 1; i <= 5; i++)
+		assert_int_equal(append("c", i, 10 * i, 0), 0);
+	assert_int_equal(messages_read_after_offset(store, "c", 2, 0, see, &seen, &error), 0);
+	assert_int_equal(seen.count, 2);
+	assert_int_equal(seen.offsets[0], 3);
+	seen = (struct seen){.limit = 16};
+	id_of(30, message_id);
+	assert_int_equal(messages_read_after_id(store, "c", message_id, 0, see, &seen, &error), 0);
+	assert_int_equal(seen.count, 2);
+	assert_int_equal(seen.offsets[0], 4);
+}
+
+static void the_mark_of_a_channel_never_goes_back(void **state)
+{
+	struct channel_row row;
+
+	(void)state;
+	assert_int_equal(channels_find(store, "c", &row, &error), 0);
+	assert_int_equal(channels_reserve(store, "c", "first", 300, 1, &error), 0);
+	assert_int_equal(append("c", 7, 7, 0), 0);
+	assert_int_equal(channels_find(store, "c", &row, &error), 1);
+	assert_int_equal(row.last_offset, 300);
+	assert_string_equal(row.epoch, "first");
+	assert_int_equal(append("c", 7, 8, 0), -EEXIST);
+}
+
+static void retention_marks_what_it_took(void **state)
+{
+	struct channel_row row;
+	struct seen seen = {.limit = 16};
+	char message_id[24];
+
+	(void)state;
+	for (int i = 1; i <= 10; i++)
+		assert_int_equal(append("c", i, i, 0), 0);
+	assert_int_equal(messages_trim_channel(store, "c", 10, &error), 0);
+	assert_int_equal(messages_trim_channel(store, "c", 6, &error), 4);
+	assert_int_equal(channels_find(store, "c", &row, &error), 1);
+	assert_int_equal(row.trimmed_offset, 4);
+	id_of(4, message_id);
+	assert_string_equal(row.trimmed_message_id, message_id);
+
+	id_of(7, message_id);
+	assert_int_equal(messages_trim_old(store, message_id, 0, 1, &error), 1);
+	assert_int_equal(messages_trim_old(store, message_id, 0, 100, &error), 1);
+	assert_int_equal(messages_trim_old(store, message_id, 0, 100, &error), 0);
+	assert_int_equal(channels_find(store, "c", &row, &error), 1);
+	assert_int_equal(row.trimmed_offset, 6);
+	assert_int_equal(messages_read_after_offset(store, "c", 0, 0, see, &seen, &error), 0);
+	assert_int_equal(seen.count, 4);
+}
+
+static void what_expires_by_itself_is_not_missed(void **state)
+{
+	struct channel_row row;
+
+	(void)state;
+	assert_int_equal(append("c", 1, 1, 50), 0);
+	assert_int_equal(messages_trim_old(store, "msg_", 100, 10, &error), 1);
+	assert_int_equal(channels_find(store, "c", &row, &error), 1);
+	assert_int_equal(row.trimmed_offset, 0);
+}
+
+static void the_last_id_is_that_of_all_channels(void **state)
+{
+	char found[64], expected[24];
+
+	(void)state;
+	assert_int_equal(messages_last_id(store, found, sizeof(found), &error), 0);
+	assert_string_equal(found, "");
+	assert_int_equal(append("a", 1, 9, 0), 0);
+	assert_int_equal(append("b", 1, 5, 0), 0);
+	assert_int_equal(messages_last_id(store, found, sizeof(found), &error), 0);
+	id_of(9, expected);
+	assert_string_equal(found, expected);
+}
+
+static void join(const char *peer_id, int64_t at)
+{
+	const struct participant_session_row row = {.room_id = "r",
+						    .peer_id = peer_id,
+						    .name = "",
+						    .kind = "call",
+						    .joined_at_unix_ms = at};
+
+	assert_true(participant_sessions_join(store, &row, &error) >= 0);
+}
+
+static void sessions_are_closed_once_and_stale_ones_at_the_start(void **state)
+{
+	(void)state;
+	join("a", 1);
+	join("a", 2); /* there already */
+	join("b", 1);
+	join("c", 1);
+	join("new", 100);
+	assert_int_equal(participant_sessions_leave(store, "r", "a", "left", 5, &error), 1);
+	assert_int_equal(participant_sessions_leave(store, "r", "a", "left", 5, &error), 0);
+	assert_int_equal(
+		participant_sessions_end_stale(store, 50, "[\"r/b\"]", "restart", 60, &error),
+		1); /* c alone */
+	assert_int_equal(participant_sessions_leave(store, "r", "c", "left", 5, &error), 0);
+	assert_int_equal(participant_sessions_leave(store, "r", "new", "left", 101, &error), 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+	const struct CMUnitTest tests[] = {
+		TEST(newest_come_first_and_expired_ones_not_at_all),
+		TEST(reading_goes_on_from_an_offset_or_an_id_and_stops_when_told),
+		TEST(the_mark_of_a_channel_never_goes_back),
+		TEST(retention_marks_what_it_took),
+		TEST(what_expires_by_itself_is_not_missed),
+		TEST(the_last_id_is_that_of_all_channels),
+		TEST(sessions_are_closed_once_and_stale_ones_at_the_start),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,470 @@
+/* What a chat connection says and hears, sentence by sentence, on a store that answers on demand.
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include <string.h>
+
+#include "core/json.h"
+#include "realtime/model/session.h"
+#include "tests/unit/realtime/fake_store.h"
+
+enum { NOW_US = 1700000000 };
+
+static const struct session_limits limits = {
+	.ping_interval_s = 30, .max_message_bytes = 1000, .history_size = 3};
+
+struct person {
+	struct outbox outbox;
+	struct session session;
+};
+
+struct world {
+	struct hub hub;
+	struct fake_store store;
+	struct list dirty;
+	struct person ann, bob;
+	uint64_t now_unix_us;
+};
+
+static void person_join(struct world *world, struct person *person, bool may_publish)
+{
+	char id[CONNECTION_ID_SIZE];
+
+	outbox_init(&person->outbox, 1 << 20, &world->dirty);
+	id_new("conn", id, sizeof(id));
+	session_init(&person->session, &world->hub, &limits, id, &person->outbox);
+	session_start(&person->session, "", may_publish, world->now_unix_us);
+}
+
+static void person_leave(struct person *person)
+{
+	session_fini(&person->session);
+	outbox_fini(&person->outbox);
+}
+
+static void hub_open(struct world *world)
+{
+	assert_int_equal(
+		hub_init(&world->hub, limits.history_size, 0, &fake_store_calls, &world->store), 0);
+}
+
+static int setup(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	assert_non_null(world);
+	world->now_unix_us = NOW_US;
+	list_init(&world->dirty);
+	hub_open(world);
+	person_join(world, &world->ann, true);
+	person_join(world, &world->bob, false);
+	*state = world;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+
+	fake_store_answer_all(&world->store, &world->hub, world->now_unix_us);
+	person_leave(&world->ann);
+	person_leave(&world->bob);
+	hub_fini(&world->hub);
+	fake_store_fini(&world->store);
+	free(world);
+	return 0;
+}
+
+static void say(struct world *world, struct person *person, const char *text)
+{
+	world->now_unix_us += 1000;
+	session_on_text(&person->session, text, strlen(text), world->now_unix_us);
+}
+
+static void let_store_answer(struct world *world)
+{
+	fake_store_answer_all(&world->store, &world->hub, world->now_unix_us);
+}
+
+/* The next message for this person; the caller's. */
+static json_t *hear(struct person *person)
+{
+	const struct frame *frame;
+	size_t header = 2;
+	json_t *message;
+
+	assert_true(person->outbox.count > 0);
+	frame = outbox_peek(&person->outbox, 0);
+	assert_int_equal(frame->bytes[0], 0x81);
+	if (frame->bytes[1] == 126)
+		header = 4;
+	message = json_loadb((const char *)frame->bytes + header, frame->length - header, 0, NULL);
+	assert_non_null(message);
+	outbox_drop(&person->outbox, 1);
+	return message;
+}
+
+static void hears(struct person *person, const char *type, const char *field, const char *value)
+{
+	AUTO_JSON message = hear(person);
+	json_t *found = json_object_get(message, field);
+	AUTO_FREE char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
+
+	assert_string_equal(json_string_value(json_object_get(message, "type")), type);
+	assert_non_null(found);
+	assert_string_equal(json_is_string(found) ? json_string_value(found) : text, value);
+}
+
+static void hears_nothing(const struct person *person)
+{
+	assert_int_equal(person->outbox.count, 0);
+}
+
+static void is_welcomed(struct world *world)
+{
+	hears(&world->ann, "welcome", "max_message_size", "1000");
+	hears(&world->bob, "welcome", "ping_interval", "30");
+}
+
+static void a_message_reaches_who_subscribed_and_is_acknowledged(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\",\"id\":7}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "id", "7");
+	say(world, &world->ann,
+	    "{\"type\":\"message\",\"channel\":\"c\",\"data\":{\"a\":[1]},"
+	    "\"id\":\"x\"}");
+	hears(&world->ann, "ack", "id", "x");
+	hears(&world->bob, "message", "data", "{\"a\":[1]}");
+	hears_nothing(&world->ann);
+}
+
+static void a_persistent_message_is_heard_of_only_when_it_is_stored(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\"}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "offset", "0");
+	say(world, &world->ann,
+	    "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}");
+	/* A passing message that came later must not overtake it. */
+	say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":2}");
+	hears_nothing(&world->ann);
+	hears_nothing(&world->bob);
+	let_store_answer(world);
+	hears(&world->ann, "ack", "offset", "1");
+	hears(&world->ann, "ack", "offset", "2");
+	hears(&world->bob, "message", "persistent", "true");
+	hears(&world->bob, "message", "data", "2");
+}
+
+static void a_failing_store_is_told_to_the_publisher_and_nobody_else(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\"}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "channel", "c");
+	world->store.is_broken = true;
+	say(world, &world->ann,
+	    "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true,\"id\":5}");
+	let_store_answer(world);
+	hears(&world->ann, "error", "code", "store_failed");
+	hears_nothing(&world->bob);
+	world->store.is_broken = false;
+	say(world, &world->ann,
+	    "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true,\"id\":5}");
+	let_store_answer(world);
+	hears(&world->ann, "ack", "offset", "2"); /* the number of the lost one is not used again */
+}
+
+static void a_new_subscriber_gets_the_newest_stored_ones_oldest_first(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	for (int i = 0; i < 5; i++) {
+		say(world, &world->ann,
+		    "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}");
+		let_store_answer(world);
+		hears(&world->ann, "ack", "channel", "c");
+	}
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\"}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "replay_count", "3");
+	hears(&world->bob, "message", "offset", "3");
+	hears(&world->bob, "message", "replayed", "true");
+	hears(&world->bob, "message", "offset", "5");
+	hears_nothing(&world->bob);
+}
+
+static void what_passes_during_the_replay_is_kept_in_order(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->ann,
+	    "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}");
+	let_store_answer(world);
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\"}");
+	world->hub.retired_offset = 0;
+	say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":2}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "replay_count", "1");
+	hears(&world->bob, "message", "offset", "1");
+	hears(&world->bob, "message", "offset", "2");
+	hears_nothing(&world->bob);
+}
+
+static void offsets_go_on_after_the_process_died(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	for (int i = 0; i < 2; i++) {
+		say(world, &world->ann,
+		    i == 0 ? "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":"
+			     "true}"
+			   : "{\"type\":\"message\",\"channel\":\"c\",\"data\":2}");
+		let_store_answer(world);
+		hears(&world->ann, "ack", "offset", i == 0 ? "1" : "2");
+	}
+	person_leave(&world->ann);
+	person_leave(&world->bob);
+	hub_fini(&world->hub);
+	hub_open(world);
+	person_join(world, &world->ann, true);
+	person_join(world, &world->bob, false);
+	is_welcomed(world);
+	say(world, &world->ann,
+	    "{\"type\":\"message\",\"channel\":\"c\",\"data\":3,\"persistent\":true}");
+	let_store_answer(world);
+	{
+		AUTO_JSON ack = hear(&world->ann);
+
+		assert_true(json_integer_value(json_object_get(ack, "offset")) > 2);
+	}
+}
+
+static void resuming_replays_what_was_missed_or_says_why_not(void **state)
+{
+	struct world *world = *state;
+	const char *epoch = world->hub.epoch;
+	char text[200];
+
+	is_welcomed(world);
+	for (int i = 0; i < 5; i++)
+		say(world, &world->ann,
+		    "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}");
+	let_store_answer(world);
+	(void)snprintf(text, sizeof(text),
+		       "{\"type\":\"subscribe\",\"channel\":\"c\",\"recover\":{\"epoch\":\"%s\","
+		       "\"offset\":1}}",
+		       epoch);
+	say(world, &world->bob, text);
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "recovered", "true");
+	for (int i = 2; i <= 5; i++) {
+		char offset[2] = {(char)('0' + i), '\0'};
+
+		hears(&world->bob, "message", "offset", offset);
+	}
+	say(world, &world->bob, "{\"type\":\"unsubscribe\",\"channel\":\"c\"}");
+	hears(&world->bob, "unsubscribed", "channel", "c");
+
+	say(world, &world->bob,
+	    "{\"type\":\"subscribe\",\"channel\":\"c\",\"recover\":{\"epoch\":"
+	    "\"other\",\"offset\":1}}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "reason", "epoch_changed");
+	outbox_drop(&world->bob.outbox, world->bob.outbox.count);
+	say(world, &world->bob, "{\"type\":\"unsubscribe\",\"channel\":\"c\"}");
+	outbox_drop(&world->bob.outbox, world->bob.outbox.count);
+
+	fake_store_channel(&world->store, "c")->state.trimmed_offset = 2;
+	say(world, &world->bob, text);
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "reason", "history_trimmed");
+	outbox_drop(&world->ann.outbox, world->ann.outbox.count);
+}
+
+static void a_channel_without_store_counts_gaps(void **state)
+{
+	struct world *world = *state;
+	char text[200];
+
+	is_welcomed(world);
+	for (int i = 0; i < 2; i++)
+		say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":1}");
+	let_store_answer(world);
+	outbox_drop(&world->ann.outbox, world->ann.outbox.count);
+	for (int offset = 2; offset >= 1; offset--) {
+		(void)snprintf(text, sizeof(text),
+			       "{\"type\":\"subscribe\",\"channel\":\"c\",\"recover\":{\"epoch\":"
+			       "\"%s\",\"offset\":%d}}",
+			       world->hub.epoch, offset);
+		say(world, &world->bob, text);
+		let_store_answer(world);
+		hears(&world->bob, "subscribed", "recovered", offset == 2 ? "true" : "false");
+		say(world, &world->bob, "{\"type\":\"unsubscribe\",\"channel\":\"c\"}");
+		hears(&world->bob, "unsubscribed", "channel", "c");
+	}
+}
+
+static void bad_messages_are_answered_and_change_nothing(void **state)
+{
+	static const struct {
+		const char *text, *code, *field;
+	} cases[] = {
+		{"{", "bad_json", NULL},
+		{"[]", "bad_json", NULL},
+		{"{}", "missing_field", "type"},
+		{"{\"type\":5}", "bad_field", "type"},
+		{"{\"type\":\"dance\"}", "unknown_type", "type"},
+		{"{\"type\":\"ping\",\"id\":{}}", "bad_field", "id"},
+		{"{\"type\":\"subscribe\"}", "missing_field", "channel"},
+		{"{\"type\":\"subscribe\",\"channel\":7}", "bad_field", "channel"},
+		{"{\"type\":\"subscribe\",\"channel\":\"a\\nb\"}", "bad_field", "channel"},
+		{"{\"type\":\"subscribe\",\"channels\":[]}", "bad_field", "channels"},
+		{"{\"type\":\"subscribe\",\"channel\":\"c\",\"recover\":{}}", "missing_field",
+		 "epoch"},
+		{"{\"type\":\"message\",\"channel\":\"c\"}", "missing_field", "data"},
+		{"{\"type\":\"message\",\"data\":1}", "missing_field", "channel"},
+		{"{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":1}",
+		 "bad_field", "persistent"},
+		{"{\"type\":\"text\",\"data\":1}", "bad_field", "data"},
+		{"{\"type\":\"unsubscribe\",\"channel\":\"never\"}", "not_subscribed", "channel"},
+	};
+	struct world *world = *state;
+
+	is_welcomed(world);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_JSON answer = NULL;
+
+		say(world, &world->ann, cases[i].text);
+		answer = hear(&world->ann);
+		assert_string_equal(json_string_value(json_object_get(answer, "code")),
+				    cases[i].code);
+		if (cases[i].field)
+			assert_string_equal(json_string_value(json_object_get(answer, "field")),
+					    cases[i].field);
+		hears_nothing(&world->ann);
+	}
+	say(world, &world->ann, "{\"type\":\"ping\",\"id\":\"still here\",\"unknown\":1}");
+	hears(&world->ann, "pong", "id", "still here");
+}
+
+static void publishing_needs_the_right_to(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->bob, "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"id\":3}");
+	hears(&world->bob, "error", "code", "forbidden");
+	hears_nothing(&world->ann);
+}
+
+static void subscriptions_are_limited(void **state)
+{
+	struct world *world = *state;
+	char text[80];
+
+	is_welcomed(world);
+	for (int i = 0; i <= SUBSCRIPTIONS_MAX; i++) {
+		(void)snprintf(text, sizeof(text), "{\"type\":\"subscribe\",\"channel\":\"c%d\"}",
+			       i);
+		session_on_text(&world->bob.session, text, strlen(text), world->now_unix_us);
+	}
+	hears(&world->bob, "error", "code", "too_many_subscriptions");
+	world->store.is_broken = true;
+	let_store_answer(world);
+	world->store.is_broken = false;
+	assert_int_equal(world->bob.session.subscriber.subscription_count, 0);
+	outbox_drop(&world->bob.outbox, world->bob.outbox.count);
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"again\"}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "channel", "again");
+}
+
+static void a_slow_consumer_is_dropped_and_the_others_go_on(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	world->bob.outbox.limit_bytes = 1000;
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\"}");
+	say(world, &world->ann, "{\"type\":\"subscribe\",\"channel\":\"c\"}");
+	let_store_answer(world);
+	for (int i = 0; i < 20; i++)
+		say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":1}");
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_SLOW);
+	assert_int_equal(world->bob.outbox.count, 0);
+	assert_int_equal(world->ann.outbox.close_code, CLOSE_NONE);
+	assert_int_equal(world->ann.outbox.count, 1 + 2 * 20);
+}
+
+static void text_without_a_channel_goes_to_general(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channels\":[\"general\",\"other\"]}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "channel", "general");
+	hears(&world->bob, "subscribed", "channel", "other");
+	say(world, &world->ann, "{\"type\":\"text\",\"text\":\"hello\"}");
+	hears(&world->bob, "message", "data", "hello");
+}
+
+static void history_can_be_read_without_subscribing(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	for (int i = 0; i < 4; i++)
+		say(world, &world->ann,
+		    "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}");
+	let_store_answer(world);
+	say(world, &world->bob,
+	    "{\"type\":\"history\",\"channel\":\"c\",\"limit\":2,\"reverse\":true,\"id\":1}");
+	let_store_answer(world);
+	{
+		AUTO_JSON answer = hear(&world->bob);
+		json_t *messages = json_object_get(answer, "messages");
+
+		assert_int_equal(json_array_size(messages), 2);
+		assert_int_equal(
+			json_integer_value(json_object_get(json_array_get(messages, 0), "offset")),
+			4);
+	}
+	hears_nothing(&world->bob);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_message_reaches_who_subscribed_and_is_acknowledged),
+		TEST(a_persistent_message_is_heard_of_only_when_it_is_stored),
+		TEST(a_failing_store_is_told_to_the_publisher_and_nobody_else),
+		TEST(a_new_subscriber_gets_the_newest_stored_ones_oldest_first),
+		TEST(what_passes_during_the_replay_is_kept_in_order),
+		TEST(offsets_go_on_after_the_process_died),
+		TEST(resuming_replays_what_was_missed_or_says_why_not),
+		TEST(a_channel_without_store_counts_gaps),
+		TEST(bad_messages_are_answered_and_change_nothing),
+		TEST(publishing_needs_the_right_to),
+		TEST(subscriptions_are_limited),
+		TEST(a_slow_consumer_is_dropped_and_the_others_go_on),
+		TEST(text_without_a_channel_goes_to_general),
+		TEST(history_can_be_read_without_subscribing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

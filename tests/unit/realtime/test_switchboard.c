@@ -1,0 +1,604 @@
+/* Calls as clients and the SFU see them: joining, signalling, leaving, and either side's restart. */
+#include "tests/unit/cmocka_all.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "realtime/model/signaling_session.h"
+
+enum { TOLD_MAX = 64 };
+
+struct world {
+	struct switchboard board;
+	struct list dirty;
+	/* what the SFU was told: message and body */
+	struct {
+		enum bus_message message;
+		json_t *body;
+	} told[TOLD_MAX];
+	size_t told_count;
+	json_t *log; /* "joined ID", "left ID reason" */
+	char http_peer_id[PEER_ID_SIZE];
+	int http_result;
+	uint64_t now_us;
+};
+
+struct client {
+	struct world *world;
+	struct outbox outbox;
+	struct signaling_session session;
+	char peer_id[PEER_ID_SIZE], token[64];
+};
+
+static struct world *the_world; /* for look_up(), which is given only a session */
+
+static const struct room_facts room = {.room_id = "r", .max_participants = 3};
+static const struct room_facts mesh_room = {
+	.room_id = "r", .max_participants = 3, .is_mesh = true};
+
+/* ---- outward ---- */
+
+static void tell_sfu(struct world *world, enum bus_message message, json_t *body)
+{
+	assert_true(world->told_count < TOLD_MAX);
+	world->told[world->told_count].message = message;
+	world->told[world->told_count++].body = body;
+}
+
+static void sfu_event(void *data, enum bus_message message, json_t *body)
+{
+	tell_sfu(data, message, body);
+}
+
+static void sfu_join(void *data, const struct peer *peer, uint64_t token, json_t *body)
+{
+	(void)peer;
+	(void)token;
+	tell_sfu(data, BUS_PEER_JOIN, body);
+}
+
+static void joined(void *data, const struct peer *peer)
+{
+	struct world *world = data;
+
+	(void)json_array_append_new(world->log, json_sprintf("joined %s", peer->peer_id));
+}
+
+static void left(void *data, const struct peer *peer, const char *reason)
+{
+	struct world *world = data;
+
+	(void)json_array_append_new(world->log,
+				    json_sprintf("left %s %s", peer->peer_id, reason));
+}
+
+static void http_started(void *data, uint64_t token, const char *peer_id, const json_t *answer,
+			 const struct error *error)
+{
+	struct world *world = data;
+
+	(void)token;
+	(void)answer;
+	(void)snprintf(world->http_peer_id, sizeof(world->http_peer_id), "%s", peer_id);
+	world->http_result = error ? error->number : 1;
+}
+
+static const struct switchboard_events events = {
+	.sfu_event = sfu_event,
+	.sfu_join = sfu_join,
+	.joined = joined,
+	.left = left,
+	.http_started = http_started,
+};
+
+static const struct room_facts *facts = &room;
+
+static void look_up(struct signaling_session *session)
+{
+	struct error error = {0};
+
+	if (switchboard_join(&the_world->board, session, facts, 1000, &error) < 0)
+		signaling_session_refuse(session, &error);
+}
+
+/* ---- a world ---- */
+
+static void board_open(struct world *world)
+{
+	assert_int_equal(switchboard_init(&world->board, json_array(), &events, world,
+					  world->now_us),
+			 0);
+}
+
+static int setup(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	assert_non_null(world);
+	list_init(&world->dirty);
+	world->log = json_array();
+	world->now_us = 1000000;
+	board_open(world);
+	the_world = world;
+	facts = &room;
+	*state = world;
+	return 0;
+}
+
+static void forget_told(struct world *world)
+{
+	for (size_t i = 0; i < world->told_count; i++)
+		json_decref(world->told[i].body);
+	world->told_count = 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+
+	forget_told(world);
+	switchboard_fini(&world->board);
+	json_decref(world->log);
+	free(world);
+	return 0;
+}
+
+static void sfu_says_hello(struct world *world, const char *rooms)
+{
+	AUTO_JSON said = json_loads(rooms, 0, NULL);
+
+	assert_non_null(said);
+	switchboard_on_sfu_connected(&world->board, said, world->now_us);
+}
+
+static const json_t *told(const struct world *world, enum bus_message message, size_t back)
+{
+	for (size_t i = world->told_count; i > 0; i--)
+		if (world->told[i - 1].message == message && back-- == 0)
+			return world->told[i - 1].body;
+	return NULL;
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	return json_string_value(json_object_get(object, name));
+}
+
+/* ---- a client ---- */
+
+static json_t *hear(struct client *client)
+{
+	const struct frame *frame;
+	size_t header = 2;
+	json_t *message;
+
+	assert_true(client->outbox.count > 0);
+	frame = outbox_peek(&client->outbox, 0);
+	if (frame->bytes[1] == 126)
+		header = 4;
+	message = json_loadb((const char *)frame->bytes + header, frame->length - header, 0, NULL);
+	assert_non_null(message);
+	outbox_drop(&client->outbox, 1);
+	return message;
+}
+
+static void hears(struct client *client, const char *type, const char *field, const char *value)
+{
+	AUTO_JSON message = hear(client);
+
+	assert_string_equal(text_of(message, "type"), type);
+	if (field)
+		assert_string_equal(text_of(message, field), value);
+}
+
+static void client_open(struct world *world, struct client *client, const char *name)
+{
+	client->world = world;
+	outbox_init(&client->outbox, 1 << 20, &world->dirty);
+	signaling_session_init(&client->session, &world->board, &client->outbox, "r", name,
+			       look_up);
+}
+
+static void remember_joined(struct client *client)
+{
+	AUTO_JSON message = hear(client);
+
+	assert_string_equal(text_of(message, "type"), "joined");
+	(void)snprintf(client->peer_id, sizeof(client->peer_id), "%s",
+		       text_of(message, "peer_id"));
+	(void)snprintf(client->token, sizeof(client->token), "%s",
+		       text_of(message, "resume_token"));
+}
+
+static void client_join(struct world *world, struct client *client, const char *name)
+{
+	client_open(world, client, name);
+	signaling_session_start(&client->session, "", world->now_us);
+	remember_joined(client);
+}
+
+static void client_close(struct client *client)
+{
+	signaling_session_fini(&client->session, false);
+	outbox_fini(&client->outbox);
+}
+
+static void say(struct client *client, const char *text)
+{
+	signaling_session_on_text(&client->session, text, strlen(text));
+}
+
+static void say_to(struct client *client, const char *target, const char *type)
+{
+	char text[400];
+
+	(void)snprintf(text, sizeof(text),
+		       "{\"signal_type\":\"%s\",\"target_peer_id\":\"%s\",\"room_id\":\"r\","
+		       "\"sdp\":\"v=0\",\"id\":5}",
+		       type, target);
+	say(client, text);
+}
+
+/* ---- sentences ---- */
+
+static void everybody_hears_who_comes_and_goes(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	client_join(world, &bob, "Bob");
+	{
+		AUTO_JSON message = hear(&ann);
+		json_t *peer = json_object_get(message, "peer");
+
+		assert_string_equal(text_of(message, "type"), "peer-joined");
+		assert_string_equal(text_of(peer, "name"), "Bob");
+		assert_true(json_is_null(json_object_get(peer, "user_id")));
+	}
+	assert_string_equal(text_of(told(world, BUS_PEER_JOIN, 0), "peer_id"), bob.peer_id);
+	assert_string_equal(text_of(told(world, BUS_PEER_JOIN, 0), "kind"), "call");
+	client_close(&bob);
+	hears(&ann, "peer-left", "peer_id", bob.peer_id);
+	assert_string_equal(text_of(told(world, BUS_PEER_LEAVE, 0), "peer_id"), bob.peer_id);
+	client_close(&ann);
+	assert_int_equal(json_array_size(world->log), 4);
+	assert_int_equal(world->board.rooms.count, 0);
+}
+
+static void full_room_turns_the_next_one_away(void **state)
+{
+	struct world *world = *state;
+	struct client clients[4];
+
+	for (size_t i = 0; i < 3; i++)
+		client_join(world, &clients[i], "x");
+	client_open(world, &clients[3], "y");
+	signaling_session_start(&clients[3].session, "", world->now_us);
+	hears(&clients[3], "error", "code", "room_full");
+	assert_int_equal(clients[3].outbox.close_code, CLOSE_FORBIDDEN);
+	for (size_t i = 0; i < 4; i++)
+		client_close(&clients[i]);
+}
+
+static void signals_in_an_sfu_room_go_to_the_sfu_and_back(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob;
+	char text[300];
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	client_join(world, &bob, "Bob");
+	outbox_drop(&ann.outbox, ann.outbox.count);
+	forget_told(world);
+	say(&ann, "{\"signal_type\":\"offer\",\"sdp\":\"v=0\"}");
+	say_to(&ann, "sfu", "offer");
+	say_to(&ann, bob.peer_id, "offer");
+	assert_int_equal(world->told_count, 3);
+	assert_string_equal(text_of(world->told[2].body, "peer_id"), ann.peer_id);
+	assert_string_equal(text_of(world->told[2].body, "sdp"), "v=0");
+	assert_int_equal(bob.outbox.count, 0);
+
+	say_to(&ann, "peer_456", "offer");
+	{
+		AUTO_JSON answer = hear(&ann);
+
+		assert_string_equal(text_of(answer, "code"), "unknown_peer");
+		assert_string_equal(text_of(answer, "field"), "target_peer_id");
+		assert_int_equal(json_integer_value(json_object_get(answer, "id")), 5);
+	}
+	(void)snprintf(text, sizeof(text),
+		       "{\"room_id\":\"r\",\"peer_id\":\"%s\",\"signal_type\":\"answer\",\"sdp\":"
+		       "\"v=1\"}",
+		       ann.peer_id);
+	{
+		AUTO_JSON body = json_loads(text, 0, NULL);
+
+		switchboard_on_sfu_event(&world->board, BUS_PEER_SIGNAL, body);
+	}
+	{
+		AUTO_JSON signal = hear(&ann);
+
+		assert_string_equal(text_of(signal, "type"), "signal");
+		assert_string_equal(text_of(signal, "sender_peer_id"), "sfu");
+		assert_string_equal(text_of(signal, "target_peer_id"), ann.peer_id);
+		assert_string_equal(text_of(signal, "sdp"), "v=1");
+	}
+	client_close(&ann);
+	client_close(&bob);
+}
+
+static void signals_in_a_mesh_room_go_to_the_peer_untouched(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob;
+
+	facts = &mesh_room;
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	client_join(world, &bob, "Bob");
+	outbox_drop(&ann.outbox, ann.outbox.count);
+	say_to(&ann, bob.peer_id, "offer");
+	hears(&bob, "signal", "sender_peer_id", ann.peer_id);
+	say(&ann, "{\"signal_type\":\"offer\",\"sdp\":\"v=0\"}");
+	hears(&ann, "error", "field", "target_peer_id");
+	assert_int_equal(world->told_count, 0);
+	client_close(&ann);
+	client_close(&bob);
+}
+
+static void bad_signals_name_the_field(void **state)
+{
+	static const struct {
+		const char *text, *code, *field;
+	} cases[] = {
+		{"nonsense", "bad_json", NULL},
+		{"{\"type\":\"dance\"}", "unknown_type", "type"},
+		{"{}", "missing_field", "signal_type"},
+		{"{\"signal_type\":\"shout\"}", "bad_field", "signal_type"},
+		{"{\"signal_type\":\"offer\"}", "missing_field", "sdp"},
+		{"{\"signal_type\":\"offer\",\"sdp\":{}}", "bad_field", "sdp"},
+		{"{\"signal_type\":\"ice-candidate\"}", "missing_field", "ice_candidate"},
+		{"{\"signal_type\":\"ice-candidate\",\"ice_candidate\":5}", "bad_field",
+		 "ice_candidate"},
+		{"{\"signal_type\":\"bye\",\"room_id\":\"other\"}", "bad_field", "room_id"},
+		{"{\"type\":\"track\"}", "missing_field", "mid"},
+		{"{\"type\":\"track\",\"mid\":\"0\",\"muted\":1}", "bad_field", "muted"},
+	};
+	struct world *world = *state;
+	struct client ann;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_JSON answer = NULL;
+
+		say(&ann, cases[i].text);
+		answer = hear(&ann);
+		assert_string_equal(text_of(answer, "code"), cases[i].code);
+		if (cases[i].field)
+			assert_string_equal(text_of(answer, "field"), cases[i].field);
+	}
+	client_close(&ann);
+}
+
+static void a_peer_survives_our_restart_and_takes_up_where_it_was(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob, again;
+	char rooms[1000];
+	AUTO_FREE char *ann_state = NULL, *bob_state = NULL;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	client_join(world, &bob, "Bob");
+	ann_state = json_dumps(json_object_get(told(world, BUS_PEER_JOIN, 1), "state"), 0);
+	bob_state = json_dumps(json_object_get(told(world, BUS_PEER_JOIN, 0), "state"), 0);
+	signaling_session_fini(&ann.session, true);
+	signaling_session_fini(&bob.session, true);
+	outbox_fini(&ann.outbox);
+	outbox_fini(&bob.outbox);
+	switchboard_fini(&world->board);
+	forget_told(world);
+	board_open(world);
+
+	/* Ann is faster than the SFU: she waits until it says that she is there. */
+	client_open(world, &again, "ignored");
+	signaling_session_set_resume(&again.session, ann.peer_id, ann.token);
+	signaling_session_start(&again.session, "", world->now_us);
+	assert_int_equal(again.outbox.count, 0);
+	(void)snprintf(rooms, sizeof(rooms),
+		       "[{\"room_id\":\"r\",\"peers\":[{\"peer_id\":\"%s\",\"kind\":\"call\","
+		       "\"state\":%s,\"tracks\":[]},{\"peer_id\":\"%s\",\"kind\":\"call\","
+		       "\"state\":%s,\"tracks\":[]}]}]",
+		       ann.peer_id, ann_state, bob.peer_id, bob_state);
+	sfu_says_hello(world, rooms);
+	{
+		AUTO_JSON message = hear(&again);
+
+		assert_string_equal(text_of(message, "peer_id"), ann.peer_id);
+		assert_true(json_is_true(json_object_get(message, "resumed")));
+		assert_int_equal(json_array_size(json_object_get(message, "peers")), 1);
+	}
+	assert_string_equal(text_of(told(world, BUS_PEER_RESUMED, 0), "peer_id"), ann.peer_id);
+	assert_null(told(world, BUS_PEER_JOIN, 0));
+
+	/* Bob never comes back. */
+	switchboard_on_timer(&world->board, world->now_us + LINGER_US - 1);
+	assert_int_equal(again.outbox.count, 0);
+	switchboard_on_timer(&world->board, world->now_us + LINGER_US);
+	hears(&again, "peer-left", "reason", "not_resumed");
+	assert_string_equal(text_of(told(world, BUS_PEER_LEAVE, 0), "peer_id"), bob.peer_id);
+	client_close(&again);
+}
+
+static void nobody_takes_over_a_peer_without_its_token(void **state)
+{
+	struct world *world = *state;
+	struct client ann, eve;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	client_open(world, &eve, "Eve");
+	signaling_session_set_resume(&eve.session, ann.peer_id, "guess");
+	signaling_session_start(&eve.session, "", world->now_us);
+	hears(&eve, "error", "code", "bad_resume_token");
+	assert_int_equal(eve.outbox.close_code, CLOSE_FORBIDDEN);
+	assert_int_equal(ann.outbox.close_code, CLOSE_NONE);
+	client_close(&eve);
+	client_close(&ann);
+}
+
+static void who_wants_to_resume_what_is_gone_joins_anew(void **state)
+{
+	struct world *world = *state;
+	struct client ann;
+
+	client_open(world, &ann, "Ann");
+	signaling_session_set_resume(&ann.session, "peer_gone", "token");
+	signaling_session_start(&ann.session, "", world->now_us);
+	assert_int_equal(ann.outbox.count, 0);
+	switchboard_on_timer(&world->board, world->now_us + RESUME_WAIT_US);
+	remember_joined(&ann);
+	assert_string_not_equal(ann.peer_id, "peer_gone");
+	client_close(&ann);
+}
+
+static void peers_are_joined_again_when_the_sfu_was_restarted(void **state)
+{
+	struct world *world = *state;
+	struct client ann;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	switchboard_on_sfu_disconnected(&world->board);
+	say(&ann, "{\"signal_type\":\"offer\",\"sdp\":\"v=0\"}");
+	hears(&ann, "error", "code", "sfu_unavailable");
+	forget_told(world);
+	sfu_says_hello(world, "[]");
+	assert_string_equal(text_of(told(world, BUS_PEER_JOIN, 0), "peer_id"), ann.peer_id);
+	hears(&ann, "signal", "reason", "sfu_restarted");
+	client_close(&ann);
+}
+
+static void tracks_and_loss_of_media_are_told_to_the_room(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob;
+	AUTO_JSON body = NULL;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	client_join(world, &bob, "Bob");
+	outbox_drop(&ann.outbox, ann.outbox.count);
+	body = json_pack("{s:s, s:s, s:[{s:s}], s:s}", "room_id", "r", "peer_id", bob.peer_id,
+			 "tracks", "track_id", "t", "reason", "silent");
+	switchboard_on_sfu_event(&world->board, BUS_PEER_TRACKS, body);
+	hears(&ann, "peer-updated", NULL, NULL);
+	hears(&bob, "peer-updated", NULL, NULL);
+	switchboard_on_sfu_event(&world->board, BUS_PEER_GONE, body);
+	hears(&ann, "peer-left", "reason", "silent");
+	hears(&bob, "error", "code", "media_lost");
+	assert_int_equal(bob.outbox.close_code, CLOSE_INTERNAL);
+	client_close(&ann);
+	client_close(&bob);
+}
+
+static void http_publishers_are_peers_and_http_viewers_are_not(void **state)
+{
+	struct world *world = *state;
+	AUTO_JSON request = json_pack("{s:s, s:s}", "sdp", "v=0", "name", "Camera");
+	AUTO_JSON answer = json_pack("{s:s}", "sdp", "v=1");
+	AUTO_JSON occupancy = NULL;
+	struct error error = {0};
+	struct client ann;
+	char whip_id[PEER_ID_SIZE];
+
+	assert_int_equal(switchboard_http_start(&world->board, &room, PEER_WHIP, request, 7, 1,
+						&error),
+			 -ENOTCONN);
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	assert_int_equal(switchboard_http_start(&world->board, &room, PEER_WHIP, request, 7, 1,
+						&error),
+			 0);
+	(void)snprintf(whip_id, sizeof(whip_id), "%s",
+		       text_of(told(world, BUS_PEER_JOIN, 0), "peer_id"));
+	assert_int_equal(ann.outbox.count, 0);
+	switchboard_on_sfu_answer(&world->board, whip_id, 7, answer, NULL);
+	assert_string_equal(world->http_peer_id, whip_id);
+	hears(&ann, "peer-joined", NULL, NULL);
+
+	assert_int_equal(switchboard_http_start(&world->board, &room, PEER_WHEP, request, 8, 1,
+						&error),
+			 0);
+	switchboard_on_sfu_answer(&world->board,
+				  text_of(told(world, BUS_PEER_JOIN, 0), "peer_id"), 8, answer,
+				  NULL);
+	assert_int_equal(ann.outbox.count, 0);
+	occupancy = switchboard_occupancy(&world->board, NULL);
+	assert_int_equal(json_array_size(json_object_get(json_object_get(occupancy, "r"),
+							 "participants")),
+			 2);
+
+	/* One that the SFU refuses was never there. */
+	assert_int_equal(switchboard_http_start(&world->board, &room, PEER_WHIP, request, 9, 1,
+						&error),
+			 0);
+	(void)error_set(&error, -EINVAL, "bad_sdp", "no");
+	switchboard_on_sfu_answer(&world->board,
+				  text_of(told(world, BUS_PEER_JOIN, 0), "peer_id"), 9, NULL,
+				  &error);
+	assert_int_equal(world->http_result, -EINVAL);
+	assert_int_equal(ann.outbox.count, 0);
+
+	assert_int_equal(switchboard_http_end(&world->board, "other", whip_id, &error), -ENOENT);
+	assert_int_equal(switchboard_http_end(&world->board, "r", whip_id, &error), 0);
+	hears(&ann, "peer-left", "peer_id", whip_id);
+	client_close(&ann);
+}
+
+static void a_deleted_room_ends_for_everybody(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	client_join(world, &bob, "Bob");
+	outbox_drop(&ann.outbox, ann.outbox.count);
+	switchboard_on_room_deleted(&world->board, "r");
+	hears(&ann, "kicked", "reason", "room_deleted");
+	hears(&bob, "kicked", "reason", "room_deleted");
+	assert_int_equal(ann.outbox.count, 0);
+	assert_int_equal(ann.outbox.close_code, CLOSE_KICKED);
+	assert_string_equal(text_of(told(world, BUS_ROOM_CLOSED, 0), "room_id"), "r");
+	assert_int_equal(world->board.peers.count, 0);
+	client_close(&ann);
+	client_close(&bob);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(everybody_hears_who_comes_and_goes),
+		TEST(full_room_turns_the_next_one_away),
+		TEST(signals_in_an_sfu_room_go_to_the_sfu_and_back),
+		TEST(signals_in_a_mesh_room_go_to_the_peer_untouched),
+		TEST(bad_signals_name_the_field),
+		TEST(a_peer_survives_our_restart_and_takes_up_where_it_was),
+		TEST(nobody_takes_over_a_peer_without_its_token),
+		TEST(who_wants_to_resume_what_is_gone_joins_anew),
+		TEST(peers_are_joined_again_when_the_sfu_was_restarted),
+		TEST(tracks_and_loss_of_media_are_told_to_the_room),
+		TEST(http_publishers_are_peers_and_http_viewers_are_not),
+		TEST(a_deleted_room_ends_for_everybody),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
