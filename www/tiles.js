@@ -46,6 +46,7 @@ export class Tiles {
     let tile = this.byPeer.get(peerId);
     if (!tile) {
       const element = this.template.content.firstElementChild.cloneNode(true);
+      element.dataset.peer = peerId;
       tile = { element, video: element.querySelector("video"), peer: null, isMuted: false, speakingUntil: 0 };
       this.byPeer.set(peerId, tile);
       this.stage.append(element);
