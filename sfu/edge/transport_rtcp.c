@@ -132,7 +132,7 @@ void transport_on_rtcp(RtcTransport *transport, struct packet *packet)
 		transport->port->counters.dropped_forged++;
 		return;
 	}
-	transport->last_heard_us = transport->last_rtp_us = transport->port->now_us;
+	transport->last_heard_us = transport->port->now_us;
 	if (rtcp_visit(packet->bytes, length, &visitor, transport) < 0)
 		transport->port->counters.dropped_malformed++;
 }
