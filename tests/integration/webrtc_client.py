@@ -1,15 +1,16 @@
 """A WebRTC client that is not a browser: GStreamer's webrtcbin over WHIP and WHEP.
 
     webrtc_client.py publish URL SECONDS
-    webrtc_client.py watch URL SECONDS [PUBLISHERS]
+    webrtc_client.py watch URL SECONDS [PUBLISHERS [FRAMES]]
 
-Runs for so long, ends its session with DELETE, and prints one line of JSON: what was sent, or what
+Runs for so long, until SIGTERM, or until so many frames and sounds were decoded; ends its session with DELETE, and prints one line of JSON: what was sent, or what
 was decoded: {"video_frames": …, "audio_buffers": …, "audio_rms_db": …, "location": …}.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 import urllib.error
@@ -102,16 +103,21 @@ class Client:
 
     def run(self, seconds: float) -> None:
         GLib.timeout_add(int(seconds * 1000), self.loop.quit)
+        GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, self.loop.quit)
         self.loop.run()
         if self.location:
             self.result["deleted"] = request("DELETE", self.location)[0]
         self.pipeline.set_state(Gst.State.NULL)
 
 
-def count(sink: Gst.Element, result: dict[str, float], name: str) -> None:
+def count(sink: Gst.Element, client: Client, name: str, enough: int) -> None:
+    result = client.result
+
     def handed_off(*_args: object) -> None:
         result[name] = result.get(name, 0) + 1
         result.setdefault(f"{name}_first_at", time.monotonic())
+        if enough and min(result.get("video_frames", 0), result.get("audio_buffers", 0)) >= enough:
+            client.loop.quit()
 
     sink.connect("handoff", handed_off)
 
@@ -124,7 +130,7 @@ def publish(url: str, seconds: float) -> Client:
     return client
 
 
-def watch(url: str, seconds: float, publishers: int) -> Client:
+def watch(url: str, seconds: float, publishers: int, enough: int) -> Client:
     client = Client(url, "")
     caps = (
         "application/x-rtp,media=audio,encoding-name=OPUS,payload=111,clock-rate=48000",
@@ -139,7 +145,8 @@ def watch(url: str, seconds: float, publishers: int) -> Client:
             else "rtpopusdepay ! opusdec ! level name=level ! fakesink name=sink sync=false signal-handoffs=true"
         )
         tail = Gst.parse_bin_from_description("queue ! " + decoder, True)
-        count(tail.get_by_name("sink"), client.result, "video_frames" if is_video else "audio_buffers")
+        name = "video_frames" if is_video else "audio_buffers"
+        count(tail.get_by_name("sink"), client, name, enough)
         client.pipeline.add(tail)
         tail.sync_state_with_parent()
         pad.link(tail.get_static_pad("sink"))
@@ -170,7 +177,9 @@ def main() -> int:
     if role == "publish":
         client = publish(url, seconds)
     else:
-        client = watch(url, seconds, int(sys.argv[4]) if len(sys.argv) > 4 else 1)
+        publishers = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+        enough = int(sys.argv[5]) if len(sys.argv) > 5 else 0
+        client = watch(url, seconds, publishers, enough)
     if client.failure:
         print(client.failure, file=sys.stderr)
         return 1
