@@ -78,7 +78,9 @@ enum { BUS_VERSION = 1 };
                                                                                                    \
 	/* ---- api -> sfu, on its control socket ---- */                                          \
 	/* request: {} -> {workers: [{port, alive, rooms, peers, tracks, subscriptions, packets_in, \
-	 *   packets_out, packets_dropped}], rooms, peers} */                                      \
+	 *   packets_out, system_calls_out, dropped_unknown, dropped_malformed, dropped_forged,      \
+	 *   dropped_out, cpu_us}], rooms, peers}. A worker that does not answer has port and alive  \
+	 *   (false) alone */                                                                       \
 	X(SFU_STATUS, 80, "sfu_status")
 
 enum bus_message {

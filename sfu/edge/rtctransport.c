@@ -7,6 +7,8 @@
 #include "sfu/edge/transport_private.h"
 
 enum {
+	DTLS_RECORD_HEADER_BYTES = 13,
+	DTLS_VERSION_MAJOR = 254, /* 1.0, 1.2 and 1.3 alike (RFC 6347 section 4.1) */
 	/* A peer whose media we heard lately is gone when it says nothing at all for this long. */
 	SILENCE_ACTIVE_US = 4500000,
 	/* One that sends no media has only its reports and consent checks to be heard by: GStreamer
@@ -199,6 +201,10 @@ static void on_dtls(RtcTransport *transport, const struct packet *packet)
 	enum dtls_state before;
 	int r = 0;
 
+	if (packet->length < DTLS_RECORD_HEADER_BYTES || packet->bytes[1] != DTLS_VERSION_MAJOR) {
+		transport->port->counters.dropped_malformed++;
+		return;
+	}
 	if (!transport->has_fingerprint)
 		return; /* the answer is still on its way; the client repeats its hello */
 	if (!transport->dtls &&

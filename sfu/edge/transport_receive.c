@@ -157,9 +157,9 @@ void transport_on_rtp(RtcTransport *transport, struct datagram *datagram)
 	struct receive_stream *stream;
 	size_t length = packet->length;
 
-	if (!transport->crypto_in)
-		return; /* nothing is accepted before the fingerprint is verified */
-	if (media_crypto_unprotect_rtp(transport->crypto_in, packet->bytes, &length) < 0 ||
+	/* Nothing is accepted before the fingerprint is verified. */
+	if (!transport->crypto_in ||
+	    media_crypto_unprotect_rtp(transport->crypto_in, packet->bytes, &length) < 0 ||
 	    rtp_header_decode(packet->bytes, length, false, &packet->header) < 0) {
 		port->counters.dropped_forged++;
 		return;

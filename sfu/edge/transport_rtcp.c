@@ -126,9 +126,8 @@ void transport_on_rtcp(RtcTransport *transport, struct packet *packet)
 						    .fir = on_fir};
 	size_t length = packet->length;
 
-	if (!transport->crypto_in)
-		return;
-	if (media_crypto_unprotect_rtcp(transport->crypto_in, packet->bytes, &length) < 0) {
+	if (!transport->crypto_in ||
+	    media_crypto_unprotect_rtcp(transport->crypto_in, packet->bytes, &length) < 0) {
 		transport->port->counters.dropped_forged++;
 		return;
 	}
