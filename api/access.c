@@ -39,8 +39,7 @@ static const char *find_key(const struct request *request, const char **ret_toke
 	return key;
 }
 
-int access_check(struct api *api, struct request *request, enum access access,
-		 struct error *reterr)
+int access_check(struct api *api, struct request *request, enum access access, struct error *reterr)
 {
 	const char *token, *key = find_key(request, &token);
 	bool anonymous_may = api->config->REALTIME_ANONYMOUS_PUBLISH;

@@ -11,14 +11,14 @@
 #include "db/store.h"
 
 enum {
-	BUS_TIMEOUT_MS = 2000,      /* for what the answer depends on */
-	BUS_GLANCE_MS = 500,        /* for what it can do without: health, participants */
+	BUS_TIMEOUT_MS = 2000,	    /* for what the answer depends on */
+	BUS_GLANCE_MS = 500,	    /* for what it can do without: health, participants */
 	BUS_MEDIA_TIMEOUT_MS = 6000 /* an SDP answer comes from the SFU through realtimed */
 };
 
 struct api {
 	const struct config *config;
-	struct store *store;          /* owned by the thread's starter */
+	struct store *store;	      /* owned by the thread's starter */
 	struct bus_client *realtimed; /* shared */
 	struct bus_client *sfu;	      /* shared; its control socket */
 };

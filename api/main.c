@@ -15,13 +15,12 @@
 
 enum { LISTENERS_MAX = 16, STOP_TIMEOUT_MS = 2500 };
 
-static const char usage[] =
-	"realtime-api " RT_VERSION ", the REST API behind a web server\n"
-	"\n"
-	"  realtime-api                          serve REALTIME_API_LISTEN\n"
-	"  realtime-api create-api-key NAME      print a new API key\n"
-	"  realtime-api --help | --version | --print-settings-markdown\n"
-	"\n";
+static const char usage[] = "realtime-api " RT_VERSION ", the REST API behind a web server\n"
+			    "\n"
+			    "  realtime-api                          serve REALTIME_API_LISTEN\n"
+			    "  realtime-api create-api-key NAME      print a new API key\n"
+			    "  realtime-api --help | --version | --print-settings-markdown\n"
+			    "\n";
 
 struct listeners {
 	struct listener items[LISTENERS_MAX];
@@ -46,9 +45,9 @@ static void open_listener(void *data, const char *item)
 	if (listeners->result < 0)
 		return;
 	if (listeners->count == LISTENERS_MAX) {
-		listeners->result = error_set(&listeners->error, -EINVAL, "bad_setting",
-					      "REALTIME_API_LISTEN may name %d sockets",
-					      LISTENERS_MAX);
+		listeners->result =
+			error_set(&listeners->error, -EINVAL, "bad_setting",
+				  "REALTIME_API_LISTEN may name %d sockets", LISTENERS_MAX);
 		return;
 	}
 	listeners->result =
@@ -111,7 +110,8 @@ static int serve(const struct config *config)
 	int r;
 
 	block_signals(&stop);
-	/* Once before the threads do, so that migrations run in one place and faults are told once. */
+	/* Once before the threads do, so that migrations run in one place and faults are told once.
+	 */
 	r = store_open(config->REALTIME_DATABASE, STORE_DURABLE, &store, &error);
 	if (r < 0)
 		return fail(&error, r);

@@ -264,8 +264,7 @@ bool request_drain(struct request *request, int64_t limit)
 	if (!request->source) /* request_init() never got that far */
 		return false;
 	/* Past Content-Length too: the end of a FastCGI body is a record of its own. */
-	if (request->content_length > 0 &&
-	    request->content_length - request->body_taken > limit)
+	if (request->content_length > 0 && request->content_length - request->body_taken > limit)
 		return false;
 	while (!request->body_is_over && drained <= limit) {
 		got = request->source->read(request->data, bytes, sizeof(bytes));

@@ -84,8 +84,7 @@ int response_json(struct response *response, int status, json_t *body)
 	return json_body(response, status, "application/json", body);
 }
 
-int response_text(struct response *response, int status, const char *content_type,
-		  const char *text)
+int response_text(struct response *response, int status, const char *content_type, const char *text)
 {
 	char *copy = strdup(text);
 

@@ -17,7 +17,7 @@ enum { RESPONSE_HEADERS_MAX = 8192 };
 
 struct response {
 	int status;
-	const char *content_type; /* a constant; NULL without a body */
+	const char *content_type;	    /* a constant; NULL without a body */
 	char headers[RESPONSE_HEADERS_MAX]; /* "Name: value\r\n" each */
 	size_t headers_length;
 	char *body; /* owned */
@@ -41,8 +41,7 @@ int response_text(struct response *response, int status, const char *content_typ
 		  const char *text) MUST_CHECK;
 /* The error as application/problem+json, with the headers that its status asks for. A body
  * that the handler had made before is dropped, its headers stay. */
-void response_problem(struct response *response, const struct error *error,
-		      const char *request_id);
+void response_problem(struct response *response, const struct error *error, const char *request_id);
 
 /* Everything as bytes, malloc()ed; without the body's for HEAD. -ENOMEM */
 int response_format(const struct response *response, bool with_body, char **ret_bytes,

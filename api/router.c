@@ -72,8 +72,7 @@ bool router_match(const char *pattern, struct request *request)
 		}
 		wanted = strcspn(pattern, "}");
 		given = strcspn(path, "/");
-		if (given == 0 ||
-		    !add_parameter(request, pattern + 1, wanted - 1, path, given))
+		if (given == 0 || !add_parameter(request, pattern + 1, wanted - 1, path, given))
 			return false;
 		pattern += wanted + 1;
 		path += given;

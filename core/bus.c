@@ -88,8 +88,8 @@ int bus_decoder_feed(struct bus_decoder *decoder, const void *bytes, size_t leng
 
 int bus_decoder_next(struct bus_decoder *decoder, struct bus_frame *ret_frame)
 {
-	struct reader reader = reader_over(decoder->bytes + decoder->taken,
-					   decoder->length - decoder->taken);
+	struct reader reader =
+		reader_over(decoder->bytes + decoder->taken, decoder->length - decoder->taken);
 	struct bus_frame frame = {0};
 	uint32_t rest, text_bytes;
 	const uint8_t *text;

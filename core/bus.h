@@ -30,7 +30,7 @@ struct bus_frame {
 	enum bus_kind kind;
 	enum bus_message message;
 	uint32_t request_id; /* 0 for events */
-	json_t *body;        /* owned; an object */
+	json_t *body;	     /* owned; an object */
 	uint8_t *payload;    /* owned; NULL if there is none */
 	size_t payload_bytes;
 };

@@ -164,8 +164,7 @@ static void answer_received(struct bus_client *client, struct bus_frame *frame)
 	struct pending_call *call;
 
 	(void)pthread_mutex_lock(&client->lock);
-	LIST_FOR_EACH(call, &client->calls, link)
-	{
+	LIST_FOR_EACH (call, &client->calls, link) {
 		if (call->request_id != frame->request_id)
 			continue;
 		if (frame->kind == BUS_RESPONSE)
@@ -287,7 +286,8 @@ static void *run(void *argument)
 				disconnect(client, strerror(-r));
 			if (client->fd < 0) {
 				wait_for_work(client, retry_ms, &readable);
-				retry_ms = retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : retry_ms * 2;
+				retry_ms =
+					retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : retry_ms * 2;
 				continue;
 			}
 		}
@@ -460,7 +460,8 @@ static int send_frame(struct bus_client *client, enum bus_kind kind, enum bus_me
 		wake(client);
 	else if (r != -ENOTCONN)
 		LOG(LOG_ERROR, LOG_MAIN, "bus_send_failed",
-		    LOG_TEXT("message", bus_message_name(message)), LOG_TEXT("error", strerror(-r)));
+		    LOG_TEXT("message", bus_message_name(message)),
+		    LOG_TEXT("error", strerror(-r)));
 	return r;
 }
 

@@ -4,7 +4,8 @@
  * back-off (50 ms to 1 s) for as long as the client lives. While disconnected every call and send
  * fails at once with -ENOTCONN "bus_unavailable".
  *
- *   DISCONNECTED --connect, hello answered--> CONNECTED --EOF, bad frame, queue full--> DISCONNECTED
+ *   DISCONNECTED --connect, hello answered--> CONNECTED --EOF, bad frame, queue full-->
+ * DISCONNECTED
  *
  * Thread: any for the functions; the callbacks run on the client's thread and must not block.
  */
@@ -35,8 +36,9 @@ DEFINE_AUTO(bus_client, bus_client_free);
 
 bool bus_client_is_connected(struct bus_client *client);
 
-/* Ask and wait. `body` is taken. On success *ret_body is a new reference (may be asked for as NULL).
- *   -ENOTCONN "bus_unavailable"   -ETIMEDOUT "bus_timeout"   or the error that the far end answered */
+/* Ask and wait. `body` is taken. On success *ret_body is a new reference (may be asked for as
+ * NULL). -ENOTCONN "bus_unavailable"   -ETIMEDOUT "bus_timeout"   or the error that the far end
+ * answered */
 int bus_client_call(struct bus_client *client, enum bus_message message, json_t *body,
 		    unsigned timeout_ms, json_t **ret_body, struct error *reterr) MUST_CHECK;
 

@@ -16,8 +16,8 @@ enum { BUS_VERSION = 1 };
 
 #define BUS_MESSAGES(X)                                                                            \
 	/* any -> server, request, first on a connection: {role: "api"|"sfu", pid, rooms?}         \
-	 *   -> {role: "realtimed"|"sfu", pid, epoch}. `rooms` (sfu only) is what it still serves:  \
-	 *   [{room_id, peers: [{peer_id, kind: "call"|"whip"|"whep", state, tracks}]}], `state`    \
+	 *   -> {role: "realtimed"|"sfu", pid, epoch}. `rooms` (sfu only) is what it still serves: \
+	 *   [{room_id, peers: [{peer_id, kind: "call"|"whip"|"whep", state, tracks}]}], `state`   \
 	 *   being what PEER_JOIN gave it to keep */                                               \
 	X(HELLO, 1, "hello")                                                                       \
                                                                                                    \
@@ -25,10 +25,11 @@ enum { BUS_VERSION = 1 };
 	/* request: {channel?|user_id?|connection_id?, data, persistent?, ttl?, content_type?,     \
 	 *   tags?, sender?} -> {message_id, channel, offset, epoch, delivered_to} */              \
 	X(PUBLISH, 16, "publish")                                                                  \
-	/* request: {} -> {connections: {websocket, sse, signaling, total}, channels, sfu: bool} */ \
+	/* request: {} -> {connections: {websocket, sse, signaling, total}, channels, sfu: bool}   \
+	 */                                                                                        \
 	X(HUB_STATUS, 17, "hub_status")                                                            \
 	/* request: {room_ids?: []} -> {rooms: {room_id: {participants: [{peer_id, user_id, name,  \
-	 *   kind, joined_at, tracks}]}}}; without room_ids every room that has somebody in it */   \
+	 *   kind, joined_at, tracks}]}}}; without room_ids every room that has somebody in it */  \
 	X(ROOM_OCCUPANCY, 18, "room_occupancy")                                                    \
 	/* event: {room_id, name, max_participants, mode, ...}: tell its peers room-updated */     \
 	X(ROOM_UPDATED, 19, "room_updated")                                                        \
@@ -47,18 +48,19 @@ enum { BUS_VERSION = 1 };
 	/* ---- realtimed -> sfu ---- */                                                           \
 	/* request: {room_id, peer_id, kind: "call"|"whip"|"whep", sdp?, publishers?, codecs?,     \
 	 *   state} -> {sdp?}. `sdp` is a complete offer and gets a complete answer (whip, whep);  \
-	 *   a "call" peer offers later, by PEER_SIGNAL. `state` is any JSON, given back in HELLO */ \
+	 *   a "call" peer offers later, by PEER_SIGNAL. `state` is any JSON, given back in HELLO  \
+	 */                                                                                        \
 	X(PEER_JOIN, 48, "peer_join")                                                              \
 	/* event: {room_id, peer_id}: its connection is over */                                    \
 	X(PEER_LEAVE, 49, "peer_leave")                                                            \
-	/* event: {room_id, peer_id}: its signalling came back after a restart of realtimed: repeat \
-	 *   an offer that it may have missed */                                                   \
+	/* event: {room_id, peer_id}: its signalling came back after a restart of realtimed:       \
+	 * repeat an offer that it may have missed */                                                               \
 	X(PEER_RESUMED, 50, "peer_resumed")                                                        \
 	/* event: {room_id}: every peer leaves */                                                  \
 	X(ROOM_CLOSED, 51, "room_closed")                                                          \
                                                                                                    \
 	/* ---- both ways between realtimed and sfu ---- */                                        \
-	/* event: {room_id, peer_id, signal_type, sdp?, ice_candidate?, id?}. To the SFU: the peer  \
+	/* event: {room_id, peer_id, signal_type, sdp?, ice_candidate?, id?}. To the SFU: the peer \
 	 *   said this to it. From the SFU: tell the peer */                                       \
 	X(PEER_SIGNAL, 52, "peer_signal")                                                          \
 	/* event, sfu -> realtimed: {room_id, peer_id, code, detail, field?, id?}: tell the peer   \
@@ -77,10 +79,10 @@ enum { BUS_VERSION = 1 };
 	X(PEER_GONE, 66, "peer_gone")                                                              \
                                                                                                    \
 	/* ---- api -> sfu, on its control socket ---- */                                          \
-	/* request: {} -> {workers: [{port, alive, rooms, peers, tracks, subscriptions, packets_in, \
-	 *   packets_out, system_calls_out, dropped_unknown, dropped_malformed, dropped_forged,      \
-	 *   dropped_out, cpu_us}], rooms, peers}. A worker that does not answer has port and alive  \
-	 *   (false) alone */                                                                       \
+	/* request: {} -> {workers: [{port, alive, rooms, peers, tracks, subscriptions,            \
+	 * packets_in, packets_out, system_calls_out, dropped_unknown, dropped_malformed,                                \
+	 * dropped_forged, dropped_out, cpu_us}], rooms, peers}. A worker that does not answer has                           \
+	 * port and alive (false) alone */                                                                                  \
 	X(SFU_STATUS, 80, "sfu_status")
 
 enum bus_message {

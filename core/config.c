@@ -20,7 +20,8 @@ struct setting {
 };
 
 #define AT(name) offsetof(struct config, name)
-#define CONFIG_BOOL_(name, fallback, help) {#name, CONFIG_BOOL, #fallback, 0, 1, "", help, AT(name)},
+#define CONFIG_BOOL_(name, fallback, help)                                                         \
+	{#name, CONFIG_BOOL, #fallback, 0, 1, "", help, AT(name)},
 #define CONFIG_INT_(name, fallback, low, high, unit, help)                                         \
 	{#name, CONFIG_INT, #fallback, low, high, unit, help, AT(name)},
 #define CONFIG_SIZE_(name, fallback, low, high, help)                                              \
@@ -80,8 +81,8 @@ static int parse_number(const char *text, bool with_unit, int64_t *ret_value)
 	static const struct {
 		const char *suffix;
 		int64_t factor;
-	} units[] = {{"", 1},		   {"B", 1},		    {"KB", 1000},
-		     {"MB", 1000000},	   {"GB", 1000000000},	    {"KiB", 1 << 10},
+	} units[] = {{"", 1},	       {"B", 1},	   {"KB", 1000},
+		     {"MB", 1000000},  {"GB", 1000000000}, {"KiB", 1 << 10},
 		     {"MiB", 1 << 20}, {"GiB", 1 << 30}};
 	char *end;
 	long long number;
@@ -340,10 +341,10 @@ struct config *config_free(struct config *config)
 
 void config_apply_log(const struct config *config, const char *process)
 {
-	const char *levels[LOG_CATEGORY_COUNT] = {
-		[LOG_MAIN] = config->REALTIME_LOG_LEVEL,
-		[LOG_WEBSOCKET] = config->REALTIME_LOG_LEVEL_WEBSOCKET,
-		[LOG_WEBRTC] = config->REALTIME_LOG_LEVEL_WEBRTC};
+	const char *levels[LOG_CATEGORY_COUNT] = {[LOG_MAIN] = config->REALTIME_LOG_LEVEL,
+						  [LOG_WEBSOCKET] =
+							  config->REALTIME_LOG_LEVEL_WEBSOCKET,
+						  [LOG_WEBRTC] = config->REALTIME_LOG_LEVEL_WEBRTC};
 
 	log_init(process, strcmp(config->REALTIME_LOG_FORMAT, "json") == 0);
 	for (unsigned i = 0; i < LOG_CATEGORY_COUNT; i++) {
@@ -395,8 +396,7 @@ void config_print_markdown(FILE *out)
 			      settings[i].help);
 }
 
-void config_list_for_each(const char *list, void (*visit)(void *data, const char *item),
-			  void *data)
+void config_list_for_each(const char *list, void (*visit)(void *data, const char *item), void *data)
 {
 	AUTO_FREE char *copy = strdup(list);
 	char *rest = copy, *item;

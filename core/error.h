@@ -12,9 +12,9 @@
 #include "core/cleanup.h"
 
 struct error {
-	int number;        /* negative errno; 0 while unset */
-	char code[48];     /* stable slug, such as "room_full" */
-	char field[64];    /* the field at fault, such as "max_participants"; "" if none */
+	int number;	   /* negative errno; 0 while unset */
+	char code[48];	   /* stable slug, such as "room_full" */
+	char field[64];	   /* the field at fault, such as "max_participants"; "" if none */
 	char message[256]; /* one sentence for a person; never a secret */
 };
 

@@ -60,7 +60,11 @@ bool room_id_is_valid(const char *text)
 static size_t utf8_sequence_bytes(const uint8_t *text, size_t length)
 {
 	uint8_t first = text[0];
-	size_t count = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
+	size_t count = first < 0x80	  ? 1
+		       : first >> 5 == 6  ? 2
+		       : first >> 4 == 14 ? 3
+		       : first >> 3 == 30 ? 4
+					  : 0;
 	uint32_t code;
 
 	if (count == 0 || count > length)
@@ -73,8 +77,10 @@ static size_t utf8_sequence_bytes(const uint8_t *text, size_t length)
 			return 0;
 		code = code << 6 | (text[i] & 0x3f);
 	}
-	if (code < (count == 2 ? 0x80u : count == 3 ? 0x800u : 0x10000u) || code > 0x10ffff ||
-	    (code >= 0xd800 && code <= 0xdfff) || (code >= 0x80 && code < 0xa0))
+	if (code < (count == 2	 ? 0x80u
+		    : count == 3 ? 0x800u
+				 : 0x10000u) ||
+	    code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) || (code >= 0x80 && code < 0xa0))
 		return 0; /* overlong, surrogate, or a C1 control */
 	return count;
 }

@@ -6,7 +6,8 @@
 int json_object_parse(const char *text, size_t length, json_t **ret_object, struct error *reterr)
 {
 	json_error_t problem;
-	json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+	json_t *value =
+		json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
 
 	if (!value)
 		return error_set(reterr, -EINVAL, "bad_json", "not JSON: %s (line %d, column %d)",

@@ -56,7 +56,7 @@ static inline struct list *list_first(const struct list *list)
 		     (item = LIST_ITEM((list)->next, __typeof__(*item), member),                   \
 		     LIST_ITEM(item->member.next, __typeof__(*item), member));                     \
 	     &item->member != (list);                                                              \
-	     item = item##_next_,                                                                  \
-		     item##_next_ = LIST_ITEM(item->member.next, __typeof__(*item), member))
+	     item = item##_next_, item##_next_ =                                                   \
+					  LIST_ITEM(item->member.next, __typeof__(*item), member))
 
 #endif

@@ -34,8 +34,7 @@ struct log_field {
 	do {                                                                                       \
 		if (log_is_on(level_, category_)) {                                                \
 			const struct log_field fields_[] = {LOG_TEXT(NULL, NULL), ##__VA_ARGS__};  \
-			log_write(level_, category_, event_, fields_ + 1,                          \
-				  ARRAY_LEN(fields_) - 1);                                         \
+			log_write(level_, category_, event_, fields_ + 1, ARRAY_LEN(fields_) - 1); \
 		}                                                                                  \
 	} while (0)
 

@@ -89,9 +89,9 @@ json_t *problem_to_json(const struct error *error, const char *request_id)
 		(void)json_object_set_new(body, "request_id", json_string(request_id));
 	if (*error->field && status < 500) {
 		(void)snprintf(pointer, sizeof(pointer), "/%s", error->field);
-		(void)json_object_set_new(body, "errors",
-					  json_pack("[{s:s, s:s}]", "pointer", pointer, "detail",
-						    error->message));
+		(void)json_object_set_new(
+			body, "errors",
+			json_pack("[{s:s, s:s}]", "pointer", pointer, "detail", error->message));
 	}
 	if (status == 503 || status == 429)
 		(void)json_object_set_new(body, "retry_after", json_integer(1));

@@ -12,18 +12,17 @@
 	"updated_at "
 
 /* One statement, so that two creators cannot both take the last free place. */
-static const char create_sql[] =
-	"INSERT INTO rooms (" ROOM_COLUMNS ") "
-	"SELECT :room_id, :name, :max_participants, :mode, :locked, :codecs, :metadata, 1, :now, :now "
-	"WHERE (SELECT count(*) FROM rooms) < :max_rooms";
+static const char create_sql[] = "INSERT INTO rooms (" ROOM_COLUMNS ") "
+				 "SELECT :room_id, :name, :max_participants, :mode, :locked, "
+				 ":codecs, :metadata, 1, :now, :now "
+				 "WHERE (SELECT count(*) FROM rooms) < :max_rooms";
 
 static const char get_sql[] = "SELECT " ROOM_COLUMNS "FROM rooms WHERE room_id = :room_id";
 
-static const char list_sql[] =
-	"SELECT " ROOM_COLUMNS "FROM rooms "
-	"WHERE (created_at, room_id) > (:created_at, :room_id) "
-	"ORDER BY created_at, room_id "
-	"LIMIT :limit";
+static const char list_sql[] = "SELECT " ROOM_COLUMNS "FROM rooms "
+			       "WHERE (created_at, room_id) > (:created_at, :room_id) "
+			       "ORDER BY created_at, room_id "
+			       "LIMIT :limit";
 
 static const char update_sql[] =
 	"UPDATE rooms SET name = :name, max_participants = :max_participants, mode = :mode, "
@@ -145,8 +144,8 @@ static int room_exists(const char *room_id, struct error *reterr)
 			       "there is already a room %s", room_id);
 }
 
-int rooms_create(struct store *store, struct room_row *room, int64_t max_rooms,
-		 int64_t now_unix_ms, struct error *reterr)
+int rooms_create(struct store *store, struct room_row *room, int64_t max_rooms, int64_t now_unix_ms,
+		 struct error *reterr)
 {
 	AUTO_FREE char *codecs = NULL;
 	AUTO_FREE char *metadata = NULL;

@@ -25,7 +25,7 @@
 
 enum {
 	ROOM_ID_SIZE = ROOM_ID_MAX + 1,
-	ROOM_NAME_MAX = 200, /* bytes */
+	ROOM_NAME_MAX = 200,	   /* bytes */
 	ROOM_METADATA_MAX = 16384, /* bytes of JSON */
 	ROOM_CODECS_MAX = 16,
 	ROOMS_PAGE_MAX = 200
@@ -44,7 +44,7 @@ struct room_row {
 	int64_t max_participants;
 	enum room_mode mode;
 	bool locked;
-	json_t *codecs;   /* owned; an array of strings; NULL counts as [] */
+	json_t *codecs;	  /* owned; an array of strings; NULL counts as [] */
 	json_t *metadata; /* owned; an object; NULL counts as {} */
 	int64_t version;  /* 1, then one more with every update */
 	int64_t created_at_unix_ms, updated_at_unix_ms;
@@ -59,8 +59,8 @@ void room_row_fini(struct room_row *room);
  *   -EEXIST "room_exists"   -EUSERS "too_many_rooms" there are `max_rooms` already
  *   -E2BIG "metadata_too_big"
  * On failure nothing was stored. */
-int rooms_create(struct store *store, struct room_row *room, int64_t max_rooms,
-		 int64_t now_unix_ms, struct error *reterr) MUST_CHECK;
+int rooms_create(struct store *store, struct room_row *room, int64_t max_rooms, int64_t now_unix_ms,
+		 struct error *reterr) MUST_CHECK;
 
 /* Read one into *ret_room, which is overwritten and afterwards the caller's to room_row_fini().
  *   -ENOENT "room_not_found" */

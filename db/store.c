@@ -254,8 +254,7 @@ void statement_bind_int(sqlite3_stmt *statement, const char *name, int64_t value
 	(void)sqlite3_bind_int64(statement, parameter(statement, name), value);
 }
 
-void statement_bind_blob(sqlite3_stmt *statement, const char *name, const void *data,
-			 size_t length)
+void statement_bind_blob(sqlite3_stmt *statement, const char *name, const void *data, size_t length)
 {
 	(void)sqlite3_bind_blob64(statement, parameter(statement, name), data, length,
 				  SQLITE_STATIC);

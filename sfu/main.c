@@ -24,7 +24,8 @@ static void print_help(void)
 
 static int fail(const struct error *error, int r)
 {
-	(void)fprintf(stderr, "realtime-sfu: %s\n", *error->message ? error->message : strerror(-r));
+	(void)fprintf(stderr, "realtime-sfu: %s\n",
+		      *error->message ? error->message : strerror(-r));
 	return 1;
 }
 

@@ -36,8 +36,9 @@ static int open_unix(const char *path, struct listener *listener, struct error *
 	int fd;
 
 	if (*path != '/' || strlen(path) >= sizeof(listener->path))
-		return bad_setting(reterr, path, "a socket's path must be absolute and at most 107 "
-						 "bytes long");
+		return bad_setting(reterr, path,
+				   "a socket's path must be absolute and at most 107 "
+				   "bytes long");
 	fd = unix_listener_open(path, reterr);
 	if (fd < 0)
 		return fd;

@@ -138,8 +138,7 @@ void scgi_front_run(struct front_thread *self)
 		if (r > 0)
 			serve(self, connection);
 		else if (r < 0)
-			LOG(LOG_INFO, LOG_MAIN, "scgi_bad_head",
-			    LOG_TEXT("reason", strerror(-r)));
+			LOG(LOG_INFO, LOG_MAIN, "scgi_bad_head", LOG_TEXT("reason", strerror(-r)));
 		self->idle_fd = -1;
 		self->is_busy = false;
 		(void)close(connection->fd);

@@ -31,8 +31,8 @@ int connections_list_webrtc(struct api *api, struct request *request, struct res
 	if (r < 0)
 		return r;
 	connections = json_array();
-	json_object_foreach(json_object_get(answer, "rooms"), room_id, room) {
-		json_array_foreach(json_object_get(room, "participants"), i, participant) {
+	json_object_foreach (json_object_get(answer, "rooms"), room_id, room) {
+		json_array_foreach (json_object_get(room, "participants"), i, participant) {
 			json_t *connection = json_copy(participant);
 
 			(void)json_object_set_new(connection, "room_id", json_string(room_id));

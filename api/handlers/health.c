@@ -45,11 +45,11 @@ static enum health check_sfu(struct api *api, json_t **ret_details)
 	json_t *worker;
 	AUTO_JSON status = NULL;
 
-	if (bus_client_call(api->sfu, BUS_SFU_STATUS, json_object(), BUS_GLANCE_MS, &status,
-			    NULL) < 0)
+	if (bus_client_call(api->sfu, BUS_SFU_STATUS, json_object(), BUS_GLANCE_MS, &status, NULL) <
+	    0)
 		return HEALTH_DOWN;
 	count = json_array_size(json_object_get(status, "workers"));
-	json_array_foreach(json_object_get(status, "workers"), i, worker)
+	json_array_foreach (json_object_get(status, "workers"), i, worker)
 		alive += json_is_true(json_object_get(worker, "alive"));
 	if (ret_details)
 		*ret_details = json_incref(status);
@@ -80,7 +80,7 @@ int health_get(struct api *api, struct request *request, struct response *respon
 	bool has_calls = api->config->WEBRTC_ENABLED;
 	enum health store = check_store(api), realtimed = check_realtimed(api, NULL);
 	enum health sfu = has_calls ? check_sfu(api, NULL) : HEALTH_OK;
-	enum health all = store == HEALTH_DOWN			      ? HEALTH_DOWN
+	enum health all = store == HEALTH_DOWN			       ? HEALTH_DOWN
 			  : realtimed != HEALTH_OK || sfu != HEALTH_OK ? HEALTH_DEGRADED
 								       : HEALTH_OK;
 

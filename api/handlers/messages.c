@@ -39,9 +39,9 @@ static int copy_target(const json_t *body, json_t *message, struct error *reterr
 	if (connection < 0)
 		return connection;
 	if (channel + user + connection > 1)
-		return error_set_field(reterr, -EINVAL, "bad_field",
-				       channel ? "channel" : "user_id",
-				       "only one of channel, user_id and connection_id may be given");
+		return error_set_field(
+			reterr, -EINVAL, "bad_field", channel ? "channel" : "user_id",
+			"only one of channel, user_id and connection_id may be given");
 	if (channel + user + connection == 0)
 		(void)json_object_set_new(message, "channel", json_string(default_channel));
 	name = json_string_value(json_object_get(message, "channel"));

@@ -90,7 +90,7 @@ static int apply_codecs(const json_t *body, struct room_row *room, struct error 
 
 	if (r <= 0)
 		return r;
-	json_array_foreach(codecs, i, codec) {
+	json_array_foreach (codecs, i, codec) {
 		if (!json_is_string(codec) || json_string_length(codec) < 1 ||
 		    json_string_length(codec) > CODEC_NAME_MAX || i >= ROOM_CODECS_MAX)
 			return error_set_field(reterr, -EINVAL, "bad_field", "codecs",

@@ -40,8 +40,8 @@ static void send_event(void *data, enum bus_message message, json_t *body)
 	(void)pthread_rwlock_unlock(&link->lock);
 }
 
-static void on_signal(void *data, const char *room_id, const char *peer_id,
-		      const char *signal_type, const char *sdp, const json_t *id)
+static void on_signal(void *data, const char *room_id, const char *peer_id, const char *signal_type,
+		      const char *sdp, const json_t *id)
 {
 	json_t *body = json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
 				 "signal_type", signal_type, "sdp", sdp);
@@ -54,9 +54,9 @@ static void on_signal(void *data, const char *room_id, const char *peer_id,
 static void on_refused(void *data, const char *room_id, const char *peer_id,
 		       const struct error *error, const json_t *id)
 {
-	json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id",
-				 peer_id, "code", error->code, "detail", error->message, "field",
-				 error->field);
+	json_t *body =
+		json_pack("{s:s, s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
+			  "code", error->code, "detail", error->message, "field", error->field);
 
 	if (id)
 		(void)json_object_set_new(body, "id", json_deep_copy(id));
@@ -92,8 +92,7 @@ const struct room_events bus_link_room_events = {.signal = on_signal,
 
 /* ---- what realtimed asks, on the worker's thread ---- */
 
-static int peer_request_read(const json_t *body, struct peer_request *request,
-			     struct error *reterr)
+static int peer_request_read(const json_t *body, struct peer_request *request, struct error *reterr)
 {
 	static const char *const kinds[] = {"call", "whip", "whep"};
 	const char *kind = NULL;
@@ -122,8 +121,7 @@ static int peer_request_read(const json_t *body, struct peer_request *request,
 			       "kind must be call, whip or whep");
 }
 
-static int join(struct worker *worker, const json_t *body, char **ret_answer,
-		struct error *reterr)
+static int join(struct worker *worker, const json_t *body, char **ret_answer, struct error *reterr)
 {
 	const char *id = json_string_value(json_object_get(body, "room_id"));
 	struct peer_request request = {0};
@@ -224,8 +222,7 @@ static json_t *on_hello(void *data)
 
 /* ---- life ---- */
 
-static const struct bus_client_events client_events = {.hello = on_hello,
-						       .received = on_received};
+static const struct bus_client_events client_events = {.hello = on_hello, .received = on_received};
 
 struct bus_link *bus_link_new(const char *path, const struct workers *workers)
 {

@@ -1,8 +1,9 @@
 /* bus_link.h - the SFU on the bus: what realtimed asks is done on the right worker, what the rooms
  * have to say goes back.
  *
- * A room lives on the worker that its id hashes to. While realtimed is away the calls go on; when it
- * is back it is told in HELLO who is still here. Thread: main for life; callbacks on the bus thread.
+ * A room lives on the worker that its id hashes to. While realtimed is away the calls go on; when
+ * it is back it is told in HELLO who is still here. Thread: main for life; callbacks on the bus
+ * thread.
  */
 #ifndef SFU_EDGE_BUS_LINK_H
 #define SFU_EDGE_BUS_LINK_H

@@ -31,7 +31,7 @@ static json_t *sum(const json_t *workers, const char *name)
 	const json_t *worker;
 	size_t i;
 
-	json_array_foreach(workers, i, worker)
+	json_array_foreach (workers, i, worker)
 		total += json_integer_value(json_object_get(worker, name));
 	return json_integer(total);
 }
@@ -144,7 +144,8 @@ static void *run(void *argument)
 						      {.fd = control->listener, .events = POLLIN}};
 
 		for (size_t i = 0; i < CLIENTS_MAX; i++)
-			fds[i + 2] = (struct pollfd){.fd = control->clients[i].fd, .events = POLLIN};
+			fds[i + 2] =
+				(struct pollfd){.fd = control->clients[i].fd, .events = POLLIN};
 		(void)poll(fds, ARRAY_LEN(fds), -1);
 		if (fds[0].revents)
 			return NULL;

@@ -1,7 +1,7 @@
 /* control.h - the SFU's own socket, on which it says how it is (bus frames; SFU_STATUS).
  *
- * It answers while realtimed is away, and a worker that hangs shows as "alive": false, because every
- * answer comes from the workers themselves. Thread: its own; main for life.
+ * It answers while realtimed is away, and a worker that hangs shows as "alive": false, because
+ * every answer comes from the workers themselves. Thread: its own; main for life.
  */
 #ifndef SFU_EDGE_CONTROL_H
 #define SFU_EDGE_CONTROL_H

@@ -365,8 +365,8 @@ int dtls_link_media_crypto(struct dtls_link *link, struct media_crypto **ret_rec
 	int r;
 
 	if (!profile)
-		return error_set(reterr, -EPROTO, "no_srtp_profile",
-				 "the peer offers none of %s", srtp_profiles);
+		return error_set(reterr, -EPROTO, "no_srtp_profile", "the peer offers none of %s",
+				 srtp_profiles);
 	suite = (enum srtp_suite)profile->id;
 	key_bytes = srtp_suite_key_bytes(suite);
 	salt_bytes = srtp_suite_salt_bytes(suite);

@@ -34,10 +34,12 @@ const uint8_t *dtls_identity_fingerprint_sha256(const struct dtls_identity *iden
 
 struct dtls_link;
 
-/* Called with each datagram to send, at most DTLS_DATAGRAM_MAX bytes unless one record is larger. */
+/* Called with each datagram to send, at most DTLS_DATAGRAM_MAX bytes unless one record is larger.
+ */
 typedef void (*dtls_send_fn)(void *data, const uint8_t *datagram, size_t length);
 
-/* `identity` is borrowed and must outlive the link. A client says hello with its first tick. -ENOMEM. */
+/* `identity` is borrowed and must outlive the link. A client says hello with its first tick.
+ * -ENOMEM. */
 int dtls_link_new(const struct dtls_identity *identity, enum dtls_role role, dtls_send_fn send,
 		  void *data, uint64_t now_us, struct dtls_link **ret_link) MUST_CHECK;
 struct dtls_link *dtls_link_free(struct dtls_link *link);

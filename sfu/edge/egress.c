@@ -16,7 +16,7 @@
 enum {
 	ARENA_BYTES = 1 << 20,
 	TRAINS_MAX = 512,
-	TRAIN_PACKETS_MAX = 60,     /* the kernel's limit is 64 */
+	TRAIN_PACKETS_MAX = 60,	    /* the kernel's limit is 64 */
 	TRAIN_BYTES_MAX = 60 * 1024 /* one datagram's, before it is cut */
 };
 
@@ -138,12 +138,12 @@ static void compose(struct egress *egress, size_t i)
 	struct in6_pktinfo source = {.ipi6_addr = train->target->local};
 
 	egress->iovecs[i] = (struct iovec){.iov_base = train->bytes, .iov_len = train->length};
-	*message = (struct msghdr){
-		.msg_name = __extension__(void *)(uintptr_t)&train->target->remote,
-		.msg_namelen = sizeof(train->target->remote),
-		.msg_iov = &egress->iovecs[i],
-		.msg_iovlen = 1,
-		.msg_control = egress->controls[i].bytes};
+	*message = (struct msghdr){.msg_name =
+					   __extension__(void *)(uintptr_t) & train->target->remote,
+				   .msg_namelen = sizeof(train->target->remote),
+				   .msg_iov = &egress->iovecs[i],
+				   .msg_iovlen = 1,
+				   .msg_control = egress->controls[i].bytes};
 	message->msg_controllen =
 		add_control(message, 0, IPPROTO_IPV6, IPV6_PKTINFO, &source, sizeof(source));
 	if (train->packet_count > 1)

@@ -20,7 +20,7 @@ static gboolean path_equal(gconstpointer a, gconstpointer b)
 
 void media_port_add_ufrag(struct media_port *port, const char *ufrag, void *owner)
 {
-	g_hash_table_insert(port->by_ufrag, __extension__(void *)(uintptr_t)ufrag, owner);
+	g_hash_table_insert(port->by_ufrag, __extension__(void *)(uintptr_t) ufrag, owner);
 }
 
 void media_port_remove_ufrag(struct media_port *port, const char *ufrag)
@@ -41,7 +41,7 @@ void *media_port_find_ufrag(const struct media_port *port, struct slice ufrag)
 
 void media_port_add_path(struct media_port *port, const struct net_path *path, void *owner)
 {
-	g_hash_table_insert(port->by_path, __extension__(void *)(uintptr_t)path, owner);
+	g_hash_table_insert(port->by_path, __extension__(void *)(uintptr_t) path, owner);
 }
 
 void media_port_remove_path(struct media_port *port, const struct net_path *path)
@@ -123,7 +123,7 @@ void media_port_close(struct media_port *port)
 	port->stun = stun_server_free(port->stun);
 	g_clear_pointer(&port->by_ufrag, g_hash_table_unref);
 	g_clear_pointer(&port->by_path, g_hash_table_unref);
-	free(__extension__(void *)(uintptr_t)port->candidates);
+	free(__extension__(void *)(uintptr_t) port->candidates);
 	port->candidates = NULL;
 }
 

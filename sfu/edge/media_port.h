@@ -33,7 +33,7 @@ struct media_port {
 	/* Receive streams that got packets in this turn (receive_stream.pending_link). */
 	struct list pending;
 
-	GHashTable *by_ufrag, *by_path; /* of borrowed owners */
+	GHashTable *by_ufrag, *by_path;		/* of borrowed owners */
 	const struct sdp_candidate *candidates; /* with our port in them */
 	size_t candidate_count;
 };

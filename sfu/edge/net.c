@@ -75,7 +75,8 @@ static void add_candidate(struct collected *collected, const char *address, bool
 	candidate->foundation = (uint32_t)collected->count;
 	/* RFC 8445 section 5.1.2: type preference 126 for host, IPv6 first, component 1. */
 	candidate->priority = 126u << 24 |
-			      (uint32_t)(65535u - collected->count - (is_ipv6 ? 0 : 256)) << 8 | 255u;
+			      (uint32_t)(65535u - collected->count - (is_ipv6 ? 0 : 256)) << 8 |
+			      255u;
 }
 
 static void add_announced(void *data, const char *item)
@@ -112,8 +113,8 @@ static int add_interfaces(struct collected *collected, bool with_loopback)
 			address = &((const struct sockaddr_in6 *)(const void *)at->ifa_addr)
 					   ->sin6_addr;
 		else if (at->ifa_addr->sa_family == AF_INET)
-			address = &((const struct sockaddr_in *)(const void *)at->ifa_addr)
-					   ->sin_addr;
+			address =
+				&((const struct sockaddr_in *)(const void *)at->ifa_addr)->sin_addr;
 		else
 			continue;
 		/* Link-local addresses need a zone, which SDP cannot say; ::1 serves nobody. */

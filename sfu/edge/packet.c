@@ -6,9 +6,9 @@
 
 struct packet_pool {
 	pthread_t owner;
-	struct packet *free;                /* the owner's */
-	_Atomic(struct packet *) returned;  /* by other threads; the owner takes them all at once */
-	atomic_size_t outstanding;          /* packets, and one for the owner */
+	struct packet *free;		   /* the owner's */
+	_Atomic(struct packet *) returned; /* by other threads; the owner takes them all at once */
+	atomic_size_t outstanding;	   /* packets, and one for the owner */
 };
 
 /* ---- a GstAllocator that only describes our memory ---- */

@@ -2,7 +2,8 @@
  *
  * A packet is a GstBuffer around one block of memory, with its decoded header beside the bytes, so
  * that a subscriber finds everything without parsing again. When the last reference goes, wherever
- * that is, the buffer returns to its pool instead of the heap: in steady state nothing is allocated.
+ * that is, the buffer returns to its pool instead of the heap: in steady state nothing is
+ * allocated.
  *
  * Thread: a pool belongs to one worker; the last reference may go on any thread.
  */

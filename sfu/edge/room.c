@@ -15,8 +15,7 @@ struct room_peer *room_peer_find(const struct room *room, const char *peer_id)
 {
 	struct room_peer *peer;
 
-	LIST_FOR_EACH(peer, &room->peers, link)
-	{
+	LIST_FOR_EACH (peer, &room->peers, link) {
 		if (strcmp(peer->peer_id, peer_id) == 0)
 			return peer;
 	}
@@ -72,8 +71,8 @@ static void peer_free(struct room_peer *peer)
 	struct room *room = peer->room;
 
 	while (!list_is_empty(&peer->subscriptions))
-		subscription_free(LIST_ITEM(list_first(&peer->subscriptions), struct subscription,
-					    link));
+		subscription_free(
+			LIST_ITEM(list_first(&peer->subscriptions), struct subscription, link));
 	while (!list_is_empty(&peer->tracks))
 		room_track_free(LIST_ITEM(list_first(&peer->tracks), struct room_track, link));
 	if (peer->transport) {
@@ -126,14 +125,12 @@ static void subscribe_to_all(struct room_peer *peer)
 {
 	struct room_peer *other;
 
-	LIST_FOR_EACH(other, &peer->room->peers, link)
-	{
+	LIST_FOR_EACH (other, &peer->room->peers, link) {
 		struct room_track *track;
 
 		if (other == peer)
 			continue;
-		LIST_FOR_EACH(track, &other->tracks, link)
-		{
+		LIST_FOR_EACH (track, &other->tracks, link) {
 			room_peer_subscribe(peer, track);
 		}
 	}
@@ -210,8 +207,7 @@ void room_describe_track(struct room *room, const char *peer_id, const json_t *d
 
 	if (!peer)
 		return;
-	LIST_FOR_EACH(track, &peer->tracks, link)
-	{
+	LIST_FOR_EACH (track, &peer->tracks, link) {
 		if ((mid && strcmp(track->mid, mid) != 0) ||
 		    (track_id && strcmp(track->track_id, track_id) != 0) || (!mid && !track_id))
 			continue;
@@ -265,8 +261,7 @@ static void tick_peer(struct room_peer *peer)
 		return;
 	if (peer->is_connected && !peer->is_connected_told)
 		tell_connected(peer);
-	LIST_FOR_EACH(track, &peer->tracks, link)
-	{
+	LIST_FOR_EACH (track, &peer->tracks, link) {
 		rtc_track_tick(track->element);
 	}
 	room_peer_negotiate(peer);
@@ -277,14 +272,12 @@ void room_tick(struct room *room)
 	struct room_peer *peer;
 	bool has_more;
 
-	LIST_FOR_EACH(peer, &room->peers, link)
-	{
+	LIST_FOR_EACH (peer, &room->peers, link) {
 		tick_peer(peer);
 	}
 	do { /* letting one go may change the list around it */
 		has_more = false;
-		LIST_FOR_EACH(peer, &room->peers, link)
-		{
+		LIST_FOR_EACH (peer, &room->peers, link) {
 			if (peer->has_ended) {
 				let_go(peer);
 				has_more = true;
@@ -308,8 +301,7 @@ json_t *room_tracks_to_json(const struct room_peer *peer)
 	json_t *tracks = json_array();
 	struct room_track *track;
 
-	LIST_FOR_EACH(track, &peer->tracks, link)
-	{
+	LIST_FOR_EACH (track, &peer->tracks, link) {
 		(void)json_array_append_new(
 			tracks, json_pack("{s:s, s:s, s:s, s:s, s:b}", "track_id", track->track_id,
 					  "mid", track->mid, "kind",
@@ -324,8 +316,7 @@ json_t *room_describe(const struct room *room)
 	json_t *peers = json_array();
 	struct room_peer *peer;
 
-	LIST_FOR_EACH(peer, &room->peers, link)
-	{
+	LIST_FOR_EACH (peer, &room->peers, link) {
 		(void)json_array_append_new(
 			peers, json_pack("{s:s, s:s, s:O?, s:o}", "peer_id", peer->peer_id, "kind",
 					 kind_name(peer->kind), "state", peer->state, "tracks",
@@ -343,18 +334,15 @@ void room_add_totals(const struct room *room, struct room_totals *totals)
 {
 	struct room_peer *peer;
 
-	LIST_FOR_EACH(peer, &room->peers, link)
-	{
+	LIST_FOR_EACH (peer, &room->peers, link) {
 		struct room_track *track;
 		struct subscription *subscription;
 
 		totals->peers++;
-		LIST_FOR_EACH(track, &peer->tracks, link)
-		{
+		LIST_FOR_EACH (track, &peer->tracks, link) {
 			totals->tracks++;
 		}
-		LIST_FOR_EACH(subscription, &peer->subscriptions, link)
-		{
+		LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
 			totals->subscriptions += subscription->track_pad != NULL;
 		}
 	}

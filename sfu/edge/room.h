@@ -52,8 +52,8 @@ bool room_is_empty(const struct room *room);
 struct peer_request {
 	const char *peer_id;
 	enum peer_kind kind;
-	json_t *state;         /* anything, given back by room_describe(); borrowed */
-	const char *sdp;       /* whip, whep: the complete offer */
+	json_t *state;		  /* anything, given back by room_describe(); borrowed */
+	const char *sdp;	  /* whip, whep: the complete offer */
 	const json_t *publishers; /* whep: array of peer ids, or NULL for all who publish */
 };
 

@@ -16,7 +16,7 @@ struct room_track {
 	enum media_kind kind;
 	const struct relay_codec *codec;
 	struct sdp_media incoming; /* the publisher's numbers, as last negotiated */
-	RtcTrack *element;         /* a reference; also in the bin */
+	RtcTrack *element;	   /* a reference; also in the bin */
 };
 
 /* A track on its way to a peer; linked once the peer has agreed to receive it. */
@@ -25,7 +25,7 @@ struct subscription {
 	struct room_peer *subscriber;
 	struct room_track *track;
 	GstPad *track_pad, *transport_pad; /* NULL until linked */
-	uint8_t payload_type;              /* linked with this one */
+	uint8_t payload_type;		   /* linked with this one */
 };
 
 struct room_peer {
@@ -39,9 +39,9 @@ struct room_peer {
 	struct negotiation negotiation;
 	struct list tracks, subscriptions;
 	uint64_t joined_us;
-	bool has_offered;      /* it has sent an offer of its own */
+	bool has_offered; /* it has sent an offer of its own */
 	bool is_connected, is_connected_told;
-	bool has_ended;        /* noted by a transport event, acted on in the tick */
+	bool has_ended; /* noted by a transport event, acted on in the tick */
 	struct error end_error;
 };
 
@@ -68,7 +68,8 @@ void room_peer_negotiate(struct room_peer *peer);
 void room_negotiate_all(struct room *room);
 
 /* subscription.c */
-/* Bring tracks and receive pads in line with what was negotiated. True: what it publishes changed. */
+/* Bring tracks and receive pads in line with what was negotiated. True: what it publishes changed.
+ */
 bool room_peer_sync_tracks(struct room_peer *peer);
 void room_track_free(struct room_track *track);
 /* Link what may flow, unlink what may not. */

@@ -17,9 +17,8 @@ enum {
 int room_peer_start_negotiation(struct room_peer *peer)
 {
 	const struct room_context *context = peer->room->context;
-	struct negotiation_identity identity = {
-		.candidates = context->port->candidates,
-		.candidate_count = context->port->candidate_count};
+	struct negotiation_identity identity = {.candidates = context->port->candidates,
+						.candidate_count = context->port->candidate_count};
 	uint64_t session_id;
 
 	id_random_chars(identity.ice_ufrag, UFRAG_CHARS);
@@ -28,7 +27,8 @@ int room_peer_start_negotiation(struct room_peer *peer)
 	memcpy(identity.fingerprint_sha256, dtls_identity_fingerprint_sha256(context->dtls),
 	       sizeof(identity.fingerprint_sha256));
 	random_bytes(&session_id, sizeof(session_id));
-	negotiation_init(&peer->negotiation, &identity, session_id >> 2); /* 62 bits: RFC 9429 5.2.1 */
+	negotiation_init(&peer->negotiation, &identity,
+			 session_id >> 2); /* 62 bits: RFC 9429 5.2.1 */
 	return 0;
 }
 
@@ -38,8 +38,7 @@ static struct room_track *track_of_kind(const struct room_peer *peer, enum media
 {
 	struct room_track *track;
 
-	LIST_FOR_EACH(track, &peer->tracks, link)
-	{
+	LIST_FOR_EACH (track, &peer->tracks, link) {
 		if (track->kind == kind)
 			return track;
 	}
@@ -55,15 +54,13 @@ static int collect_publishers(struct room_peer *viewer, const json_t *wanted, GP
 	size_t i;
 
 	if (!wanted || json_array_size(wanted) == 0) {
-		LIST_FOR_EACH(peer, &viewer->room->peers, link)
-		{
+		LIST_FOR_EACH (peer, &viewer->room->peers, link) {
 			if (peer != viewer && !list_is_empty(&peer->tracks))
 				g_ptr_array_add(found, peer);
 		}
 		return 0;
 	}
-	json_array_foreach(wanted, i, name)
-	{
+	json_array_foreach (wanted, i, name) {
 		const char *text = json_string_value(name);
 
 		peer = text ? room_peer_find(viewer->room, text) : NULL;
@@ -144,8 +141,7 @@ int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t 
 	if (r < 0)
 		return r;
 	peer->has_offered = true;
-	rtc_transport_set_fingerprint(peer->transport,
-				      peer->negotiation.remote_fingerprint_sha256);
+	rtc_transport_set_fingerprint(peer->transport, peer->negotiation.remote_fingerprint_sha256);
 	if (room_peer_sync_tracks(peer))
 		room_publish_changed(peer);
 	room_peer_sync_subscriptions(peer);
@@ -187,8 +183,8 @@ void room_peer_negotiate(struct room_peer *peer)
 	if (peer->kind != PEER_CALL || !peer->negotiation.is_dirty ||
 	    peer->negotiation.state != NEGOTIATION_STABLE)
 		return;
-	if (!peer->has_offered && peer->room->context->port->now_us - peer->joined_us <
-					  FIRST_OFFER_PATIENCE_US)
+	if (!peer->has_offered &&
+	    peer->room->context->port->now_us - peer->joined_us < FIRST_OFFER_PATIENCE_US)
 		return; /* the tick comes back to it */
 	if (negotiation_make_offer(&peer->negotiation, &offer) == 0)
 		send_offer(peer, offer);
@@ -208,8 +204,7 @@ static int on_answer(struct room_peer *peer, const json_t *signal, struct error 
 		r = negotiation_take_answer(&peer->negotiation, answer, reterr);
 	if (r < 0)
 		return r;
-	rtc_transport_set_fingerprint(peer->transport,
-				      peer->negotiation.remote_fingerprint_sha256);
+	rtc_transport_set_fingerprint(peer->transport, peer->negotiation.remote_fingerprint_sha256);
 	if (room_peer_sync_tracks(peer))
 		room_publish_changed(peer);
 	room_peer_sync_subscriptions(peer);
@@ -251,8 +246,7 @@ void room_negotiate_all(struct room *room)
 {
 	struct room_peer *peer;
 
-	LIST_FOR_EACH(peer, &room->peers, link)
-	{
+	LIST_FOR_EACH (peer, &room->peers, link) {
 		room_peer_negotiate(peer);
 	}
 }
@@ -265,8 +259,8 @@ void room_signal(struct room *room, const char *peer_id, const json_t *signal)
 	int r;
 
 	if (!peer)
-		r = error_set_field(&error, -ENOENT, "unknown_peer", "peer_id",
-				    "%s is not in %s", peer_id, room->room_id);
+		r = error_set_field(&error, -ENOENT, "unknown_peer", "peer_id", "%s is not in %s",
+				    peer_id, room->room_id);
 	else
 		r = handle_signal(peer, signal, &error);
 	if (r < 0) {

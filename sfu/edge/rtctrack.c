@@ -9,8 +9,8 @@ enum { VIDEO_PACKETS_KEPT = 1024, AUDIO_PACKETS_KEPT = 128 };
 
 struct _RtcTrack {
 	GstElement parent;
-	GstPad *sink;     /* owned by the element */
-	GPtrArray *pads;  /* of the subscribers' pads, borrowed from the element */
+	GstPad *sink;	 /* owned by the element */
+	GPtrArray *pads; /* of the subscribers' pads, borrowed from the element */
 	struct packet_ring *ring;
 	struct keyframe_gate gate;
 	const uint64_t *now_us;

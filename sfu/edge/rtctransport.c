@@ -31,8 +31,8 @@ static void set_state(RtcTransport *transport, enum transport_state state)
 	static const char *const names[] = {"new", "checked", "connected", "ended"};
 
 	LOG(LOG_DEBUG, LOG_WEBRTC, "transport_state", LOG_TEXT("room", transport->config.room_id),
-	    LOG_TEXT("peer", transport->config.peer_id),
-	    LOG_TEXT("from", names[transport->state]), LOG_TEXT("to", names[state]));
+	    LOG_TEXT("peer", transport->config.peer_id), LOG_TEXT("from", names[transport->state]),
+	    LOG_TEXT("to", names[state]));
 	transport->state = state;
 }
 
@@ -146,10 +146,10 @@ static void on_stun(RtcTransport *transport, const struct datagram *datagram)
 	socklen_t source_bytes = net_path_remote(&datagram->path, &source);
 	struct checked_path *checked;
 	struct stun_binding binding;
-	enum stun_verdict verdict = stun_binding_answer(
-		port->stun, datagram->packet->bytes, datagram->packet->length,
-		transport->config.ice_ufrag, transport->config.ice_password,
-		(const struct sockaddr *)&source, source_bytes, &binding);
+	enum stun_verdict verdict =
+		stun_binding_answer(port->stun, datagram->packet->bytes, datagram->packet->length,
+				    transport->config.ice_ufrag, transport->config.ice_password,
+				    (const struct sockaddr *)&source, source_bytes, &binding);
 
 	if (verdict == STUN_DROPPED) {
 		port->counters.dropped_forged++;
@@ -217,8 +217,7 @@ static void on_dtls(RtcTransport *transport, const struct packet *packet)
 	transport->last_heard_us = transport->port->now_us;
 	if (r < 0)
 		transport_end(transport, &error);
-	else if (before == DTLS_HANDSHAKING &&
-		 dtls_link_state(transport->dtls) == DTLS_CONNECTED)
+	else if (before == DTLS_HANDSHAKING && dtls_link_state(transport->dtls) == DTLS_CONNECTED)
 		on_dtls_connected(transport);
 	else if (before == DTLS_CONNECTED && dtls_link_state(transport->dtls) == DTLS_CLOSED) {
 		(void)error_set(&error, -ECONNRESET, "closed_by_peer",
@@ -278,8 +277,7 @@ static void check_silence(RtcTransport *transport)
 	uint64_t limit_us = is_active ? SILENCE_ACTIVE_US : SILENCE_IDLE_US;
 	struct error error;
 
-	if (transport->state != TRANSPORT_CONNECTED ||
-	    now_us - transport->last_heard_us < limit_us)
+	if (transport->state != TRANSPORT_CONNECTED || now_us - transport->last_heard_us < limit_us)
 		return;
 	(void)error_set(&error, -ETIMEDOUT, "timeout", "nothing was heard for %llu ms",
 			(unsigned long long)(limit_us / 1000));
@@ -343,10 +341,9 @@ static void rtc_transport_class_init(RtcTransportClass *class)
 	G_OBJECT_CLASS(class)->finalize = rtc_transport_finalize;
 	gst_element_class_add_static_pad_template(GST_ELEMENT_CLASS(class), &src_template);
 	gst_element_class_add_static_pad_template(GST_ELEMENT_CLASS(class), &sink_template);
-	gst_element_class_set_static_metadata(GST_ELEMENT_CLASS(class), "WebRTC transport",
-					      "Source/Sink/Network",
-					      "ICE-lite, DTLS-SRTP and RTCP of one participant",
-					      "realtime");
+	gst_element_class_set_static_metadata(
+		GST_ELEMENT_CLASS(class), "WebRTC transport", "Source/Sink/Network",
+		"ICE-lite, DTLS-SRTP and RTCP of one participant", "realtime");
 }
 
 static void rtc_transport_init(RtcTransport *transport)

@@ -1,4 +1,5 @@
-/* rtctransport.h - the GStreamer element of one participant's connection: ICE-lite, DTLS, SRTP, RTCP.
+/* rtctransport.h - the GStreamer element of one participant's connection: ICE-lite, DTLS, SRTP,
+ * RTCP.
  *
  *   src_MID   what the participant sends, one pad per m-line it publishes on
  *   sink_MID  what it is sent, one pad per m-line that carries somebody's track
@@ -31,9 +32,9 @@ struct transport_events {
 };
 
 struct transport_config {
-	const char *name;                /* of the element, unique in the room */
-	const char *room_id, *peer_id;   /* for logs; borrowed, outlive the transport */
-	struct media_port *port;         /* borrowed */
+	const char *name;		  /* of the element, unique in the room */
+	const char *room_id, *peer_id;	  /* for logs; borrowed, outlive the transport */
+	struct media_port *port;	  /* borrowed */
 	const struct dtls_identity *dtls; /* borrowed */
 	const char *ice_ufrag, *ice_password, *cname; /* borrowed, outlive the transport */
 	const struct transport_events *events;
@@ -51,7 +52,8 @@ const struct net_path *rtc_transport_path(const RtcTransport *transport);
 /* The certificate that the peer's SDP announces; DTLS waits for it. */
 void rtc_transport_set_fingerprint(RtcTransport *transport, const uint8_t fingerprint_sha256[32]);
 
-/* Receive what `line` publishes (again: with changed numbers). The pad is the element's. -ENOMEM. */
+/* Receive what `line` publishes (again: with changed numbers). The pad is the element's. -ENOMEM.
+ */
 int rtc_transport_receive(RtcTransport *transport, const struct media_line *line,
 			  GstPad **ret_pad) MUST_CHECK;
 void rtc_transport_receive_end(RtcTransport *transport, const char *mid);

@@ -11,8 +11,7 @@ static struct room_track *track_find(const struct room_peer *peer, const char *m
 {
 	struct room_track *track;
 
-	LIST_FOR_EACH(track, &peer->tracks, link)
-	{
+	LIST_FOR_EACH (track, &peer->tracks, link) {
 		if (strcmp(track->mid, mid) == 0)
 			return track;
 	}
@@ -27,8 +26,8 @@ static struct room_track *track_new(struct room_peer *peer, const struct media_l
 	if (!track)
 		return NULL;
 	name = g_strdup_printf("track_%s_%s", peer->peer_id, line->mid);
-	track->element = rtc_track_new(name, line->kind == MEDIA_VIDEO,
-				       &peer->room->context->port->now_us);
+	track->element =
+		rtc_track_new(name, line->kind == MEDIA_VIDEO, &peer->room->context->port->now_us);
 	g_free(name);
 	if (!track->element) {
 		free(track);
@@ -58,12 +57,10 @@ static void unsubscribe_all(struct room_track *track)
 	struct room *room = track->publisher->room;
 	struct room_peer *peer;
 
-	LIST_FOR_EACH(peer, &room->peers, link)
-	{
+	LIST_FOR_EACH (peer, &room->peers, link) {
 		struct subscription *subscription;
 
-		LIST_FOR_EACH(subscription, &peer->subscriptions, link)
-		{
+		LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
 			if (subscription->track == track)
 				subscription_free(subscription);
 		}
@@ -123,8 +120,7 @@ bool room_peer_sync_tracks(struct room_peer *peer)
 			if (!publish(peer, line))
 				continue;
 			has_changed = true;
-			LIST_FOR_EACH(other, &peer->room->peers, link)
-			{
+			LIST_FOR_EACH (other, &peer->room->peers, link) {
 				if (other != peer && other->kind == PEER_CALL)
 					room_peer_subscribe(other, track_find(peer, line->mid));
 			}
@@ -176,8 +172,7 @@ struct send_stream subscription_stream(struct subscription *subscription)
 	const struct room_track *track = subscription->track;
 	struct send_stream stream = {.binding = subscription, .codec = track->codec};
 
-	(void)snprintf(stream.stream_id, sizeof(stream.stream_id), "%s",
-		       track->publisher->peer_id);
+	(void)snprintf(stream.stream_id, sizeof(stream.stream_id), "%s", track->publisher->peer_id);
 	(void)snprintf(stream.track_id, sizeof(stream.track_id), "%s", track->track_id);
 	do {
 		random_bytes(&stream.ssrc, sizeof(stream.ssrc));
@@ -238,13 +233,14 @@ void room_peer_sync_subscriptions(struct room_peer *peer)
 		return; /* nothing can be sent yet; done again when it connects */
 	for (size_t i = 0; i < peer->negotiation.line_count; i++) {
 		const struct media_line *line = peer->negotiation.lines[i];
-		struct subscription *subscription = line->is_sending_wanted ? line->send.binding
-									    : NULL;
+		struct subscription *subscription =
+			line->is_sending_wanted ? line->send.binding : NULL;
 
 		if (!subscription)
 			continue;
-		if (subscription->track_pad && (!line->is_sending_live ||
-						subscription->payload_type != line->send_payload_type))
+		if (subscription->track_pad &&
+		    (!line->is_sending_live ||
+		     subscription->payload_type != line->send_payload_type))
 			renew(subscription);
 		else if (!subscription->track_pad && line->is_sending_live)
 			link_pads(subscription, line);

@@ -27,7 +27,7 @@ struct checked_path {
 
 /* One m-line's incoming stream. */
 struct receive_stream {
-	struct list link;         /* in RtcTransport.receive_streams */
+	struct list link;	  /* in RtcTransport.receive_streams */
 	struct list pending_link; /* in media_port.pending while `list` has packets */
 	RtcTransport *transport;
 	GstPad *pad; /* src; the element's */
@@ -45,7 +45,7 @@ struct receive_stream {
 struct send_stream_out {
 	struct list link; /* in RtcTransport.send_streams */
 	RtcTransport *transport;
-	GstPad *pad;     /* sink; the element's */
+	GstPad *pad;	 /* sink; the element's */
 	RtcTrack *track; /* a reference */
 	struct forwarder forwarder;
 	bool has_report; /* the publisher's last sender report, told by an event */

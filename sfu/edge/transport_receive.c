@@ -1,4 +1,5 @@
-/* transport_receive.c - media from a participant: unprotect, find its stream, hand it to the graph. */
+/* transport_receive.c - media from a participant: unprotect, find its stream, hand it to the graph.
+ */
 #include <errno.h>
 
 #include "sfu/edge/transport_private.h"
@@ -9,8 +10,7 @@ struct receive_stream *receive_stream_find_ssrc(RtcTransport *transport, uint32_
 {
 	struct receive_stream *stream;
 
-	LIST_FOR_EACH(stream, &transport->receive_streams, link)
-	{
+	LIST_FOR_EACH (stream, &transport->receive_streams, link) {
 		if (stream->ssrc == ssrc || (stream->rtx_ssrc == ssrc && ssrc != 0))
 			return stream;
 	}
@@ -21,8 +21,7 @@ static struct receive_stream *find_mid(RtcTransport *transport, struct slice mid
 {
 	struct receive_stream *stream;
 
-	LIST_FOR_EACH(stream, &transport->receive_streams, link)
-	{
+	LIST_FOR_EACH (stream, &transport->receive_streams, link) {
 		if (strlen(stream->mid) == mid.length &&
 		    memcmp(stream->mid, mid.data, mid.length) == 0)
 			return stream;
@@ -35,8 +34,7 @@ static struct receive_stream *find_payload_type(RtcTransport *transport, uint8_t
 {
 	struct receive_stream *stream, *found = NULL;
 
-	LIST_FOR_EACH(stream, &transport->receive_streams, link)
-	{
+	LIST_FOR_EACH (stream, &transport->receive_streams, link) {
 		if (stream->payload_type != payload_type &&
 		    stream->rtx_payload_type != payload_type)
 			continue;
@@ -125,9 +123,8 @@ static bool account(struct receive_stream *stream, struct packet *packet)
 	const struct rtp_header *header = &packet->header;
 
 	packet->is_keyframe_start =
-		stream->is_vp8 &&
-		vp8_is_keyframe_start(packet->bytes + header->header_bytes,
-				      rtp_payload_bytes(header, packet->length));
+		stream->is_vp8 && vp8_is_keyframe_start(packet->bytes + header->header_bytes,
+							rtp_payload_bytes(header, packet->length));
 	if (stream->wants_nack) {
 		if (nack_tracker_on_packet(&stream->nacks, header->sequence_number,
 					   packet->arrival_us) == NACK_DUPLICATE_OR_LATE)
@@ -182,8 +179,8 @@ void transport_on_rtp(RtcTransport *transport, struct datagram *datagram)
 void transport_deliver_pending(struct media_port *port)
 {
 	while (!list_is_empty(&port->pending)) {
-		struct receive_stream *stream = LIST_ITEM(list_first(&port->pending),
-							  struct receive_stream, pending_link);
+		struct receive_stream *stream =
+			LIST_ITEM(list_first(&port->pending), struct receive_stream, pending_link);
 		GstBufferList *list = stream->list;
 
 		list_remove(&stream->pending_link);

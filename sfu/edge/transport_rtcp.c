@@ -17,10 +17,10 @@ static const char report_event_name[] = "rtc-sender-report";
 static GstEvent *sender_report_event_new(const struct sender_clock *clock,
 					 const struct rtcp_sender_info *info)
 {
-	GstStructure *structure = gst_structure_new(
-		report_event_name, "ntp", G_TYPE_UINT64, (guint64)info->ntp, "rtp-timestamp",
-		G_TYPE_UINT, info->rtp_timestamp, "offset", G_TYPE_INT64,
-		(gint64)clock->offset_ntp, NULL);
+	GstStructure *structure =
+		gst_structure_new(report_event_name, "ntp", G_TYPE_UINT64, (guint64)info->ntp,
+				  "rtp-timestamp", G_TYPE_UINT, info->rtp_timestamp, "offset",
+				  G_TYPE_INT64, (gint64)clock->offset_ntp, NULL);
 
 	/* Sticky, so that who subscribes later learns it at once. */
 	return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, structure);
@@ -94,8 +94,7 @@ static void on_report_block(void *data, uint32_t reporter_ssrc,
 	}
 }
 
-static void on_nack(void *data, uint32_t media_ssrc, const uint16_t *sequence_numbers,
-		    size_t count)
+static void on_nack(void *data, uint32_t media_ssrc, const uint16_t *sequence_numbers, size_t count)
 {
 	struct send_stream_out *stream = send_stream_find_ssrc(data, media_ssrc);
 
@@ -187,8 +186,7 @@ static void write_receiver_reports(RtcTransport *transport)
 	struct writer writer;
 	size_t count = 0;
 
-	LIST_FOR_EACH(stream, &transport->receive_streams, link)
-	{
+	LIST_FOR_EACH (stream, &transport->receive_streams, link) {
 		if (stream->stats.has_packet && count < RTCP_REPORTS_MAX)
 			blocks[count++] = receive_stats_report(&stream->stats, stream->ssrc,
 							       transport->port->now_us);
@@ -239,8 +237,7 @@ void transport_rtcp_tick(RtcTransport *transport)
 	struct receive_stream *receive;
 	struct send_stream_out *send;
 
-	LIST_FOR_EACH(receive, &transport->receive_streams, link)
-	{
+	LIST_FOR_EACH (receive, &transport->receive_streams, link) {
 		if (receive->wants_nack)
 			ask_for_missing(receive);
 	}
@@ -254,8 +251,7 @@ void transport_rtcp_tick(RtcTransport *transport)
 	}
 	/* The first one goes as soon as there is something to say: until then a player cannot
 	 * bring sound and picture together. */
-	LIST_FOR_EACH(send, &transport->send_streams, link)
-	{
+	LIST_FOR_EACH (send, &transport->send_streams, link) {
 		if (send->has_report && send->forwarder.state == FORWARDER_FLOWING &&
 		    now_us - send->reported_at_us >= REPORT_INTERVAL_US)
 			write_sender_report(send);

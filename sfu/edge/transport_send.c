@@ -1,4 +1,5 @@
-/* transport_send.c - media to a participant: new numbers, encryption straight into the send arena. */
+/* transport_send.c - media to a participant: new numbers, encryption straight into the send arena.
+ */
 #include <errno.h>
 
 #include "core/id.h"
@@ -12,8 +13,8 @@ static size_t write_header(const struct forwarder *forwarder, const struct packe
 			   uint32_t rtp_timestamp, uint8_t *out)
 {
 	int extension_bytes = rtp_extension_block_rewrite(
-		&packet->header, packet->bytes, forwarder->extension_id_map,
-		out + RTP_HEADER_BYTES, RTP_EXTENSION_BLOCK_MAX);
+		&packet->header, packet->bytes, forwarder->extension_id_map, out + RTP_HEADER_BYTES,
+		RTP_EXTENSION_BLOCK_MAX);
 
 	if (extension_bytes < 0)
 		extension_bytes = 0; /* more than we forward: the media matters more */
@@ -35,9 +36,9 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 	uint8_t *out;
 	int length;
 
-	if (!forwarder_map(forwarder, packet->header.sequence_number,
-			   packet->header.rtp_timestamp, packet->is_keyframe_start,
-			   packet->arrival_us, &sequence_number, &rtp_timestamp))
+	if (!forwarder_map(forwarder, packet->header.sequence_number, packet->header.rtp_timestamp,
+			   packet->is_keyframe_start, packet->arrival_us, &sequence_number,
+			   &rtp_timestamp))
 		return;
 	out = egress_reserve(egress);
 	header_bytes = write_header(forwarder, packet, forwarder->payload_type, forwarder->ssrc,
@@ -85,14 +86,14 @@ static int protect_as_rtx(struct send_stream_out *stream, const struct packet *p
 {
 	struct forwarder *forwarder = &stream->forwarder;
 	const uint8_t original[2] = {(uint8_t)(sequence_number >> 8), (uint8_t)sequence_number};
-	size_t header_bytes = write_header(forwarder, packet, forwarder->rtx_payload_type,
-					   forwarder->rtx_ssrc, forwarder->rtx_sequence++,
-					   rtp_timestamp, out);
+	size_t header_bytes =
+		write_header(forwarder, packet, forwarder->rtx_payload_type, forwarder->rtx_ssrc,
+			     forwarder->rtx_sequence++, rtp_timestamp, out);
 
-	return media_crypto_protect_rtp(
-		stream->transport->crypto_out, out, EGRESS_PACKET_MAX, header_bytes, original,
-		sizeof(original), packet->bytes + packet->header.header_bytes,
-		rtp_payload_bytes(&packet->header, packet->length));
+	return media_crypto_protect_rtp(stream->transport->crypto_out, out, EGRESS_PACKET_MAX,
+					header_bytes, original, sizeof(original),
+					packet->bytes + packet->header.header_bytes,
+					rtp_payload_bytes(&packet->header, packet->length));
 }
 
 /* Without RTX the very same packet goes out again, under the same index. */
@@ -103,10 +104,10 @@ static int protect_again(struct send_stream_out *stream, const struct packet *pa
 	size_t header_bytes = write_header(forwarder, packet, forwarder->payload_type,
 					   forwarder->ssrc, sequence_number, rtp_timestamp, out);
 
-	return media_crypto_protect_rtp_again(
-		stream->transport->crypto_out, out, EGRESS_PACKET_MAX, header_bytes,
-		packet->bytes + packet->header.header_bytes,
-		rtp_payload_bytes(&packet->header, packet->length));
+	return media_crypto_protect_rtp_again(stream->transport->crypto_out, out, EGRESS_PACKET_MAX,
+					      header_bytes,
+					      packet->bytes + packet->header.header_bytes,
+					      rtp_payload_bytes(&packet->header, packet->length));
 }
 
 /* False: the packet is no longer (or never was) there. */
@@ -168,8 +169,8 @@ void transport_commit_rtcp(RtcTransport *transport, uint8_t *bytes, size_t lengt
 
 	if (length == 0 || !target || !transport->crypto_out)
 		return;
-	protected_bytes = media_crypto_protect_rtcp(transport->crypto_out, bytes, length,
-						    EGRESS_PACKET_MAX);
+	protected_bytes =
+		media_crypto_protect_rtcp(transport->crypto_out, bytes, length, EGRESS_PACKET_MAX);
 	if (protected_bytes > 0)
 		egress_commit(transport->port->egress, target, (size_t)protected_bytes);
 }
@@ -180,8 +181,7 @@ struct send_stream_out *send_stream_find_ssrc(RtcTransport *transport, uint32_t 
 {
 	struct send_stream_out *stream;
 
-	LIST_FOR_EACH(stream, &transport->send_streams, link)
-	{
+	LIST_FOR_EACH (stream, &transport->send_streams, link) {
 		if (stream->forwarder.ssrc == ssrc)
 			return stream;
 	}

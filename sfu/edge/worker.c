@@ -89,8 +89,8 @@ void worker_post(struct worker *worker, worker_command_fn run, json_t *body, uin
 		LOG(LOG_ERROR, LOG_WEBRTC, "command_lost", LOG_TEXT("error", "no memory"));
 		return;
 	}
-	*command = (struct command){
-		.run = run, .body = body, .request_id = request_id, .data = data};
+	*command =
+		(struct command){.run = run, .body = body, .request_id = request_id, .data = data};
 	enqueue(worker, command);
 }
 
@@ -135,8 +135,8 @@ json_t *worker_ask(struct worker *worker, worker_question_fn answer, unsigned ti
 	question->answer = answer;
 	command->question = question;
 	(void)clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += timeout_ms / 1000 + (deadline.tv_nsec + timeout_ms % 1000 * 1000000L) /
-						      1000000000;
+	deadline.tv_sec +=
+		timeout_ms / 1000 + (deadline.tv_nsec + timeout_ms % 1000 * 1000000L) / 1000000000;
 	deadline.tv_nsec = (deadline.tv_nsec + timeout_ms % 1000 * 1000000L) % 1000000000;
 	enqueue(worker, command);
 
@@ -375,8 +375,7 @@ static void worker_destroy(struct worker *worker)
 	free(worker);
 }
 
-int worker_new(const struct worker_config *config, struct worker **ret_worker,
-	       struct error *reterr)
+int worker_new(const struct worker_config *config, struct worker **ret_worker, struct error *reterr)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	char name[16];
@@ -474,13 +473,12 @@ json_t *worker_describe_status(struct worker *worker)
 		room_add_totals(room, &totals);
 	return json_pack(
 		"{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "port",
-		worker->number, "alive", 1, "rooms",
-		(json_int_t)g_hash_table_size(worker->rooms), "peers", (json_int_t)totals.peers,
-		"tracks", (json_int_t)totals.tracks, "subscriptions",
-		(json_int_t)totals.subscriptions, "packets_in", (json_int_t)in->packets_in,
-		"packets_out", (json_int_t)out->packets, "system_calls_out",
-		(json_int_t)out->system_calls, "dropped_unknown", (json_int_t)in->dropped_unknown,
-		"dropped_malformed", (json_int_t)in->dropped_malformed, "dropped_forged",
-		(json_int_t)in->dropped_forged, "dropped_out", (json_int_t)out->dropped, "cpu_us",
-		cpu_us());
+		worker->number, "alive", 1, "rooms", (json_int_t)g_hash_table_size(worker->rooms),
+		"peers", (json_int_t)totals.peers, "tracks", (json_int_t)totals.tracks,
+		"subscriptions", (json_int_t)totals.subscriptions, "packets_in",
+		(json_int_t)in->packets_in, "packets_out", (json_int_t)out->packets,
+		"system_calls_out", (json_int_t)out->system_calls, "dropped_unknown",
+		(json_int_t)in->dropped_unknown, "dropped_malformed",
+		(json_int_t)in->dropped_malformed, "dropped_forged", (json_int_t)in->dropped_forged,
+		"dropped_out", (json_int_t)out->dropped, "cpu_us", cpu_us());
 }

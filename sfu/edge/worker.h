@@ -3,7 +3,8 @@
  * Commands come through a queue and run between two batches of packets, so nothing here needs a
  * lock and the graph never changes under a packet's feet.
  *
- * Thread: any for worker_new, worker_free, worker_post and worker_ask; the worker's own for the rest.
+ * Thread: any for worker_new, worker_free, worker_post and worker_ask; the worker's own for the
+ * rest.
  */
 #ifndef SFU_EDGE_WORKER_H
 #define SFU_EDGE_WORKER_H
@@ -19,8 +20,8 @@ struct worker_config {
 	uint16_t port;
 	const struct sdp_candidate *candidates; /* addresses; copied */
 	size_t candidate_count;
-	const struct dtls_identity *dtls;       /* borrowed */
-	const struct room_events *room_events;  /* borrowed; called on the worker's thread */
+	const struct dtls_identity *dtls;      /* borrowed */
+	const struct room_events *room_events; /* borrowed; called on the worker's thread */
 	void *room_events_data;
 };
 

@@ -52,8 +52,8 @@ bool arrival_log_write(struct arrival_log *log, uint32_t sender_ssrc, struct wri
 		return false;
 	for (size_t i = 0; i < count; i++)
 		arrivals_us[i] = *slot(log, (uint16_t)(base + i));
-	told = rtcp_write_transport_feedback(writer, sender_ssrc, log->media_ssrc, base, arrivals_us,
-					     count, log->feedback_count);
+	told = rtcp_write_transport_feedback(writer, sender_ssrc, log->media_ssrc, base,
+					     arrivals_us, count, log->feedback_count);
 	if (told == 0)
 		return false;
 	log->feedback_count++;

@@ -15,7 +15,7 @@ struct arrival_log {
 	bool has_packet;
 	uint16_t next_to_report, highest_sequence;
 	uint8_t feedback_count;
-	uint32_t media_ssrc;                      /* any of the transport's, for the header */
+	uint32_t media_ssrc;			   /* any of the transport's, for the header */
 	uint64_t arrivals_us[ARRIVAL_LOG_PACKETS]; /* 0: not received */
 };
 

@@ -3,7 +3,8 @@
  * Sequence numbers and timestamps leave continuous whatever happens to the source; the subscriber
  * sees one SSRC for life. Video begins with a keyframe.
  *
- *   WAITING --keyframe begins (video), any packet (audio)--> FLOWING --forwarder_restart()--> WAITING
+ *   WAITING --keyframe begins (video), any packet (audio)--> FLOWING --forwarder_restart()-->
+ * WAITING
  *
  * Thread: worker. RFC 3550, RFC 4588.
  */
@@ -21,7 +22,7 @@ struct forwarder {
 	bool needs_keyframe; /* video */
 	uint32_t ssrc, rtx_ssrc;
 	uint8_t payload_type, rtx_payload_type; /* rtx: 0 if not negotiated */
-	uint8_t extension_id_map[16];           /* incoming id -> this subscriber's; 0 drops */
+	uint8_t extension_id_map[16];		/* incoming id -> this subscriber's; 0 drops */
 	uint32_t clock_rate_hz;
 
 	uint16_t sequence_offset, first_input_sequence; /* out = in + offset */

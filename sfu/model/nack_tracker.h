@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 enum {
-	NACK_TRACKED_MAX = 256,     /* more missing at once: give up and want a keyframe */
+	NACK_TRACKED_MAX = 256, /* more missing at once: give up and want a keyframe */
 	NACK_TRIES_MAX = 10,
 	NACK_REORDER_US = 10000,    /* patience with reordering before the first request */
 	NACK_REPEAT_MIN_US = 20000, /* never ask again faster than this, whatever the RTT */

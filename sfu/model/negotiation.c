@@ -42,7 +42,8 @@ static int append_line(struct negotiation *negotiation, struct media_line **ret_
 	struct media_line **lines;
 	struct media_line *line;
 
-	lines = realloc(negotiation->lines, (negotiation->line_count + 1) * sizeof(struct media_line *));
+	lines = realloc(negotiation->lines,
+			(negotiation->line_count + 1) * sizeof(struct media_line *));
 	if (!lines)
 		return -ENOMEM;
 	negotiation->lines = lines;
@@ -94,8 +95,8 @@ static const struct sdp_codec *choose_codec(const struct sdp_media *media,
 					    const struct relay_codec **ret_codec)
 {
 	for (size_t i = 0; i < media->codec_count; i++) {
-		const struct relay_codec *codec = relay_codec_find(media->codecs[i].name,
-								   media->codecs[i].clock_rate_hz);
+		const struct relay_codec *codec =
+			relay_codec_find(media->codecs[i].name, media->codecs[i].clock_rate_hz);
 
 		if (codec && codec->kind == media->kind) {
 			*ret_codec = codec;
@@ -172,8 +173,8 @@ static void add_extension(struct sdp_media *media, enum header_extension extensi
 	media->extensions[media->extension_count++].id = id;
 }
 
-/* The peer's number for an extension, from any of its lines: within one bundle a number must mean one
- * thing (RFC 9143 section 9.2). 0: it knows it not, or nothing is known of the peer yet. */
+/* The peer's number for an extension, from any of its lines: within one bundle a number must mean
+ * one thing (RFC 9143 section 9.2). 0: it knows it not, or nothing is known of the peer yet. */
 static uint8_t extension_id_of_peer(const struct negotiation *negotiation,
 				    enum header_extension extension, bool *has_remote)
 {
@@ -248,8 +249,8 @@ static void write_line(const struct negotiation *negotiation, const struct media
 		return;
 	}
 	codec = line->is_sending_wanted ? line->send.codec : line->codec;
-	if (line->has_remote && payload_types_of(&line->remote, codec, &payload_type,
-						 &rtx_payload_type)) {
+	if (line->has_remote &&
+	    payload_types_of(&line->remote, codec, &payload_type, &rtx_payload_type)) {
 		/* as agreed */
 	} else {
 		payload_types_for_offer(negotiation, codec, &payload_type, &rtx_payload_type);
@@ -299,8 +300,8 @@ int negotiation_write(const struct negotiation *negotiation, bool as_offer, stru
 
 /* ---- the peer offers ---- */
 
-static int check_remote(const struct negotiation *negotiation, const struct sdp *sdp,
-			bool is_offer, struct error *reterr)
+static int check_remote(const struct negotiation *negotiation, const struct sdp *sdp, bool is_offer,
+			struct error *reterr)
 {
 	if (is_offer ? sdp->setup == SETUP_PASSIVE : sdp->setup != SETUP_ACTIVE)
 		return error_set_field(reterr, -EPROTO, "bad_sdp", "a=setup",
@@ -362,7 +363,7 @@ static int check_offer(const struct negotiation *negotiation, const struct sdp *
 /* The peer's lines come first: take back the ones that only we know of, whether an unanswered offer
  * of ours (now void) had them or they were still to be offered. */
 static void take_back_proposed(struct negotiation *negotiation, struct send_stream **ret_streams,
-			   size_t *ret_count)
+			       size_t *ret_count)
 {
 	size_t agreed = agreed_count(negotiation), count = 0;
 	struct send_stream *streams;
@@ -477,8 +478,8 @@ int negotiation_bind_send(struct negotiation *negotiation, struct media_line *li
 	(void)negotiation;
 	if (!payload_types_of(&line->remote, stream->codec, &line->send_payload_type,
 			      &line->send_rtx_payload_type))
-		return error_set_field(reterr, -EPROTONOSUPPORT, "unsupported_codec", "m=",
-				       "the m-line with mid %s does not offer %s", line->mid,
+		return error_set_field(reterr, -EPROTONOSUPPORT, "unsupported_codec",
+				       "m=", "the m-line with mid %s does not offer %s", line->mid,
 				       stream->codec->name);
 	line->send = *stream;
 	line->is_sending_wanted = true;
@@ -527,15 +528,15 @@ static int check_answer(const struct negotiation *negotiation, const struct sdp 
 	if (r < 0)
 		return r;
 	if (answer->media_count > negotiation->line_count)
-		return error_set_field(reterr, -EPROTO, "stale_answer", "m=",
-				       "the answer has more m-lines than the offer");
+		return error_set_field(reterr, -EPROTO, "stale_answer",
+				       "m=", "the answer has more m-lines than the offer");
 	/* Lines added since the offer was made are not in it, and not in its answer. */
 	for (size_t i = 0; i < negotiation->line_count; i++) {
 		if (i >= answer->media_count) {
 			if (negotiation->lines[i]->is_proposed && negotiation->is_dirty)
 				break;
-			return error_set_field(reterr, -EPROTO, "stale_answer", "m=",
-					       "the answer has %zu m-lines, the offer more",
+			return error_set_field(reterr, -EPROTO, "stale_answer",
+					       "m=", "the answer has %zu m-lines, the offer more",
 					       answer->media_count);
 		}
 		if (strcmp(negotiation->lines[i]->mid, answer->media[i].mid) != 0)

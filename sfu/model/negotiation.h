@@ -45,7 +45,7 @@ struct send_stream {
 struct media_line {
 	enum media_kind kind;
 	char mid[SDP_MID_MAX + 1];
-	bool is_ours;     /* we offered it first: a slot for sending */
+	bool is_ours;	  /* we offered it first: a slot for sending */
 	bool is_proposed; /* only in an offer of ours that is not answered yet */
 	bool is_rejected; /* carries nothing for good (data channels, refused kinds) */
 
@@ -53,12 +53,12 @@ struct media_line {
 	bool is_publishing;
 	const struct relay_codec *codec;
 	uint8_t payload_type, rtx_payload_type; /* its numbers */
-	struct sdp_media remote;                /* its side, as last negotiated */
+	struct sdp_media remote;		/* its side, as last negotiated */
 	bool has_remote;
 
 	/* What we send to it. */
 	bool is_sending_wanted; /* `send` is bound */
-	bool is_sending_live;   /* and the peer has agreed to receive it: media may flow */
+	bool is_sending_live;	/* and the peer has agreed to receive it: media may flow */
 	struct send_stream send;
 	uint8_t send_payload_type, send_rtx_payload_type;
 };
@@ -73,8 +73,8 @@ struct negotiation_identity {
 
 struct negotiation {
 	enum negotiation_state state;
-	bool is_dirty;     /* something changed that the peer must be offered */
-	bool has_remote;   /* an offer or answer was accepted: the peer's ICE and DTLS are known */
+	bool is_dirty;	 /* something changed that the peer must be offered */
+	bool has_remote; /* an offer or answer was accepted: the peer's ICE and DTLS are known */
 	struct negotiation_identity identity;
 	uint8_t remote_fingerprint_sha256[32];
 	char remote_ufrag[SDP_TOKEN_MAX];

@@ -19,8 +19,7 @@ struct packet_ring *packet_ring_new(size_t capacity);
 struct packet_ring *packet_ring_free(struct packet_ring *ring);
 
 /* Put a packet in. Returns the one it replaces (the caller's to release), or NULL. */
-void *packet_ring_put(struct packet_ring *ring, uint16_t sequence_number,
-		      void *packet) MUST_CHECK;
+void *packet_ring_put(struct packet_ring *ring, uint16_t sequence_number, void *packet) MUST_CHECK;
 /* Borrowed, or NULL. */
 void *packet_ring_find(const struct packet_ring *ring, uint16_t sequence_number);
 /* Take packets out one by one until NULL. */

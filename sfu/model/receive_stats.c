@@ -79,8 +79,8 @@ struct rtcp_report_block receive_stats_report(struct receive_stats *stats, uint3
 	block.jitter = (uint32_t)stats->jitter;
 	if (stats->has_sender_report) {
 		block.last_sr = ntp_middle(stats->sender_report.ntp);
-		block.delay_since_last_sr = (uint32_t)(
-			((now_us - stats->sender_report_at_us) << 16) / 1000000u);
+		block.delay_since_last_sr =
+			(uint32_t)(((now_us - stats->sender_report_at_us) << 16) / 1000000u);
 	}
 	return block;
 }

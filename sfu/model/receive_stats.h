@@ -16,8 +16,8 @@ struct receive_stats {
 	uint32_t base_sequence; /* extended */
 	uint64_t received_count, byte_count;
 	uint64_t expected_prior, received_prior; /* at the last report */
-	double jitter;                           /* timestamp units */
-	uint32_t transit;                        /* of the previous packet */
+	double jitter;				 /* timestamp units */
+	uint32_t transit;			 /* of the previous packet */
 	bool has_sender_report;
 	struct rtcp_sender_info sender_report;
 	uint64_t sender_report_at_us;

@@ -17,9 +17,8 @@ uint32_t sender_clock_rtp_time(const struct sender_clock *clock,
 			       const struct rtcp_sender_info *last_report, uint32_t clock_rate_hz,
 			       ntp_time now_ntp)
 {
-	int64_t elapsed_ntp =
-		(int64_t)(now_ntp - (uint64_t)clock->offset_ntp - last_report->ntp);
-	__extension__ __int128 ticks = (__extension__(__int128)elapsed_ntp * clock_rate_hz) >> 32;
+	int64_t elapsed_ntp = (int64_t)(now_ntp - (uint64_t)clock->offset_ntp - last_report->ntp);
+	__extension__ __int128 ticks = (__extension__(__int128) elapsed_ntp * clock_rate_hz) >> 32;
 
 	return last_report->rtp_timestamp + (uint32_t)(int64_t)ticks;
 }

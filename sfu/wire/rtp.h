@@ -14,7 +14,7 @@
 #include "core/cursor.h"
 
 enum {
-	RTP_HEADER_BYTES = 12,        /* the fixed part */
+	RTP_HEADER_BYTES = 12,	      /* the fixed part */
 	RTP_EXTENSION_ID_MAX = 14,    /* of the one-byte form */
 	RTP_EXTENSION_BLOCK_MAX = 256 /* bytes of extensions we will forward */
 };
@@ -29,11 +29,11 @@ struct rtp_header {
 	uint16_t sequence_number;
 	uint32_t rtp_timestamp;
 	uint32_t ssrc;
-	uint16_t header_bytes;    /* offset of the payload: fixed part, CSRCs, extension block */
-	uint16_t extension_bytes; /* elements only, without the 4-byte profile and length */
+	uint16_t header_bytes;	   /* offset of the payload: fixed part, CSRCs, extension block */
+	uint16_t extension_bytes;  /* elements only, without the 4-byte profile and length */
 	uint16_t extension_offset; /* of the first element; 0 if the packet has no extension */
-	bool extension_two_byte;  /* profile 0x100x rather than 0xBEDE */
-	uint8_t padding_bytes;    /* at the end of the packet, its count byte included */
+	bool extension_two_byte;   /* profile 0x100x rather than 0xBEDE */
+	uint8_t padding_bytes;	   /* at the end of the packet, its count byte included */
 };
 
 /* Decode the header of a packet of `length` bytes. SRTP-protected packets are fine with

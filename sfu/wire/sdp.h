@@ -18,9 +18,9 @@
 enum {
 	SDP_BYTES_MAX = 128 * 1024,
 	SDP_MEDIA_MAX = 256,
-	SDP_CODECS_MAX = 32,     /* per m-line; further ones are passed over */
+	SDP_CODECS_MAX = 32,	 /* per m-line; further ones are passed over */
 	SDP_EXTENSIONS_MAX = 16, /* per m-line */
-	SDP_SSRCS_MAX = 8,       /* per m-line */
+	SDP_SSRCS_MAX = 8,	 /* per m-line */
 	SDP_MID_MAX = 16,
 	SDP_TOKEN_MAX = 256 /* ICE ufrag and password, msid parts (NUL included) */
 };
@@ -36,28 +36,28 @@ enum sdp_direction {
 enum dtls_setup { SETUP_NONE, SETUP_ACTPASS, SETUP_ACTIVE, SETUP_PASSIVE };
 
 enum header_extension { /* the ones we know, by URI */
-	EXTENSION_NONE,
-	EXTENSION_MID,
-	EXTENSION_RID,
-	EXTENSION_REPAIRED_RID,
-	EXTENSION_AUDIO_LEVEL,
-	EXTENSION_TRANSPORT_CC,
-	EXTENSION_ABS_SEND_TIME,
-	EXTENSION_VIDEO_ORIENTATION,
-	EXTENSION_PLAYOUT_DELAY,
-	EXTENSION_ABS_CAPTURE_TIME,
-	EXTENSION_DEPENDENCY_DESCRIPTOR,
-	EXTENSION_COUNT
+			EXTENSION_NONE,
+			EXTENSION_MID,
+			EXTENSION_RID,
+			EXTENSION_REPAIRED_RID,
+			EXTENSION_AUDIO_LEVEL,
+			EXTENSION_TRANSPORT_CC,
+			EXTENSION_ABS_SEND_TIME,
+			EXTENSION_VIDEO_ORIENTATION,
+			EXTENSION_PLAYOUT_DELAY,
+			EXTENSION_ABS_CAPTURE_TIME,
+			EXTENSION_DEPENDENCY_DESCRIPTOR,
+			EXTENSION_COUNT
 };
 const char *header_extension_uri(enum header_extension extension); /* NULL for EXTENSION_NONE */
 
 struct sdp_codec {
 	uint8_t payload_type;
-	char name[16];          /* as written: "opus", "VP8", "rtx" */
+	char name[16]; /* as written: "opus", "VP8", "rtx" */
 	uint32_t clock_rate_hz;
-	uint8_t channels;       /* 0 if not given */
-	int16_t apt;            /* rtx: the payload type repaired; otherwise -1 */
-	char fmtp[256];         /* the parameters, verbatim; "" if none */
+	uint8_t channels; /* 0 if not given */
+	int16_t apt;	  /* rtx: the payload type repaired; otherwise -1 */
+	char fmtp[256];	  /* the parameters, verbatim; "" if none */
 	bool nack, nack_pli, ccm_fir, goog_remb, transport_cc; /* a=rtcp-fb, "*" included */
 };
 
@@ -75,11 +75,11 @@ struct sdp_media {
 	size_t extension_count;
 	bool rtcp_mux, rtcp_rsize;
 	char msid_stream[SDP_TOKEN_MAX], msid_track[SDP_TOKEN_MAX]; /* "" if none */
-	uint32_t ssrcs[SDP_SSRCS_MAX];     /* primary media SSRCs, in order */
+	uint32_t ssrcs[SDP_SSRCS_MAX];	   /* primary media SSRCs, in order */
 	uint32_t rtx_ssrcs[SDP_SSRCS_MAX]; /* by ssrc-group:FID, 0 if none */
 	size_t ssrc_count;
 	char cname[SDP_TOKEN_MAX]; /* written with the SSRCs */
-	uint16_t sctp_port;        /* application only */
+	uint16_t sctp_port;	   /* application only */
 };
 
 struct sdp_candidate {
@@ -96,7 +96,7 @@ struct sdp {
 	bool has_fingerprint;
 	enum dtls_setup setup;
 	uint64_t session_id, session_version; /* o= */
-	struct sdp_media *media; /* owned */
+	struct sdp_media *media;	      /* owned */
 	size_t media_count;
 	struct sdp_candidate *candidates; /* owned; written only, not parsed */
 	size_t candidate_count;
@@ -107,28 +107,30 @@ struct sdp *sdp_free(struct sdp *sdp);
 DEFINE_AUTO(sdp, sdp_free);
 
 /* Parse an offer or answer from a peer. ICE, DTLS and the setup role may stand at session or media
- * level. With BUNDLE fingerprint and setup must be one; of several ICE credentials those of the first
- * m-line count, whose transport it is (RFC 8843 section 7.2). A rejected m-line says nothing of the
- * transport and needs no mid; a single m-line needs no group. Codecs that cannot be described in full
- * (no a=rtpmap, a name or a=fmtp too long for us) are left out. Words that are kept are ASCII.
- * Refused, with code "bad_sdp", the field being the SDP line at fault ("a=ice-ufrag", "a=fingerprint",
- * "a=group:BUNDLE", "a=rtcp-mux", "m="; "" for the text as a whole) and the rule in words:
- *   -EMSGSIZE  longer than SDP_BYTES_MAX, more than SDP_MEDIA_MAX m-lines
- *   -EPROTO    not SDP; no ICE credentials; no SHA-256 fingerprint; m-lines that are not bundled or
- *              have no mid, a mid twice; no rtcp-mux; a protocol other than UDP/TLS/RTP/SAVPF or
+ * level. With BUNDLE fingerprint and setup must be one; of several ICE credentials those of the
+ * first m-line count, whose transport it is (RFC 8843 section 7.2). A rejected m-line says nothing
+ * of the transport and needs no mid; a single m-line needs no group. Codecs that cannot be
+ * described in full (no a=rtpmap, a name or a=fmtp too long for us) are left out. Words that are
+ * kept are ASCII. Refused, with code "bad_sdp", the field being the SDP line at fault
+ * ("a=ice-ufrag", "a=fingerprint", "a=group:BUNDLE", "a=rtcp-mux", "m="; "" for the text as a
+ * whole) and the rule in words: -EMSGSIZE  longer than SDP_BYTES_MAX, more than SDP_MEDIA_MAX
+ * m-lines -EPROTO    not SDP; no ICE credentials; no SHA-256 fingerprint; m-lines that are not
+ * bundled or have no mid, a mid twice; no rtcp-mux; a protocol other than UDP/TLS/RTP/SAVPF or
  *              UDP/DTLS/SCTP; SETUP_PASSIVE in an offer is fine here, the model decides
  *   -ENOMEM    reterr untouched */
-int sdp_parse(const char *text, size_t length, struct sdp **ret_sdp, struct error *reterr) MUST_CHECK;
+int sdp_parse(const char *text, size_t length, struct sdp **ret_sdp,
+	      struct error *reterr) MUST_CHECK;
 
 /* Text of what we say: one BUNDLE group of all m-lines that are not rejected, rtcp-mux, candidates
- * and a=end-of-candidates in the first m-line of these, a=msid-semantic, per m-line ICE, fingerprint
- * and setup. Control characters in a string are left out. MEDIA_OTHER is written as "text".
- * Returns a malloc()ed string, NULL without memory. */
+ * and a=end-of-candidates in the first m-line of these, a=msid-semantic, per m-line ICE,
+ * fingerprint and setup. Control characters in a string are left out. MEDIA_OTHER is written as
+ * "text". Returns a malloc()ed string, NULL without memory. */
 char *sdp_format(const struct sdp *sdp) MUST_CHECK;
 
 /* Look-ups. NULL if there is none. */
 const struct sdp_codec *sdp_codec_find(const struct sdp_media *media, const char *name);
 const struct sdp_codec *sdp_codec_find_rtx(const struct sdp_media *media, uint8_t payload_type);
-uint8_t sdp_extension_id(const struct sdp_media *media, enum header_extension extension); /* 0: none */
+uint8_t sdp_extension_id(const struct sdp_media *media,
+			 enum header_extension extension); /* 0: none */
 
 #endif

@@ -16,7 +16,8 @@
 
 #include "core/cleanup.h"
 
-/* The DTLS-SRTP profile ids (RFC 5764, RFC 7714). <openssl/srtp.h> has macros of the shorter names. */
+/* The DTLS-SRTP profile ids (RFC 5764, RFC 7714). <openssl/srtp.h> has macros of the shorter names.
+ */
 enum srtp_suite {
 	SRTP_SUITE_NONE = 0,
 	SRTP_SUITE_AES128_CM_SHA1_80 = 1,
@@ -66,13 +67,12 @@ int media_crypto_unprotect_rtcp(struct media_crypto *crypto, uint8_t *packet,
 
 /* Encrypt one RTP packet given as header (fixed part and extensions, plain, authenticated) already
  * written at out[0..header_bytes) and payload elsewhere, shared and untouched. `prefix` is up to 2
- * bytes put before the payload and encrypted with it (RTX's original sequence number), NULL if none.
- * Ciphertext and tag are appended to the header. Returns the whole length, or
- *   -EMSGSIZE `capacity` is too small   -ENOSPC too many SSRCs   -EOVERFLOW index space used up
- *   -EALREADY this index was sent before: with GCM a second use of a nonce would give the key
- *             stream away, so protect keeps a window of sent indices and refuses
- *   -ESTALE   before that window, so it may have been sent   -EEXIST a forgotten SSRC
- *   -ENOMEM, -EIO ours; the index counts as not sent */
+ * bytes put before the payload and encrypted with it (RTX's original sequence number), NULL if
+ * none. Ciphertext and tag are appended to the header. Returns the whole length, or -EMSGSIZE
+ * `capacity` is too small   -ENOSPC too many SSRCs   -EOVERFLOW index space used up -EALREADY this
+ * index was sent before: with GCM a second use of a nonce would give the key stream away, so
+ * protect keeps a window of sent indices and refuses -ESTALE   before that window, so it may have
+ * been sent   -EEXIST a forgotten SSRC -ENOMEM, -EIO ours; the index counts as not sent */
 int media_crypto_protect_rtp(struct media_crypto *crypto, uint8_t *out, size_t capacity,
 			     size_t header_bytes, const uint8_t *prefix, size_t prefix_bytes,
 			     const uint8_t *payload, size_t payload_bytes) MUST_CHECK;

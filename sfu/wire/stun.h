@@ -30,7 +30,8 @@ struct slice stun_local_ufrag_peek(const uint8_t *datagram, size_t length);
 
 enum stun_verdict {
 	STUN_ACCEPTED, /* authenticated; the response is a success */
-	STUN_REPLIED,  /* authenticated but refused (role conflict, unknown attribute): send the reply */
+	STUN_REPLIED,  /* authenticated but refused (role conflict, unknown attribute): send the
+			  reply */
 	STUN_DROPPED   /* forged, damaged or not ours: say nothing (no reflection) */
 };
 

@@ -172,8 +172,9 @@ static int read_answer(struct load_peer *peer, const char *answer)
 	peer->sfu = (struct sockaddr_in){.sin_family = AF_INET,
 					 .sin_port = htons((uint16_t)port),
 					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	return connect(peer->fd, (const struct sockaddr *)&peer->sfu, sizeof(peer->sfu)) < 0 ? -errno
-											     : 0;
+	return connect(peer->fd, (const struct sockaddr *)&peer->sfu, sizeof(peer->sfu)) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int receive_handshake(struct load_peer *peer)
@@ -214,7 +215,9 @@ int load_peer_connect(struct load_peer *peer, const char *answer)
 
 void load_peer_publish(struct load_peer *peer, size_t length, bool marker)
 {
-	uint8_t packet[2048], payload[2048] = {0x10}; /* S=1, then a frame's first byte: bit 0 clear in a keyframe */
+	uint8_t packet[2048],
+		payload[2048] = {
+			0x10}; /* S=1, then a frame's first byte: bit 0 clear in a keyframe */
 	uint64_t now_us = clock_now_us();
 	int protected_bytes;
 
@@ -222,9 +225,9 @@ void load_peer_publish(struct load_peer *peer, size_t length, bool marker)
 	memcpy(payload + 2, &now_us, sizeof(now_us));
 	rtp_header_encode(packet, LOAD_VP8, marker, false, false, peer->sequence_number++,
 			  (uint32_t)(now_us * 9 / 100), peer->ssrc);
-	protected_bytes = media_crypto_protect_rtp(peer->out, packet, sizeof(packet),
-						   RTP_HEADER_BYTES, NULL, 0, payload,
-						   length - RTP_HEADER_BYTES - 16);
+	protected_bytes =
+		media_crypto_protect_rtp(peer->out, packet, sizeof(packet), RTP_HEADER_BYTES, NULL,
+					 0, payload, length - RTP_HEADER_BYTES - 16);
 	if (protected_bytes > 0)
 		(void)send(peer->fd, packet, (size_t)protected_bytes, 0);
 }
@@ -277,8 +280,8 @@ int load_peer_drain(struct load_peer *peer, uint64_t *ret_sent_us)
 	count = recvmmsg(peer->fd, messages, BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < count; i++)
 		media += packet_kind_of(packets[i], messages[i].msg_len) == PACKET_RTP;
-	if (count <= 0 || packet_kind_of(packets[count - 1], messages[count - 1].msg_len) !=
-				  PACKET_RTP)
+	if (count <= 0 ||
+	    packet_kind_of(packets[count - 1], messages[count - 1].msg_len) != PACKET_RTP)
 		return media;
 	length = messages[count - 1].msg_len;
 	if (media_crypto_unprotect_rtp(peer->in, packets[count - 1], &length) == 0 &&

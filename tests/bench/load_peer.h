@@ -21,7 +21,7 @@ struct load_peer {
 	char remote_ufrag[64], remote_password[64];
 	uint32_t ssrc; /* what it publishes with */
 	uint16_t sequence_number;
-	bool sends_deltas; /* what it publishes begins no keyframe */
+	bool sends_deltas;			 /* what it publishes begins no keyframe */
 	uint32_t receive_ssrc, receive_rtx_ssrc; /* of the first section it watches */
 };
 
@@ -34,12 +34,13 @@ char *load_peer_offer(const struct load_peer *peer, size_t receive_count);
 /* Take the SFU's answer, check, shake hands. -EPROTO, -ETIMEDOUT. */
 int load_peer_connect(struct load_peer *peer, const char *answer) MUST_CHECK;
 
-/* Send one VP8 packet of `length` bytes in all (each begins a keyframe unless sends_deltas) with the time in it. */
+/* Send one VP8 packet of `length` bytes in all (each begins a keyframe unless sends_deltas) with
+ * the time in it. */
 void load_peer_publish(struct load_peer *peer, size_t length, bool marker);
 /* Protect and send a plain RTCP packet (in a buffer with room for SRTCP's trailer). */
 void load_peer_send_rtcp(struct load_peer *peer, uint8_t *packet, size_t length, size_t capacity);
-/* The next RTP or RTCP packet, decrypted, into `packet[2048]`. Returns its length, 0 if nothing came
- * within `timeout_ms`. */
+/* The next RTP or RTCP packet, decrypted, into `packet[2048]`. Returns its length, 0 if nothing
+ * came within `timeout_ms`. */
 size_t load_peer_receive(struct load_peer *peer, int timeout_ms, uint8_t *packet);
 /* Read what has come, at most 64 packets. Returns how many; *ret_sent_us is when the last of them
  * was published, 0 if none was readable. */

@@ -4,8 +4,9 @@
  *
  * Publishers and subscribers are in this process, on the loopback, without a browser. The floor, in
  * the same run and to the same sockets: encrypt each packet with OpenSSL's AES-128-GCM and send the
- * lot with sendmmsg, from a bare loop. CPU is the SFU's whole process (the floor's thread), user and
- * system time. Loopback charges the sender with the receiver's kernel work, so trust the ratios.
+ * lot with sendmmsg, from a bare loop. CPU is the SFU's whole process (the floor's thread), user
+ * and system time. Loopback charges the sender with the receiver's kernel work, so trust the
+ * ratios.
  */
 #include <errno.h>
 #include <openssl/evp.h>
@@ -32,9 +33,9 @@ enum {
 struct scenario {
 	const char *name;
 	unsigned rooms, publishers, viewers; /* of each room */
-	unsigned sees;                       /* publishers that each viewer watches */
-	unsigned packets_per_second;         /* of each publisher */
-	unsigned burst;                      /* packets at once: 1 is evenly spaced */
+	unsigned sees;			     /* publishers that each viewer watches */
+	unsigned packets_per_second;	     /* of each publisher */
+	unsigned burst;			     /* packets at once: 1 is evenly spaced */
 };
 
 static const struct scenario scenarios[] = {
@@ -208,7 +209,7 @@ static json_int_t total_of(struct fake_hub *hub, const char *name)
 	json_int_t total = 0;
 	size_t i;
 
-	json_array_foreach(json_object_get(status, "workers"), i, worker)
+	json_array_foreach (json_object_get(status, "workers"), i, worker)
 		total += json_integer_value(json_object_get(worker, name));
 	json_decref(status);
 	return total;
@@ -241,8 +242,7 @@ static struct figures measure(struct load *load, struct fake_hub *hub, double se
 	qsort(load->latencies_us, load->latency_count, sizeof(uint32_t), compare_u32);
 	if (load->latency_count > 0) {
 		figures.p50_us = load->latencies_us[load->latency_count / 2];
-		figures.p99_us =
-			load->latencies_us[(uint64_t)load->latency_count * 99 / 100];
+		figures.p99_us = load->latencies_us[(uint64_t)load->latency_count * 99 / 100];
 	}
 	return figures;
 }
@@ -285,8 +285,8 @@ static double floor_us_per_packet(struct load *load, double seconds)
 	/* What one publisher's turn comes to: its burst, to everyone who watches it. */
 	unsigned per_turn =
 		scenario->viewers * scenario->sees * scenario->burst / scenario->publishers;
-	uint64_t interval_us = 1000000ull * scenario->burst / scenario->packets_per_second /
-			       load->publishers;
+	uint64_t interval_us =
+		1000000ull * scenario->burst / scenario->packets_per_second / load->publishers;
 	uint64_t until_us, due_us;
 	unsigned long sent = 0;
 	double before, used;

@@ -282,8 +282,8 @@ static json_int_t counter(const char *name)
 {
 	AUTO_JSON status = fake_hub_status(&hub);
 
-	return json_integer_value(json_object_get(
-		json_array_get(json_object_get(status, "workers"), 0), name));
+	return json_integer_value(
+		json_object_get(json_array_get(json_object_get(status, "workers"), 0), name));
 }
 
 static void nonsense_is_counted_and_dropped(void **state)

@@ -52,8 +52,7 @@ static int start(void **state)
 	(void)setenv("REALTIME_ALLOWED_ORIGINS", "https://shop.example", 1);
 	assert_int_equal(config_load(&config, &error), 0);
 	assert_int_equal(store_open(":memory:", STORE_RELAXED, &api.store, &error), 0);
-	assert_int_equal(bus_client_new("/nonexistent/bus.sock", "api", &no_events, NULL, &bus),
-			 0);
+	assert_int_equal(bus_client_new("/nonexistent/bus.sock", "api", &no_events, NULL, &bus), 0);
 	api.realtimed = bus;
 	api.sfu = bus;
 	api.config = config;
@@ -85,14 +84,12 @@ static int serve(struct fake_source fake)
 }
 
 #define REQUEST(method, uri, ...)                                                                  \
-	serve((struct fake_source){.variables = {{"REQUEST_METHOD", method},                       \
-						 {"REQUEST_URI", uri},                            \
-						 ##__VA_ARGS__}})
+	serve((struct fake_source){                                                                \
+		.variables = {{"REQUEST_METHOD", method}, {"REQUEST_URI", uri}, ##__VA_ARGS__}})
 #define POST(uri, text, ...)                                                                       \
-	serve((struct fake_source){.variables = {{"REQUEST_METHOD", "POST"},                       \
-						 {"REQUEST_URI", uri},                            \
-						 ##__VA_ARGS__},                                  \
-				   .body = text})
+	serve((struct fake_source){                                                                \
+		.variables = {{"REQUEST_METHOD", "POST"}, {"REQUEST_URI", uri}, ##__VA_ARGS__},    \
+		.body = text})
 
 static const char *code(void)
 {
@@ -143,8 +140,7 @@ static void a_request_id_is_echoed_unless_it_is_odd(void **state)
 	(void)state;
 	assert_int_equal(REQUEST("GET", "/health/live", {"HTTP_X_REQUEST_ID", "abc-1"}), 200);
 	assert_non_null(strstr(response.headers, "X-Request-Id: abc-1\r\n"));
-	assert_int_equal(REQUEST("GET", "/health/live", {"HTTP_X_REQUEST_ID", "a b\r\nX: y"}),
-			 200);
+	assert_int_equal(REQUEST("GET", "/health/live", {"HTTP_X_REQUEST_ID", "a b\r\nX: y"}), 200);
 	assert_non_null(strstr(response.headers, "X-Request-Id: req_"));
 	assert_null(strstr(response.headers, "X: y"));
 }
@@ -174,9 +170,9 @@ static void where_anyone_may_publish_a_foreign_token_is_ignored(void **state)
 {
 	(void)state;
 	allow_anonymous();
-	assert_int_equal(POST("/realtime/webrtc/rooms", "{}",
-			      {"HTTP_AUTHORIZATION", "Bearer your_token"}),
-			 201);
+	assert_int_equal(
+		POST("/realtime/webrtc/rooms", "{}", {"HTTP_AUTHORIZATION", "Bearer your_token"}),
+		201);
 	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_X_API_KEY", "rtk_wrong"}),
 			 401);
 }
@@ -195,8 +191,8 @@ static void pages_of_other_origins_must_be_listed(void **state)
 	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_HOST", "me.example:8000"},
 			      {"HTTP_ORIGIN", "https://shop.example"}),
 			 201);
-	assert_non_null(strstr(response.headers,
-			       "Access-Control-Allow-Origin: https://shop.example\r\n"));
+	assert_non_null(
+		strstr(response.headers, "Access-Control-Allow-Origin: https://shop.example\r\n"));
 	assert_int_equal(REQUEST("OPTIONS", "/realtime/webrtc/rooms/r/whip/s",
 				 {"HTTP_ORIGIN", "https://shop.example"}),
 			 204);
@@ -296,12 +292,12 @@ static void whip_takes_sdp_into_rooms_that_exist(void **state)
 {
 	(void)state;
 	allow_anonymous();
-	assert_int_equal(POST("/realtime/webrtc/rooms/r/whip", "v=0",
-			      {"CONTENT_TYPE", "application/json"}),
-			 415);
-	assert_int_equal(POST("/realtime/webrtc/rooms/r/whip", "v=0",
-			      {"CONTENT_TYPE", "application/sdp"}),
-			 404);
+	assert_int_equal(
+		POST("/realtime/webrtc/rooms/r/whip", "v=0", {"CONTENT_TYPE", "application/json"}),
+		415);
+	assert_int_equal(
+		POST("/realtime/webrtc/rooms/r/whip", "v=0", {"CONTENT_TYPE", "application/sdp"}),
+		404);
 	assert_string_equal(code(), "room_not_found");
 	assert_int_equal(POST("/realtime/webrtc/rooms/r%20x/whip", "v=0",
 			      {"CONTENT_TYPE", "application/sdp"}),

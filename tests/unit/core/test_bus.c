@@ -15,9 +15,8 @@ static void frames_survive_any_cut_of_the_stream(void **state)
 	size_t length;
 
 	(void)state;
-	assert_int_equal(bus_frame_encode(BUS_REQUEST, BUS_PUBLISH, 7, body, "xyz", 3, &bytes,
-					  &length),
-			 0);
+	assert_int_equal(
+		bus_frame_encode(BUS_REQUEST, BUS_PUBLISH, 7, body, "xyz", 3, &bytes, &length), 0);
 	for (size_t cut = 0; cut <= length; cut++) {
 		struct bus_decoder decoder = {0};
 		struct bus_frame frame;
@@ -173,9 +172,9 @@ static void a_lost_connection_fails_calls_and_comes_back(void **state)
 
 	assert_int_equal(bus_client_new(far->path, "sfu", &no_events, NULL, &client), 0);
 	wait_until_connected(client);
-	assert_int_equal(bus_client_call(client, BUS_ROOM_DELETED, json_object(), 2000, NULL,
-					 &error),
-			 -ENOTCONN);
+	assert_int_equal(
+		bus_client_call(client, BUS_ROOM_DELETED, json_object(), 2000, NULL, &error),
+		-ENOTCONN);
 	wait_until_connected(client);
 	assert_int_equal(bus_client_call(client, BUS_PUBLISH, json_object(), 2000, NULL, &error),
 			 0);

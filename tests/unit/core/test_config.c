@@ -66,7 +66,8 @@ static void the_environment_beats_the_file(void **state)
 
 	(void)state;
 	assert_non_null(file);
-	assert_true(fprintf(file, "# a comment\nWEBRTC_MAX_ROOMS=7\nSSE_MAX_CONNECTIONS = 8\n") > 0);
+	assert_true(fprintf(file, "# a comment\nWEBRTC_MAX_ROOMS=7\nSSE_MAX_CONNECTIONS = 8\n") >
+		    0);
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(setenv("REALTIME_CONFIG", path, 1), 0);
 	assert_int_equal(setenv("WEBRTC_MAX_ROOMS", "9", 1), 0);

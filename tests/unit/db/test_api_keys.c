@@ -95,10 +95,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
-		TEST(a_fresh_key_opens),
-		TEST(the_key_itself_is_not_kept),
-		TEST(another_key_does_not_open),
-		TEST(an_expired_or_revoked_key_does_not_open),
+		TEST(a_fresh_key_opens),	 TEST(the_key_itself_is_not_kept),
+		TEST(another_key_does_not_open), TEST(an_expired_or_revoked_key_does_not_open),
 		TEST(a_key_needs_a_name),
 	};
 

@@ -1,4 +1,5 @@
-/* Calls as clients and the SFU see them: joining, signalling, leaving, and either side's restart. */
+/* Calls as clients and the SFU see them: joining, signalling, leaving, and either side's restart.
+ */
 #include "tests/unit/cmocka_all.h"
 
 #include <errno.h>
@@ -35,8 +36,7 @@ struct client {
 static struct world *the_world; /* for look_up(), which is given only a session */
 
 static const struct room_facts room = {.room_id = "r", .max_participants = 3};
-static const struct room_facts mesh_room = {
-	.room_id = "r", .max_participants = 3, .is_mesh = true};
+static const struct room_facts mesh_room = {.room_id = "r", .max_participants = 3, .is_mesh = true};
 
 /* ---- outward ---- */
 
@@ -70,8 +70,7 @@ static void left(void *data, const struct peer *peer, const char *reason)
 {
 	struct world *world = data;
 
-	(void)json_array_append_new(world->log,
-				    json_sprintf("left %s %s", peer->peer_id, reason));
+	(void)json_array_append_new(world->log, json_sprintf("left %s %s", peer->peer_id, reason));
 }
 
 static void http_started(void *data, uint64_t token, const char *peer_id, const json_t *answer,
@@ -107,9 +106,8 @@ static void look_up(struct signaling_session *session)
 
 static void board_open(struct world *world)
 {
-	assert_int_equal(switchboard_init(&world->board, json_array(), &events, world,
-					  world->now_us),
-			 0);
+	assert_int_equal(
+		switchboard_init(&world->board, json_array(), &events, world, world->now_us), 0);
 }
 
 static int setup(void **state)
@@ -206,8 +204,7 @@ static void remember_joined(struct client *client)
 	AUTO_JSON message = hear(client);
 
 	assert_string_equal(text_of(message, "type"), "joined");
-	(void)snprintf(client->peer_id, sizeof(client->peer_id), "%s",
-		       text_of(message, "peer_id"));
+	(void)snprintf(client->peer_id, sizeof(client->peer_id), "%s", text_of(message, "peer_id"));
 	(void)snprintf(client->token, sizeof(client->token), "%s",
 		       text_of(message, "resume_token"));
 }
@@ -518,14 +515,13 @@ static void http_publishers_are_peers_and_http_viewers_are_not(void **state)
 	struct client ann;
 	char whip_id[PEER_ID_SIZE];
 
-	assert_int_equal(switchboard_http_start(&world->board, &room, PEER_WHIP, request, 7, 1,
-						&error),
-			 -ENOTCONN);
+	assert_int_equal(
+		switchboard_http_start(&world->board, &room, PEER_WHIP, request, 7, 1, &error),
+		-ENOTCONN);
 	sfu_says_hello(world, "[]");
 	client_join(world, &ann, "Ann");
-	assert_int_equal(switchboard_http_start(&world->board, &room, PEER_WHIP, request, 7, 1,
-						&error),
-			 0);
+	assert_int_equal(
+		switchboard_http_start(&world->board, &room, PEER_WHIP, request, 7, 1, &error), 0);
 	(void)snprintf(whip_id, sizeof(whip_id), "%s",
 		       text_of(told(world, BUS_PEER_JOIN, 0), "peer_id"));
 	assert_int_equal(ann.outbox.count, 0);
@@ -533,26 +529,22 @@ static void http_publishers_are_peers_and_http_viewers_are_not(void **state)
 	assert_string_equal(world->http_peer_id, whip_id);
 	hears(&ann, "peer-joined", NULL, NULL);
 
-	assert_int_equal(switchboard_http_start(&world->board, &room, PEER_WHEP, request, 8, 1,
-						&error),
-			 0);
-	switchboard_on_sfu_answer(&world->board,
-				  text_of(told(world, BUS_PEER_JOIN, 0), "peer_id"), 8, answer,
-				  NULL);
+	assert_int_equal(
+		switchboard_http_start(&world->board, &room, PEER_WHEP, request, 8, 1, &error), 0);
+	switchboard_on_sfu_answer(&world->board, text_of(told(world, BUS_PEER_JOIN, 0), "peer_id"),
+				  8, answer, NULL);
 	assert_int_equal(ann.outbox.count, 0);
 	occupancy = switchboard_occupancy(&world->board, NULL);
-	assert_int_equal(json_array_size(json_object_get(json_object_get(occupancy, "r"),
-							 "participants")),
-			 2);
+	assert_int_equal(
+		json_array_size(json_object_get(json_object_get(occupancy, "r"), "participants")),
+		2);
 
 	/* One that the SFU refuses was never there. */
-	assert_int_equal(switchboard_http_start(&world->board, &room, PEER_WHIP, request, 9, 1,
-						&error),
-			 0);
+	assert_int_equal(
+		switchboard_http_start(&world->board, &room, PEER_WHIP, request, 9, 1, &error), 0);
 	(void)error_set(&error, -EINVAL, "bad_sdp", "no");
-	switchboard_on_sfu_answer(&world->board,
-				  text_of(told(world, BUS_PEER_JOIN, 0), "peer_id"), 9, NULL,
-				  &error);
+	switchboard_on_sfu_answer(&world->board, text_of(told(world, BUS_PEER_JOIN, 0), "peer_id"),
+				  9, NULL, &error);
 	assert_int_equal(world->http_result, -EINVAL);
 	assert_int_equal(ann.outbox.count, 0);
 

@@ -99,9 +99,8 @@ static void keys_of_both_ends_fit(void **state)
 	size_t length;
 	int r;
 
-	assert_int_equal(exchange(fixture, dtls_identity_fingerprint_sha256(
-						   fixture->client_identity)),
-			 0);
+	assert_int_equal(
+		exchange(fixture, dtls_identity_fingerprint_sha256(fixture->client_identity)), 0);
 	assert_int_equal(dtls_link_state(fixture->server), DTLS_CONNECTED);
 	assert_int_equal(dtls_link_state(fixture->client), DTLS_CONNECTED);
 	assert_in_range(fixture->to_client.longest, 1, DTLS_DATAGRAM_MAX);
@@ -146,9 +145,8 @@ static void noise_does_not_end_a_connection(void **state)
 	uint8_t noise[64] = {23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 51};
 
 	assert_int_equal(exchange(fixture, fingerprint), 0);
-	assert_int_equal(dtls_link_receive(fixture->server, noise, sizeof(noise), fingerprint,
-					   NULL),
-			 0);
+	assert_int_equal(
+		dtls_link_receive(fixture->server, noise, sizeof(noise), fingerprint, NULL), 0);
 	assert_int_equal(dtls_link_state(fixture->server), DTLS_CONNECTED);
 }
 

@@ -92,8 +92,8 @@ static void numbers_keep_their_distances(void **state)
 		assert_true(forwarder_unmap(&forwarder, output, &back));
 		assert_int_equal(back, input);
 	}
-	assert_false(forwarder_unmap(&forwarder,
-				     (uint16_t)(forwarder.highest_output_sequence + 1), &base));
+	assert_false(forwarder_unmap(&forwarder, (uint16_t)(forwarder.highest_output_sequence + 1),
+				     &base));
 }
 
 int main(void)

@@ -82,8 +82,9 @@ static struct sdp *browser_answer(const struct sdp *offer)
 		unsigned direction = offer->media[i].direction;
 
 		*media = offer->media[i];
-		media->direction = (enum sdp_direction)((direction & DIRECTION_SEND ? DIRECTION_RECEIVE : 0) |
-				   (direction & DIRECTION_RECEIVE ? DIRECTION_SEND : 0));
+		media->direction =
+			(enum sdp_direction)((direction & DIRECTION_SEND ? DIRECTION_RECEIVE : 0) |
+					     (direction & DIRECTION_RECEIVE ? DIRECTION_SEND : 0));
 	}
 	return answer;
 }
@@ -233,9 +234,9 @@ static void a_codec_that_is_not_relayed_is_refused_whole(void **state)
 	AUTO(sdp) answer = NULL;
 
 	offer->media[1].codec_count = 1; /* H264 alone */
-	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer,
-						&fixture->error),
-			 -EPROTONOSUPPORT);
+	assert_int_equal(
+		negotiation_take_offer(&fixture->negotiation, offer, &answer, &fixture->error),
+		-EPROTONOSUPPORT);
 	assert_string_equal(fixture->error.code, "unsupported_codec");
 	assert_string_equal(fixture->error.field, "m=");
 	assert_int_equal(fixture->negotiation.line_count, 0);
@@ -250,9 +251,9 @@ static void the_certificate_may_not_change(void **state)
 
 	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &first, NULL), 0);
 	offer->fingerprint_sha256[0] ^= 1;
-	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &second,
-						&fixture->error),
-			 -EPROTO);
+	assert_int_equal(
+		negotiation_take_offer(&fixture->negotiation, offer, &second, &fixture->error),
+		-EPROTO);
 	assert_string_equal(fixture->error.code, "fingerprint_changed");
 }
 
@@ -265,14 +266,14 @@ static void lines_never_vanish_or_change(void **state)
 	AUTO(sdp) second = NULL;
 
 	assert_int_equal(negotiation_take_offer(&fixture->negotiation, two, &first, NULL), 0);
-	assert_int_equal(negotiation_take_offer(&fixture->negotiation, one, &second,
-						&fixture->error),
-			 -EPROTO);
+	assert_int_equal(
+		negotiation_take_offer(&fixture->negotiation, one, &second, &fixture->error),
+		-EPROTO);
 	assert_string_equal(fixture->error.code, "bad_sdp");
 	two->media[0].mid[0] = 'x';
-	assert_int_equal(negotiation_take_offer(&fixture->negotiation, two, &second,
-						&fixture->error),
-			 -EPROTO);
+	assert_int_equal(
+		negotiation_take_offer(&fixture->negotiation, two, &second, &fixture->error),
+		-EPROTO);
 	assert_string_equal(fixture->error.field, "a=mid");
 }
 
@@ -296,9 +297,9 @@ static void the_sfu_is_the_dtls_server(void **state)
 	AUTO(sdp) answer = NULL;
 
 	offer->setup = SETUP_PASSIVE;
-	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer,
-						&fixture->error),
-			 -EPROTO);
+	assert_int_equal(
+		negotiation_take_offer(&fixture->negotiation, offer, &answer, &fixture->error),
+		-EPROTO);
 	assert_string_equal(fixture->error.field, "a=setup");
 }
 
