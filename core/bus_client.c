@@ -452,8 +452,11 @@ static int send_frame(struct bus_client *client, enum bus_kind kind, enum bus_me
 	int r;
 
 	(void)pthread_mutex_lock(&client->lock);
-	r = client->state == LINK_UP ? queue_frame(client, kind, message, request_id, body)
-				     : -ENOTCONN;
+	/* While greeting, events line up behind the HELLO that tells the state before them. */
+	if (client->state == LINK_UP || (client->state == LINK_GREETING && kind == BUS_EVENT))
+		r = queue_frame(client, kind, message, request_id, body);
+	else
+		r = -ENOTCONN;
 	(void)pthread_mutex_unlock(&client->lock);
 	json_decref(body);
 	if (r == 0)

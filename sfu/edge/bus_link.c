@@ -164,7 +164,9 @@ static void do_event(struct worker *worker, json_t *body, uint32_t message, void
 	struct room *room =
 		worker_room_find(worker, json_string_value(json_object_get(body, "room_id")));
 
-	(void)data;
+	if (!room && peer_id && message == BUS_PEER_RESUMED)
+		on_gone(data, json_string_value(json_object_get(body, "room_id")), peer_id,
+			"unknown");
 	if (!room)
 		return; /* it has just emptied */
 	if (message == BUS_ROOM_CLOSED) {
@@ -200,7 +202,10 @@ static void on_received(void *data, struct bus_frame *frame)
 	} else if (frame->kind == BUS_REQUEST) {
 		(void)error_set(&error, -EINVAL, "bad_request", "realtime-sfu does not know %s",
 				bus_message_name(frame->message));
-		bus_client_refuse(link->client, frame->message, frame->request_id, &error);
+		(void)pthread_rwlock_rdlock(&link->lock);
+		if (link->client)
+			bus_client_refuse(link->client, frame->message, frame->request_id, &error);
+		(void)pthread_rwlock_unlock(&link->lock);
 	}
 }
 

@@ -133,6 +133,8 @@ static void accept_client(struct control *control)
 	}
 	if (fd >= 0)
 		(void)close(fd); /* full */
+	else if (errno == EMFILE || errno == ENFILE)
+		(void)usleep(100000); /* the listener stays readable: do not spin on it */
 }
 
 static void *run(void *argument)

@@ -17,7 +17,8 @@ enum {
 	ARENA_BYTES = 1 << 20,
 	TRAINS_MAX = 512,
 	TRAIN_PACKETS_MAX = 60,	    /* the kernel's limit is 64 */
-	TRAIN_BYTES_MAX = 60 * 1024 /* one datagram's, before it is cut */
+	TRAIN_BYTES_MAX = 60 * 1024, /* one datagram's, before it is cut */
+	GSO_REFUSALS_MAX = 64
 };
 
 struct train {
@@ -37,6 +38,7 @@ union control {
 struct egress {
 	int fd;
 	bool can_gso;
+	unsigned gso_refusals; /* without any train accepted in between */
 	uint8_t *arena;
 	size_t used;
 	size_t train_count;
@@ -186,10 +188,13 @@ static size_t overcome(struct egress *egress, size_t i, int error, bool *has_wai
 	}
 	if ((error == EINVAL || error == EIO || error == EMSGSIZE) &&
 	    egress->trains[i].packet_count > 1) {
-		if (egress->can_gso)
+		/* One destination's small MTU is its own matter; a card or kernel that refuses
+		 * every train is asked no more. */
+		if (egress->can_gso && (error == EIO || ++egress->gso_refusals >= GSO_REFUSALS_MAX)) {
 			LOG(LOG_WARNING, LOG_WEBRTC, "gso_disabled",
 			    LOG_TEXT("error", strerror(error)));
-		egress->can_gso = false;
+			egress->can_gso = false;
+		}
 		send_uncoupled(egress, i);
 		return 1;
 	}
@@ -211,6 +216,9 @@ void egress_flush(struct egress *egress)
 				    (unsigned)(egress->train_count - done), 0);
 
 		egress->counters.system_calls++;
+		for (int i = 0; i < sent; i++)
+			if (egress->trains[done + (size_t)i].packet_count > 1)
+				egress->gso_refusals = 0;
 		if (sent > 0)
 			done += (size_t)sent;
 		else

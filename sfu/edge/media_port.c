@@ -41,12 +41,14 @@ void *media_port_find_ufrag(const struct media_port *port, struct slice ufrag)
 
 void media_port_add_path(struct media_port *port, const struct net_path *path, void *owner)
 {
-	g_hash_table_insert(port->by_path, __extension__(void *)(uintptr_t) path, owner);
+	/* replace, not insert: the key must be the new owner's as well. */
+	g_hash_table_replace(port->by_path, __extension__(void *)(uintptr_t) path, owner);
 }
 
-void media_port_remove_path(struct media_port *port, const struct net_path *path)
+void media_port_remove_path(struct media_port *port, const struct net_path *path, const void *owner)
 {
-	g_hash_table_remove(port->by_path, path);
+	if (g_hash_table_lookup(port->by_path, path) == owner)
+		g_hash_table_remove(port->by_path, path);
 }
 
 void *media_port_find_path(const struct media_port *port, const struct net_path *path)

@@ -50,7 +50,9 @@ void media_port_add_ufrag(struct media_port *port, const char *ufrag, void *owne
 void media_port_remove_ufrag(struct media_port *port, const char *ufrag);
 void *media_port_find_ufrag(const struct media_port *port, struct slice ufrag);
 void media_port_add_path(struct media_port *port, const struct net_path *path, void *owner);
-void media_port_remove_path(struct media_port *port, const struct net_path *path);
+/* Only if it is `owner`'s: a transport that took the address over keeps it. */
+void media_port_remove_path(struct media_port *port, const struct net_path *path,
+			    const void *owner);
 void *media_port_find_path(const struct media_port *port, const struct net_path *path);
 
 /* One batch of datagrams, as many as the kernel has ready (at most RECEIVE_BATCH). */

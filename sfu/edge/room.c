@@ -211,7 +211,8 @@ void room_describe_track(struct room *room, const char *peer_id, const json_t *d
 		if ((mid && strcmp(track->mid, mid) != 0) ||
 		    (track_id && strcmp(track->track_id, track_id) != 0) || (!mid && !track_id))
 			continue;
-		if (source)
+		if (source && (strcmp(source, "camera") == 0 || strcmp(source, "microphone") == 0 ||
+			       strcmp(source, "screen") == 0))
 			(void)snprintf(track->source, sizeof(track->source), "%s", source);
 		if (json_is_boolean(muted))
 			track->is_muted = json_is_true(muted);

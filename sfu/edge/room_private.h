@@ -51,6 +51,7 @@ struct room {
 	GstElement *bin;
 	struct list peers;
 	size_t peer_count;
+	unsigned track_count; /* ever published, for the elements' names */
 };
 
 /* room.c */

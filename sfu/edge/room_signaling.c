@@ -134,6 +134,8 @@ int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t 
 	r = sdp_parse(text, strlen(text), &offer, reterr);
 	if (r == 0)
 		r = negotiation_take_offer(&peer->negotiation, offer, &answer, reterr);
+	for (size_t i = 0; r == 0 && peer->kind == PEER_WHEP && i < peer->negotiation.line_count; i++)
+		peer->negotiation.lines[i]->is_publishing = false; /* it came to watch */
 	if (r == 0 && peer->kind == PEER_WHEP)
 		r = bind_viewer(peer, publishers, reterr);
 	if (r == 0)
@@ -174,6 +176,14 @@ static void send_offer(struct room_peer *peer, const struct sdp *offer)
 	if (text)
 		context->events->signal(context->events_data, peer->room->room_id, peer->peer_id,
 					"offer", text, NULL);
+}
+
+static void repeat_offer(struct room_peer *peer)
+{
+	AUTO(sdp) offer = NULL;
+
+	if (negotiation_write(&peer->negotiation, true, &offer) == 0)
+		send_offer(peer, offer);
 }
 
 void room_peer_negotiate(struct room_peer *peer)
@@ -229,7 +239,10 @@ static int handle_signal(struct room_peer *peer, const json_t *signal, struct er
 	if (strcmp(type, "ice-candidate") == 0)
 		return 0; /* an ICE-lite agent answers checks and needs no candidates */
 	if (strcmp(type, "renegotiate") == 0) {
-		peer->negotiation.is_dirty = true;
+		if (peer->negotiation.state == NEGOTIATION_OFFERED)
+			repeat_offer(peer); /* the first one, or its answer, was lost */
+		else
+			peer->negotiation.is_dirty = true;
 		return 0;
 	}
 	if (strcmp(type, "bye") == 0) {
@@ -275,12 +288,13 @@ void room_signal(struct room *room, const char *peer_id, const json_t *signal)
 void room_resume(struct room *room, const char *peer_id)
 {
 	struct room_peer *peer = room_peer_find(room, peer_id);
-	AUTO(sdp) offer = NULL;
 
-	if (!peer)
+	if (!peer) {
+		room->context->events->gone(room->context->events_data, room->room_id, peer_id,
+					    "unknown");
 		return;
+	}
 	room_publish_changed(peer);
-	if (peer->negotiation.state == NEGOTIATION_OFFERED &&
-	    negotiation_write(&peer->negotiation, true, &offer) == 0)
-		send_offer(peer, offer);
+	if (peer->negotiation.state == NEGOTIATION_OFFERED)
+		repeat_offer(peer);
 }

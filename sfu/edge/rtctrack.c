@@ -40,6 +40,10 @@ static void keep(RtcTrack *track, struct packet *packet)
 {
 	struct packet *replaced;
 
+	/* The first packet under a number stays: a subscriber may have been sent it, and must never
+	 * be sent another under the same number. */
+	if (packet_ring_find(track->ring, packet->header.sequence_number))
+		return;
 	(void)gst_buffer_ref(packet->buffer);
 	replaced = packet_ring_put(track->ring, packet->header.sequence_number, packet);
 	if (replaced)
@@ -92,8 +96,13 @@ static void forget_packets(RtcTrack *track)
 
 static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
-	if (GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM)
-		forget_packets((RtcTrack *)parent);
+	RtcTrack *track = (RtcTrack *)parent;
+
+	if (GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM) {
+		forget_packets(track);
+		if (keyframe_gate_want(&track->gate, *track->now_us)) /* all subscribers wait again */
+			(void)gst_pad_push_event(track->sink, rtc_keyframe_request_new());
+	}
 	return gst_pad_event_default(pad, parent, event);
 }
 

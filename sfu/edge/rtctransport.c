@@ -102,7 +102,7 @@ static struct checked_path *path_add(RtcTransport *transport, const struct net_p
 	} else {
 		egress_flush(transport->port->egress); /* it may hold packets for this place */
 		checked = path_oldest(transport);
-		media_port_remove_path(transport->port, &checked->path);
+		media_port_remove_path(transport->port, &checked->path, transport);
 	}
 	*checked = (struct checked_path){.path = *path};
 	egress_target_set(&checked->target, path);
@@ -162,6 +162,8 @@ static void on_stun(RtcTransport *transport, const struct datagram *datagram)
 	egress_commit(port->egress, &checked->target, binding.response_bytes);
 	if (verdict != STUN_ACCEPTED)
 		return;
+	if (media_port_find_path(port, &checked->path) != transport)
+		media_port_add_path(port, &checked->path, transport); /* back from another */
 	transport->last_heard_us = checked->last_us = port->now_us;
 	checked->priority = binding.priority;
 	consider_path(transport, checked, binding.use_candidate);
@@ -318,7 +320,7 @@ void rtc_transport_stop(RtcTransport *transport)
 	egress_flush(transport->port->egress); /* it points at our paths */
 	media_port_remove_ufrag(transport->port, transport->config.ice_ufrag);
 	for (size_t i = 0; i < transport->path_count; i++)
-		media_port_remove_path(transport->port, &transport->paths[i].path);
+		media_port_remove_path(transport->port, &transport->paths[i].path, transport);
 	transport->path_count = 0;
 	transport->selected = -1;
 	transport->state = TRANSPORT_ENDED;

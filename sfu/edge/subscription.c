@@ -25,7 +25,8 @@ static struct room_track *track_new(struct room_peer *peer, const struct media_l
 
 	if (!track)
 		return NULL;
-	name = g_strdup_printf("track_%s_%s", peer->peer_id, line->mid);
+	name = g_strdup_printf("track%u_%s_%s", peer->room->track_count++, peer->peer_id,
+			       line->mid);
 	track->element =
 		rtc_track_new(name, line->kind == MEDIA_VIDEO, &peer->room->context->port->now_us);
 	g_free(name);

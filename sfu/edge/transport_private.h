@@ -36,6 +36,7 @@ struct receive_stream {
 	bool is_video, is_vp8, wants_nack;
 	uint8_t payload_type, rtx_payload_type;
 	uint32_t ssrc, rtx_ssrc; /* 0: not known yet */
+	uint32_t previous_ssrc;  /* its stragglers are dropped; 0: none */
 	struct receive_stats stats;
 	struct nack_tracker nacks;
 	uint32_t clock_rate_hz;
@@ -106,6 +107,7 @@ void transport_on_rtcp(RtcTransport *transport, struct packet *packet);
 void transport_rtcp_tick(RtcTransport *transport);
 void transport_send_pli(struct receive_stream *stream);
 /* The event that carries a publisher's sender report to its subscribers. */
+GstEvent *sender_report_event_void(void); /* forget the last one */
 bool sender_report_event_read(GstEvent *event, struct send_stream_out *stream);
 /* The event that says that a stream begins anew: other numbers, other contents. */
 GstEvent *source_restart_event_new(void);

@@ -45,17 +45,37 @@ static struct receive_stream *find_payload_type(RtcTransport *transport, uint8_t
 	return found;
 }
 
+static void deliver(struct receive_stream *stream)
+{
+	GstBufferList *list = stream->list;
+
+	list_remove(&stream->pending_link);
+	(void)gst_pad_push_list(stream->pad, gst_buffer_list_ref(list));
+	/* Usually everyone has let go by now, and the list serves again. */
+	if (gst_buffer_list_is_writable(list)) {
+		gst_buffer_list_remove(list, 0, gst_buffer_list_length(list));
+	} else {
+		gst_buffer_list_unref(list);
+		stream->list = gst_buffer_list_new_sized(RECEIVE_BATCH);
+	}
+}
+
 /* The stream goes on under another SSRC: its numbers mean nothing for the new one. */
 static void set_ssrc(struct receive_stream *stream, uint32_t ssrc)
 {
 	bool has_begun = stream->stats.has_packet && stream->ssrc != ssrc;
 
+	if (has_begun && !list_is_empty(&stream->pending_link))
+		deliver(stream); /* what came under the old one goes before the news */
+	if (has_begun)
+		stream->previous_ssrc = stream->ssrc;
 	stream->ssrc = ssrc;
 	if (!has_begun)
 		return;
 	receive_stats_init(&stream->stats, stream->clock_rate_hz);
 	memset(&stream->nacks, 0, sizeof(stream->nacks));
 	(void)gst_pad_push_event(stream->pad, source_restart_event_new());
+	(void)gst_pad_push_event(stream->pad, sender_report_event_void());
 }
 
 /* A new SSRC: by its mid, else by payload type (RFC 9143 section 9.2). It stays with its stream. */
@@ -71,8 +91,8 @@ static struct receive_stream *latch_ssrc(RtcTransport *transport, const struct p
 		stream = find_mid(transport, mid);
 	if (!stream)
 		stream = find_payload_type(transport, header->payload_type);
-	if (!stream)
-		return NULL;
+	if (!stream || header->ssrc == stream->previous_ssrc)
+		return NULL; /* nobody's, or a straggler of an SSRC that is over */
 	if (stream->rtx_payload_type && header->payload_type == stream->rtx_payload_type)
 		stream->rtx_ssrc = header->ssrc;
 	else if (header->payload_type == stream->payload_type)
@@ -125,13 +145,13 @@ static bool account(struct receive_stream *stream, struct packet *packet)
 	packet->is_keyframe_start =
 		stream->is_vp8 && vp8_is_keyframe_start(packet->bytes + header->header_bytes,
 							rtp_payload_bytes(header, packet->length));
-	if (stream->wants_nack) {
-		if (nack_tracker_on_packet(&stream->nacks, header->sequence_number,
-					   packet->arrival_us) == NACK_DUPLICATE_OR_LATE)
-			return false;
-		if (packet->is_keyframe_start)
-			nack_tracker_on_keyframe(&stream->nacks, header->sequence_number);
-	}
+	/* Also where nothing is asked for again: two packets under one number would be encrypted
+	 * under one nonce, which gives the key stream away. */
+	if (nack_tracker_on_packet(&stream->nacks, header->sequence_number, packet->arrival_us) ==
+	    NACK_DUPLICATE_OR_LATE)
+		return false;
+	if (packet->is_keyframe_start)
+		nack_tracker_on_keyframe(&stream->nacks, header->sequence_number);
 	receive_stats_on_packet(&stream->stats, header->sequence_number, header->rtp_timestamp,
 				packet->length, packet->arrival_us);
 	return true;
@@ -178,21 +198,8 @@ void transport_on_rtp(RtcTransport *transport, struct datagram *datagram)
 
 void transport_deliver_pending(struct media_port *port)
 {
-	while (!list_is_empty(&port->pending)) {
-		struct receive_stream *stream =
-			LIST_ITEM(list_first(&port->pending), struct receive_stream, pending_link);
-		GstBufferList *list = stream->list;
-
-		list_remove(&stream->pending_link);
-		(void)gst_pad_push_list(stream->pad, gst_buffer_list_ref(list));
-		/* Usually everyone has let go by now, and the list serves again. */
-		if (gst_buffer_list_is_writable(list)) {
-			gst_buffer_list_remove(list, 0, gst_buffer_list_length(list));
-		} else {
-			gst_buffer_list_unref(list);
-			stream->list = gst_buffer_list_new_sized(RECEIVE_BATCH);
-		}
-	}
+	while (!list_is_empty(&port->pending))
+		deliver(LIST_ITEM(list_first(&port->pending), struct receive_stream, pending_link));
 }
 
 /* ---- life of a stream ---- */

@@ -26,6 +26,12 @@ static GstEvent *sender_report_event_new(const struct sender_clock *clock,
 	return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, structure);
 }
 
+GstEvent *sender_report_event_void(void)
+{
+	return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+				    gst_structure_new_empty(report_event_name));
+}
+
 bool sender_report_event_read(GstEvent *event, struct send_stream_out *stream)
 {
 	const GstStructure *structure = gst_event_get_structure(event);
@@ -34,8 +40,10 @@ bool sender_report_event_read(GstEvent *event, struct send_stream_out *stream)
 	gint64 offset;
 
 	if (GST_EVENT_TYPE(event) != GST_EVENT_CUSTOM_DOWNSTREAM_STICKY || !structure ||
-	    !gst_structure_has_name(structure, report_event_name) ||
-	    !gst_structure_get(structure, "ntp", G_TYPE_UINT64, &ntp, "rtp-timestamp", G_TYPE_UINT,
+	    !gst_structure_has_name(structure, report_event_name))
+		return false;
+	stream->has_report = false;
+	if (!gst_structure_get(structure, "ntp", G_TYPE_UINT64, &ntp, "rtp-timestamp", G_TYPE_UINT,
 			       &rtp_timestamp, "offset", G_TYPE_INT64, &offset, NULL))
 		return false;
 	stream->has_report = true;
@@ -169,13 +177,13 @@ static void ask_for_missing(struct receive_stream *stream)
 	size_t count = nack_tracker_due(&stream->nacks, transport->port->now_us, transport->rtt_us,
 					missing, RTCP_NACK_MAX);
 
-	if (count > 0) {
+	if (count > 0 && stream->wants_nack) {
 		writer = begin(transport);
 		rtcp_write_nack(&writer, transport->local_ssrc, stream->ssrc, missing, count);
 		finish(transport, &writer);
 		transport->counters.nacks_sent += count;
 	}
-	if (nack_tracker_take_keyframe_wish(&stream->nacks))
+	if (nack_tracker_take_keyframe_wish(&stream->nacks) && stream->is_video)
 		transport_send_pli(stream);
 }
 
@@ -238,8 +246,7 @@ void transport_rtcp_tick(RtcTransport *transport)
 	struct send_stream_out *send;
 
 	LIST_FOR_EACH (receive, &transport->receive_streams, link) {
-		if (receive->wants_nack)
-			ask_for_missing(receive);
+		ask_for_missing(receive);
 	}
 	if (now_us - transport->feedback_at_us >= FEEDBACK_INTERVAL_US) {
 		transport->feedback_at_us = now_us;

@@ -23,6 +23,18 @@ static size_t write_header(const struct forwarder *forwarder, const struct packe
 	return RTP_HEADER_BYTES + (size_t)extension_bytes;
 }
 
+/* Refused because it was sent before is as it should be; out of SSRCs means that nothing new can
+ * ever be sent on this connection, so the peer must make another. */
+static void on_send_failure(RtcTransport *transport, int failure)
+{
+	struct error error;
+
+	if (failure != -ENOSPC)
+		return;
+	(void)error_set(&error, failure, "ssrcs_used_up", "no further streams under these keys");
+	transport_end(transport, &error);
+}
+
 static void send_packet(struct send_stream_out *stream, const struct egress_target *target,
 			const struct packet *packet)
 {
@@ -46,8 +58,10 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 	length = media_crypto_protect_rtp(transport->crypto_out, out, EGRESS_PACKET_MAX,
 					  header_bytes, NULL, 0,
 					  packet->bytes + packet->header.header_bytes, payload);
-	if (length < 0)
-		return; /* sent before: a retransmission that we had already */
+	if (length < 0) {
+		on_send_failure(transport, length);
+		return;
+	}
 	egress_commit(egress, target, (size_t)length);
 	forwarder_on_sent(forwarder, payload);
 	transport->counters.packets_out++;

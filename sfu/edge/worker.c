@@ -15,7 +15,8 @@
 
 enum {
 	TICK_US = 20000,
-	BATCHES_PER_TURN = 4 /* then commands and timers get their chance */
+	BATCHES_PER_TURN = 4, /* then commands and timers get their chance */
+	COMMANDS_PER_TURN = 16
 };
 
 /* Somebody waiting in worker_ask(). The one who comes last frees it. */
@@ -165,17 +166,32 @@ static struct command *next_command(struct worker *worker)
 	return first ? LIST_ITEM(first, struct command, link) : NULL;
 }
 
+static bool stop_is_wanted(struct worker *worker)
+{
+	bool wanted;
+
+	(void)pthread_mutex_lock(&worker->lock);
+	wanted = worker->should_stop;
+	(void)pthread_mutex_unlock(&worker->lock);
+	return wanted;
+}
+
+/* A few at a time: a storm of signals must not hold the packets up. */
 static void run_commands(struct worker *worker)
 {
 	struct command *command;
 
-	while ((command = next_command(worker))) {
+	for (int i = 0; (command = next_command(worker)); i++) {
 		if (command->run)
 			command->run(worker, command->body, command->request_id, command->data);
 		else
 			question_answer(command->question, command->question->answer(worker));
 		json_decref(command->body);
 		free(command);
+		if (i == COMMANDS_PER_TURN && !stop_is_wanted(worker)) {
+			wake(worker);
+			return;
+		}
 	}
 }
 
@@ -266,16 +282,6 @@ static void receive(struct worker *worker)
 			return;
 		worker->port.now_us = clock_now_us();
 	}
-}
-
-static bool stop_is_wanted(struct worker *worker)
-{
-	bool wanted;
-
-	(void)pthread_mutex_lock(&worker->lock);
-	wanted = worker->should_stop;
-	(void)pthread_mutex_unlock(&worker->lock);
-	return wanted;
 }
 
 static void loop(struct worker *worker)

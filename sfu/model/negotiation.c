@@ -143,8 +143,10 @@ static void payload_types_for_offer(const struct negotiation *negotiation,
 
 /* ---- writing ---- */
 
+/* `offered`: the peer's own entry for it, NULL if it is ours to offer. */
 static void add_codec(struct sdp_media *media, const struct relay_codec *codec,
-		      uint8_t payload_type, uint8_t rtx_payload_type, bool with_transport_cc)
+		      const struct sdp_codec *offered, uint8_t payload_type,
+		      uint8_t rtx_payload_type, bool with_transport_cc)
 {
 	struct sdp_codec *entry = &media->codecs[media->codec_count++];
 
@@ -155,8 +157,12 @@ static void add_codec(struct sdp_media *media, const struct relay_codec *codec,
 	entry->apt = -1;
 	(void)snprintf(entry->fmtp, sizeof(entry->fmtp), "%s", codec->fmtp);
 	entry->transport_cc = with_transport_cc;
-	if (codec->kind == MEDIA_VIDEO)
-		entry->nack = entry->nack_pli = entry->ccm_fir = true;
+	if (codec->kind == MEDIA_VIDEO) {
+		/* An answer may take from the offer, not add to it. */
+		entry->nack = !offered || offered->nack;
+		entry->nack_pli = !offered || offered->nack_pli;
+		entry->ccm_fir = !offered || offered->ccm_fir;
+	}
 	if (!rtx_payload_type)
 		return;
 	entry = &media->codecs[media->codec_count++];
@@ -255,7 +261,10 @@ static void write_line(const struct negotiation *negotiation, const struct media
 	} else {
 		payload_types_for_offer(negotiation, codec, &payload_type, &rtx_payload_type);
 	}
-	add_codec(media, codec, payload_type, rtx_payload_type,
+	add_codec(media, codec,
+		  line->has_remote && !line->is_ours ? sdp_codec_find(&line->remote, codec->name)
+						     : NULL,
+		  payload_type, rtx_payload_type,
 		  line->has_remote && !line->is_ours &&
 			  sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC) != 0);
 	if (line->is_publishing)
@@ -324,11 +333,38 @@ static void keep_remote(struct negotiation *negotiation, const struct sdp *sdp)
 		       sdp->ice_ufrag);
 }
 
+/* A line that was rejected may come back as another one (RFC 9429 section 5.2.2). */
+static bool is_recycled(const struct media_line *line, const struct sdp_media *media)
+{
+	return line->is_rejected && strcmp(line->mid, media->mid) != 0;
+}
+
+static int check_offered_media(const struct negotiation *negotiation, size_t i, bool is_agreed,
+			       const struct sdp_media *media, struct error *reterr)
+{
+	const struct media_line *line = is_agreed ? negotiation->lines[i] : NULL;
+	const struct relay_codec *codec;
+
+	if (line && !is_recycled(line, media) &&
+	    (strcmp(line->mid, media->mid) != 0 || line->kind != media->kind))
+		return error_set_field(reterr, -EPROTO, "bad_sdp", "a=mid",
+				       "m-line %zu is %s, but mid %s was agreed there", i,
+				       media->mid, line->mid);
+	if ((media->kind == MEDIA_AUDIO || media->kind == MEDIA_VIDEO) && !media->rejected &&
+	    media->direction != DIRECTION_INACTIVE && !choose_codec(media, &codec))
+		return error_set_field(
+			reterr, -EPROTONOSUPPORT, "unsupported_codec", "m=",
+			"the %s m-line with mid %s has no codec that is relayed here (%s)",
+			media->kind == MEDIA_AUDIO ? "audio" : "video", media->mid,
+			media->kind == MEDIA_AUDIO ? "opus" : "VP8");
+	return 0;
+}
+
 /* Everything that can be wrong with an offer, before anything is changed. */
 static int check_offer(const struct negotiation *negotiation, const struct sdp *offer,
 		       struct error *reterr)
 {
-	size_t agreed = agreed_count(negotiation);
+	size_t agreed = agreed_count(negotiation), published = 0;
 	int r = check_remote(negotiation, offer, true, reterr);
 
 	if (r < 0)
@@ -340,23 +376,16 @@ static int check_offer(const struct negotiation *negotiation, const struct sdp *
 				       offer->media_count, agreed);
 	for (size_t i = 0; i < offer->media_count; i++) {
 		const struct sdp_media *media = &offer->media[i];
-		const struct relay_codec *codec;
 
-		if (i < agreed && (strcmp(negotiation->lines[i]->mid, media->mid) != 0 ||
-				   negotiation->lines[i]->kind != media->kind))
-			return error_set_field(reterr, -EPROTO, "bad_sdp", "a=mid",
-					       "m-line %zu is %s, but mid %s was agreed there", i,
-					       media->mid, negotiation->lines[i]->mid);
-		if ((media->kind == MEDIA_AUDIO || media->kind == MEDIA_VIDEO) &&
-		    !media->rejected && media->direction != DIRECTION_INACTIVE &&
-		    !choose_codec(media, &codec))
-			return error_set_field(reterr, -EPROTONOSUPPORT, "unsupported_codec", "m=",
-					       "the %s m-line with mid %s has no codec that is "
-					       "relayed here (%s)",
-					       media->kind == MEDIA_AUDIO ? "audio" : "video",
-					       media->mid,
-					       media->kind == MEDIA_AUDIO ? "opus" : "VP8");
+		r = check_offered_media(negotiation, i, i < agreed, media, reterr);
+		if (r < 0)
+			return r;
+		published += !media->rejected && (media->direction & DIRECTION_SEND) != 0 &&
+			     (media->kind == MEDIA_AUDIO || media->kind == MEDIA_VIDEO);
 	}
+	if (published > PUBLISHED_TRACKS_MAX)
+		return error_set_field(reterr, -E2BIG, "too_many_tracks", "m=",
+				       "a peer may publish %d tracks at most", PUBLISHED_TRACKS_MAX);
 	return 0;
 }
 
@@ -386,6 +415,8 @@ static void apply_offered_media(struct media_line *line, const struct sdp_media 
 	const struct sdp_codec *chosen;
 	const struct relay_codec *codec = NULL;
 
+	if (is_recycled(line, media))
+		*line = (struct media_line){0};
 	line->kind = media->kind;
 	memcpy(line->mid, media->mid, sizeof(line->mid));
 	line->is_proposed = false;
@@ -428,11 +459,9 @@ int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *of
 	}
 	for (size_t i = 0; i < offer->media_count; i++)
 		apply_offered_media(negotiation->lines[i], &offer->media[i]);
-	for (size_t i = 0; i < stream_count; i++) {
-		r = negotiation_add_send(negotiation, &streams[i], reterr);
-		if (r < 0)
-			return r;
-	}
+	for (size_t i = 0; i < stream_count; i++)
+		if (negotiation_add_send(negotiation, &streams[i], NULL) < 0)
+			break; /* no room behind the peer's lines: these go unseen */
 	keep_remote(negotiation, offer);
 	negotiation->session_version++;
 	return negotiation_write(negotiation, false, ret_answer);
@@ -454,9 +483,11 @@ int negotiation_add_send(struct negotiation *negotiation, const struct send_stre
 			line = idle;
 	}
 	if (!line) {
-		if (negotiation->line_count >= SDP_MEDIA_MAX)
+		if (negotiation->line_count >= SDP_MEDIA_MAX - PUBLISHED_TRACKS_MAX)
 			return error_set(reterr, -E2BIG, "too_many_media",
-					 "a connection has at most %d m-lines", SDP_MEDIA_MAX);
+					 "a connection has at most %d m-lines, some of them kept "
+					 "for the peer's own",
+					 SDP_MEDIA_MAX);
 		r = append_line(negotiation, &line);
 		if (r < 0)
 			return r;
@@ -509,6 +540,8 @@ int negotiation_make_offer(struct negotiation *negotiation, struct sdp **ret_off
 	r = negotiation_write(negotiation, true, ret_offer);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < negotiation->line_count; i++)
+		negotiation->lines[i]->offered_ssrc = negotiation->lines[i]->send.ssrc;
 	negotiation->state = NEGOTIATION_OFFERED;
 	negotiation->is_dirty = false;
 	return 0;
@@ -568,8 +601,10 @@ int negotiation_take_answer(struct negotiation *negotiation, const struct sdp *a
 			line->has_remote = true;
 		}
 		line->is_publishing = line->is_publishing && (media->direction & DIRECTION_SEND);
+		/* A stream that took the line over since has an SSRC the peer was not told yet. */
 		line->is_sending_live =
 			line->is_sending_wanted && (media->direction & DIRECTION_RECEIVE) != 0 &&
+			line->send.ssrc == line->offered_ssrc &&
 			payload_types_of(media, line->send.codec, &line->send_payload_type,
 					 &line->send_rtx_payload_type);
 	}

@@ -20,6 +20,8 @@
 #include "core/error.h"
 #include "sfu/wire/sdp.h"
 
+enum { PUBLISHED_TRACKS_MAX = 16 }; /* of one peer */
+
 enum negotiation_state { NEGOTIATION_STABLE, NEGOTIATION_OFFERED };
 
 /* A codec the relay carries. */
@@ -61,6 +63,7 @@ struct media_line {
 	bool is_sending_live;	/* and the peer has agreed to receive it: media may flow */
 	struct send_stream send;
 	uint8_t send_payload_type, send_rtx_payload_type;
+	uint32_t offered_ssrc; /* what our last offer said of this line */
 };
 
 struct negotiation_identity {
@@ -93,7 +96,9 @@ void negotiation_fini(struct negotiation *negotiation);
  *   -EPROTO "bad_sdp"  m-lines out of order, a mid or kind changed, DTLS roles that cannot work
  *   -EPROTONOSUPPORT "unsupported_codec"  an m-line to publish on has no codec that we relay
  *   -EPROTO "fingerprint_changed"  a different certificate than before
- *   -E2BIG "too_many_media"        -ENOMEM */
+ *   -E2BIG "too_many_tracks"       more than PUBLISHED_TRACKS_MAX
+ *   -ENOMEM                        lines that only we knew of may be lost
+ * Streams of ours that find no room behind the peer's lines go unseen. */
 int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *offer,
 			   struct sdp **ret_answer, struct error *reterr) MUST_CHECK;
 

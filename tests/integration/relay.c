@@ -4,8 +4,10 @@
  *   test_relay PATH-OF-REALTIME-SFU
  */
 #include <arpa/inet.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/json.h"
@@ -318,6 +320,165 @@ static void nonsense_is_counted_and_dropped(void **state)
 	(void)close(stranger);
 }
 
+static void a_change_of_ssrc_within_one_batch_loses_nothing_after_it(void **state)
+{
+	struct pair *pair = *state;
+	struct rtp_header header;
+	uint8_t packet[2048];
+	int got = 0;
+
+	(void)start_flow(pair);
+	assert_int_equal(kill(hub.sfu, SIGSTOP), 0); /* so that both come in one batch */
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	pair->publisher.ssrc ^= 0x5a5a5a5a;
+	pair->publisher.sequence_number = 5000;
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	assert_int_equal(kill(hub.sfu, SIGCONT), 0);
+	for (int i = 0; i < 20; i++) {
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		got += next_media(&pair->viewer, packet, &header);
+	}
+	assert_int_equal(got, 20);
+}
+
+static void who_returns_on_the_same_address_keeps_it(void **state)
+{
+	struct pair *pair = *state;
+	struct sockaddr_in local;
+	socklen_t size = sizeof(local);
+	AUTO_FREE char *answer = NULL;
+	AUTO_FREE char *offer = NULL;
+	struct load_peer again;
+	json_int_t unknown;
+
+	(void)start_flow(pair);
+	assert_int_equal(getsockname(pair->publisher.fd, (struct sockaddr *)&local, &size), 0);
+	(void)close(pair->publisher.fd); /* it crashed, without a goodbye */
+	pair->publisher.fd = -1;
+	pair->publisher.link = dtls_link_free(pair->publisher.link);
+	assert_int_equal(load_peer_init(&again, identity), 0);
+	local.sin_addr.s_addr = INADDR_ANY;
+	assert_int_equal(bind(again.fd, (struct sockaddr *)&local, sizeof(local)), 0);
+	offer = load_peer_offer(&again, 0);
+	assert_int_equal(fake_hub_join(&hub, "relay", "again", "whip", offer, &answer), 0);
+	assert_int_equal(load_peer_connect(&again, answer), 0);
+	for (int i = 0; i < 400 && counter("tracks") > 1; i++) { /* until the old one is let go */
+		load_peer_publish(&again, PACKET_BYTES, true);
+		(void)usleep(20000);
+	}
+	assert_int_equal(counter("tracks"), 1);
+	unknown = counter("dropped_unknown");
+	for (int i = 0; i < 20; i++)
+		load_peer_publish(&again, PACKET_BYTES, true);
+	(void)usleep(50000);
+	assert_int_equal(counter("dropped_unknown"), unknown);
+	load_peer_fini(&again);
+}
+
+/* Take every line that begins so out of an SDP. */
+static void cut_lines(char *text, const char *start)
+{
+	char *at;
+
+	while ((at = strstr(text, start))) {
+		const char *end = strchr(at, '\n') + 1;
+
+		memmove(at, end, strlen(end) + 1);
+	}
+}
+
+static void join_with(struct load_peer *peer, const char *peer_id, const char *kind, char *offer)
+{
+	AUTO_FREE char *answer = NULL;
+
+	assert_int_equal(fake_hub_join(&hub, "relay", peer_id, kind, offer, &answer), 0);
+	assert_int_equal(load_peer_connect(peer, answer), 0);
+}
+
+static size_t next_raw_media(const struct load_peer *peer, uint8_t packet[2048])
+{
+	for (int i = 0; i < 100; i++) {
+		ssize_t got = recv(peer->fd, packet, 2048, 0);
+
+		if (got > 0 && packet_kind_of(packet, (size_t)got) == PACKET_RTP)
+			return (size_t)got;
+		if (got <= 0)
+			(void)usleep(5000);
+	}
+	return 0;
+}
+
+/* A publisher that repeats a number with other contents, and a viewer without RTX that asks for that
+ * number: were both sealed under the one nonce, their key stream would be known. */
+static void one_number_is_never_sealed_twice_with_different_contents(void **state)
+{
+	struct pair *pair = *state;
+	struct load_peer publisher, viewer;
+	AUTO_FREE char *offer = NULL;
+	AUTO_FREE char *watch = NULL;
+	uint8_t first[2048], second[2048], packet[2048], payload[PACKET_BYTES];
+	struct writer writer = writer_over(packet, sizeof(packet));
+	uint16_t wanted, original;
+	size_t length;
+	char *formats;
+	int r;
+
+	(void)pair;
+	assert_int_equal(load_peer_init(&publisher, identity), 0);
+	offer = load_peer_offer(&publisher, 0);
+	cut_lines(offer, "a=rtcp-fb:96 nack");
+	join_with(&publisher, "repeater", "whip", offer);
+	assert_int_equal(load_peer_init(&viewer, identity), 0);
+	watch = load_peer_offer(&viewer, 2);
+	cut_lines(watch, "a=rtpmap:97");
+	cut_lines(watch, "a=fmtp:97");
+	while ((formats = strstr(watch, "SAVPF 96 97")))
+		memmove(formats + 8, formats + 11, strlen(formats + 11) + 1);
+	join_with(&viewer, "asker", "whep", watch);
+	for (int i = 0; i < 100 && next_raw_media(&viewer, first) == 0; i++)
+		load_peer_publish(&publisher, PACKET_BYTES, true);
+	while (load_peer_receive(&viewer, 100, packet) > 0)
+		;
+	load_peer_publish(&publisher, PACKET_BYTES, true);
+	length = next_raw_media(&viewer, first);
+	assert_true(length > 0);
+
+	original = (uint16_t)(publisher.sequence_number - 1);
+	memset(payload, 0xff, sizeof(payload));
+	payload[0] = (uint8_t)(original >> 8);
+	payload[1] = (uint8_t)original;
+	rtp_header_encode(packet, LOAD_RTX, true, false, false, 77, 12345, publisher.ssrc + 1);
+	r = media_crypto_protect_rtp(publisher.out, packet, sizeof(packet), 12, NULL, 0, payload,
+				     PACKET_BYTES - 26);
+	assert_true(r > 0);
+	(void)send(publisher.fd, packet, (size_t)r, 0);
+	(void)usleep(50000);
+	wanted = (uint16_t)(first[2] << 8 | first[3]);
+	rtcp_write_nack(&writer, 1, (uint32_t)first[8] << 24 | (uint32_t)first[9] << 16 |
+					    (uint32_t)first[10] << 8 | first[11],
+			&wanted, 1);
+	load_peer_send_rtcp(&viewer, packet, writer.offset, sizeof(packet));
+	assert_int_equal(next_raw_media(&viewer, second), length); /* asked for, and repeated */
+	assert_memory_equal(first, second, length);
+	load_peer_fini(&publisher);
+	load_peer_fini(&viewer);
+}
+
+static void a_viewer_cannot_publish(void **state)
+{
+	struct pair *pair = *state;
+	struct load_peer intruder;
+	AUTO_FREE char *offer = NULL;
+	AUTO_FREE char *answer = NULL;
+
+	(void)pair;
+	assert_int_equal(load_peer_init(&intruder, identity), 0);
+	offer = load_peer_offer(&intruder, 0);
+	assert_int_equal(fake_hub_join(&hub, "relay", "intruder", "whep", offer, &answer), 0);
+	assert_int_equal(counter("tracks"), 1); /* the publisher's */
+	load_peer_fini(&intruder);
+}
+
 static void who_falls_silent_is_let_go_within_5_s(void **state)
 {
 	struct pair *pair = *state;
@@ -345,6 +506,10 @@ int main(int argc, char **argv)
 		TEST(both_ends_get_reports),
 		TEST(a_new_ssrc_of_the_publisher_is_not_seen_by_the_viewer),
 		TEST(nonsense_is_counted_and_dropped),
+		TEST(a_change_of_ssrc_within_one_batch_loses_nothing_after_it),
+		TEST(who_returns_on_the_same_address_keeps_it),
+		TEST(one_number_is_never_sealed_twice_with_different_contents),
+		TEST(a_viewer_cannot_publish),
 		TEST(who_falls_silent_is_let_go_within_5_s),
 	};
 

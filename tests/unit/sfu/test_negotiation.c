@@ -290,6 +290,63 @@ static void a_data_channel_is_declined_politely(void **state)
 	assert_false(answer->media[0].rejected);
 }
 
+static void a_rejected_line_may_come_back_as_another(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) again = browser_offer(2);
+	AUTO(sdp) first = NULL;
+	AUTO(sdp) second = NULL;
+
+	fill_media(&offer->media[1], MEDIA_APPLICATION, "1", DIRECTION_SENDRECV);
+	offer->media[1].codec_count = 0;
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &first, NULL), 0);
+	again->media[1].mid[0] = '7';
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, again, &second, NULL), 0);
+	assert_true(fixture->negotiation.lines[1]->is_publishing);
+	assert_string_equal(second->media[1].mid, "7");
+}
+
+static void nobody_publishes_without_end(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = sdp_new(PUBLISHED_TRACKS_MAX + 1, 0);
+	AUTO(sdp) answer = NULL;
+	char mid[8];
+
+	offer->setup = SETUP_ACTPASS;
+	offer->has_fingerprint = true;
+	for (size_t i = 0; i < offer->media_count; i++) {
+		(void)snprintf(mid, sizeof(mid), "%u", (unsigned)i);
+		fill_media(&offer->media[i], MEDIA_VIDEO, mid, DIRECTION_SEND);
+	}
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer,
+						&fixture->error),
+			 -E2BIG);
+	assert_string_equal(fixture->error.code, "too_many_tracks");
+	assert_int_equal(fixture->negotiation.line_count, 0);
+}
+
+static void an_answer_to_an_older_stream_starts_no_newer_one(void **state)
+{
+	struct fixture *fixture = *state;
+	struct send_stream stream = stream_of("VP8", 90000, fixture);
+	AUTO(sdp) offer = NULL;
+	AUTO(sdp) answer = NULL;
+	int other;
+
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &stream, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &offer), 0);
+	negotiation_remove_send(&fixture->negotiation, fixture);
+	stream.binding = &other;
+	stream.ssrc = 2000;
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &stream, NULL), 0);
+	answer = browser_answer(offer);
+	assert_int_equal(negotiation_take_answer(&fixture->negotiation, answer, NULL), 0);
+	assert_false(fixture->negotiation.lines[0]->is_sending_live);
+	assert_true(fixture->negotiation.is_dirty);
+}
+
 static void the_sfu_is_the_dtls_server(void **state)
 {
 	struct fixture *fixture = *state;
@@ -318,6 +375,9 @@ int main(void)
 		TEST(the_certificate_may_not_change),
 		TEST(lines_never_vanish_or_change),
 		TEST(a_data_channel_is_declined_politely),
+		TEST(a_rejected_line_may_come_back_as_another),
+		TEST(nobody_publishes_without_end),
+		TEST(an_answer_to_an_older_stream_starts_no_newer_one),
 		TEST(the_sfu_is_the_dtls_server),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
