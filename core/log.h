@@ -23,7 +23,12 @@ struct log_field {
 	int64_t number;
 };
 
-#define LOG_TEXT(key_, text_) ((struct log_field){.key = (key_), .text = (text_) ? (text_) : ""})
+static inline const char *log_text_or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+#define LOG_TEXT(key_, text_) ((struct log_field){.key = (key_), .text = log_text_or_empty(text_)})
 #define LOG_INT(key_, number_) ((struct log_field){.key = (key_), .number = (int64_t)(number_)})
 /* A struct error as three fields. */
 #define LOG_ERR(error_)                                                                            \
