@@ -54,6 +54,7 @@ void event_stream_init(struct event_stream *stream, struct hub *hub, int64_t ret
 	stream->subscriber.form = FORM_SSE;
 	stream->subscriber.outbox = outbox;
 	stream->subscriber.events = &events;
+	list_init(&stream->subscriber.subscriptions);
 	(void)snprintf(stream->subscriber.connection_id, sizeof(stream->subscriber.connection_id),
 		       "%s", connection_id);
 }

@@ -255,7 +255,6 @@ void hub_on_appended(struct hub *hub, struct publish_order *order, const struct 
 void hub_add(struct hub *hub, struct subscriber *subscriber)
 {
 	table_add(&hub->subscribers, subscriber->connection_id, &subscriber->by_connection_id);
-	list_init(&subscriber->subscriptions);
 }
 
 void hub_remove(struct hub *hub, struct subscriber *subscriber)

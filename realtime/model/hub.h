@@ -81,7 +81,8 @@ int hub_init(struct hub *hub, uint32_t history_size, uint64_t last_position,
 /* Every question must have been answered and every subscriber removed. */
 void hub_fini(struct hub *hub);
 
-/* `subscriber` is borrowed until hub_remove(); connection_id, form, outbox and events are set. */
+/* `subscriber` is borrowed until hub_remove(); connection_id, form, outbox and events
+ * are set, subscriptions is an empty list. */
 void hub_add(struct hub *hub, struct subscriber *subscriber);
 /* Ends its subscriptions. Also for one that was never added. */
 void hub_remove(struct hub *hub, struct subscriber *subscriber);

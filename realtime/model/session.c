@@ -303,6 +303,7 @@ void session_init(struct session *session, struct hub *hub, const struct session
 	session->subscriber.form = FORM_WEBSOCKET;
 	session->subscriber.outbox = outbox;
 	session->subscriber.events = &events;
+	list_init(&session->subscriber.subscriptions);
 	(void)snprintf(session->subscriber.connection_id, sizeof(session->subscriber.connection_id),
 		       "%s", connection_id);
 }

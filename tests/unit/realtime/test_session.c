@@ -126,6 +126,18 @@ static void is_welcomed(struct world *world)
 	hears(&world->bob, "welcome", "ping_interval", "30");
 }
 
+static void one_that_was_turned_away_has_no_channels(void **state)
+{
+	struct world *world = *state;
+	struct session session;
+	AUTO_JSON names = json_array();
+
+	session_init(&session, &world->hub, &limits, "conn_x", &world->ann.outbox);
+	hub_channels_list(&session.subscriber, names);
+	assert_int_equal(json_array_size(names), 0);
+	session_fini(&session);
+}
+
 static void a_message_reaches_who_subscribed_and_is_acknowledged(void **state)
 {
 	struct world *world = *state;
@@ -450,6 +462,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(one_that_was_turned_away_has_no_channels),
 		TEST(a_message_reaches_who_subscribed_and_is_acknowledged),
 		TEST(a_persistent_message_is_heard_of_only_when_it_is_stored),
 		TEST(a_failing_store_is_told_to_the_publisher_and_nobody_else),
