@@ -468,3 +468,21 @@ def test_what_cannot_start_says_why_in_one_line(tmp_path: Path) -> None:
     first.stop()
     text = subprocess.run([BINARY, "--help"], capture_output=True, check=True).stdout.decode()
     assert "SSE_RETRY_TIMEOUT" in text
+
+
+def test_ending_while_a_key_is_looked_up(tmp_path: Path) -> None:
+    daemon = started(tmp_path)
+    lock = sqlite3.connect(daemon.database, isolation_level=None)
+
+    async def run() -> None:
+        async with chat(daemon) as ann:
+            await ann.say(type="message", channel="c", data=1)
+            await ann.hear("ack")
+            lock.execute("BEGIN IMMEDIATE")
+            await ann.say(type="message", channel="c", data=1, persistent=True)
+            await asyncio.sleep(0.2)  # the store's thread waits for the lock now
+            async with connect(daemon, "/realtime/ws?api_key=rtk_wrong"):
+                await asyncio.to_thread(daemon.stop)
+
+    asyncio.run(run())
+    lock.close()
