@@ -167,6 +167,23 @@ static int prepare_stream(struct server *server, struct connection *connection,
 
 /* ---- starting it ---- */
 
+/* Somebody whose key is wrong, or not enough, hears why, in the way of its transport. */
+static void turn_away(struct connection *connection, const struct error *error)
+{
+	connection->is_started = true;
+	LOG(LOG_INFO, LOG_WEBSOCKET, "refused", LOG_TEXT("connection", connection->id),
+	    LOG_ERR(error));
+	if (connection->transport != TRANSPORT_SSE) {
+		outbox_push_take(&connection->outbox,
+				 reply_frame_take(reply_new_error(NULL, error)));
+		outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
+		(void)lws_rx_flow_control(connection->wsi, 1);
+		return;
+	}
+	(void)http_answer_problem(connection->wsi, error);
+	outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
+}
+
 static void start_stream(struct connection *connection)
 {
 	static const char head[] = "HTTP/1.1 200 OK\r\n"
@@ -176,8 +193,12 @@ static void start_stream(struct connection *connection)
 				   "connection: close\r\n\r\n";
 	struct error error = {0};
 
+	if (event_stream_set_user(&connection->stream, connection->caller.user_id, &error) < 0) {
+		turn_away(connection, &error);
+		return;
+	}
 	outbox_push_take(&connection->outbox, frame_new_bytes(head, sizeof(head) - 1));
-	if (event_stream_start(&connection->stream, connection->caller.user_id, &error) == 0)
+	if (event_stream_start(&connection->stream, &error) == 0)
 		return;
 	LOG(LOG_WARNING, LOG_WEBSOCKET, "stream_refused", LOG_TEXT("connection", connection->id),
 	    LOG_ERR(&error));
@@ -207,23 +228,6 @@ static void start(struct connection *connection)
 		return;
 	}
 	(void)lws_rx_flow_control(connection->wsi, 1);
-}
-
-/* Somebody whose key is wrong hears why, in the way of its transport. */
-static void turn_away(struct connection *connection, const struct error *error)
-{
-	connection->is_started = true;
-	LOG(LOG_INFO, LOG_WEBSOCKET, "refused", LOG_TEXT("connection", connection->id),
-	    LOG_ERR(error));
-	if (connection->transport != TRANSPORT_SSE) {
-		outbox_push_take(&connection->outbox,
-				 reply_frame_take(reply_new_error(NULL, error)));
-		outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
-		(void)lws_rx_flow_control(connection->wsi, 1);
-		return;
-	}
-	(void)http_answer_problem(connection->wsi, error);
-	outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
 }
 
 static void on_authenticated(void *data, const char *connection_id, const struct caller *caller,

@@ -7,6 +7,8 @@
 
 #include "realtime/model/channel.h"
 
+static const char own_prefix[] = "user_";
+
 int hub_init(struct hub *hub, uint32_t history_size, uint64_t last_position,
 	     const struct hub_store *store, void *store_data)
 {
@@ -292,6 +294,18 @@ bool subscriber_is_subscribed(const struct hub *hub, const struct subscriber *su
 			      const char *channel)
 {
 	return subscription_find(hub, subscriber, channel) != NULL;
+}
+
+int subscriber_may_read(const struct subscriber *subscriber, const char *channel,
+			struct error *reterr)
+{
+	size_t length = sizeof(own_prefix) - 1;
+
+	if (strncmp(channel, own_prefix, length) != 0 ||
+	    (*subscriber->user_id && strcmp(channel + length, subscriber->user_id) == 0))
+		return 0;
+	return error_set_field(reterr, -EACCES, "forbidden", "channel",
+			       "%s is for connections of that user alone", channel);
 }
 
 bool hub_unsubscribe(struct hub *hub, struct subscriber *subscriber, const char *channel_name)

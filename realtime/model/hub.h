@@ -92,6 +92,11 @@ struct subscriber *hub_subscriber_find(const struct hub *hub, const char *connec
 bool subscriber_is_subscribed(const struct hub *hub, const struct subscriber *subscriber,
 			      const char *channel);
 
+/* Somebody's own channel, user_{user_id}, is for connections of that user alone.
+ *   -EACCES "forbidden" */
+int subscriber_may_read(const struct subscriber *subscriber, const char *channel,
+			struct error *reterr) MUST_CHECK;
+
 /* Subscribe to the channels of `query` (taken in any case), which are different ones; it says what
  * to replay. Subscribing again to one channel is answered, but replays nothing. Answered by
  * events->subscribed and caught_up, or refused.

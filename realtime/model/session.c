@@ -129,9 +129,13 @@ static int subscribe_one(struct session *session, const struct envelope *envelop
 			 const struct envelope_subscribe *fields, const char *name,
 			 struct error *reterr)
 {
-	struct history_query *query = history_query_new(1);
+	struct history_query *query;
 	struct history_channel *channel;
+	int r = subscriber_may_read(&session->subscriber, name, reterr);
 
+	if (r < 0)
+		return r;
+	query = history_query_new(1);
 	if (!query)
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 	query->request_id = json_incref(envelope->id);
@@ -233,6 +237,8 @@ static int on_history_request(struct session *session, const struct envelope *en
 	struct history_channel *channel;
 	int r = envelope_history_get(envelope, &fields, reterr);
 
+	if (r >= 0)
+		r = subscriber_may_read(&session->subscriber, fields.channel, reterr);
 	if (r < 0)
 		return r;
 	query = history_query_new(1);

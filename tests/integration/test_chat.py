@@ -354,6 +354,13 @@ def test_an_api_key_says_who_it_is_and_may_publish(tmp_path: Path) -> None:
                 await ann.hear("subscribed")
                 await ann.say(type="message", channel="c", data=1)
                 assert (await ann.hear("message"))["sender"] == "ann"
+        for query, status in (
+            (f"channel=c&channel=user_ann&api_key={key}", 200),
+            (f"channel=user_bob&api_key={key}", 403),
+            ("channel=c&channel=user_ann", 403),
+        ):
+            async with events(daemon, query) as stream:
+                assert stream.status == status
 
     asyncio.run(run())
     assert key not in daemon.log()

@@ -382,6 +382,26 @@ static void publishing_needs_the_right_to(void **state)
 	hears_nothing(&world->ann);
 }
 
+static void a_users_own_channel_is_for_that_user_alone(void **state)
+{
+	static const char *const requests[] = {
+		"{\"type\":\"subscribe\",\"channel\":\"user_ann\"}",
+		"{\"type\":\"subscribe\",\"channels\":[\"user_\"]}",
+		"{\"type\":\"history\",\"channel\":\"user_ann\"}"};
+	struct world *world = *state;
+
+	is_welcomed(world);
+	strcpy(world->ann.session.subscriber.user_id, "ann");
+	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+		say(world, &world->bob, requests[i]);
+		hears(&world->bob, "error", "code", "forbidden");
+	}
+	assert_int_equal(world->store.count, 0);
+	say(world, &world->ann, requests[0]);
+	let_store_answer(world);
+	hears(&world->ann, "subscribed", "channel", "user_ann");
+}
+
 static void subscriptions_are_limited(void **state)
 {
 	struct world *world = *state;
@@ -473,6 +493,7 @@ int main(void)
 		TEST(a_channel_without_store_counts_gaps),
 		TEST(bad_messages_are_answered_and_change_nothing),
 		TEST(publishing_needs_the_right_to),
+		TEST(a_users_own_channel_is_for_that_user_alone),
 		TEST(subscriptions_are_limited),
 		TEST(a_slow_consumer_is_dropped_and_the_others_go_on),
 		TEST(text_without_a_channel_goes_to_general),
