@@ -347,14 +347,21 @@ int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber, struct hi
 			   subscription_find(hub, subscriber, query->channels[0].name);
 	for (size_t i = 0; i < query->channel_count; i++) {
 		struct channel *channel = channel_find_or_add(hub, query->channels[i].name);
+		struct subscription *subscription = NULL;
 
-		if (!channel ||
-		    (!query->is_repeat && !channel_subscription_add(channel, subscriber))) {
+		if (channel && query->is_repeat)
+			subscription = channel_subscription_find(channel, subscriber);
+		else if (channel)
+			subscription = channel_subscription_add(channel, subscriber);
+		if (!subscription) {
 			undo(hub, subscriber, query, i);
 			if (channel)
 				settle(hub, channel);
 			return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 		}
+		if (!query->is_repeat)
+			subscription->serial = ++hub->last_serial;
+		query->channels[i].serial = subscription->serial;
 		channel->read_count++;
 		settle(hub, channel);
 	}
@@ -426,6 +433,16 @@ static void announce(const struct subscription *subscription, const struct histo
 	subscriber->events->subscribed(subscriber, &result);
 }
 
+/* The subscription that this was read for; NULL if it has ended, whatever came after it. */
+static struct subscription *subscription_of(const struct hub *hub,
+					    const struct subscriber *subscriber,
+					    const struct history_channel *answer)
+{
+	struct subscription *subscription = subscription_find(hub, subscriber, answer->name);
+
+	return subscription && subscription->serial == answer->serial ? subscription : NULL;
+}
+
 static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 				const struct history_query *query)
 {
@@ -435,7 +452,7 @@ static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 
 	for (size_t i = 0; i < query->channel_count; i++) {
 		struct subscription *subscription =
-			subscription_find(hub, subscriber, query->channels[i].name);
+			subscription_of(hub, subscriber, &query->channels[i]);
 
 		if (!subscription)
 			continue; /* unsubscribed meanwhile */
@@ -465,7 +482,9 @@ static void answer_subscriber(struct hub *hub, const struct history_query *query
 		start_subscriptions(hub, subscriber, query);
 	} else {
 		for (size_t i = 0; !query->is_repeat && i < query->channel_count; i++)
-			(void)hub_unsubscribe(hub, subscriber, query->channels[i].name);
+			if (subscription_of(hub, subscriber, &query->channels[i]))
+				(void)hub_unsubscribe(hub, subscriber,
+						      query->channels[i].name);
 		subscriber->events->refused(subscriber, query, error);
 	}
 }

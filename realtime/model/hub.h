@@ -71,6 +71,7 @@ struct hub {
 	uint64_t retired_offset; /* no forgotten channel without row went further */
 	uint64_t last_position;	 /* the last one given out */
 	uint64_t cursor;	 /* the last stored one that was delivered */
+	uint64_t last_serial;	 /* of a subscription */
 	const struct hub_store *store;
 	void *store_data;
 };

@@ -402,6 +402,33 @@ static void a_users_own_channel_is_for_that_user_alone(void **state)
 	hears(&world->ann, "subscribed", "channel", "user_ann");
 }
 
+static void an_ended_subscription_does_not_answer_for_the_next(void **state)
+{
+	static const char subscribe[] = "{\"type\":\"subscribe\",\"channel\":\"c\"}";
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->ann,
+	    "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}");
+	let_store_answer(world);
+	say(world, &world->bob, subscribe);
+	say(world, &world->bob, "{\"type\":\"unsubscribe\",\"channel\":\"c\"}");
+	say(world, &world->bob, subscribe);
+	hears(&world->bob, "unsubscribed", "channel", "c");
+	world->store.is_broken = true;
+	assert_true(fake_store_answer(&world->store, &world->hub, world->now_unix_us));
+	hears(&world->bob, "error", "code", "store_failed");
+	assert_int_equal(world->bob.session.subscriber.subscription_count, 1);
+	world->store.is_broken = false;
+	say(world, &world->bob, "{\"type\":\"unsubscribe\",\"channel\":\"c\"}");
+	say(world, &world->bob, subscribe);
+	hears(&world->bob, "unsubscribed", "channel", "c");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "replay_count", "1");
+	hears(&world->bob, "message", "offset", "1");
+	hears_nothing(&world->bob);
+}
+
 static void subscriptions_are_limited(void **state)
 {
 	struct world *world = *state;
@@ -494,6 +521,7 @@ int main(void)
 		TEST(bad_messages_are_answered_and_change_nothing),
 		TEST(publishing_needs_the_right_to),
 		TEST(a_users_own_channel_is_for_that_user_alone),
+		TEST(an_ended_subscription_does_not_answer_for_the_next),
 		TEST(subscriptions_are_limited),
 		TEST(a_slow_consumer_is_dropped_and_the_others_go_on),
 		TEST(text_without_a_channel_goes_to_general),
