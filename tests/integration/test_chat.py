@@ -493,3 +493,29 @@ def test_ending_while_a_key_is_looked_up(tmp_path: Path) -> None:
 
     asyncio.run(run())
     lock.close()
+
+
+def test_a_group_that_the_store_gives_up_is_stored_not_even_in_part(daemon: Realtimed) -> None:
+    lock = sqlite3.connect(daemon.database, isolation_level=None)
+    lock.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON messages WHEN NEW.data = '666'"
+        " BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END"
+    )
+
+    async def run() -> None:
+        async with chat(daemon) as ann:
+            await ann.say(type="message", channel="c", data=1)
+            await ann.hear("ack")
+            lock.execute("BEGIN IMMEDIATE")
+            await ann.say(type="message", channel="c", data=1, persistent=True)
+            await asyncio.sleep(0.2)  # it waits for the lock alone; the others become one group
+            for data in (2, 666, 3):
+                await ann.say(type="message", channel="c", data=data, persistent=True)
+            await asyncio.sleep(0.2)
+            lock.execute("ROLLBACK")
+            assert (await ann.hear())["type"] == "ack"
+            assert [(await ann.hear())["type"] for _ in range(3)] == ["error"] * 3
+            assert lock.execute("SELECT data FROM messages").fetchall() == [("1",)]
+
+    asyncio.run(run())
+    lock.close()
