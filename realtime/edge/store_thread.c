@@ -91,19 +91,23 @@ static void run_writes(struct store *store, struct list *jobs)
 	fail_all(jobs, &error);
 }
 
-/* Up to STORE_GROUP_MAX jobs, writes and reads apart. false: stopping, and nothing is left. */
+/* Up to STORE_GROUP_MAX jobs, STORE_GROUP_READS_MAX of them reads; writes and reads apart. false: stopping, and nothing is left. */
 static bool take_group(struct store_thread *thread, struct list *writes, struct list *reads)
 {
 	struct list *link;
+	size_t read_count = 0;
 
 	(void)pthread_mutex_lock(&thread->mutex);
 	while (list_is_empty(&thread->queued) && !thread->is_stopping)
 		(void)pthread_cond_wait(&thread->work, &thread->mutex);
-	for (size_t i = 0; i < STORE_GROUP_MAX && (link = list_first(&thread->queued)); i++) {
+	for (size_t i = 0; i < STORE_GROUP_MAX && read_count < STORE_GROUP_READS_MAX &&
+			   (link = list_first(&thread->queued));
+	     i++) {
 		struct store_job *job = LIST_ITEM(link, struct store_job, link);
 
 		list_remove(link);
 		list_append(job->is_write ? writes : reads, link);
+		read_count += !job->is_write;
 		thread->queued_count--;
 	}
 	(void)pthread_mutex_unlock(&thread->mutex);

@@ -334,6 +334,22 @@ static void undo(struct hub *hub, struct subscriber *subscriber, const struct hi
 	}
 }
 
+static int read_for(struct hub *hub, struct subscriber *subscriber, struct history_query *query,
+		    struct error *reterr)
+{
+	int r;
+
+	memcpy(query->connection_id, subscriber->connection_id, CONNECTION_ID_SIZE);
+	if (subscriber->read_count >= SUBSCRIBER_READS_MAX)
+		return error_set(reterr, -EDQUOT, "too_many_reads",
+				 "a connection may wait for %d answers of the store",
+				 SUBSCRIBER_READS_MAX);
+	r = hub->store->read(hub->store_data, query, reterr);
+	if (r == 0)
+		subscriber->read_count++;
+	return r;
+}
+
 int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber, struct history_query *taken,
 		       struct error *reterr)
 {
@@ -366,8 +382,7 @@ int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber, struct hi
 		settle(hub, channel);
 	}
 	query->purpose = HISTORY_FOR_SUBSCRIBER;
-	memcpy(query->connection_id, subscriber->connection_id, CONNECTION_ID_SIZE);
-	r = hub->store->read(hub->store_data, query, reterr);
+	r = read_for(hub, subscriber, query, reterr);
 	if (r < 0) {
 		undo(hub, subscriber, query, query->channel_count);
 		return r;
@@ -383,8 +398,7 @@ int hub_read_take(struct hub *hub, struct subscriber *subscriber, struct history
 	int r;
 
 	query->purpose = HISTORY_FOR_READER;
-	memcpy(query->connection_id, subscriber->connection_id, CONNECTION_ID_SIZE);
-	r = hub->store->read(hub->store_data, query, reterr);
+	r = read_for(hub, subscriber, query, reterr);
 	if (r < 0)
 		return r;
 	(void)STEAL(query);
@@ -476,6 +490,7 @@ static void answer_subscriber(struct hub *hub, const struct history_query *query
 
 	if (!subscriber)
 		return; /* it has left meanwhile */
+	subscriber->read_count--;
 	if (query->purpose == HISTORY_FOR_READER) {
 		subscriber->events->history(subscriber, query, error);
 	} else if (!error) {

@@ -101,13 +101,14 @@ int subscriber_may_read(const struct subscriber *subscriber, const char *channel
 /* Subscribe to the channels of `query` (taken in any case), which are different ones; it says what
  * to replay. Subscribing again to one channel is answered, but replays nothing. Answered by
  * events->subscribed and caught_up, or refused.
- *   -EDQUOT "too_many_subscriptions"   -EAGAIN "store_busy"   -ENOMEM */
+ *   -EDQUOT "too_many_subscriptions", "too_many_reads"   -EAGAIN "overloaded"   -ENOMEM */
 int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber, struct history_query *query,
 		       struct error *reterr) MUST_CHECK;
 /* false: it was not subscribed. */
 bool hub_unsubscribe(struct hub *hub, struct subscriber *subscriber, const char *channel);
 
-/* Look at the past. `query` is taken in any case; answered by events->history. */
+/* Look at the past. `query` is taken in any case; answered by events->history.
+ *   -EDQUOT "too_many_reads"   -EAGAIN "overloaded"   -ENOMEM */
 int hub_read_take(struct hub *hub, struct subscriber *subscriber, struct history_query *query,
 		  struct error *reterr) MUST_CHECK;
 

@@ -468,6 +468,34 @@ static void a_slow_consumer_is_dropped_and_the_others_go_on(void **state)
 	assert_int_equal(world->ann.outbox.count, 1 + 2 * 20);
 }
 
+static void what_is_read_for_one_connection_is_bounded(void **state)
+{
+	static const char ask[] = "{\"type\":\"history\",\"channel\":\"c\"}";
+	struct world *world = *state;
+	struct frame *frame = frame_new_bytes(ask, sizeof(ask));
+
+	is_welcomed(world);
+	for (int i = 0; i <= SUBSCRIBER_READS_MAX; i++)
+		say(world, &world->bob, ask);
+	hears(&world->bob, "error", "code", "too_many_reads");
+	hears_nothing(&world->bob);
+	let_store_answer(world);
+	assert_int_equal(world->bob.outbox.count, SUBSCRIBER_READS_MAX);
+	outbox_drop(&world->bob.outbox, SUBSCRIBER_READS_MAX);
+	say(world, &world->bob, ask);
+	let_store_answer(world);
+	hears(&world->bob, "history", "channel", "c");
+
+	for (size_t owed = 0; owed <= REPLAY_OWED_MAX; owed += frame->length) {
+		assert_int_equal(world->bob.outbox.close_code, CLOSE_NONE);
+		outbox_push_replay(&world->bob.outbox, frame);
+	}
+	outbox_push_replay(&world->bob.outbox, frame);
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_SLOW);
+	assert_int_equal(world->bob.outbox.count, 0);
+	(void)frame_unref(frame);
+}
+
 static void text_without_a_channel_goes_to_general(void **state)
 {
 	struct world *world = *state;
@@ -524,6 +552,7 @@ int main(void)
 		TEST(an_ended_subscription_does_not_answer_for_the_next),
 		TEST(subscriptions_are_limited),
 		TEST(a_slow_consumer_is_dropped_and_the_others_go_on),
+		TEST(what_is_read_for_one_connection_is_bounded),
 		TEST(text_without_a_channel_goes_to_general),
 		TEST(history_can_be_read_without_subscribing),
 	};
