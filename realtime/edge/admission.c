@@ -22,8 +22,11 @@ static int check_origin(const struct server *server, struct lws *wsi, struct err
 {
 	char origin[HEADER_SIZE], host[HEADER_SIZE];
 
-	if (!http_header_get(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)))
+	if (!http_header_is_present(wsi, WSI_TOKEN_ORIGIN))
 		return 0;
+	if (!http_header_get(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)))
+		return error_set(reterr, -EACCES, "forbidden_origin",
+				 "an Origin that is empty or this long may not connect");
 	(void)http_header_get(wsi, WSI_TOKEN_HOST, host, sizeof(host));
 	if (origin_is_allowed(origin, host, server->config->REALTIME_ALLOWED_ORIGINS))
 		return 0;
@@ -266,18 +269,21 @@ static int refuse(struct lws *wsi, const struct error *error)
 
 static int admit(struct server *server, struct lws *wsi, enum transport transport)
 {
-	struct credentials credentials;
+	struct credentials credentials = {0};
 	struct connection *connection;
 	struct error error = {0};
 	int r;
 
-	credentials_read(wsi, &credentials);
 	r = check_origin(server, wsi, &error);
 	if (r == 0)
+		r = credentials_read(wsi, &credentials, &error);
+	if (r == 0)
 		r = check_transport(server, transport, *credentials.api_key, &error);
+	connection = r < 0 ? NULL : connection_new(server, wsi, transport);
+	if (!connection)
+		explicit_bzero(&credentials, sizeof(credentials));
 	if (r < 0)
 		return refuse(wsi, &error);
-	connection = connection_new(server, wsi, transport);
 	if (!connection)
 		return -1;
 	if (transport == TRANSPORT_WEBSOCKET)

@@ -347,6 +347,7 @@ def test_an_api_key_says_who_it_is_and_may_publish(tmp_path: Path) -> None:
             (f"/realtime/ws?api_key={key}", {}),
             ("/realtime/ws", {"X-API-Key": key}),
             ("/realtime/ws", {"Authorization": f"ApiKey {key}"}),
+            ("/realtime/ws", {"Authorization": f"Bearer {key}"}),
         ):
             async with connect(daemon, path, extra_headers=headers) as ann:
                 await ann.say(type="subscribe", channel="c")  # said before it is known who she is
@@ -519,3 +520,23 @@ def test_a_group_that_the_store_gives_up_is_stored_not_even_in_part(daemon: Real
 
     asyncio.run(run())
     lock.close()
+
+
+def test_what_cannot_be_read_makes_nobody_anonymous(daemon: Realtimed) -> None:
+    async def run() -> None:
+        for headers, status in (
+            ("Authorization: ApiKey rtk_" + "a" * 600, 401),
+            ("Authorization: ApiKey ", 401),
+            ("Authorization:", 401),
+            ("Authorization: Bearer rtk_wrong", 401),
+            ("X-API-Key: rtk_" + "a" * 600, 401),
+            ("X-API-Key:", 401),
+            ("Origin: http://" + "a" * 1100 + ".example", 403),
+            ("Authorization: Basic YTpi", 200),
+        ):
+            async with events(daemon, "channel=c", headers + "\r\n") as stream:
+                assert stream.status == status, headers[:40]
+        async with events(daemon, "channel=c&api_key=" + "a" * 600) as stream:
+            assert stream.status == 401
+
+    asyncio.run(run())
