@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "realtime/model/channel.h"
+#include "realtime/wire/sse.h"
 
 static const char own_prefix[] = "user_";
 
@@ -250,6 +251,43 @@ void hub_on_appended(struct hub *hub, struct publish_order *order, const struct 
 	else
 		order_deliver(hub, order);
 	settle(hub, channel);
+}
+
+struct broadcast {
+	struct frame *frames[FORM_COUNT];
+	int delivered_count;
+};
+
+static void send_broadcast(void *data, struct table_link *link)
+{
+	struct broadcast *broadcast = data;
+	struct subscriber *subscriber = TABLE_ITEM(link, struct subscriber, by_connection_id);
+
+	if (outbox_is_ending(subscriber->outbox))
+		return;
+	outbox_push(subscriber->outbox, broadcast->frames[subscriber->form]);
+	if (!outbox_is_ending(subscriber->outbox)) /* it may have been too slow */
+		broadcast->delivered_count++;
+}
+
+int hub_broadcast_take(struct hub *hub, json_t *message)
+{
+	AUTO_FREE char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+	struct broadcast broadcast = {0};
+	int r = -ENOMEM;
+
+	json_decref(message);
+	if (text) {
+		broadcast.frames[FORM_WEBSOCKET] = frame_new_text(text, strlen(text));
+		broadcast.frames[FORM_SSE] = sse_frame_new_event("message", text);
+	}
+	if (broadcast.frames[FORM_WEBSOCKET] && broadcast.frames[FORM_SSE]) {
+		table_for_each(&hub->subscribers, send_broadcast, &broadcast);
+		r = broadcast.delivered_count;
+	}
+	for (size_t i = 0; i < FORM_COUNT; i++)
+		(void)frame_unref(broadcast.frames[i]);
+	return r;
 }
 
 /* ---- subscribing ---- */

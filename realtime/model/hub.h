@@ -119,6 +119,11 @@ int hub_publish_take(struct hub *hub, struct publication *publication,
 		     const struct publish_origin *origin, uint64_t now_unix_us,
 		     struct error *reterr) MUST_CHECK;
 
+/* To every subscriber, whatever it listens to: no channel counts it and nothing keeps it.
+ * `message` (see reply_new_message()) is taken in any case and may be NULL. How many get it.
+ *   -ENOMEM nobody does */
+int hub_broadcast_take(struct hub *hub, json_t *message) MUST_CHECK;
+
 /* The store's answers; `error` is NULL for success. `query` is taken. */
 void hub_on_appended(struct hub *hub, struct publish_order *order, const struct error *error);
 void hub_on_read(struct hub *hub, struct history_query *query, const struct error *error,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import websockets
+from bus_peer import PUBLISH, BusPeer, Refused
 from realtimed import BINARY, Realtimed, chat, connect, events
 
 
@@ -538,5 +539,27 @@ def test_what_cannot_be_read_makes_nobody_anonymous(daemon: Realtimed) -> None:
                 assert stream.status == status, headers[:40]
         async with events(daemon, "channel=c&api_key=" + "a" * 600) as stream:
             assert stream.status == 401
+
+    asyncio.run(run())
+
+
+def test_a_broadcast_over_the_bus_reaches_everybody(daemon: Realtimed) -> None:
+    async def run() -> None:
+        api = BusPeer(daemon.bus, "api")
+        await api.connect()
+        async with chat(daemon) as ann, events(daemon, "channel=c") as stream:
+            await asyncio.sleep(0.1)
+            answer = await api.ask(PUBLISH, {"broadcast": True, "data": [1], "sender": "bob"})
+            assert answer["delivered_to"] == 2
+            assert answer["channel"] is None and answer["offset"] == 0 and answer["epoch"]
+            heard = await ann.hear()
+            assert heard == (await stream.next())[1]
+            assert heard["data"] == [1] and heard["sender"] == "bob" and "channel" not in heard
+            assert heard["message_id"] == answer["message_id"]
+            for more in ({"persistent": True}, {"ttl": 5}):
+                with pytest.raises(Refused) as refusal:
+                    await api.ask(PUBLISH, {"broadcast": True, "data": 1, **more})
+                assert refusal.value.body["code"] == "bad_field"
+        await api.close()
 
     asyncio.run(run())

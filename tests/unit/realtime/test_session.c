@@ -496,6 +496,23 @@ static void what_is_read_for_one_connection_is_bounded(void **state)
 	(void)frame_unref(frame);
 }
 
+static void a_broadcast_reaches_everybody_and_is_not_kept(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->ann, "{\"type\":\"broadcast\",\"data\":{\"a\":1},\"id\":4}");
+	hears(&world->bob, "message", "data", "{\"a\":1}");
+	hears(&world->ann, "message", "sender", world->ann.session.subscriber.connection_id);
+	hears(&world->ann, "ack", "delivered_to", "2");
+	assert_int_equal(world->store.count, 0);
+	say(world, &world->bob, "{\"type\":\"broadcast\",\"data\":1}");
+	hears(&world->bob, "error", "code", "forbidden");
+	say(world, &world->ann, "{\"type\":\"broadcast\",\"data\":1,\"persistent\":true}");
+	hears(&world->ann, "error", "field", "persistent");
+	hears_nothing(&world->bob);
+}
+
 static void text_without_a_channel_goes_to_general(void **state)
 {
 	struct world *world = *state;
@@ -553,6 +570,7 @@ int main(void)
 		TEST(subscriptions_are_limited),
 		TEST(a_slow_consumer_is_dropped_and_the_others_go_on),
 		TEST(what_is_read_for_one_connection_is_bounded),
+		TEST(a_broadcast_reaches_everybody_and_is_not_kept),
 		TEST(text_without_a_channel_goes_to_general),
 		TEST(history_can_be_read_without_subscribing),
 	};
