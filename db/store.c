@@ -195,9 +195,14 @@ int store_commit(struct store *store, struct error *reterr)
 	return run_sql(store, "COMMIT", reterr);
 }
 
+bool store_in_transaction(const struct store *store)
+{
+	return !sqlite3_get_autocommit(store->handle);
+}
+
 void store_rollback(struct store *store)
 {
-	if (!sqlite3_get_autocommit(store->handle)) /* some errors have rolled back already */
+	if (store_in_transaction(store)) /* some errors have rolled back already */
 		(void)run_sql(store, "ROLLBACK", NULL);
 }
 

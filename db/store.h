@@ -35,6 +35,8 @@ DEFINE_AUTO(store, store_free);
 int store_begin(struct store *store, struct error *reterr) MUST_CHECK;
 int store_commit(struct store *store, struct error *reterr) MUST_CHECK;
 void store_rollback(struct store *store);
+/* Is one open? Some errors (a full disk, a failing one) roll back by themselves. */
+bool store_in_transaction(const struct store *store);
 
 /* Is the file readable right now? For health checks. */
 int store_check(struct store *store, struct error *reterr) MUST_CHECK;

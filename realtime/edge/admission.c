@@ -22,8 +22,11 @@ static int check_origin(const struct server *server, struct lws *wsi, struct err
 {
 	char origin[HEADER_SIZE], host[HEADER_SIZE];
 
-	if (!http_header_get(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)))
+	if (!http_header_is_present(wsi, WSI_TOKEN_ORIGIN))
 		return 0;
+	if (!http_header_get(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)))
+		return error_set(reterr, -EACCES, "forbidden_origin",
+				 "an Origin that is empty or this long may not connect");
 	(void)http_header_get(wsi, WSI_TOKEN_HOST, host, sizeof(host));
 	if (origin_is_allowed(origin, host, server->config->REALTIME_ALLOWED_ORIGINS))
 		return 0;
@@ -167,6 +170,23 @@ static int prepare_stream(struct server *server, struct connection *connection,
 
 /* ---- starting it ---- */
 
+/* Somebody whose key is wrong, or not enough, hears why, in the way of its transport. */
+static void turn_away(struct connection *connection, const struct error *error)
+{
+	connection->is_started = true;
+	LOG(LOG_INFO, LOG_WEBSOCKET, "refused", LOG_TEXT("connection", connection->id),
+	    LOG_ERR(error));
+	if (connection->transport != TRANSPORT_SSE) {
+		outbox_push_take(&connection->outbox,
+				 reply_frame_take(reply_new_error(NULL, error)));
+		outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
+		(void)lws_rx_flow_control(connection->wsi, 1);
+		return;
+	}
+	(void)http_answer_problem(connection->wsi, error);
+	outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
+}
+
 static void start_stream(struct connection *connection)
 {
 	static const char head[] = "HTTP/1.1 200 OK\r\n"
@@ -176,8 +196,12 @@ static void start_stream(struct connection *connection)
 				   "connection: close\r\n\r\n";
 	struct error error = {0};
 
+	if (event_stream_set_user(&connection->stream, connection->caller.user_id, &error) < 0) {
+		turn_away(connection, &error);
+		return;
+	}
 	outbox_push_take(&connection->outbox, frame_new_bytes(head, sizeof(head) - 1));
-	if (event_stream_start(&connection->stream, connection->caller.user_id, &error) == 0)
+	if (event_stream_start(&connection->stream, &error) == 0)
 		return;
 	LOG(LOG_WARNING, LOG_WEBSOCKET, "stream_refused", LOG_TEXT("connection", connection->id),
 	    LOG_ERR(&error));
@@ -207,23 +231,6 @@ static void start(struct connection *connection)
 		return;
 	}
 	(void)lws_rx_flow_control(connection->wsi, 1);
-}
-
-/* Somebody whose key is wrong hears why, in the way of its transport. */
-static void turn_away(struct connection *connection, const struct error *error)
-{
-	connection->is_started = true;
-	LOG(LOG_INFO, LOG_WEBSOCKET, "refused", LOG_TEXT("connection", connection->id),
-	    LOG_ERR(error));
-	if (connection->transport != TRANSPORT_SSE) {
-		outbox_push_take(&connection->outbox,
-				 reply_frame_take(reply_new_error(NULL, error)));
-		outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
-		(void)lws_rx_flow_control(connection->wsi, 1);
-		return;
-	}
-	(void)http_answer_problem(connection->wsi, error);
-	outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
 }
 
 static void on_authenticated(void *data, const char *connection_id, const struct caller *caller,
@@ -262,18 +269,21 @@ static int refuse(struct lws *wsi, const struct error *error)
 
 static int admit(struct server *server, struct lws *wsi, enum transport transport)
 {
-	struct credentials credentials;
+	struct credentials credentials = {0};
 	struct connection *connection;
 	struct error error = {0};
 	int r;
 
-	credentials_read(wsi, &credentials);
 	r = check_origin(server, wsi, &error);
 	if (r == 0)
+		r = credentials_read(wsi, &credentials, &error);
+	if (r == 0)
 		r = check_transport(server, transport, *credentials.api_key, &error);
+	connection = r < 0 ? NULL : connection_new(server, wsi, transport);
+	if (!connection)
+		explicit_bzero(&credentials, sizeof(credentials));
 	if (r < 0)
 		return refuse(wsi, &error);
-	connection = connection_new(server, wsi, transport);
 	if (!connection)
 		return -1;
 	if (transport == TRANSPORT_WEBSOCKET)

@@ -65,10 +65,7 @@ static int send_directly(struct daemon *daemon, struct bus_peer *peer,
 		return error_set_field(reterr, -ENOENT, "connection_not_found", "connection_id",
 				       "there is no connection %s", connection_id);
 	id_new("msg", message_id, sizeof(message_id));
-	body = reply_new("message", NULL);
-	(void)json_object_set(body, "data", (json_t *)(uintptr_t)data);
-	(void)json_object_set_new(body, "message_id", json_string(message_id));
-	(void)json_object_set_new(body, "ts", json_integer(clock_unix_ms()));
+	body = reply_new_message(data, message_id, clock_unix_ms(), NULL);
 	text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	json_decref(body);
 	if (!text)
@@ -82,10 +79,30 @@ static int send_directly(struct daemon *daemon, struct bus_peer *peer,
 	return 0;
 }
 
+static int send_to_everybody(struct daemon *daemon, struct bus_peer *peer,
+			     const struct bus_frame *frame, const char *sender, const json_t *data,
+			     struct error *reterr)
+{
+	char message_id[MESSAGE_ID_SIZE + ID_SIZE];
+	int r = broadcast_check(frame->body, reterr);
+
+	if (r < 0)
+		return r;
+	id_new("msg", message_id, sizeof(message_id));
+	r = hub_broadcast_take(&daemon->hub,
+			       reply_new_message(data, message_id, clock_unix_ms(), sender));
+	if (r < 0)
+		return error_set(reterr, r, "out_of_memory", "out of memory");
+	bus_peer_respond(peer, BUS_PUBLISH, frame->request_id,
+			 json_pack("{s:s, s:n, s:i, s:s, s:i}", "message_id", message_id, "channel",
+				   "offset", 0, "epoch", daemon->hub.epoch, "delivered_to", r));
+	return 0;
+}
+
 struct publish_fields {
 	const char *channel, *user_id, *connection_id, *sender;
 	json_t *tags;
-	bool is_persistent;
+	bool is_broadcast, is_persistent;
 	int64_t ttl_s;
 };
 
@@ -109,7 +126,9 @@ static int publish_fields_get(const json_t *body, struct publish_fields *fields,
 		r = json_get_int(body, "ttl", 1, TTL_MAX_S, &fields->ttl_s, reterr);
 	if (r >= 0)
 		r = json_get_container(body, "tags", JSON_OBJECT, &fields->tags, reterr);
-	if (r >= 0 && !fields->channel && !fields->user_id && !fields->connection_id)
+	if (r >= 0)
+		r = json_get_bool(body, "broadcast", &fields->is_broadcast, reterr);
+	if (r >= 0 && !fields->is_broadcast && !fields->channel && !fields->user_id && !fields->connection_id)
 		r = json_missing("channel", reterr);
 	return r < 0 ? r : 0;
 }
@@ -154,6 +173,8 @@ static int on_publish(struct daemon *daemon, struct bus_peer *peer, const struct
 		r = json_missing("data", reterr);
 	if (r < 0)
 		return r;
+	if (fields.is_broadcast)
+		return send_to_everybody(daemon, peer, frame, fields.sender, data, reterr);
 	if (!fields.channel && !fields.user_id)
 		return send_directly(daemon, peer, frame, fields.connection_id, data, reterr);
 	r = make_publication(&fields, data, now_unix_us, &publication, reterr);

@@ -18,21 +18,54 @@ struct auth_job {
 	void *data;
 };
 
-void credentials_read(struct lws *wsi, struct credentials *ret_credentials)
+static int bad_credentials(struct error *reterr, const char *where)
 {
-	static const char scheme[] = "ApiKey ";
+	return error_set(reterr, -EKEYREJECTED, "bad_credentials",
+			 "the %s is empty or too long", where);
+}
+
+/* 1, 0 (none: a scheme that is not ours), or -EKEYREJECTED. */
+static int authorization_read(struct lws *wsi, char *out, size_t size, struct error *reterr)
+{
+	static const char api_key[] = "ApiKey ", bearer[] = "Bearer ";
 	char header[CREDENTIAL_SIZE];
+	const char *key = NULL;
+	bool is_readable = http_header_get(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, header,
+					   sizeof(header));
+
+	if (strncasecmp(header, api_key, sizeof(api_key) - 1) == 0)
+		key = header + sizeof(api_key) - 1;
+	else if (strncasecmp(header, bearer, sizeof(bearer) - 1) == 0)
+		key = header + sizeof(bearer) - 1;
+	if (is_readable && key)
+		(void)snprintf(out, size, "%s", key);
+	explicit_bzero(header, sizeof(header));
+	if (!is_readable || (key && !*out))
+		return bad_credentials(reterr, "Authorization header");
+	return key ? 1 : 0;
+}
+
+int credentials_read(struct lws *wsi, struct credentials *ret_credentials, struct error *reterr)
+{
+	static const char custom[] = "x-api-key:", argument[] = "api_key";
+	char *key = ret_credentials->api_key;
+	size_t size = sizeof(ret_credentials->api_key);
+	int r = 0;
 
 	*ret_credentials = (struct credentials){0};
-	if (http_header_get(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, header, sizeof(header)) &&
-	    strncasecmp(header, scheme, sizeof(scheme) - 1) == 0)
-		(void)snprintf(ret_credentials->api_key, sizeof(ret_credentials->api_key), "%s",
-			       header + sizeof(scheme) - 1);
-	else if (!http_custom_header_get(wsi, "x-api-key:", ret_credentials->api_key,
-					 sizeof(ret_credentials->api_key)))
-		(void)http_query_get(wsi, "api_key", 0, ret_credentials->api_key,
-				     sizeof(ret_credentials->api_key));
-	explicit_bzero(header, sizeof(header));
+	if (http_header_is_present(wsi, WSI_TOKEN_HTTP_AUTHORIZATION))
+		r = authorization_read(wsi, key, size, reterr);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (http_custom_header_is_present(wsi, custom))
+		return http_custom_header_get(wsi, custom, key, size)
+			       ? 0
+			       : bad_credentials(reterr, "X-API-Key header");
+	if (!http_query_get(wsi, argument, 0, key, size) && *key) {
+		explicit_bzero(key, size);
+		return bad_credentials(reterr, argument);
+	}
+	return 0;
 }
 
 static int auth_run(struct store_job *store_job, struct store *store, struct error *reterr)

@@ -13,8 +13,11 @@ struct credentials {
 	char api_key[CREDENTIAL_SIZE]; /* "" if there is none; to be wiped */
 };
 
-/* From X-API-Key, Authorization: ApiKey, or ?api_key=. */
-void credentials_read(struct lws *wsi, struct credentials *ret_credentials);
+/* From Authorization: ApiKey or Bearer, or else X-API-Key, or else ?api_key=.
+ *   -EKEYREJECTED "bad_credentials" there are some, but they cannot be used: nobody becomes
+ *                 anonymous by that. *ret_credentials is empty then. */
+int credentials_read(struct lws *wsi, struct credentials *ret_credentials,
+		     struct error *reterr) MUST_CHECK;
 
 /* `error` NULL: *caller is who it is. */
 typedef void (*auth_fn)(void *data, const char *connection_id, const struct caller *caller,

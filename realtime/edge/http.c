@@ -14,6 +14,20 @@ bool http_header_get(struct lws *wsi, enum lws_token_indexes token, char *out, s
 	return lws_hdr_copy(wsi, out, (int)size, token) > 0;
 }
 
+bool http_header_is_present(struct lws *wsi, enum lws_token_indexes token)
+{
+	char none[1];
+
+	/* An empty one has no length, but can be copied. */
+	return lws_hdr_total_length(wsi, token) > 0 ||
+	       lws_hdr_copy_fragment(wsi, none, sizeof(none), token, 0) == 0;
+}
+
+bool http_custom_header_is_present(struct lws *wsi, const char *name)
+{
+	return lws_hdr_custom_length(wsi, name, (int)strlen(name)) >= 0;
+}
+
 bool http_custom_header_get(struct lws *wsi, const char *name, char *out, size_t size)
 {
 	*out = '\0';

@@ -7,6 +7,9 @@
 
 #include "core/error.h"
 
+/* Even if it is empty, or longer than anything. */
+bool http_header_is_present(struct lws *wsi, enum lws_token_indexes token);
+bool http_custom_header_is_present(struct lws *wsi, const char *name);
 /* A header or "", cut at `size`; false if it is not there or does not fit. */
 bool http_header_get(struct lws *wsi, enum lws_token_indexes token, char *out, size_t size);
 /* One that libwebsockets has no number for; `name` in lower case, with its colon. */

@@ -304,6 +304,10 @@ void server_close(struct server *server)
 	lws_context_destroy(server->context); /* ends every connection, by on_lws() */
 	uv_close((uv_handle_t *)&server->flushing, NULL);
 	uv_close((uv_handle_t *)&server->heartbeat, NULL);
+}
+
+void server_fini(struct server *server)
+{
 	table_fini(&server->connections);
 	server->ping = frame_unref(server->ping);
 	server->comment = frame_unref(server->comment);

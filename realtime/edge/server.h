@@ -43,8 +43,11 @@ struct server {
 int server_start(struct server *server, struct error *reterr) MUST_CHECK;
 /* No new connections; tell everybody to come back (1012). Goes on while the loop runs. */
 void server_stop(struct server *server);
-/* The connections that are left are cut. The loop must run once more afterwards. */
+/* The connections that are left are cut. The loop must run once more afterwards. Answers of the
+ * store may still come, and find nobody. */
 void server_close(struct server *server);
+/* After server_close(), when nothing can look for a connection any more. */
+void server_fini(struct server *server);
 
 struct connection *server_connection_find(const struct server *server, const char *id);
 

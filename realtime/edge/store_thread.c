@@ -50,20 +50,38 @@ static void fail_all(struct list *jobs, const struct error *error)
 			job->error = *error;
 }
 
+/* Once the transaction is gone (SQLite may end it by itself), what follows would be stored alone,
+ * and be reported as failed with the rest. */
+static int run_in_transaction(struct store *store, struct list *jobs, struct error *reterr)
+{
+	struct store_job *job;
+
+	LIST_FOR_EACH (job, jobs, link) {
+		run_job(store, job);
+		if (store_in_transaction(store))
+			continue;
+		if (job->error.number < 0)
+			*reterr = job->error;
+		else
+			(void)error_set(reterr, -EIO, "store_failed",
+					"the store gave a group of changes up");
+		return reterr->number;
+	}
+	return 0;
+}
+
 static void run_writes(struct store *store, struct list *jobs)
 {
 	struct error error = {0};
-	struct store_job *job;
 	int r;
 
 	if (list_is_empty(jobs))
 		return;
 	r = store_begin(store, &error);
-	if (r == 0) {
-		LIST_FOR_EACH (job, jobs, link)
-			run_job(store, job);
+	if (r == 0)
+		r = run_in_transaction(store, jobs, &error);
+	if (r == 0)
 		r = store_commit(store, &error);
-	}
 	if (r == 0)
 		return;
 	if (error.number == 0)
@@ -73,19 +91,23 @@ static void run_writes(struct store *store, struct list *jobs)
 	fail_all(jobs, &error);
 }
 
-/* Up to STORE_GROUP_MAX jobs, writes and reads apart. false: stopping, and nothing is left. */
+/* Up to STORE_GROUP_MAX jobs, STORE_GROUP_READS_MAX of them reads; writes and reads apart. false: stopping, and nothing is left. */
 static bool take_group(struct store_thread *thread, struct list *writes, struct list *reads)
 {
 	struct list *link;
+	size_t read_count = 0;
 
 	(void)pthread_mutex_lock(&thread->mutex);
 	while (list_is_empty(&thread->queued) && !thread->is_stopping)
 		(void)pthread_cond_wait(&thread->work, &thread->mutex);
-	for (size_t i = 0; i < STORE_GROUP_MAX && (link = list_first(&thread->queued)); i++) {
+	for (size_t i = 0; i < STORE_GROUP_MAX && read_count < STORE_GROUP_READS_MAX &&
+			   (link = list_first(&thread->queued));
+	     i++) {
 		struct store_job *job = LIST_ITEM(link, struct store_job, link);
 
 		list_remove(link);
 		list_append(job->is_write ? writes : reads, link);
+		read_count += !job->is_write;
 		thread->queued_count--;
 	}
 	(void)pthread_mutex_unlock(&thread->mutex);

@@ -16,7 +16,11 @@
 #include "core/list.h"
 #include "db/store.h"
 
-enum { STORE_JOBS_MAX = 50000, STORE_GROUP_MAX = 512 };
+enum {
+	STORE_JOBS_MAX = 50000,
+	STORE_GROUP_MAX = 512,
+	STORE_GROUP_READS_MAX = 8 /* what they read is in memory until the group is answered */
+};
 
 struct store_job {
 	struct list link;

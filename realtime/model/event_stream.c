@@ -54,6 +54,7 @@ void event_stream_init(struct event_stream *stream, struct hub *hub, int64_t ret
 	stream->subscriber.form = FORM_SSE;
 	stream->subscriber.outbox = outbox;
 	stream->subscriber.events = &events;
+	list_init(&stream->subscriber.subscriptions);
 	(void)snprintf(stream->subscriber.connection_id, sizeof(stream->subscriber.connection_id),
 		       "%s", connection_id);
 }
@@ -116,11 +117,21 @@ int event_stream_ask(struct event_stream *stream, const char *const *channels, s
 	return 0;
 }
 
-int event_stream_start(struct event_stream *stream, const char *user_id, struct error *reterr)
+int event_stream_set_user(struct event_stream *stream, const char *user_id, struct error *reterr)
+{
+	struct subscriber *subscriber = &stream->subscriber;
+	int r = 0;
+
+	(void)snprintf(subscriber->user_id, sizeof(subscriber->user_id), "%s", user_id);
+	for (size_t i = 0; r == 0 && i < stream->query->channel_count; i++)
+		r = subscriber_may_read(subscriber, stream->query->channels[i].name, reterr);
+	return r;
+}
+
+int event_stream_start(struct event_stream *stream, struct error *reterr)
 {
 	struct subscriber *subscriber = &stream->subscriber;
 
-	(void)snprintf(subscriber->user_id, sizeof(subscriber->user_id), "%s", user_id);
 	hub_add(stream->hub, subscriber);
 	outbox_push_take(subscriber->outbox, sse_frame_new_start(stream->retry_ms));
 	return hub_subscribe_take(stream->hub, subscriber, STEAL(stream->query), reterr);

@@ -51,6 +51,7 @@ struct history_channel {
 	uint32_t limit;
 	char epoch[EPOCH_SIZE];
 	uint64_t after_offset;
+	uint64_t serial; /* of the subscription that waits for it */
 	/* the answer */
 	struct channel_state state;
 	const char *unrecovered_reason; /* a constant; NULL: what was asked for is there, whole */

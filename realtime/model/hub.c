@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "realtime/model/channel.h"
+#include "realtime/wire/sse.h"
+
+static const char own_prefix[] = "user_";
 
 int hub_init(struct hub *hub, uint32_t history_size, uint64_t last_position,
 	     const struct hub_store *store, void *store_data)
@@ -250,12 +253,48 @@ void hub_on_appended(struct hub *hub, struct publish_order *order, const struct 
 	settle(hub, channel);
 }
 
+struct broadcast {
+	struct frame *frames[FORM_COUNT];
+	int delivered_count;
+};
+
+static void send_broadcast(void *data, struct table_link *link)
+{
+	struct broadcast *broadcast = data;
+	struct subscriber *subscriber = TABLE_ITEM(link, struct subscriber, by_connection_id);
+
+	if (outbox_is_ending(subscriber->outbox))
+		return;
+	outbox_push(subscriber->outbox, broadcast->frames[subscriber->form]);
+	if (!outbox_is_ending(subscriber->outbox)) /* it may have been too slow */
+		broadcast->delivered_count++;
+}
+
+int hub_broadcast_take(struct hub *hub, json_t *message)
+{
+	AUTO_FREE char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+	struct broadcast broadcast = {0};
+	int r = -ENOMEM;
+
+	json_decref(message);
+	if (text) {
+		broadcast.frames[FORM_WEBSOCKET] = frame_new_text(text, strlen(text));
+		broadcast.frames[FORM_SSE] = sse_frame_new_event("message", text);
+	}
+	if (broadcast.frames[FORM_WEBSOCKET] && broadcast.frames[FORM_SSE]) {
+		table_for_each(&hub->subscribers, send_broadcast, &broadcast);
+		r = broadcast.delivered_count;
+	}
+	for (size_t i = 0; i < FORM_COUNT; i++)
+		(void)frame_unref(broadcast.frames[i]);
+	return r;
+}
+
 /* ---- subscribing ---- */
 
 void hub_add(struct hub *hub, struct subscriber *subscriber)
 {
 	table_add(&hub->subscribers, subscriber->connection_id, &subscriber->by_connection_id);
-	list_init(&subscriber->subscriptions);
 }
 
 void hub_remove(struct hub *hub, struct subscriber *subscriber)
@@ -295,6 +334,18 @@ bool subscriber_is_subscribed(const struct hub *hub, const struct subscriber *su
 	return subscription_find(hub, subscriber, channel) != NULL;
 }
 
+int subscriber_may_read(const struct subscriber *subscriber, const char *channel,
+			struct error *reterr)
+{
+	size_t length = sizeof(own_prefix) - 1;
+
+	if (strncmp(channel, own_prefix, length) != 0 ||
+	    (*subscriber->user_id && strcmp(channel + length, subscriber->user_id) == 0))
+		return 0;
+	return error_set_field(reterr, -EACCES, "forbidden", "channel",
+			       "%s is for connections of that user alone", channel);
+}
+
 bool hub_unsubscribe(struct hub *hub, struct subscriber *subscriber, const char *channel_name)
 {
 	struct subscription *subscription = subscription_find(hub, subscriber, channel_name);
@@ -321,6 +372,22 @@ static void undo(struct hub *hub, struct subscriber *subscriber, const struct hi
 	}
 }
 
+static int read_for(struct hub *hub, struct subscriber *subscriber, struct history_query *query,
+		    struct error *reterr)
+{
+	int r;
+
+	memcpy(query->connection_id, subscriber->connection_id, CONNECTION_ID_SIZE);
+	if (subscriber->read_count >= SUBSCRIBER_READS_MAX)
+		return error_set(reterr, -EDQUOT, "too_many_reads",
+				 "a connection may wait for %d answers of the store",
+				 SUBSCRIBER_READS_MAX);
+	r = hub->store->read(hub->store_data, query, reterr);
+	if (r == 0)
+		subscriber->read_count++;
+	return r;
+}
+
 int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber, struct history_query *taken,
 		       struct error *reterr)
 {
@@ -334,20 +401,26 @@ int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber, struct hi
 			   subscription_find(hub, subscriber, query->channels[0].name);
 	for (size_t i = 0; i < query->channel_count; i++) {
 		struct channel *channel = channel_find_or_add(hub, query->channels[i].name);
+		struct subscription *subscription = NULL;
 
-		if (!channel ||
-		    (!query->is_repeat && !channel_subscription_add(channel, subscriber))) {
+		if (channel && query->is_repeat)
+			subscription = channel_subscription_find(channel, subscriber);
+		else if (channel)
+			subscription = channel_subscription_add(channel, subscriber);
+		if (!subscription) {
 			undo(hub, subscriber, query, i);
 			if (channel)
 				settle(hub, channel);
 			return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 		}
+		if (!query->is_repeat)
+			subscription->serial = ++hub->last_serial;
+		query->channels[i].serial = subscription->serial;
 		channel->read_count++;
 		settle(hub, channel);
 	}
 	query->purpose = HISTORY_FOR_SUBSCRIBER;
-	memcpy(query->connection_id, subscriber->connection_id, CONNECTION_ID_SIZE);
-	r = hub->store->read(hub->store_data, query, reterr);
+	r = read_for(hub, subscriber, query, reterr);
 	if (r < 0) {
 		undo(hub, subscriber, query, query->channel_count);
 		return r;
@@ -363,8 +436,7 @@ int hub_read_take(struct hub *hub, struct subscriber *subscriber, struct history
 	int r;
 
 	query->purpose = HISTORY_FOR_READER;
-	memcpy(query->connection_id, subscriber->connection_id, CONNECTION_ID_SIZE);
-	r = hub->store->read(hub->store_data, query, reterr);
+	r = read_for(hub, subscriber, query, reterr);
 	if (r < 0)
 		return r;
 	(void)STEAL(query);
@@ -413,6 +485,16 @@ static void announce(const struct subscription *subscription, const struct histo
 	subscriber->events->subscribed(subscriber, &result);
 }
 
+/* The subscription that this was read for; NULL if it has ended, whatever came after it. */
+static struct subscription *subscription_of(const struct hub *hub,
+					    const struct subscriber *subscriber,
+					    const struct history_channel *answer)
+{
+	struct subscription *subscription = subscription_find(hub, subscriber, answer->name);
+
+	return subscription && subscription->serial == answer->serial ? subscription : NULL;
+}
+
 static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 				const struct history_query *query)
 {
@@ -422,7 +504,7 @@ static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 
 	for (size_t i = 0; i < query->channel_count; i++) {
 		struct subscription *subscription =
-			subscription_find(hub, subscriber, query->channels[i].name);
+			subscription_of(hub, subscriber, &query->channels[i]);
 
 		if (!subscription)
 			continue; /* unsubscribed meanwhile */
@@ -446,13 +528,16 @@ static void answer_subscriber(struct hub *hub, const struct history_query *query
 
 	if (!subscriber)
 		return; /* it has left meanwhile */
+	subscriber->read_count--;
 	if (query->purpose == HISTORY_FOR_READER) {
 		subscriber->events->history(subscriber, query, error);
 	} else if (!error) {
 		start_subscriptions(hub, subscriber, query);
 	} else {
 		for (size_t i = 0; !query->is_repeat && i < query->channel_count; i++)
-			(void)hub_unsubscribe(hub, subscriber, query->channels[i].name);
+			if (subscription_of(hub, subscriber, &query->channels[i]))
+				(void)hub_unsubscribe(hub, subscriber,
+						      query->channels[i].name);
 		subscriber->events->refused(subscriber, query, error);
 	}
 }

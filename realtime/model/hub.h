@@ -71,6 +71,7 @@ struct hub {
 	uint64_t retired_offset; /* no forgotten channel without row went further */
 	uint64_t last_position;	 /* the last one given out */
 	uint64_t cursor;	 /* the last stored one that was delivered */
+	uint64_t last_serial;	 /* of a subscription */
 	const struct hub_store *store;
 	void *store_data;
 };
@@ -81,7 +82,8 @@ int hub_init(struct hub *hub, uint32_t history_size, uint64_t last_position,
 /* Every question must have been answered and every subscriber removed. */
 void hub_fini(struct hub *hub);
 
-/* `subscriber` is borrowed until hub_remove(); connection_id, form, outbox and events are set. */
+/* `subscriber` is borrowed until hub_remove(); connection_id, form, outbox and events
+ * are set, subscriptions is an empty list. */
 void hub_add(struct hub *hub, struct subscriber *subscriber);
 /* Ends its subscriptions. Also for one that was never added. */
 void hub_remove(struct hub *hub, struct subscriber *subscriber);
@@ -91,16 +93,22 @@ struct subscriber *hub_subscriber_find(const struct hub *hub, const char *connec
 bool subscriber_is_subscribed(const struct hub *hub, const struct subscriber *subscriber,
 			      const char *channel);
 
+/* Somebody's own channel, user_{user_id}, is for connections of that user alone.
+ *   -EACCES "forbidden" */
+int subscriber_may_read(const struct subscriber *subscriber, const char *channel,
+			struct error *reterr) MUST_CHECK;
+
 /* Subscribe to the channels of `query` (taken in any case), which are different ones; it says what
  * to replay. Subscribing again to one channel is answered, but replays nothing. Answered by
  * events->subscribed and caught_up, or refused.
- *   -EDQUOT "too_many_subscriptions"   -EAGAIN "store_busy"   -ENOMEM */
+ *   -EDQUOT "too_many_subscriptions", "too_many_reads"   -EAGAIN "overloaded"   -ENOMEM */
 int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber, struct history_query *query,
 		       struct error *reterr) MUST_CHECK;
 /* false: it was not subscribed. */
 bool hub_unsubscribe(struct hub *hub, struct subscriber *subscriber, const char *channel);
 
-/* Look at the past. `query` is taken in any case; answered by events->history. */
+/* Look at the past. `query` is taken in any case; answered by events->history.
+ *   -EDQUOT "too_many_reads"   -EAGAIN "overloaded"   -ENOMEM */
 int hub_read_take(struct hub *hub, struct subscriber *subscriber, struct history_query *query,
 		  struct error *reterr) MUST_CHECK;
 
@@ -110,6 +118,11 @@ int hub_read_take(struct hub *hub, struct subscriber *subscriber, struct history
 int hub_publish_take(struct hub *hub, struct publication *publication,
 		     const struct publish_origin *origin, uint64_t now_unix_us,
 		     struct error *reterr) MUST_CHECK;
+
+/* To every subscriber, whatever it listens to: no channel counts it and nothing keeps it.
+ * `message` (see reply_new_message()) is taken in any case and may be NULL. How many get it.
+ *   -ENOMEM nobody does */
+int hub_broadcast_take(struct hub *hub, json_t *message) MUST_CHECK;
 
 /* The store's answers; `error` is NULL for success. `query` is taken. */
 void hub_on_appended(struct hub *hub, struct publish_order *order, const struct error *error);

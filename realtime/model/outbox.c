@@ -64,7 +64,8 @@ static void push(struct outbox *outbox, struct frame *frame, bool is_replay)
 		return;
 	}
 	/* Looked at before adding, so that a single large message never counts as slowness. */
-	if (!is_replay && outbox->owed_bytes - outbox->exempt_bytes > outbox->limit_bytes) {
+	if (is_replay ? outbox->exempt_bytes > REPLAY_OWED_MAX
+		      : outbox->owed_bytes - outbox->exempt_bytes > outbox->limit_bytes) {
 		abandon(outbox, CLOSE_SLOW, "slow consumer");
 		return;
 	}

@@ -2,8 +2,8 @@
  *
  * Frames wait by pointer until the end of the loop's turn, when the edge sends each dirty outbox's
  * in one go. Whoever is owed more than limit_bytes is too slow: its queue is dropped and it is
- * closed (4508), to come back and resume. A replay of history is exempt from the limit, since it
- * is asked for and bounded elsewhere.
+ * closed (4508), to come back and resume. A replay of history is exempt from that limit, since
+ * it is asked for, and has its own: nobody is owed much more than REPLAY_OWED_MAX of it.
  *
  *   OPEN --outbox_end()--> ENDING (the edge sends what is queued, then closes)
  *   OPEN --limit--> ENDING, with nothing queued
@@ -18,6 +18,8 @@
 
 #include "core/list.h"
 #include "realtime/wire/frame.h"
+
+enum { REPLAY_OWED_MAX = 64 << 20 };
 
 enum close_code {
 	CLOSE_NONE = 0,
@@ -53,7 +55,7 @@ void outbox_fini(struct outbox *outbox);
 void outbox_push(struct outbox *outbox, struct frame *frame);
 /* The same for a frame that was made for this outbox alone: the reference is taken. */
 void outbox_push_take(struct outbox *outbox, struct frame *frame);
-/* A part of a replay: not counted against the limit. */
+/* A part of a replay: counted against REPLAY_OWED_MAX alone. */
 void outbox_push_replay(struct outbox *outbox, struct frame *frame);
 
 /* Send what is queued, then close. The first reason counts. `reason` is a constant. */

@@ -129,9 +129,13 @@ static int subscribe_one(struct session *session, const struct envelope *envelop
 			 const struct envelope_subscribe *fields, const char *name,
 			 struct error *reterr)
 {
-	struct history_query *query = history_query_new(1);
+	struct history_query *query;
 	struct history_channel *channel;
+	int r = subscriber_may_read(&session->subscriber, name, reterr);
 
+	if (r < 0)
+		return r;
+	query = history_query_new(1);
 	if (!query)
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 	query->request_id = json_incref(envelope->id);
@@ -225,6 +229,38 @@ static int on_publish(struct session *session, const struct envelope *envelope,
 	return hub_publish_take(session->hub, publication, &origin, now_unix_us, reterr);
 }
 
+static int on_broadcast(struct session *session, const struct envelope *envelope,
+			uint64_t now_unix_us, struct error *reterr)
+{
+	const struct subscriber *subscriber = &session->subscriber;
+	char message_id[MESSAGE_ID_SIZE + ID_SIZE];
+	struct envelope_message fields;
+	json_t *body;
+	int r = envelope_message_get(envelope, &fields, reterr);
+
+	if (r < 0)
+		return r;
+	if (!subscriber->may_publish)
+		return error_set(reterr, -EACCES, "forbidden",
+				 "publishing needs a token or an API key");
+	id_new("msg", message_id, sizeof(message_id));
+	r = hub_broadcast_take(
+		session->hub,
+		reply_new_message(fields.data, message_id, (int64_t)(now_unix_us / 1000),
+				  *subscriber->user_id ? subscriber->user_id
+						       : subscriber->connection_id));
+	if (r < 0)
+		return error_set(reterr, r, "out_of_memory", "out of memory");
+	body = reply_new("ack", envelope->id);
+	(void)json_object_set_new(body, "channel", json_null());
+	(void)json_object_set_new(body, "offset", json_integer(0));
+	(void)json_object_set_new(body, "epoch", json_string(session->hub->epoch));
+	(void)json_object_set_new(body, "message_id", json_string(message_id));
+	(void)json_object_set_new(body, "delivered_to", json_integer(r));
+	tell(session, body);
+	return 0;
+}
+
 static int on_history_request(struct session *session, const struct envelope *envelope,
 			      struct error *reterr)
 {
@@ -233,6 +269,8 @@ static int on_history_request(struct session *session, const struct envelope *en
 	struct history_channel *channel;
 	int r = envelope_history_get(envelope, &fields, reterr);
 
+	if (r >= 0)
+		r = subscriber_may_read(&session->subscriber, fields.channel, reterr);
 	if (r < 0)
 		return r;
 	query = history_query_new(1);
@@ -270,6 +308,9 @@ void session_on_text(struct session *session, const char *text, size_t length, u
 		case ENVELOPE_TEXT:
 			r = on_publish(session, &envelope, now_unix_us, &error);
 			break;
+		case ENVELOPE_BROADCAST:
+			r = on_broadcast(session, &envelope, now_unix_us, &error);
+			break;
 		case ENVELOPE_HISTORY:
 			r = on_history_request(session, &envelope, &error);
 			break;
@@ -303,6 +344,7 @@ void session_init(struct session *session, struct hub *hub, const struct session
 	session->subscriber.form = FORM_WEBSOCKET;
 	session->subscriber.outbox = outbox;
 	session->subscriber.events = &events;
+	list_init(&session->subscriber.subscriptions);
 	(void)snprintf(session->subscriber.connection_id, sizeof(session->subscriber.connection_id),
 		       "%s", connection_id);
 }

@@ -11,7 +11,7 @@
 #include "realtime/model/outbox.h"
 #include "realtime/model/table.h"
 
-enum { USER_ID_MAX = 128, SUBSCRIPTIONS_MAX = 128 };
+enum { USER_ID_MAX = 128, SUBSCRIPTIONS_MAX = 128, SUBSCRIBER_READS_MAX = 160 };
 
 struct subscriber;
 
@@ -46,6 +46,7 @@ struct subscriber {
 	struct outbox *outbox;	   /* borrowed */
 	struct list subscriptions; /* of struct subscription.subscriber_link; owned by the hub */
 	unsigned subscription_count;
+	unsigned read_count; /* questions to the store that it waits for */
 	const struct subscriber_events *events;
 };
 

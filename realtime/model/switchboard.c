@@ -153,8 +153,14 @@ static int room_enter(struct switchboard *board, const struct room_facts *facts,
 
 	if (!room)
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
-	room->is_mesh = facts->is_mesh;
+	if (list_is_empty(&room->peers)) /* those who are in a call go on as they began */
+		room->is_mesh = facts->is_mesh;
 	room->max_participants = facts->max_participants;
+	if (room->is_mesh && kind != PEER_CALL) {
+		room_settle(board, room);
+		return error_set(reterr, -EINVAL, "mesh_room",
+				 "%s is a mesh room: it has no media server", facts->room_id);
+	}
 	if (kind != PEER_WHEP && call_room_participant_count(room) >= room->max_participants) {
 		room_settle(board, room);
 		return error_set(reterr, -EUSERS, "room_full", "%s holds %lld participants already",

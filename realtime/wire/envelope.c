@@ -17,7 +17,8 @@ static const struct {
 	{"subscribe", ENVELOPE_SUBSCRIBE}, {"unsubscribe", ENVELOPE_UNSUBSCRIBE},
 	{"message", ENVELOPE_MESSAGE},	   {"channel_message", ENVELOPE_MESSAGE},
 	{"send", ENVELOPE_MESSAGE},	   {"text", ENVELOPE_TEXT},
-	{"history", ENVELOPE_HISTORY},	   {"ping", ENVELOPE_PING},
+	{"broadcast", ENVELOPE_BROADCAST}, {"history", ENVELOPE_HISTORY},
+	{"ping", ENVELOPE_PING},
 };
 
 static int id_get(struct envelope *envelope, struct error *reterr)
@@ -186,6 +187,22 @@ static int data_get(const struct envelope *envelope, const json_t **ret_data, st
 	return 0;
 }
 
+int broadcast_check(const json_t *object, struct error *reterr)
+{
+	static const char *const none[] = {"channel", "persistent", "ttl", "tags"};
+
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		const json_t *value = json_object_get(object, none[i]);
+
+		if (value && !json_is_null(value) && !json_is_false(value))
+			return error_set_field(reterr, -EINVAL, "bad_field", none[i],
+					       "a broadcast goes to everybody at once and is not "
+					       "kept: it has no %s",
+					       none[i]);
+	}
+	return 0;
+}
+
 int envelope_message_get(const struct envelope *envelope, struct envelope_message *ret,
 			 struct error *reterr)
 {
@@ -193,6 +210,10 @@ int envelope_message_get(const struct envelope *envelope, struct envelope_messag
 	int r;
 
 	*ret = (struct envelope_message){0};
+	if (envelope->type == ENVELOPE_BROADCAST) {
+		r = broadcast_check(envelope->body, reterr);
+		return r < 0 ? r : data_get(envelope, &ret->data, reterr);
+	}
 	r = channel_get(envelope->body, &ret->channel, reterr);
 	if (r < 0)
 		return r;

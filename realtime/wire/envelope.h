@@ -16,6 +16,7 @@ enum envelope_type {
 	ENVELOPE_UNSUBSCRIBE,
 	ENVELOPE_MESSAGE,
 	ENVELOPE_TEXT,
+	ENVELOPE_BROADCAST,
 	ENVELOPE_HISTORY,
 	ENVELOPE_PING
 };
@@ -57,15 +58,19 @@ struct envelope_subscribe {
 int envelope_subscribe_get(const struct envelope *envelope, struct envelope_subscribe *ret,
 			   struct error *reterr) MUST_CHECK;
 
-/* Of `message` (data is any JSON) and of `text` (data is a string, the channel may be missing). */
+/* Of `message` (data is any JSON), of `text` (data is a string, the channel may be missing), and of
+ * `broadcast` (data is any JSON, there is no channel and nothing is kept). */
 struct envelope_message {
-	const char *channel;
+	const char *channel; /* NULL: a broadcast */
 	const json_t *data, *tags; /* borrowed; tags NULL if there are none */
 	bool is_persistent;
 	int64_t ttl_s; /* 0: the default */
 };
 int envelope_message_get(const struct envelope *envelope, struct envelope_message *ret,
 			 struct error *reterr) MUST_CHECK;
+
+/* Nothing in `object` asks more of a broadcast than it can do. -EINVAL "bad_field" */
+int broadcast_check(const json_t *object, struct error *reterr) MUST_CHECK;
 
 struct envelope_history {
 	const char *channel;

@@ -26,6 +26,19 @@ json_t *reply_new_error(const json_t *id, const struct error *error)
 	return body;
 }
 
+json_t *reply_new_message(const json_t *data, const char *message_id, int64_t now_unix_ms,
+			  const char *sender)
+{
+	json_t *body = reply_new("message", NULL);
+
+	(void)json_object_set(body, "data", (json_t *)(uintptr_t)data);
+	(void)json_object_set_new(body, "message_id", json_string(message_id));
+	(void)json_object_set_new(body, "ts", json_integer((json_int_t)now_unix_ms));
+	if (sender)
+		(void)json_object_set_new(body, "sender", json_string(sender));
+	return body;
+}
+
 struct frame *reply_frame_take(json_t *body)
 {
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;

@@ -5,6 +5,7 @@
 #define REALTIME_WIRE_REPLY_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "core/error.h"
 #include "realtime/wire/frame.h"
@@ -13,6 +14,10 @@
 json_t *reply_new(const char *type, const json_t *id);
 /* {type: "error", id?, code, detail, field?} */
 json_t *reply_new_error(const json_t *id, const struct error *error);
+/* A message outside of all channels: {type: "message", data, message_id, ts, sender?}. `data` is
+ * borrowed, `sender` may be NULL. */
+json_t *reply_new_message(const json_t *data, const char *message_id, int64_t now_unix_ms,
+			  const char *sender);
 /* One reference, the caller's; NULL without memory. `body` is taken and may be NULL. */
 struct frame *reply_frame_take(json_t *body);
 

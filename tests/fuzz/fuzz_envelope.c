@@ -25,6 +25,7 @@ static void try_envelope(const char *text, size_t length)
 		break;
 	case ENVELOPE_MESSAGE:
 	case ENVELOPE_TEXT:
+	case ENVELOPE_BROADCAST:
 		r = envelope_message_get(&envelope, &message, &error);
 		break;
 	case ENVELOPE_HISTORY:

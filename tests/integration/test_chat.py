@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import websockets
+from bus_peer import PUBLISH, BusPeer, Refused
 from realtimed import BINARY, Realtimed, chat, connect, events
 
 
@@ -347,6 +348,7 @@ def test_an_api_key_says_who_it_is_and_may_publish(tmp_path: Path) -> None:
             (f"/realtime/ws?api_key={key}", {}),
             ("/realtime/ws", {"X-API-Key": key}),
             ("/realtime/ws", {"Authorization": f"ApiKey {key}"}),
+            ("/realtime/ws", {"Authorization": f"Bearer {key}"}),
         ):
             async with connect(daemon, path, extra_headers=headers) as ann:
                 await ann.say(type="subscribe", channel="c")  # said before it is known who she is
@@ -354,6 +356,13 @@ def test_an_api_key_says_who_it_is_and_may_publish(tmp_path: Path) -> None:
                 await ann.hear("subscribed")
                 await ann.say(type="message", channel="c", data=1)
                 assert (await ann.hear("message"))["sender"] == "ann"
+        for query, status in (
+            (f"channel=c&channel=user_ann&api_key={key}", 200),
+            (f"channel=user_bob&api_key={key}", 403),
+            ("channel=c&channel=user_ann", 403),
+        ):
+            async with events(daemon, query) as stream:
+                assert stream.status == status
 
     asyncio.run(run())
     assert key not in daemon.log()
@@ -468,3 +477,89 @@ def test_what_cannot_start_says_why_in_one_line(tmp_path: Path) -> None:
     first.stop()
     text = subprocess.run([BINARY, "--help"], capture_output=True, check=True).stdout.decode()
     assert "SSE_RETRY_TIMEOUT" in text
+
+
+def test_ending_while_a_key_is_looked_up(tmp_path: Path) -> None:
+    daemon = started(tmp_path)
+    lock = sqlite3.connect(daemon.database, isolation_level=None)
+
+    async def run() -> None:
+        async with chat(daemon) as ann:
+            await ann.say(type="message", channel="c", data=1)
+            await ann.hear("ack")
+            lock.execute("BEGIN IMMEDIATE")
+            await ann.say(type="message", channel="c", data=1, persistent=True)
+            await asyncio.sleep(0.2)  # the store's thread waits for the lock now
+            async with connect(daemon, "/realtime/ws?api_key=rtk_wrong"):
+                await asyncio.to_thread(daemon.stop)
+
+    asyncio.run(run())
+    lock.close()
+
+
+def test_a_group_that_the_store_gives_up_is_stored_not_even_in_part(daemon: Realtimed) -> None:
+    lock = sqlite3.connect(daemon.database, isolation_level=None)
+    lock.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON messages WHEN NEW.data = '666'"
+        " BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END"
+    )
+
+    async def run() -> None:
+        async with chat(daemon) as ann:
+            await ann.say(type="message", channel="c", data=1)
+            await ann.hear("ack")
+            lock.execute("BEGIN IMMEDIATE")
+            await ann.say(type="message", channel="c", data=1, persistent=True)
+            await asyncio.sleep(0.2)  # it waits for the lock alone; the others become one group
+            for data in (2, 666, 3):
+                await ann.say(type="message", channel="c", data=data, persistent=True)
+            await asyncio.sleep(0.2)
+            lock.execute("ROLLBACK")
+            assert (await ann.hear())["type"] == "ack"
+            assert [(await ann.hear())["type"] for _ in range(3)] == ["error"] * 3
+            assert lock.execute("SELECT data FROM messages").fetchall() == [("1",)]
+
+    asyncio.run(run())
+    lock.close()
+
+
+def test_what_cannot_be_read_makes_nobody_anonymous(daemon: Realtimed) -> None:
+    async def run() -> None:
+        for headers, status in (
+            ("Authorization: ApiKey rtk_" + "a" * 600, 401),
+            ("Authorization: ApiKey ", 401),
+            ("Authorization:", 401),
+            ("Authorization: Bearer rtk_wrong", 401),
+            ("X-API-Key: rtk_" + "a" * 600, 401),
+            ("X-API-Key:", 401),
+            ("Origin: http://" + "a" * 1100 + ".example", 403),
+            ("Authorization: Basic YTpi", 200),
+        ):
+            async with events(daemon, "channel=c", headers + "\r\n") as stream:
+                assert stream.status == status, headers[:40]
+        async with events(daemon, "channel=c&api_key=" + "a" * 600) as stream:
+            assert stream.status == 401
+
+    asyncio.run(run())
+
+
+def test_a_broadcast_over_the_bus_reaches_everybody(daemon: Realtimed) -> None:
+    async def run() -> None:
+        api = BusPeer(daemon.bus, "api")
+        await api.connect()
+        async with chat(daemon) as ann, events(daemon, "channel=c") as stream:
+            await asyncio.sleep(0.1)
+            answer = await api.ask(PUBLISH, {"broadcast": True, "data": [1], "sender": "bob"})
+            assert answer["delivered_to"] == 2
+            assert answer["channel"] is None and answer["offset"] == 0 and answer["epoch"]
+            heard = await ann.hear()
+            assert heard == (await stream.next())[1]
+            assert heard["data"] == [1] and heard["sender"] == "bob" and "channel" not in heard
+            assert heard["message_id"] == answer["message_id"]
+            for more in ({"persistent": True}, {"ttl": 5}):
+                with pytest.raises(Refused) as refusal:
+                    await api.ask(PUBLISH, {"broadcast": True, "data": 1, **more})
+                assert refusal.value.body["code"] == "bad_field"
+        await api.close()
+
+    asyncio.run(run())

@@ -126,6 +126,18 @@ static void is_welcomed(struct world *world)
 	hears(&world->bob, "welcome", "ping_interval", "30");
 }
 
+static void one_that_was_turned_away_has_no_channels(void **state)
+{
+	struct world *world = *state;
+	struct session session;
+	AUTO_JSON names = json_array();
+
+	session_init(&session, &world->hub, &limits, "conn_x", &world->ann.outbox);
+	hub_channels_list(&session.subscriber, names);
+	assert_int_equal(json_array_size(names), 0);
+	session_fini(&session);
+}
+
 static void a_message_reaches_who_subscribed_and_is_acknowledged(void **state)
 {
 	struct world *world = *state;
@@ -370,6 +382,53 @@ static void publishing_needs_the_right_to(void **state)
 	hears_nothing(&world->ann);
 }
 
+static void a_users_own_channel_is_for_that_user_alone(void **state)
+{
+	static const char *const requests[] = {
+		"{\"type\":\"subscribe\",\"channel\":\"user_ann\"}",
+		"{\"type\":\"subscribe\",\"channels\":[\"user_\"]}",
+		"{\"type\":\"history\",\"channel\":\"user_ann\"}"};
+	struct world *world = *state;
+
+	is_welcomed(world);
+	strcpy(world->ann.session.subscriber.user_id, "ann");
+	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+		say(world, &world->bob, requests[i]);
+		hears(&world->bob, "error", "code", "forbidden");
+	}
+	assert_int_equal(world->store.count, 0);
+	say(world, &world->ann, requests[0]);
+	let_store_answer(world);
+	hears(&world->ann, "subscribed", "channel", "user_ann");
+}
+
+static void an_ended_subscription_does_not_answer_for_the_next(void **state)
+{
+	static const char subscribe[] = "{\"type\":\"subscribe\",\"channel\":\"c\"}";
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->ann,
+	    "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}");
+	let_store_answer(world);
+	say(world, &world->bob, subscribe);
+	say(world, &world->bob, "{\"type\":\"unsubscribe\",\"channel\":\"c\"}");
+	say(world, &world->bob, subscribe);
+	hears(&world->bob, "unsubscribed", "channel", "c");
+	world->store.is_broken = true;
+	assert_true(fake_store_answer(&world->store, &world->hub, world->now_unix_us));
+	hears(&world->bob, "error", "code", "store_failed");
+	assert_int_equal(world->bob.session.subscriber.subscription_count, 1);
+	world->store.is_broken = false;
+	say(world, &world->bob, "{\"type\":\"unsubscribe\",\"channel\":\"c\"}");
+	say(world, &world->bob, subscribe);
+	hears(&world->bob, "unsubscribed", "channel", "c");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "replay_count", "1");
+	hears(&world->bob, "message", "offset", "1");
+	hears_nothing(&world->bob);
+}
+
 static void subscriptions_are_limited(void **state)
 {
 	struct world *world = *state;
@@ -407,6 +466,51 @@ static void a_slow_consumer_is_dropped_and_the_others_go_on(void **state)
 	assert_int_equal(world->bob.outbox.count, 0);
 	assert_int_equal(world->ann.outbox.close_code, CLOSE_NONE);
 	assert_int_equal(world->ann.outbox.count, 1 + 2 * 20);
+}
+
+static void what_is_read_for_one_connection_is_bounded(void **state)
+{
+	static const char ask[] = "{\"type\":\"history\",\"channel\":\"c\"}";
+	struct world *world = *state;
+	struct frame *frame = frame_new_bytes(ask, sizeof(ask));
+
+	is_welcomed(world);
+	for (int i = 0; i <= SUBSCRIBER_READS_MAX; i++)
+		say(world, &world->bob, ask);
+	hears(&world->bob, "error", "code", "too_many_reads");
+	hears_nothing(&world->bob);
+	let_store_answer(world);
+	assert_int_equal(world->bob.outbox.count, SUBSCRIBER_READS_MAX);
+	outbox_drop(&world->bob.outbox, SUBSCRIBER_READS_MAX);
+	say(world, &world->bob, ask);
+	let_store_answer(world);
+	hears(&world->bob, "history", "channel", "c");
+
+	for (size_t owed = 0; owed <= REPLAY_OWED_MAX; owed += frame->length) {
+		assert_int_equal(world->bob.outbox.close_code, CLOSE_NONE);
+		outbox_push_replay(&world->bob.outbox, frame);
+	}
+	outbox_push_replay(&world->bob.outbox, frame);
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_SLOW);
+	assert_int_equal(world->bob.outbox.count, 0);
+	(void)frame_unref(frame);
+}
+
+static void a_broadcast_reaches_everybody_and_is_not_kept(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->ann, "{\"type\":\"broadcast\",\"data\":{\"a\":1},\"id\":4}");
+	hears(&world->bob, "message", "data", "{\"a\":1}");
+	hears(&world->ann, "message", "sender", world->ann.session.subscriber.connection_id);
+	hears(&world->ann, "ack", "delivered_to", "2");
+	assert_int_equal(world->store.count, 0);
+	say(world, &world->bob, "{\"type\":\"broadcast\",\"data\":1}");
+	hears(&world->bob, "error", "code", "forbidden");
+	say(world, &world->ann, "{\"type\":\"broadcast\",\"data\":1,\"persistent\":true}");
+	hears(&world->ann, "error", "field", "persistent");
+	hears_nothing(&world->bob);
 }
 
 static void text_without_a_channel_goes_to_general(void **state)
@@ -450,6 +554,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(one_that_was_turned_away_has_no_channels),
 		TEST(a_message_reaches_who_subscribed_and_is_acknowledged),
 		TEST(a_persistent_message_is_heard_of_only_when_it_is_stored),
 		TEST(a_failing_store_is_told_to_the_publisher_and_nobody_else),
@@ -460,8 +565,12 @@ int main(void)
 		TEST(a_channel_without_store_counts_gaps),
 		TEST(bad_messages_are_answered_and_change_nothing),
 		TEST(publishing_needs_the_right_to),
+		TEST(a_users_own_channel_is_for_that_user_alone),
+		TEST(an_ended_subscription_does_not_answer_for_the_next),
 		TEST(subscriptions_are_limited),
 		TEST(a_slow_consumer_is_dropped_and_the_others_go_on),
+		TEST(what_is_read_for_one_connection_is_bounded),
+		TEST(a_broadcast_reaches_everybody_and_is_not_kept),
 		TEST(text_without_a_channel_goes_to_general),
 		TEST(history_can_be_read_without_subscribing),
 	};

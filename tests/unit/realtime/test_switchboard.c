@@ -348,6 +348,24 @@ static void signals_in_a_mesh_room_go_to_the_peer_untouched(void **state)
 	client_close(&bob);
 }
 
+static void a_call_goes_on_in_the_mode_it_began_in(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob;
+
+	facts = &mesh_room;
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	facts = &room;
+	client_join(world, &bob, "Bob");
+	outbox_drop(&ann.outbox, ann.outbox.count);
+	say_to(&ann, bob.peer_id, "offer");
+	hears(&bob, "signal", "sender_peer_id", ann.peer_id);
+	client_close(&ann);
+	client_close(&bob);
+	assert_int_equal(world->told_count, 0);
+}
+
 static void bad_signals_name_the_field(void **state)
 {
 	static const struct {
@@ -582,6 +600,7 @@ int main(void)
 		TEST(full_room_turns_the_next_one_away),
 		TEST(signals_in_an_sfu_room_go_to_the_sfu_and_back),
 		TEST(signals_in_a_mesh_room_go_to_the_peer_untouched),
+		TEST(a_call_goes_on_in_the_mode_it_began_in),
 		TEST(bad_signals_name_the_field),
 		TEST(a_peer_survives_our_restart_and_takes_up_where_it_was),
 		TEST(nobody_takes_over_a_peer_without_its_token),
