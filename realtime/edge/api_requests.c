@@ -128,7 +128,8 @@ static int publish_fields_get(const json_t *body, struct publish_fields *fields,
 		r = json_get_container(body, "tags", JSON_OBJECT, &fields->tags, reterr);
 	if (r >= 0)
 		r = json_get_bool(body, "broadcast", &fields->is_broadcast, reterr);
-	if (r >= 0 && !fields->is_broadcast && !fields->channel && !fields->user_id && !fields->connection_id)
+	if (r >= 0 && !fields->is_broadcast && !fields->channel && !fields->user_id &&
+	    !fields->connection_id)
 		r = json_missing("channel", reterr);
 	return r < 0 ? r : 0;
 }

@@ -20,8 +20,8 @@ struct auth_job {
 
 static int bad_credentials(struct error *reterr, const char *where)
 {
-	return error_set(reterr, -EKEYREJECTED, "bad_credentials",
-			 "the %s is empty or too long", where);
+	return error_set(reterr, -EKEYREJECTED, "bad_credentials", "the %s is empty or too long",
+			 where);
 }
 
 /* 1, 0 (none: a scheme that is not ours), or -EKEYREJECTED. */
@@ -30,8 +30,8 @@ static int authorization_read(struct lws *wsi, char *out, size_t size, struct er
 	static const char api_key[] = "ApiKey ", bearer[] = "Bearer ";
 	char header[CREDENTIAL_SIZE];
 	const char *key = NULL;
-	bool is_readable = http_header_get(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, header,
-					   sizeof(header));
+	bool is_readable =
+		http_header_get(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, header, sizeof(header));
 
 	if (strncasecmp(header, api_key, sizeof(api_key) - 1) == 0)
 		key = header + sizeof(api_key) - 1;

@@ -267,7 +267,8 @@ static void stop_services(struct daemon *daemon)
 	daemon->server.is_stopping = true;
 	server_close(&daemon->server);
 	bus_server_close(&daemon->bus);
-	daemon->store = store_thread_free(daemon->store); /* its last answers look for connections */
+	daemon->store =
+		store_thread_free(daemon->store); /* its last answers look for connections */
 	server_fini(&daemon->server);
 	switchboard_fini(&daemon->board);
 	hub_fini(&daemon->hub);

@@ -91,7 +91,8 @@ static void run_writes(struct store *store, struct list *jobs)
 	fail_all(jobs, &error);
 }
 
-/* Up to STORE_GROUP_MAX jobs, STORE_GROUP_READS_MAX of them reads; writes and reads apart. false: stopping, and nothing is left. */
+/* Up to STORE_GROUP_MAX jobs, STORE_GROUP_READS_MAX of them reads; writes and reads apart. false:
+ * stopping, and nothing is left. */
 static bool take_group(struct store_thread *thread, struct list *writes, struct list *reads)
 {
 	struct list *link;

@@ -13,7 +13,7 @@ struct subscription {
 	struct channel *channel;
 	size_t index;	 /* in channel->subscriptions */
 	uint64_t serial; /* never that of another: a later one may have the same two ends */
-	bool is_live; /* false while its replay is being read */
+	bool is_live;	 /* false while its replay is being read */
 	/* Passing messages that came before the replay; owned references. Stored ones need no
 	 * keeping: they are in the replay. */
 	struct publication **held;

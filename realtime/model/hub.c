@@ -536,8 +536,7 @@ static void answer_subscriber(struct hub *hub, const struct history_query *query
 	} else {
 		for (size_t i = 0; !query->is_repeat && i < query->channel_count; i++)
 			if (subscription_of(hub, subscriber, &query->channels[i]))
-				(void)hub_unsubscribe(hub, subscriber,
-						      query->channels[i].name);
+				(void)hub_unsubscribe(hub, subscriber, query->channels[i].name);
 		subscriber->events->refused(subscriber, query, error);
 	}
 }

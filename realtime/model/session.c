@@ -244,11 +244,11 @@ static int on_broadcast(struct session *session, const struct envelope *envelope
 		return error_set(reterr, -EACCES, "forbidden",
 				 "publishing needs a token or an API key");
 	id_new("msg", message_id, sizeof(message_id));
-	r = hub_broadcast_take(
-		session->hub,
-		reply_new_message(fields.data, message_id, (int64_t)(now_unix_us / 1000),
-				  *subscriber->user_id ? subscriber->user_id
-						       : subscriber->connection_id));
+	r = hub_broadcast_take(session->hub,
+			       reply_new_message(fields.data, message_id,
+						 (int64_t)(now_unix_us / 1000),
+						 *subscriber->user_id ? subscriber->user_id
+								      : subscriber->connection_id));
 	if (r < 0)
 		return error_set(reterr, r, "out_of_memory", "out of memory");
 	body = reply_new("ack", envelope->id);

@@ -61,7 +61,7 @@ int envelope_subscribe_get(const struct envelope *envelope, struct envelope_subs
 /* Of `message` (data is any JSON), of `text` (data is a string, the channel may be missing), and of
  * `broadcast` (data is any JSON, there is no channel and nothing is kept). */
 struct envelope_message {
-	const char *channel; /* NULL: a broadcast */
+	const char *channel;	   /* NULL: a broadcast */
 	const json_t *data, *tags; /* borrowed; tags NULL if there are none */
 	bool is_persistent;
 	int64_t ttl_s; /* 0: the default */

@@ -384,10 +384,9 @@ static void publishing_needs_the_right_to(void **state)
 
 static void a_users_own_channel_is_for_that_user_alone(void **state)
 {
-	static const char *const requests[] = {
-		"{\"type\":\"subscribe\",\"channel\":\"user_ann\"}",
-		"{\"type\":\"subscribe\",\"channels\":[\"user_\"]}",
-		"{\"type\":\"history\",\"channel\":\"user_ann\"}"};
+	static const char *const requests[] = {"{\"type\":\"subscribe\",\"channel\":\"user_ann\"}",
+					       "{\"type\":\"subscribe\",\"channels\":[\"user_\"]}",
+					       "{\"type\":\"history\",\"channel\":\"user_ann\"}"};
 	struct world *world = *state;
 
 	is_welcomed(world);
