@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -209,7 +210,12 @@ class Stopped(Exception):
     """SIGINT or SIGTERM."""
 
 
+# Python drops an exception that is raised while an object is being finalized; the note stays.
+stop_was_asked_for = threading.Event()
+
+
 def on_signal(_number: int, _frame: object) -> None:
+    stop_was_asked_for.set()
     raise Stopped
 
 
@@ -255,6 +261,8 @@ def wait_until_ready(arguments: argparse.Namespace, children: list[Child]) -> No
     deadline = time.monotonic() + READY_TIMEOUT_S
     answer = b""
     while time.monotonic() < deadline:
+        if stop_was_asked_for.is_set():
+            raise Stopped
         for child in children:
             if child.has_died():
                 reason = child.last_lines(1) or [child.how_it_died()]
@@ -289,7 +297,7 @@ def development_key(arguments: argparse.Namespace, env: dict[str, str]) -> str:
 
 
 def supervise(arguments: argparse.Namespace, children: list[Child]) -> None:
-    while True:
+    while not stop_was_asked_for.is_set():
         now = time.monotonic()
         for child in children:
             if child.restart_at is not None:
