@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -210,12 +209,14 @@ class Stopped(Exception):
     """SIGINT or SIGTERM."""
 
 
-# Python drops an exception that is raised while an object is being finalized; the note stays.
-stop_was_asked_for = threading.Event()
+class Stop:
+    """Python drops an exception that is raised while an object is being finalized; this stays."""
+
+    is_wanted = False
 
 
 def on_signal(_number: int, _frame: object) -> None:
-    stop_was_asked_for.set()
+    Stop.is_wanted = True
     raise Stopped
 
 
@@ -261,7 +262,7 @@ def wait_until_ready(arguments: argparse.Namespace, children: list[Child]) -> No
     deadline = time.monotonic() + READY_TIMEOUT_S
     answer = b""
     while time.monotonic() < deadline:
-        if stop_was_asked_for.is_set():
+        if Stop.is_wanted:
             raise Stopped
         for child in children:
             if child.has_died():
@@ -297,7 +298,7 @@ def development_key(arguments: argparse.Namespace, env: dict[str, str]) -> str:
 
 
 def supervise(arguments: argparse.Namespace, children: list[Child]) -> None:
-    while not stop_was_asked_for.is_set():
+    while not Stop.is_wanted:
         now = time.monotonic()
         for child in children:
             if child.restart_at is not None:
