@@ -54,7 +54,7 @@ enum { BUS_VERSION = 1 };
 	/* event: {room_id, peer_id}: its connection is over */                                    \
 	X(PEER_LEAVE, 49, "peer_leave")                                                            \
 	/* event: {room_id, peer_id}: its signalling came back after a restart of realtimed:       \
-	 * repeat an offer that it may have missed */                                                               \
+	 * repeat an offer that it may have missed */                                              \
 	X(PEER_RESUMED, 50, "peer_resumed")                                                        \
 	/* event: {room_id}: every peer leaves */                                                  \
 	X(ROOM_CLOSED, 51, "room_closed")                                                          \
@@ -80,9 +80,9 @@ enum { BUS_VERSION = 1 };
                                                                                                    \
 	/* ---- api -> sfu, on its control socket ---- */                                          \
 	/* request: {} -> {workers: [{port, alive, rooms, peers, tracks, subscriptions,            \
-	 * packets_in, packets_out, system_calls_out, dropped_unknown, dropped_malformed,                                \
-	 * dropped_forged, dropped_out, cpu_us}], rooms, peers}. A worker that does not answer has                           \
-	 * port and alive (false) alone */                                                                                  \
+	 * packets_in, packets_out, system_calls_out, dropped_unknown, dropped_malformed,          \
+	 * dropped_forged, dropped_out, cpu_us}], rooms, peers}. A worker that does not answer has \
+	 * port and alive (false) alone */                                                         \
 	X(SFU_STATUS, 80, "sfu_status")
 
 enum bus_message {

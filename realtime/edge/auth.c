@@ -37,7 +37,8 @@ static int authorization_read(struct lws *wsi, char *out, size_t size, struct er
 		key = header + sizeof(api_key) - 1;
 	else if (strncasecmp(header, bearer, sizeof(bearer) - 1) == 0 &&
 		 api_key_looks_like_one(header + sizeof(bearer) - 1))
-		key = header + sizeof(bearer) - 1; /* other tokens are not known yet, as in the API */
+		key = header + sizeof(bearer) -
+		      1; /* other tokens are not known yet, as in the API */
 	if (is_readable && key)
 		(void)snprintf(out, size, "%s", key);
 	explicit_bzero(header, sizeof(header));

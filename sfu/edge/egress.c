@@ -16,7 +16,7 @@
 enum {
 	ARENA_BYTES = 1 << 20,
 	TRAINS_MAX = 512,
-	TRAIN_PACKETS_MAX = 60,	    /* the kernel's limit is 64 */
+	TRAIN_PACKETS_MAX = 60,	     /* the kernel's limit is 64 */
 	TRAIN_BYTES_MAX = 60 * 1024, /* one datagram's, before it is cut */
 	GSO_REFUSALS_MAX = 64
 };
@@ -190,7 +190,8 @@ static size_t overcome(struct egress *egress, size_t i, int error, bool *has_wai
 	    egress->trains[i].packet_count > 1) {
 		/* One destination's small MTU is its own matter; a card or kernel that refuses
 		 * every train is asked no more. */
-		if (egress->can_gso && (error == EIO || ++egress->gso_refusals >= GSO_REFUSALS_MAX)) {
+		if (egress->can_gso &&
+		    (error == EIO || ++egress->gso_refusals >= GSO_REFUSALS_MAX)) {
 			LOG(LOG_WARNING, LOG_WEBRTC, "gso_disabled",
 			    LOG_TEXT("error", strerror(error)));
 			egress->can_gso = false;

@@ -134,7 +134,8 @@ int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t 
 	r = sdp_parse(text, strlen(text), &offer, reterr);
 	if (r == 0)
 		r = negotiation_take_offer(&peer->negotiation, offer, &answer, reterr);
-	for (size_t i = 0; r == 0 && peer->kind == PEER_WHEP && i < peer->negotiation.line_count; i++)
+	for (size_t i = 0; r == 0 && peer->kind == PEER_WHEP && i < peer->negotiation.line_count;
+	     i++)
 		peer->negotiation.lines[i]->is_publishing = false; /* it came to watch */
 	if (r == 0 && peer->kind == PEER_WHEP)
 		r = bind_viewer(peer, publishers, reterr);

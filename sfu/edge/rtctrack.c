@@ -100,7 +100,8 @@ static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 
 	if (GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM) {
 		forget_packets(track);
-		if (keyframe_gate_want(&track->gate, *track->now_us)) /* all subscribers wait again */
+		if (keyframe_gate_want(&track->gate,
+				       *track->now_us)) /* all subscribers wait again */
 			(void)gst_pad_push_event(track->sink, rtc_keyframe_request_new());
 	}
 	return gst_pad_event_default(pad, parent, event);

@@ -36,7 +36,7 @@ struct receive_stream {
 	bool is_video, is_vp8, wants_nack;
 	uint8_t payload_type, rtx_payload_type;
 	uint32_t ssrc, rtx_ssrc; /* 0: not known yet */
-	uint32_t previous_ssrc;  /* its stragglers are dropped; 0: none */
+	uint32_t previous_ssrc;	 /* its stragglers are dropped; 0: none */
 	struct receive_stats stats;
 	struct nack_tracker nacks;
 	uint32_t clock_rate_hz;

@@ -353,8 +353,8 @@ static int check_offered_media(const struct negotiation *negotiation, size_t i, 
 	if ((media->kind == MEDIA_AUDIO || media->kind == MEDIA_VIDEO) && !media->rejected &&
 	    media->direction != DIRECTION_INACTIVE && !choose_codec(media, &codec))
 		return error_set_field(
-			reterr, -EPROTONOSUPPORT, "unsupported_codec", "m=",
-			"the %s m-line with mid %s has no codec that is relayed here (%s)",
+			reterr, -EPROTONOSUPPORT, "unsupported_codec",
+			"m=", "the %s m-line with mid %s has no codec that is relayed here (%s)",
 			media->kind == MEDIA_AUDIO ? "audio" : "video", media->mid,
 			media->kind == MEDIA_AUDIO ? "opus" : "VP8");
 	return 0;
@@ -384,8 +384,9 @@ static int check_offer(const struct negotiation *negotiation, const struct sdp *
 			     (media->kind == MEDIA_AUDIO || media->kind == MEDIA_VIDEO);
 	}
 	if (published > PUBLISHED_TRACKS_MAX)
-		return error_set_field(reterr, -E2BIG, "too_many_tracks", "m=",
-				       "a peer may publish %d tracks at most", PUBLISHED_TRACKS_MAX);
+		return error_set_field(reterr, -E2BIG, "too_many_tracks",
+				       "m=", "a peer may publish %d tracks at most",
+				       PUBLISHED_TRACKS_MAX);
 	return 0;
 }
 

@@ -408,8 +408,8 @@ static size_t next_raw_media(const struct load_peer *peer, uint8_t packet[2048])
 	return 0;
 }
 
-/* A publisher that repeats a number with other contents, and a viewer without RTX that asks for that
- * number: were both sealed under the one nonce, their key stream would be known. */
+/* A publisher that repeats a number with other contents, and a viewer without RTX that asks for
+ * that number: were both sealed under the one nonce, their key stream would be known. */
 static void one_number_is_never_sealed_twice_with_different_contents(void **state)
 {
 	struct pair *pair = *state;
@@ -454,8 +454,9 @@ static void one_number_is_never_sealed_twice_with_different_contents(void **stat
 	(void)send(publisher.fd, packet, (size_t)r, 0);
 	(void)usleep(50000);
 	wanted = (uint16_t)(first[2] << 8 | first[3]);
-	rtcp_write_nack(&writer, 1, (uint32_t)first[8] << 24 | (uint32_t)first[9] << 16 |
-					    (uint32_t)first[10] << 8 | first[11],
+	rtcp_write_nack(&writer, 1,
+			(uint32_t)first[8] << 24 | (uint32_t)first[9] << 16 |
+				(uint32_t)first[10] << 8 | first[11],
 			&wanted, 1);
 	load_peer_send_rtcp(&viewer, packet, writer.offset, sizeof(packet));
 	assert_int_equal(next_raw_media(&viewer, second), length); /* asked for, and repeated */

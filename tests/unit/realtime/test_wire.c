@@ -26,7 +26,7 @@ static void frame_headers_grow_with_their_payload(void **state)
 		memset(text, 'x', cases[i].payload + 1);
 		frame = frame_new_text(text, cases[i].payload);
 		assert_int_equal(frame->length, cases[i].header + cases[i].payload);
-		assert_int_equal(frame->bytes[0], 0x81); /* final, text */
+		assert_int_equal(frame->bytes[0], 0x81);		 /* final, text */
 		assert_int_equal(frame->bytes[1], cases[i].length_byte); /* never masked */
 		assert_memory_equal(frame->bytes + cases[i].header, text, cases[i].payload);
 	}
@@ -68,8 +68,8 @@ static bool frame_has(const struct frame *frame, const char *text)
 static void a_publication_is_one_line_of_an_event_whatever_it_says(void **state)
 {
 	AUTO(publication)
-	publication = publication_new("general", "\"a\\nevent: forged\\n\\ndata: x\"", "peer\r\nid: 1",
-				      NULL);
+	publication = publication_new("general", "\"a\\nevent: forged\\n\\ndata: x\"",
+				      "peer\r\nid: 1", NULL);
 	const struct frame *frame;
 	size_t lines = 0;
 

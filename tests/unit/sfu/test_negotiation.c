@@ -320,9 +320,9 @@ static void nobody_publishes_without_end(void **state)
 		(void)snprintf(mid, sizeof(mid), "%u", (unsigned)i);
 		fill_media(&offer->media[i], MEDIA_VIDEO, mid, DIRECTION_SEND);
 	}
-	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer,
-						&fixture->error),
-			 -E2BIG);
+	assert_int_equal(
+		negotiation_take_offer(&fixture->negotiation, offer, &answer, &fixture->error),
+		-E2BIG);
 	assert_string_equal(fixture->error.code, "too_many_tracks");
 	assert_int_equal(fixture->negotiation.line_count, 0);
 }
