@@ -210,14 +210,14 @@ class Stopped(Exception):
 
 
 class Stop:
-    """Python drops an exception that is raised while an object is being finalized; this stays."""
+    """Set by a signal, looked at between two steps. An exception out of the handler could fall between
+    the taking and the giving back of a lock inside subprocess, and the stop would wait for ever."""
 
     is_wanted = False
 
 
 def on_signal(_number: int, _frame: object) -> None:
     Stop.is_wanted = True
-    raise Stopped
 
 
 def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
