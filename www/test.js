@@ -32,10 +32,18 @@ function showState(state, text) {
 
 function connect(event) {
   event.preventDefault();
-  const token = $("token").value.trim();
-  const made = new ShowingClient($("address").value, undefined, token ? { token } : {});
+  let address;
+  try {
+    address = new URL($("address").value);
+  } catch {
+    log.add("bad", "not an address", $("address").value);
+    return;
+  }
+  const key = $("api-key").value.trim();
+  if (key) address.searchParams.set("api_key", key);
+  const made = new ShowingClient(address.href);
   client = made
-    .on("open", () => log.add("note", "connected", made.wsUrl))
+    .on("open", () => log.add("note", "connected", $("address").value))
     .on("welcome", ({ connection_id }) => showState("connected", `Connected as ${connection_id}`))
     .on("close", ({ code, reason, willReconnect }) => {
       log.add("note", `closed ${code}`, reason);

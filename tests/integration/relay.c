@@ -288,6 +288,14 @@ static json_int_t counter(const char *name)
 		json_object_get(json_array_get(json_object_get(status, "workers"), 0), name));
 }
 
+/* Until the SFU has read `more` datagrams since it had `before`. */
+static void wait_for_packets(json_int_t before, json_int_t more)
+{
+	for (int i = 0; i < 200 && counter("packets_in") < before + more; i++)
+		(void)usleep(10000);
+	assert_true(counter("packets_in") >= before + more);
+}
+
 static void nonsense_is_counted_and_dropped(void **state)
 {
 	struct pair *pair = *state;
@@ -349,7 +357,7 @@ static void who_returns_on_the_same_address_keeps_it(void **state)
 	AUTO_FREE char *answer = NULL;
 	AUTO_FREE char *offer = NULL;
 	struct load_peer again;
-	json_int_t unknown;
+	json_int_t unknown, before;
 
 	(void)start_flow(pair);
 	assert_int_equal(getsockname(pair->publisher.fd, (struct sockaddr *)&local, &size), 0);
@@ -368,9 +376,10 @@ static void who_returns_on_the_same_address_keeps_it(void **state)
 	}
 	assert_int_equal(counter("tracks"), 1);
 	unknown = counter("dropped_unknown");
+	before = counter("packets_in");
 	for (int i = 0; i < 20; i++)
 		load_peer_publish(&again, PACKET_BYTES, true);
-	(void)usleep(50000);
+	wait_for_packets(before, 20);
 	assert_int_equal(counter("dropped_unknown"), unknown);
 	load_peer_fini(&again);
 }
@@ -419,6 +428,7 @@ static void one_number_is_never_sealed_twice_with_different_contents(void **stat
 	uint8_t first[2048], second[2048], packet[2048], payload[PACKET_BYTES];
 	struct writer writer = writer_over(packet, sizeof(packet));
 	uint16_t wanted, original;
+	json_int_t before;
 	size_t length;
 	char *formats;
 	int r;
@@ -451,8 +461,9 @@ static void one_number_is_never_sealed_twice_with_different_contents(void **stat
 	r = media_crypto_protect_rtp(publisher.out, packet, sizeof(packet), 12, NULL, 0, payload,
 				     PACKET_BYTES - 26);
 	assert_true(r > 0);
+	before = counter("packets_in");
 	(void)send(publisher.fd, packet, (size_t)r, 0);
-	(void)usleep(50000);
+	wait_for_packets(before, 1);
 	wanted = (uint16_t)(first[2] << 8 | first[3]);
 	rtcp_write_nack(&writer, 1,
 			(uint32_t)first[8] << 24 | (uint32_t)first[9] << 16 |
