@@ -76,7 +76,7 @@ static struct connection *connection_new(struct server *server, struct lws *wsi,
 	connection->transport = transport;
 	connection->wsi = wsi;
 	connection->heard_at_us = connection->pinged_at_us = clock_now_us();
-	connection->caller = caller_anonymous(server->config);
+	connection->identity = identity_ref(server->anonymous);
 	outbox_init(&connection->outbox, (size_t)server->config->REALTIME_OUTBOX_MAX,
 		    &server->dirty);
 	list_init(&connection->heartbeat_link);
@@ -112,8 +112,8 @@ static void look_up_room(struct signaling_session *session)
 	struct connection *connection = CONTAINER_OF(session, struct connection, signaling);
 	struct server *server = lws_context_user(lws_get_context(connection->wsi));
 	struct error error = {0};
-	bool may_create =
-		server->config->WEBRTC_AUTO_CREATE_ROOMS && connection->caller.may_publish;
+	bool may_create = server->config->WEBRTC_AUTO_CREATE_ROOMS &&
+			  identity_may_anywhere(connection->identity, RIGHT_PUBLISH);
 
 	if (room_lookup(server->store, server->config, session->room_id, may_create, connection->id,
 			on_room_found, server, &error) < 0)
@@ -196,12 +196,12 @@ static void start_stream(struct connection *connection)
 				   "connection: close\r\n\r\n";
 	struct error error = {0};
 
-	if (event_stream_set_user(&connection->stream, connection->caller.user_id, &error) < 0) {
+	if (event_stream_check(&connection->stream, connection->identity, &error) < 0) {
 		turn_away(connection, &error);
 		return;
 	}
 	outbox_push_take(&connection->outbox, frame_new_bytes(head, sizeof(head) - 1));
-	if (event_stream_start(&connection->stream, &error) == 0)
+	if (event_stream_start(&connection->stream, connection->identity, &error) == 0)
 		return;
 	LOG(LOG_WARNING, LOG_WEBSOCKET, "stream_refused", LOG_TEXT("connection", connection->id),
 	    LOG_ERR(&error));
@@ -210,19 +210,17 @@ static void start_stream(struct connection *connection)
 
 static void start(struct connection *connection)
 {
-	const struct caller *caller = &connection->caller;
-
 	connection->is_started = true;
 	LOG(LOG_DEBUG, LOG_WEBSOCKET, "connected", LOG_TEXT("connection", connection->id),
 	    LOG_TEXT("transport", transport_name(connection->transport)),
-	    LOG_TEXT("user", caller->user_id));
+	    LOG_TEXT("user", connection->identity->user_id));
 	switch (connection->transport) {
 	case TRANSPORT_WEBSOCKET:
-		session_start(&connection->session, caller->user_id, caller->may_publish,
-			      clock_unix_us());
+		session_start(&connection->session, connection->identity, clock_unix_us());
 		break;
 	case TRANSPORT_SIGNALING:
-		signaling_session_start(&connection->signaling, caller->user_id, clock_now_us());
+		signaling_session_start(&connection->signaling, connection->identity->user_id,
+					clock_now_us());
 		break;
 	case TRANSPORT_SSE:
 		start_stream(connection);
@@ -233,7 +231,7 @@ static void start(struct connection *connection)
 	(void)lws_rx_flow_control(connection->wsi, 1);
 }
 
-static void on_authenticated(void *data, const char *connection_id, const struct caller *caller,
+static void on_authenticated(void *data, const char *connection_id, struct identity *identity,
 			     const struct error *error)
 {
 	struct server *server = data;
@@ -245,7 +243,8 @@ static void on_authenticated(void *data, const char *connection_id, const struct
 		turn_away(connection, error);
 		return;
 	}
-	connection->caller = *caller;
+	(void)identity_unref(connection->identity);
+	connection->identity = identity_ref(identity);
 	start(connection);
 }
 
@@ -402,6 +401,7 @@ void admission_on_closed(struct server *server, struct connection *connection)
 	list_remove(&connection->heartbeat_link);
 	server->counts[connection->transport]--;
 	outbox_fini(&connection->outbox);
+	connection->identity = identity_unref(connection->identity);
 	free(connection->received);
 	free(connection);
 }

@@ -218,7 +218,7 @@ static void list_connection(void *data, struct table_link *link)
 {
 	const struct connection *connection = TABLE_ITEM(link, struct connection, by_id);
 	const struct subscriber *subscriber = subscriber_of(connection);
-	const char *user_id = connection->caller.user_id;
+	const char *user_id = connection->identity->user_id;
 	json_t *channels = json_array();
 
 	if (subscriber && connection->is_started)

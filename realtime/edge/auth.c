@@ -80,10 +80,13 @@ static int auth_run(struct store_job *store_job, struct store *store, struct err
 static void auth_done(struct store_job *store_job)
 {
 	struct auth_job *job = CONTAINER_OF(store_job, struct auth_job, job);
-	struct caller caller = {.may_publish = true};
+	AUTO(identity) identity = identity_new(job->row.user_id, RIGHTS_ALL);
 
-	(void)snprintf(caller.user_id, sizeof(caller.user_id), "%s", job->row.user_id);
-	job->done(job->data, job->connection_id, &caller,
+	if (!identity && store_job->error.number == 0)
+		(void)error_set(&store_job->error, -ENOMEM, "out_of_memory", "out of memory");
+	if (identity)
+		(void)snprintf(identity->key_id, sizeof(identity->key_id), "%s", job->row.key_id);
+	job->done(job->data, job->connection_id, identity,
 		  store_job->error.number < 0 ? &store_job->error : NULL);
 	explicit_bzero(job->api_key, sizeof(job->api_key));
 	free(job);
@@ -108,9 +111,4 @@ int auth_check(struct store_thread *thread, const struct credentials *credential
 	else
 		explicit_bzero(job->api_key, sizeof(job->api_key));
 	return r;
-}
-
-struct caller caller_anonymous(const struct config *config)
-{
-	return (struct caller){.may_publish = config->REALTIME_ANONYMOUS_PUBLISH};
 }

@@ -19,16 +19,13 @@ struct credentials {
 int credentials_read(struct lws *wsi, struct credentials *ret_credentials,
 		     struct error *reterr) MUST_CHECK;
 
-/* `error` NULL: *caller is who it is. */
-typedef void (*auth_fn)(void *data, const char *connection_id, const struct caller *caller,
+/* `error` NULL: `identity` (borrowed) is who it is. */
+typedef void (*auth_fn)(void *data, const char *connection_id, struct identity *identity,
 			const struct error *error);
 
 /* Look the credentials up and call `done`. Fails like store_thread_submit_take(). */
 int auth_check(struct store_thread *thread, const struct credentials *credentials,
 	       const char *connection_id, auth_fn done, void *data,
 	       struct error *reterr) MUST_CHECK;
-
-/* Who somebody without credentials is. */
-struct caller caller_anonymous(const struct config *config);
 
 #endif

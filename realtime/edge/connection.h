@@ -23,12 +23,6 @@ enum transport { TRANSPORT_WEBSOCKET, TRANSPORT_SSE, TRANSPORT_SIGNALING, TRANSP
 
 const char *transport_name(enum transport transport);
 
-/* Who is at the other end. */
-struct caller {
-	char user_id[USER_ID_MAX + 1]; /* "" for somebody unknown */
-	bool may_publish;
-};
-
 struct connection {
 	struct table_link by_id;
 	struct list heartbeat_link; /* on the server's list of its transport */
@@ -36,8 +30,8 @@ struct connection {
 	enum transport transport;
 	struct lws *wsi; /* borrowed; frees this when it goes */
 	struct outbox outbox;
-	struct caller caller;
-	struct hangup *hangup; /* owned; of an event stream */
+	struct identity *identity; /* owned reference; anonymous until it is known better */
+	struct hangup *hangup;	   /* owned; of an event stream */
 	bool is_started;
 	bool is_blocked; /* the kernel is full: wait for the writable callback */
 	bool is_closing;

@@ -259,7 +259,9 @@ int server_start(struct server *server, struct error *reterr)
 		list_init(&server->by_heartbeat[i]);
 	server->ping = frame_new_ping();
 	server->comment = sse_frame_new_comment();
-	if (!server->ping || !server->comment || table_init(&server->connections) < 0)
+	server->anonymous = identity_new_anonymous(config->REALTIME_ANONYMOUS_PUBLISH);
+	if (!server->ping || !server->comment || !server->anonymous ||
+	    table_init(&server->connections) < 0)
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 	raise_descriptor_limit();
 	r = open_context(server, reterr);
@@ -311,4 +313,5 @@ void server_fini(struct server *server)
 	table_fini(&server->connections);
 	server->ping = frame_unref(server->ping);
 	server->comment = frame_unref(server->comment);
+	server->anonymous = identity_unref(server->anonymous);
 }

@@ -35,6 +35,7 @@ struct server {
 	size_t counts[TRANSPORT_COUNT];
 	struct session_limits limits;
 	struct frame *ping, *comment; /* shared by all */
+	struct identity *anonymous;   /* who somebody without credentials is */
 	bool is_stopping;
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "realtime/model/permission.h"
 #include "realtime/wire/envelope.h"
 #include "realtime/wire/sse.h"
 
@@ -117,22 +118,22 @@ int event_stream_ask(struct event_stream *stream, const char *const *channels, s
 	return 0;
 }
 
-int event_stream_set_user(struct event_stream *stream, const char *user_id, struct error *reterr)
+int event_stream_check(const struct event_stream *stream, const struct identity *identity,
+		       struct error *reterr)
 {
-	struct subscriber *subscriber = &stream->subscriber;
 	int r = 0;
 
-	(void)snprintf(subscriber->user_id, sizeof(subscriber->user_id), "%s", user_id);
 	for (size_t i = 0; r == 0 && i < stream->query->channel_count; i++)
-		r = subscriber_may_read(subscriber, stream->query->channels[i].name, reterr);
+		r = permission_check(identity, RIGHT_SUBSCRIBE, stream->query->channels[i].name,
+				     reterr);
 	return r;
 }
 
-int event_stream_start(struct event_stream *stream, struct error *reterr)
+int event_stream_start(struct event_stream *stream, struct identity *identity, struct error *reterr)
 {
 	struct subscriber *subscriber = &stream->subscriber;
 
-	hub_add(stream->hub, subscriber);
+	hub_add(stream->hub, subscriber, identity);
 	outbox_push_take(subscriber->outbox, sse_frame_new_start(stream->retry_ms));
 	return hub_subscribe_take(stream->hub, subscriber, STEAL(stream->query), reterr);
 }

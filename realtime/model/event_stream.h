@@ -23,10 +23,11 @@ void event_stream_fini(struct event_stream *stream);
  *   -EINVAL "bad_field", "missing_field"   -ENOMEM */
 int event_stream_ask(struct event_stream *stream, const char *const *channels, size_t channel_count,
 		     const char *last_event_id, struct error *reterr) MUST_CHECK;
-/* Now it is known who reads. -EACCES "forbidden" */
-int event_stream_set_user(struct event_stream *stream, const char *user_id,
-			  struct error *reterr) MUST_CHECK;
+/* Now it is known who reads: may they? -EACCES "forbidden" */
+int event_stream_check(const struct event_stream *stream, const struct identity *identity,
+		       struct error *reterr) MUST_CHECK;
 /* Begin. The response's headers must have been sent. */
-int event_stream_start(struct event_stream *stream, struct error *reterr) MUST_CHECK;
+int event_stream_start(struct event_stream *stream, struct identity *identity,
+		       struct error *reterr) MUST_CHECK;
 
 #endif

@@ -8,8 +8,6 @@
 #include "realtime/model/channel.h"
 #include "realtime/wire/sse.h"
 
-static const char own_prefix[] = "user_";
-
 int hub_init(struct hub *hub, uint32_t history_size, uint64_t last_position,
 	     const struct hub_store *store, void *store_data)
 {
@@ -292,8 +290,9 @@ int hub_broadcast_take(struct hub *hub, json_t *message)
 
 /* ---- subscribing ---- */
 
-void hub_add(struct hub *hub, struct subscriber *subscriber)
+void hub_add(struct hub *hub, struct subscriber *subscriber, struct identity *identity)
 {
+	subscriber->identity = identity_ref(identity);
 	table_add(&hub->subscribers, subscriber->connection_id, &subscriber->by_connection_id);
 }
 
@@ -310,6 +309,7 @@ void hub_remove(struct hub *hub, struct subscriber *subscriber)
 		settle(hub, channel);
 	}
 	table_remove(&hub->subscribers, &subscriber->by_connection_id);
+	subscriber->identity = identity_unref(subscriber->identity);
 }
 
 struct subscriber *hub_subscriber_find(const struct hub *hub, const char *connection_id)
@@ -332,18 +332,6 @@ bool subscriber_is_subscribed(const struct hub *hub, const struct subscriber *su
 			      const char *channel)
 {
 	return subscription_find(hub, subscriber, channel) != NULL;
-}
-
-int subscriber_may_read(const struct subscriber *subscriber, const char *channel,
-			struct error *reterr)
-{
-	size_t length = sizeof(own_prefix) - 1;
-
-	if (strncmp(channel, own_prefix, length) != 0 ||
-	    (*subscriber->user_id && strcmp(channel + length, subscriber->user_id) == 0))
-		return 0;
-	return error_set_field(reterr, -EACCES, "forbidden", "channel",
-			       "%s is for connections of that user alone", channel);
 }
 
 bool hub_unsubscribe(struct hub *hub, struct subscriber *subscriber, const char *channel_name)

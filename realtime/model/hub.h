@@ -83,20 +83,15 @@ int hub_init(struct hub *hub, uint32_t history_size, uint64_t last_position,
 void hub_fini(struct hub *hub);
 
 /* `subscriber` is borrowed until hub_remove(); connection_id, form, outbox and events
- * are set, subscriptions is an empty list. */
-void hub_add(struct hub *hub, struct subscriber *subscriber);
-/* Ends its subscriptions. Also for one that was never added. */
+ * are set, subscriptions is an empty list. A reference to `identity` is kept. */
+void hub_add(struct hub *hub, struct subscriber *subscriber, struct identity *identity);
+/* Ends its subscriptions and forgets who it is. Also for one that was never added. */
 void hub_remove(struct hub *hub, struct subscriber *subscriber);
 /* Borrowed, or NULL. */
 struct subscriber *hub_subscriber_find(const struct hub *hub, const char *connection_id);
 
 bool subscriber_is_subscribed(const struct hub *hub, const struct subscriber *subscriber,
 			      const char *channel);
-
-/* Somebody's own channel, user_{user_id}, is for connections of that user alone.
- *   -EACCES "forbidden" */
-int subscriber_may_read(const struct subscriber *subscriber, const char *channel,
-			struct error *reterr) MUST_CHECK;
 
 /* Subscribe to the channels of `query` (taken in any case), which are different ones; it says what
  * to replay. Subscribing again to one channel is answered, but replays nothing. Answered by

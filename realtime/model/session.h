@@ -25,9 +25,8 @@ struct session {
 /* `outbox` is borrowed until session_fini(). */
 void session_init(struct session *session, struct hub *hub, const struct session_limits *limits,
 		  const char *connection_id, struct outbox *outbox);
-/* `user_id` "" for somebody unknown. Joins the hub and says welcome. */
-void session_start(struct session *session, const char *user_id, bool may_publish,
-		   uint64_t now_unix_us);
+/* Joins the hub and says welcome. */
+void session_start(struct session *session, struct identity *identity, uint64_t now_unix_us);
 void session_fini(struct session *session);
 
 /* One whole text message. */

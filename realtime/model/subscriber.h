@@ -7,11 +7,12 @@
 #define REALTIME_MODEL_SUBSCRIBER_H
 
 #include "core/error.h"
+#include "core/identity.h"
 #include "realtime/model/history.h"
 #include "realtime/model/outbox.h"
 #include "realtime/model/table.h"
 
-enum { USER_ID_MAX = 128, SUBSCRIPTIONS_MAX = 128, SUBSCRIBER_READS_MAX = 160 };
+enum { USER_ID_MAX = IDENTITY_USER_ID_MAX, SUBSCRIPTIONS_MAX = 128, SUBSCRIBER_READS_MAX = 160 };
 
 struct subscriber;
 
@@ -40,8 +41,7 @@ struct subscriber_events {
 struct subscriber {
 	struct table_link by_connection_id; /* in the hub */
 	char connection_id[CONNECTION_ID_SIZE];
-	char user_id[USER_ID_MAX + 1]; /* "" for somebody unknown */
-	bool may_publish;
+	struct identity *identity; /* owned reference; set by hub_add() */
 	enum wire_form form;
 	struct outbox *outbox;	   /* borrowed */
 	struct list subscriptions; /* of struct subscription.subscriber_link; owned by the hub */

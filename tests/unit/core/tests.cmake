@@ -1,3 +1,5 @@
 rt_unit_test(core bus core)
 rt_unit_test(core config core)
 rt_unit_test(core id core)
+rt_unit_test(core identity core)
+rt_unit_test(core pattern core)

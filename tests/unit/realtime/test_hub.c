@@ -48,12 +48,13 @@ static unsigned roll(struct world *world, unsigned sides)
 
 static void connect_reader(struct world *world, struct reader *reader, size_t limit_bytes)
 {
+	AUTO(identity) identity = identity_new_anonymous(true);
 	char id[CONNECTION_ID_SIZE];
 
 	outbox_init(&reader->outbox, limit_bytes, &world->dirty);
 	id_new("conn", id, sizeof(id));
 	session_init(&reader->session, &world->hub, &limits, id, &reader->outbox);
-	session_start(&reader->session, "", true, world->now_unix_us);
+	session_start(&reader->session, identity, world->now_unix_us);
 	for (size_t i = 0; i < CHANNELS; i++)
 		reader->memories[i].is_subscribed = false;
 }

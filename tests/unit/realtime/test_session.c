@@ -28,12 +28,14 @@ struct world {
 
 static void person_join(struct world *world, struct person *person, bool may_publish)
 {
+	AUTO(identity) identity = identity_new_anonymous(may_publish);
 	char id[CONNECTION_ID_SIZE];
 
+	assert_non_null(identity);
 	outbox_init(&person->outbox, 1 << 20, &world->dirty);
 	id_new("conn", id, sizeof(id));
 	session_init(&person->session, &world->hub, &limits, id, &person->outbox);
-	session_start(&person->session, "", may_publish, world->now_unix_us);
+	session_start(&person->session, identity, world->now_unix_us);
 }
 
 static void person_leave(struct person *person)
@@ -390,7 +392,7 @@ static void a_users_own_channel_is_for_that_user_alone(void **state)
 	struct world *world = *state;
 
 	is_welcomed(world);
-	strcpy(world->ann.session.subscriber.user_id, "ann");
+	strcpy(world->ann.session.subscriber.identity->user_id, "ann");
 	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
 		say(world, &world->bob, requests[i]);
 		hears(&world->bob, "error", "code", "forbidden");

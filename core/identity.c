@@ -1,0 +1,148 @@
+#include "core/identity.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/pattern.h"
+
+static const char own_prefix[] = "user_";
+
+static const struct {
+	const char *name;
+	unsigned rights;
+} right_names[] = {
+	{"subscribe", RIGHT_SUBSCRIBE}, {"publish", RIGHT_PUBLISH}, {"moderate", RIGHT_MODERATE},
+	{"admin", RIGHTS_ALL},		{"*", RIGHTS_ALL},
+};
+
+struct identity *identity_new(const char *user_id, unsigned rights)
+{
+	struct identity *identity = calloc(1, sizeof(*identity));
+
+	if (!identity)
+		return NULL;
+	identity->refs = 1;
+	identity->rights = rights;
+	(void)snprintf(identity->user_id, sizeof(identity->user_id), "%s", user_id);
+	return identity;
+}
+
+struct identity *identity_new_anonymous(bool may_publish)
+{
+	return identity_new("", may_publish ? RIGHTS_ALL : RIGHTS_READER);
+}
+
+struct identity *identity_ref(struct identity *identity)
+{
+	identity->refs++;
+	return identity;
+}
+
+struct identity *identity_unref(struct identity *identity)
+{
+	if (!identity || --identity->refs > 0)
+		return NULL;
+	for (size_t scope = 0; scope < GRANT_SCOPE_COUNT; scope++) {
+		for (size_t i = 0; i < identity->grants[scope].count; i++)
+			free(identity->grants[scope].items[i].pattern);
+		free(identity->grants[scope].items);
+	}
+	free(identity);
+	return NULL;
+}
+
+bool identity_is_anonymous(const struct identity *identity)
+{
+	return !*identity->user_id;
+}
+
+/* ---- grants ---- */
+
+static int add_right(unsigned *rights, const json_t *name, const char *pattern,
+		     struct error *reterr)
+{
+	const char *text = json_string_value(name);
+
+	for (size_t i = 0; text && i < ARRAY_LEN(right_names); i++)
+		if (strcmp(text, right_names[i].name) == 0) {
+			*rights |= right_names[i].rights;
+			return 0;
+		}
+	return error_set(reterr, -EINVAL, "bad_field",
+			 "the rights on %.100s must be subscribe, publish, moderate, admin or *",
+			 pattern);
+}
+
+static int rights_parse(const json_t *value, const char *pattern, unsigned *ret_rights,
+			struct error *reterr)
+{
+	unsigned rights = RIGHTS_NONE;
+	int r = 0;
+
+	if (!json_is_array(value))
+		r = add_right(&rights, value, pattern, reterr);
+	for (size_t i = 0; r == 0 && i < json_array_size(value); i++)
+		r = add_right(&rights, json_array_get(value, i), pattern, reterr);
+	*ret_rights = rights;
+	return r;
+}
+
+int identity_limit(struct identity *identity, enum grant_scope scope, const json_t *list,
+		   struct error *reterr)
+{
+	const char *pattern;
+	const json_t *value;
+	int r;
+
+	if (!json_is_object(list) || json_object_size(list) > IDENTITY_GRANTS_MAX)
+		return error_set(reterr, -EINVAL, "bad_field",
+				 "grants must be an object of up to %d patterns and their rights",
+				 IDENTITY_GRANTS_MAX);
+	identity->grants[scope].items = calloc(json_object_size(list) + 1, sizeof(struct grant));
+	if (!identity->grants[scope].items)
+		return -ENOMEM;
+	identity->grants[scope].is_limited = true;
+	json_object_foreach ((json_t *)(uintptr_t)list, pattern, value) {
+		struct grant *grant = &identity->grants[scope].items[identity->grants[scope].count];
+
+		r = rights_parse(value, pattern, &grant->rights, reterr);
+		if (r < 0)
+			return r;
+		grant->pattern = strdup(pattern);
+		if (!grant->pattern)
+			return -ENOMEM;
+		identity->grants[scope].count++;
+	}
+	return 0;
+}
+
+const char *own_channel_user(const char *channel)
+{
+	size_t length = sizeof(own_prefix) - 1;
+
+	return strncmp(channel, own_prefix, length) == 0 ? channel + length : NULL;
+}
+
+bool identity_may(const struct identity *identity, enum right right, enum grant_scope scope,
+		  const char *name)
+{
+	const char *owner = scope == GRANT_CHANNELS ? own_channel_user(name) : NULL;
+
+	if (owner && right == RIGHT_SUBSCRIBE)
+		return *owner && strcmp(owner, identity->user_id) == 0;
+	if (!identity->grants[scope].is_limited)
+		return (identity->rights & (unsigned)right) != 0;
+	for (size_t i = 0; i < identity->grants[scope].count; i++) {
+		const struct grant *grant = &identity->grants[scope].items[i];
+
+		if ((grant->rights & (unsigned)right) && pattern_covers(grant->pattern, name))
+			return true;
+	}
+	return false;
+}
+
+bool identity_may_anywhere(const struct identity *identity, enum right right)
+{
+	return (identity->rights & (unsigned)right) != 0;
+}

@@ -1,0 +1,36 @@
+/* session_private.h - how the files of one chat session call each other: session.c takes a message
+ * in and hands it to the file that knows its kind. For session*.c alone. Thread: loop. */
+#ifndef REALTIME_MODEL_SESSION_PRIVATE_H
+#define REALTIME_MODEL_SESSION_PRIVATE_H
+
+#include "realtime/model/session.h"
+#include "realtime/wire/envelope.h"
+
+static inline struct session *session_of(struct subscriber *subscriber)
+{
+	return CONTAINER_OF(subscriber, struct session, subscriber);
+}
+
+/* `body` is taken; NULL stands for "no memory to make it". */
+void session_tell(struct session *session, json_t *body);
+/* What others see as the sender: the user's id, or the connection's. Borrowed. */
+const char *session_sender(const struct session *session);
+
+/* Requests. On failure nothing was said yet, and the error is to be told. */
+int session_subscribe(struct session *session, const struct envelope *envelope,
+		      struct error *reterr) MUST_CHECK;
+int session_unsubscribe(struct session *session, const struct envelope *envelope,
+			struct error *reterr) MUST_CHECK;
+int session_publish(struct session *session, const struct envelope *envelope, uint64_t now_unix_us,
+		    struct error *reterr) MUST_CHECK;
+int session_broadcast(struct session *session, const struct envelope *envelope,
+		      uint64_t now_unix_us, struct error *reterr) MUST_CHECK;
+int session_history(struct session *session, const struct envelope *envelope,
+		    struct error *reterr) MUST_CHECK;
+
+/* What the hub reports (struct subscriber_events). */
+void session_on_subscribed(struct subscriber *subscriber, const struct subscribe_result *result);
+void session_on_history(struct subscriber *subscriber, const struct history_query *query,
+			const struct error *error);
+
+#endif

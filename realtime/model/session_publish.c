@@ -1,0 +1,101 @@
+#include <errno.h>
+#include <string.h>
+
+#include "realtime/model/permission.h"
+#include "realtime/model/session_private.h"
+#include "realtime/wire/reply.h"
+
+static void on_published(struct hub *hub, const struct publish_order *order,
+			 const struct publication *publication, unsigned delivered_count,
+			 const struct error *error)
+{
+	struct subscriber *subscriber = hub_subscriber_find(hub, order->origin.connection_id);
+	char message_id[MESSAGE_ID_SIZE];
+	json_t *body;
+
+	(void)delivered_count;
+	if (!subscriber)
+		return; /* it has left meanwhile */
+	if (error) {
+		session_refuse(session_of(subscriber), order->origin.request_id, error);
+		return;
+	}
+	message_id_format(publication->position, message_id);
+	body = reply_new("ack", order->origin.request_id);
+	(void)json_object_set_new(body, "channel", json_string(publication->channel));
+	(void)json_object_set_new(body, "offset", json_integer((json_int_t)publication->offset));
+	(void)json_object_set_new(body, "epoch", json_string(publication->epoch));
+	(void)json_object_set_new(body, "message_id", json_string(message_id));
+	session_tell(session_of(subscriber), body);
+}
+
+static int make_publication(const struct session *session, const struct envelope_message *fields,
+			    uint64_t now_unix_us, struct publication **ret_publication)
+{
+	AUTO_FREE char *data = json_dumps(fields->data, JSON_COMPACT | JSON_ENCODE_ANY);
+	AUTO_FREE char *tags = fields->tags ? json_dumps(fields->tags, JSON_COMPACT) : NULL;
+	struct publication *publication;
+
+	if (!data || (fields->tags && !tags))
+		return -ENOMEM;
+	publication = publication_new(fields->channel, data, session_sender(session), tags);
+	if (!publication)
+		return -ENOMEM;
+	publication->is_persistent = fields->is_persistent;
+	if (fields->ttl_s > 0)
+		publication->expires_at_unix_ms =
+			(int64_t)(now_unix_us / 1000) + fields->ttl_s * 1000;
+	*ret_publication = publication;
+	return 0;
+}
+
+int session_publish(struct session *session, const struct envelope *envelope, uint64_t now_unix_us,
+		    struct error *reterr)
+{
+	struct publish_origin origin = {.done = on_published};
+	struct envelope_message fields;
+	struct publication *publication;
+	int r = envelope_message_get(envelope, &fields, reterr);
+
+	if (r < 0)
+		return r;
+	r = permission_check(session->subscriber.identity, RIGHT_PUBLISH, fields.channel, reterr);
+	if (r < 0)
+		return r;
+	r = make_publication(session, &fields, now_unix_us, &publication);
+	if (r < 0)
+		return error_set(reterr, r, "out_of_memory", "out of memory");
+	memcpy(origin.connection_id, session->subscriber.connection_id, CONNECTION_ID_SIZE);
+	origin.request_id = json_incref(envelope->id);
+	return hub_publish_take(session->hub, publication, &origin, now_unix_us, reterr);
+}
+
+int session_broadcast(struct session *session, const struct envelope *envelope,
+		      uint64_t now_unix_us, struct error *reterr)
+{
+	const struct subscriber *subscriber = &session->subscriber;
+	char message_id[MESSAGE_ID_SIZE + ID_SIZE];
+	struct envelope_message fields;
+	json_t *body;
+	int r = envelope_message_get(envelope, &fields, reterr);
+
+	if (r < 0)
+		return r;
+	r = permission_check(subscriber->identity, RIGHT_PUBLISH, NULL, reterr);
+	if (r < 0)
+		return r;
+	id_new("msg", message_id, sizeof(message_id));
+	r = hub_broadcast_take(session->hub, reply_new_message(fields.data, message_id,
+							       (int64_t)(now_unix_us / 1000),
+							       session_sender(session)));
+	if (r < 0)
+		return error_set(reterr, r, "out_of_memory", "out of memory");
+	body = reply_new("ack", envelope->id);
+	(void)json_object_set_new(body, "channel", json_null());
+	(void)json_object_set_new(body, "offset", json_integer(0));
+	(void)json_object_set_new(body, "epoch", json_string(session->hub->epoch));
+	(void)json_object_set_new(body, "message_id", json_string(message_id));
+	(void)json_object_set_new(body, "delivered_to", json_integer(r));
+	session_tell(session, body);
+	return 0;
+}
