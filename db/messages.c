@@ -11,15 +11,19 @@ static const char sql_reserve[] = "INSERT INTO channels (channel, epoch, last_of
 
 static const char sql_append[] =
 	"INSERT INTO messages"
-	" (channel, offset, message_id, sender, data, tags, created_at, expires_at)"
-	" VALUES (:channel, :offset, :message_id, :sender, :data, :tags, :created_at,"
-	" NULLIF(:expires_at, 0))";
+	" (channel, offset, message_id, kind, sender, data, tags, content_type, filename, file_id,"
+	" sha256, payload, payload_bytes, created_at, expires_at)"
+	" VALUES (:channel, :offset, :message_id, :kind, :sender, :data, :tags,"
+	" COALESCE(:content_type, 'application/json'), :filename, :file_id, :sha256, :payload,"
+	" :payload_bytes, :created_at, NULLIF(:expires_at, 0))";
 
 static const char sql_find[] = "SELECT epoch, last_offset, trimmed_offset, trimmed_message_id"
 			       " FROM channels"
 			       " WHERE channel = :channel";
 
-#define COLUMNS "channel, message_id, data, sender, tags, offset, created_at, expires_at"
+#define COLUMNS                                                                                    \
+	"channel, message_id, data, sender, tags, offset, created_at, expires_at, kind,"           \
+	" content_type, filename, file_id, sha256, payload, payload_bytes"
 
 static const char sql_newest[] = "SELECT " COLUMNS " FROM messages"
 				 " WHERE channel = :channel"
@@ -107,6 +111,16 @@ int messages_append(struct store *store, const struct message_row *row, const ch
 	statement_bind_text(statement, ":sender", row->sender);
 	statement_bind_text(statement, ":data", row->data);
 	statement_bind_text(statement, ":tags", row->tags);
+	statement_bind_text(statement, ":kind", row->kind);
+	statement_bind_text(statement, ":content_type", row->content_type);
+	statement_bind_text(statement, ":filename", row->filename);
+	statement_bind_text(statement, ":file_id", row->file_id);
+	statement_bind_text(statement, ":sha256", row->sha256);
+	if (row->payload)
+		statement_bind_blob(statement, ":payload", row->payload,
+				    (size_t)row->payload_bytes);
+	if (row->payload || row->file_id)
+		statement_bind_int(statement, ":payload_bytes", row->payload_bytes);
 	statement_bind_int(statement, ":created_at", row->created_at_unix_ms);
 	statement_bind_int(statement, ":expires_at", row->expires_at_unix_ms);
 	r = statement_run(store, statement, reterr);
@@ -134,13 +148,6 @@ int channels_find(struct store *store, const char *channel, struct channel_row *
 	return 1;
 }
 
-static const char *text_or_null(sqlite3_stmt *statement, int column)
-{
-	return sqlite3_column_type(statement, column) == SQLITE_NULL
-		       ? NULL
-		       : statement_text(statement, column);
-}
-
 static int visit_rows(struct store *store, sqlite3_stmt *statement, message_visit_fn visit,
 		      void *data, struct error *reterr)
 {
@@ -151,11 +158,18 @@ static int visit_rows(struct store *store, sqlite3_stmt *statement, message_visi
 			.channel = statement_text(statement, 0),
 			.message_id = statement_text(statement, 1),
 			.data = statement_text(statement, 2),
-			.sender = text_or_null(statement, 3),
-			.tags = text_or_null(statement, 4),
+			.sender = statement_text_or_null(statement, 3),
+			.tags = statement_text_or_null(statement, 4),
 			.offset = sqlite3_column_int64(statement, 5),
 			.created_at_unix_ms = sqlite3_column_int64(statement, 6),
 			.expires_at_unix_ms = sqlite3_column_int64(statement, 7),
+			.kind = statement_text(statement, 8),
+			.content_type = statement_text_or_null(statement, 9),
+			.filename = statement_text_or_null(statement, 10),
+			.file_id = statement_text_or_null(statement, 11),
+			.sha256 = statement_text_or_null(statement, 12),
+			.payload = sqlite3_column_blob(statement, 13),
+			.payload_bytes = sqlite3_column_int64(statement, 14),
 		};
 
 		if (!visit(data, &row)) {

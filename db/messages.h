@@ -15,10 +15,15 @@
 #include "core/error.h"
 #include "db/store.h"
 
-/* Texts are borrowed, for the length of the call. */
+/* Texts and payload are borrowed, for the length of the call. NULL: there is none. */
 struct message_row {
-	const char *channel, *message_id, *data;
-	const char *sender, *tags;				/* NULL: none */
+	const char *channel, *message_id;
+	const char *kind; /* "message", "binary" or "notification" */
+	const char *data; /* JSON */
+	const char *sender, *tags;
+	const char *content_type, *filename, *file_id, *sha256; /* of a binary message */
+	const void *payload;					/* NULL: it lies in the file */
+	int64_t payload_bytes;
 	int64_t offset, created_at_unix_ms, expires_at_unix_ms; /* expires 0: never */
 };
 

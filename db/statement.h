@@ -30,6 +30,8 @@ int statement_run(struct store *store, sqlite3_stmt *statement, struct error *re
 
 /* Columns, borrowed until the next step; text is "" for NULL. */
 const char *statement_text(sqlite3_stmt *statement, int column);
+/* NULL for NULL. */
+const char *statement_text_or_null(sqlite3_stmt *statement, int column);
 
 sqlite3 *store_handle(struct store *store);
 

@@ -291,3 +291,10 @@ const char *statement_text(sqlite3_stmt *statement, int column)
 
 	return text ? (const char *)text : "";
 }
+
+const char *statement_text_or_null(sqlite3_stmt *statement, int column)
+{
+	return sqlite3_column_type(statement, column) == SQLITE_NULL
+		       ? NULL
+		       : statement_text(statement, column);
+}

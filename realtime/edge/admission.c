@@ -216,6 +216,7 @@ static void start(struct connection *connection)
 	    LOG_TEXT("user", connection->identity->user_id));
 	switch (connection->transport) {
 	case TRANSPORT_WEBSOCKET:
+		session_set_form(&connection->session, false, connection->is_deflating);
 		session_start(&connection->session, connection->identity, clock_unix_us());
 		break;
 	case TRANSPORT_SIGNALING:
@@ -402,6 +403,7 @@ void admission_on_closed(struct server *server, struct connection *connection)
 	server->counts[connection->transport]--;
 	outbox_fini(&connection->outbox);
 	connection->identity = identity_unref(connection->identity);
+	connection->inflater = inflater_free(connection->inflater);
 	free(connection->received);
 	free(connection);
 }

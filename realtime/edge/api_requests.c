@@ -9,8 +9,8 @@
 #include "realtime/edge/room_lookup.h"
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/envelope.h"
+#include "realtime/wire/json_frames.h"
 #include "realtime/wire/reply.h"
-#include "realtime/wire/sse.h"
 
 enum { TTL_MAX_S = 315360000, TEXT_MAX = 200 };
 
@@ -58,21 +58,19 @@ static int send_directly(struct daemon *daemon, struct bus_peer *peer,
 {
 	struct subscriber *subscriber = hub_subscriber_find(&daemon->hub, connection_id);
 	char message_id[MESSAGE_ID_SIZE + ID_SIZE];
-	AUTO_FREE char *text = NULL;
-	json_t *body;
+	struct json_frames frames;
+	int r;
 
 	if (!subscriber)
 		return error_set_field(reterr, -ENOENT, "connection_not_found", "connection_id",
 				       "there is no connection %s", connection_id);
 	id_new("msg", message_id, sizeof(message_id));
-	body = reply_new_message(data, message_id, clock_unix_ms(), NULL);
-	text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	json_decref(body);
-	if (!text)
-		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
-	outbox_push_take(subscriber->outbox, subscriber->form == FORM_SSE
-						     ? sse_frame_new_event("message", text)
-						     : frame_new_text(text, strlen(text)));
+	r = json_frames_init_take(
+		&frames, reply_new_message(data, message_id, clock_unix_ms(), NULL), "message");
+	if (r < 0)
+		return error_set(reterr, r, "out_of_memory", "out of memory");
+	outbox_push(subscriber->outbox, json_frames_get(&frames, subscriber->form));
+	json_frames_fini(&frames);
 	bus_peer_respond(peer, BUS_PUBLISH, frame->request_id,
 			 json_pack("{s:s, s:n, s:i, s:s, s:i}", "message_id", message_id, "channel",
 				   "offset", 0, "epoch", daemon->hub.epoch, "delivered_to", 1));

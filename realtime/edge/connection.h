@@ -18,6 +18,7 @@
 #include "realtime/model/event_stream.h"
 #include "realtime/model/session.h"
 #include "realtime/model/switchboard.h"
+#include "realtime/wire/deflate.h"
 
 enum transport { TRANSPORT_WEBSOCKET, TRANSPORT_SSE, TRANSPORT_SIGNALING, TRANSPORT_COUNT };
 
@@ -35,8 +36,11 @@ struct connection {
 	bool is_started;
 	bool is_blocked; /* the kernel is full: wait for the writable callback */
 	bool is_closing;
+	bool is_deflating;	   /* agreed on with the client */
+	bool is_message_deflated;  /* the one that is being received */
+	struct inflater *inflater; /* owned; from its first deflated message on */
 	uint64_t heard_at_us, pinged_at_us;
-	/* A message that comes in pieces. */
+	/* A message that comes in pieces, or deflated. */
 	char *received;
 	size_t received_length, received_capacity;
 	union {

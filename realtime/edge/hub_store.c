@@ -27,12 +27,20 @@ static int append_run(struct store_job *store_job, struct store *store, struct e
 	const struct append_job *job = CONTAINER_OF(store_job, struct append_job, job);
 	const struct publication *publication = job->order->publication;
 	char message_id[MESSAGE_ID_SIZE];
+	const struct attachment *attachment = &publication->attachment;
 	struct message_row row = {
 		.channel = publication->channel,
 		.message_id = message_id,
+		.kind = publication_kind_name(publication->kind),
 		.data = publication->data,
 		.sender = publication->sender,
 		.tags = publication->tags,
+		.content_type = attachment->content_type,
+		.filename = attachment->filename,
+		.file_id = attachment->file_id,
+		.sha256 = attachment->sha256,
+		.payload = attachment->bytes,
+		.payload_bytes = (int64_t)attachment->size_bytes,
 		.offset = (int64_t)publication->offset,
 		.created_at_unix_ms = publication->created_at_unix_ms,
 		.expires_at_unix_ms = publication->expires_at_unix_ms,
@@ -88,13 +96,34 @@ struct read_job {
 	const char *epoch; /* of the channel being read */
 };
 
+/* -ENOMEM */
+static int take_attachment(struct publication *publication, const struct message_row *row)
+{
+	size_t length = (size_t)row->payload_bytes;
+	uint8_t *bytes;
+
+	if (row->file_id)
+		return publication_attach_file(publication, row->content_type, row->filename,
+					       row->file_id, row->sha256, length);
+	bytes = malloc(length + 1);
+	if (!bytes)
+		return -ENOMEM;
+	if (length > 0)
+		memcpy(bytes, row->payload, length);
+	return publication_attach_take(publication, row->content_type, row->filename, bytes,
+				       length);
+}
+
 static bool take_row(void *data, const struct message_row *row)
 {
 	struct read_job *job = data;
-	struct publication *publication =
-		publication_new(row->channel, row->data, row->sender, row->tags);
+	AUTO(publication)
+	publication = publication_new(row->channel, row->data, row->sender, row->tags);
 
 	if (!publication)
+		return history_query_add_take(job->query, NULL);
+	publication->kind = publication_kind_parse(row->kind);
+	if (publication->kind == PUBLICATION_BINARY && take_attachment(publication, row) < 0)
 		return history_query_add_take(job->query, NULL);
 	publication->is_persistent = true;
 	publication->is_replayed = true;
@@ -105,7 +134,7 @@ static bool take_row(void *data, const struct message_row *row)
 	if (message_id_parse(row->message_id, &publication->position) < 0)
 		publication->position = 0; /* an admin's own row: it has no place in the order */
 	publication->cursor = publication->position;
-	return history_query_add_take(job->query, publication);
+	return history_query_add_take(job->query, STEAL(publication));
 }
 
 static int read_state(struct store *store, struct history_channel *channel, struct error *reterr)

@@ -7,11 +7,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "core/base64.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "realtime/edge/admission.h"
+#include "realtime/edge/compression.h"
 #include "realtime/edge/listener.h"
 #include "realtime/model/signaling_session.h"
+#include "realtime/wire/native.h"
 #include "realtime/wire/sse.h"
 
 enum {
@@ -22,17 +25,60 @@ enum {
 	HEADERS_MAX = 16384,   /* bytes of a request's head */
 	HEADERS_POOL = 1024,   /* requests whose head is being read */
 	SIGNALING_MESSAGE_MAX = 524288,
+	LISTENER_MESSAGE_MAX = 65536, /* of somebody who may not publish */
+	ENVELOPE_BYTES = 65536,	      /* around the bytes of a message */
 	REQUEST_TIMEOUT_S = 10
 };
 
 /* ---- what libwebsockets reports ---- */
 
-static void give(struct connection *connection, const char *text, size_t length)
+/* How long a message may be: as text, bytes take base64's four characters for three. Somebody who
+ * may not publish has nothing long to say. */
+static size_t message_limit(const struct server *server, const struct connection *connection,
+			    bool is_binary)
 {
+	size_t limit = (size_t)server->limits.max_message_bytes;
+
 	if (connection->transport == TRANSPORT_SIGNALING)
-		signaling_session_on_text(&connection->signaling, text, length);
+		return SIGNALING_MESSAGE_MAX;
+	if (!identity_may_anywhere(connection->identity, RIGHT_PUBLISH))
+		return LISTENER_MESSAGE_MAX;
+	return is_binary ? limit + NATIVE_HEADER_BYTES + NATIVE_META_MAX
+			 : base64_encoded_length(limit) + ENVELOPE_BYTES;
+}
+
+static void give(struct connection *connection, const char *bytes, size_t length, bool is_binary)
+{
+	if (connection->transport == TRANSPORT_SIGNALING && is_binary)
+		outbox_end(&connection->outbox, CLOSE_UNSUPPORTED, "text only");
+	else if (connection->transport == TRANSPORT_SIGNALING)
+		signaling_session_on_text(&connection->signaling, bytes, length);
+	else if (is_binary)
+		session_on_binary(&connection->session, bytes, length, clock_unix_us());
 	else
-		session_on_text(&connection->session, text, length, clock_unix_us());
+		session_on_text(&connection->session, bytes, length, clock_unix_us());
+}
+
+static void give_inflated(struct connection *connection, size_t limit, bool is_binary)
+{
+	AUTO_FREE char *bytes = NULL;
+	size_t length = 0;
+	int r = -ENOMEM;
+
+	if (!connection->inflater)
+		connection->inflater = inflater_new();
+	if (connection->inflater)
+		r = inflater_message(connection->inflater, connection->received,
+				     connection->received_length, limit, &bytes, &length);
+	connection_received_clear(connection);
+	if (r == 0)
+		give(connection, bytes, length, is_binary);
+	else if (r == -EMSGSIZE)
+		outbox_end(&connection->outbox, CLOSE_TOO_BIG, "message too big");
+	else if (r == -EBADMSG)
+		outbox_end(&connection->outbox, CLOSE_BAD_TEXT, "not deflated data");
+	else
+		outbox_end(&connection->outbox, CLOSE_INTERNAL, "out of memory");
 }
 
 static int on_received(struct server *server, struct connection *connection, const void *bytes,
@@ -40,20 +86,17 @@ static int on_received(struct server *server, struct connection *connection, con
 {
 	struct lws *wsi = connection->wsi;
 	bool is_whole = lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0;
-	size_t limit = connection->transport == TRANSPORT_SIGNALING
-			       ? SIGNALING_MESSAGE_MAX
-			       : (size_t)server->limits.max_message_bytes;
+	bool is_binary = lws_frame_is_binary(wsi);
+	size_t limit = message_limit(server, connection, is_binary);
 
 	connection->heard_at_us = clock_now_us();
 	if (outbox_is_ending(&connection->outbox))
 		return 0; /* what it says no longer matters */
-	if (lws_frame_is_binary(wsi)) {
-		if (is_whole && connection->transport == TRANSPORT_WEBSOCKET)
-			session_on_binary(&connection->session);
-		return 0;
-	}
-	if (is_whole && connection->received_length == 0 && length <= limit) {
-		give(connection, bytes, length);
+	if (lws_is_first_fragment(wsi))
+		connection->is_message_deflated = compression_is_used(wsi);
+	if (is_whole && connection->received_length == 0 && length <= limit &&
+	    !connection->is_message_deflated) {
+		give(connection, bytes, length, is_binary);
 		return 0;
 	}
 	if (connection_receive(connection, bytes, length, limit) < 0) {
@@ -61,8 +104,10 @@ static int on_received(struct server *server, struct connection *connection, con
 		outbox_end(&connection->outbox, CLOSE_TOO_BIG, "message too big");
 		return 0;
 	}
-	if (is_whole) {
-		give(connection, connection->received, connection->received_length);
+	if (is_whole && connection->is_message_deflated) {
+		give_inflated(connection, limit, is_binary);
+	} else if (is_whole) {
+		give(connection, connection->received, connection->received_length, is_binary);
 		connection_received_clear(connection);
 	}
 	return 0;
@@ -87,6 +132,8 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
 		return connection ? on_received(server, connection, bytes, length) : -1;
+	case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY:
+		return compression_is_acceptable(wsi) ? 0 : 1;
 	case LWS_CALLBACK_RECEIVE_PONG:
 		if (connection)
 			connection->heard_at_us = clock_now_us();
@@ -227,6 +274,8 @@ static int open_context(struct server *server, struct error *reterr)
 		.server_string = "realtimed",
 		.vhost_name = "realtime",
 		.user = server,
+		.extensions =
+			server->config->BINARY_COMPRESSION_ENABLED ? compression_extensions : NULL,
 	};
 
 	lws_set_log_level(LLL_ERR | LLL_WARN, log_lws);
@@ -240,6 +289,11 @@ static int open_context(struct server *server, struct error *reterr)
 	return 0;
 }
 
+static const char *sniff(void *data, const void *bytes, size_t length)
+{
+	return sniffer_type(data, bytes, length);
+}
+
 int server_start(struct server *server, struct error *reterr)
 {
 	const struct config *config = server->config;
@@ -248,11 +302,19 @@ int server_start(struct server *server, struct error *reterr)
 	if (r < 0)
 		return r;
 	server->listen_fd = r;
+	r = sniffer_new(&server->sniffer, reterr);
+	if (r < 0)
+		return r;
 	server->limits = (struct session_limits){
 		.ping_interval_s = config->WEBSOCKET_HEARTBEAT_INTERVAL,
 		.max_message_bytes = config->WEBSOCKET_BINARY_MAX_SIZE,
 		.history_size = (uint32_t)config->REALTIME_HISTORY_SIZE,
 		.history_ttl_s = config->REALTIME_HISTORY_TTL,
+		.is_binary_enabled = config->BINARY_DATA_ENABLED,
+		.max_file_bytes = config->BINARY_MAX_FILE_SIZE,
+		.allowed_types = config->BINARY_ALLOWED_TYPES,
+		.sniff = sniff,
+		.sniff_data = server->sniffer,
 	};
 	list_init(&server->dirty);
 	for (size_t i = 0; i < TRANSPORT_COUNT; i++)
@@ -314,4 +376,5 @@ void server_fini(struct server *server)
 	server->ping = frame_unref(server->ping);
 	server->comment = frame_unref(server->comment);
 	server->anonymous = identity_unref(server->anonymous);
+	server->sniffer = sniffer_free(server->sniffer);
 }

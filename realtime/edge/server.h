@@ -11,6 +11,7 @@
 
 #include <uv.h>
 
+#include "core/sniff/sniff.h"
 #include "realtime/edge/auth.h"
 #include "realtime/edge/connection.h"
 #include "realtime/edge/room_lookup.h"
@@ -35,6 +36,7 @@ struct server {
 	size_t counts[TRANSPORT_COUNT];
 	struct session_limits limits;
 	struct frame *ping, *comment; /* shared by all */
+	struct sniffer *sniffer;      /* owned */
 	struct identity *anonymous;   /* who somebody without credentials is */
 	bool is_stopping;
 };

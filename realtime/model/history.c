@@ -67,7 +67,7 @@ bool history_query_add_take(struct history_query *query, struct publication *row
 		query->is_out_of_memory = true;
 		return false;
 	}
-	query->row_bytes += strlen(publication->data);
+	query->row_bytes += publication_size(publication);
 	if (query->row_bytes > HISTORY_BYTES_MAX && query->row_count > 0) {
 		query->is_too_big = true;
 		return false;

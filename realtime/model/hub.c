@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "realtime/model/channel.h"
-#include "realtime/wire/sse.h"
+#include "realtime/wire/json_frames.h"
 
 int hub_init(struct hub *hub, uint32_t history_size, uint64_t last_position,
 	     const struct hub_store *store, void *store_data)
@@ -252,7 +252,7 @@ void hub_on_appended(struct hub *hub, struct publish_order *order, const struct 
 }
 
 struct broadcast {
-	struct frame *frames[FORM_COUNT];
+	struct json_frames frames;
 	int delivered_count;
 };
 
@@ -263,29 +263,21 @@ static void send_broadcast(void *data, struct table_link *link)
 
 	if (outbox_is_ending(subscriber->outbox))
 		return;
-	outbox_push(subscriber->outbox, broadcast->frames[subscriber->form]);
+	outbox_push(subscriber->outbox, json_frames_get(&broadcast->frames, subscriber->form));
 	if (!outbox_is_ending(subscriber->outbox)) /* it may have been too slow */
 		broadcast->delivered_count++;
 }
 
 int hub_broadcast_take(struct hub *hub, json_t *message)
 {
-	AUTO_FREE char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
 	struct broadcast broadcast = {0};
-	int r = -ENOMEM;
+	int r = json_frames_init_take(&broadcast.frames, message, "message");
 
-	json_decref(message);
-	if (text) {
-		broadcast.frames[FORM_WEBSOCKET] = frame_new_text(text, strlen(text));
-		broadcast.frames[FORM_SSE] = sse_frame_new_event("message", text);
-	}
-	if (broadcast.frames[FORM_WEBSOCKET] && broadcast.frames[FORM_SSE]) {
-		table_for_each(&hub->subscribers, send_broadcast, &broadcast);
-		r = broadcast.delivered_count;
-	}
-	for (size_t i = 0; i < FORM_COUNT; i++)
-		(void)frame_unref(broadcast.frames[i]);
-	return r;
+	if (r < 0)
+		return r;
+	table_for_each(&hub->subscribers, send_broadcast, &broadcast);
+	json_frames_fini(&broadcast.frames);
+	return broadcast.delivered_count;
 }
 
 /* ---- subscribing ---- */

@@ -62,6 +62,9 @@ void session_on_text(struct session *session, const char *text, size_t length, u
 		case ENVELOPE_TEXT:
 			r = session_publish(session, &envelope, now_unix_us, &error);
 			break;
+		case ENVELOPE_BINARY:
+			r = session_attach(session, &envelope, now_unix_us, &error);
+			break;
 		case ENVELOPE_BROADCAST:
 			r = session_broadcast(session, &envelope, now_unix_us, &error);
 			break;
@@ -80,15 +83,6 @@ void session_on_text(struct session *session, const char *text, size_t length, u
 		session_refuse(session, envelope.id, &error);
 }
 
-void session_on_binary(struct session *session)
-{
-	struct error error;
-
-	(void)error_set(&error, -EPROTO, "unsupported",
-			"binary frames are not served here; send JSON as text");
-	session_refuse(session, NULL, &error);
-}
-
 /* ---- life ---- */
 
 void session_init(struct session *session, struct hub *hub, const struct session_limits *limits,
@@ -101,6 +95,11 @@ void session_init(struct session *session, struct hub *hub, const struct session
 	list_init(&session->subscriber.subscriptions);
 	(void)snprintf(session->subscriber.connection_id, sizeof(session->subscriber.connection_id),
 		       "%s", connection_id);
+}
+
+void session_set_form(struct session *session, bool is_native, bool is_deflated)
+{
+	session->subscriber.form = wire_form_of_websocket(is_native, is_deflated);
 }
 
 void session_start(struct session *session, struct identity *identity, uint64_t now_unix_us)

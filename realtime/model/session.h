@@ -14,6 +14,12 @@ struct session_limits {
 	int64_t ping_interval_s, max_message_bytes;
 	uint32_t history_size;
 	int64_t history_ttl_s;
+	bool is_binary_enabled;
+	int64_t max_file_bytes;
+	const char *allowed_types; /* media ranges with commas; borrowed */
+	/* What do these bytes look like? A media type, borrowed until the next call. */
+	const char *(*sniff)(void *data, const void *bytes, size_t length);
+	void *sniff_data;
 };
 
 struct session {
@@ -29,10 +35,15 @@ void session_init(struct session *session, struct hub *hub, const struct session
 void session_start(struct session *session, struct identity *identity, uint64_t now_unix_us);
 void session_fini(struct session *session);
 
+/* Messages go out in this form from now on. */
+void session_set_form(struct session *session, bool is_native, bool is_deflated);
+
 /* One whole text message. */
 void session_on_text(struct session *session, const char *text, size_t length,
 		     uint64_t now_unix_us);
-void session_on_binary(struct session *session);
+/* One whole binary message: a native frame. Whoever sends one wants them, too. */
+void session_on_binary(struct session *session, const void *bytes, size_t length,
+		       uint64_t now_unix_us);
 
 /* Tell it `error`, in answer to `request_id` (may be NULL). */
 void session_refuse(struct session *session, const json_t *request_id, const struct error *error);

@@ -23,10 +23,19 @@ int session_unsubscribe(struct session *session, const struct envelope *envelope
 			struct error *reterr) MUST_CHECK;
 int session_publish(struct session *session, const struct envelope *envelope, uint64_t now_unix_us,
 		    struct error *reterr) MUST_CHECK;
+/* The bytes come in base64 in the envelope. */
+int session_attach(struct session *session, const struct envelope *envelope, uint64_t now_unix_us,
+		   struct error *reterr) MUST_CHECK;
 int session_broadcast(struct session *session, const struct envelope *envelope,
 		      uint64_t now_unix_us, struct error *reterr) MUST_CHECK;
 int session_history(struct session *session, const struct envelope *envelope,
 		    struct error *reterr) MUST_CHECK;
+
+/* Send on its way what was made of a request; `publication` is taken in any case. Answered by ack
+ * or error. Fails like permission_check() and hub_publish_take(). */
+int session_publish_take(struct session *session, struct publication *publication,
+			 const json_t *request_id, uint64_t now_unix_us,
+			 struct error *reterr) MUST_CHECK;
 
 /* What the hub reports (struct subscriber_events). */
 void session_on_subscribed(struct subscriber *subscriber, const struct subscribe_result *result);

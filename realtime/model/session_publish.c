@@ -49,25 +49,34 @@ static int make_publication(const struct session *session, const struct envelope
 	return 0;
 }
 
+int session_publish_take(struct session *session, struct publication *taken,
+			 const json_t *request_id, uint64_t now_unix_us, struct error *reterr)
+{
+	struct publish_origin origin = {.done = on_published};
+	AUTO(publication) publication = taken;
+	int r = permission_check(session->subscriber.identity, RIGHT_PUBLISH, publication->channel,
+				 reterr);
+
+	if (r < 0)
+		return r;
+	memcpy(origin.connection_id, session->subscriber.connection_id, CONNECTION_ID_SIZE);
+	origin.request_id = json_incref((json_t *)(uintptr_t)request_id);
+	return hub_publish_take(session->hub, STEAL(publication), &origin, now_unix_us, reterr);
+}
+
 int session_publish(struct session *session, const struct envelope *envelope, uint64_t now_unix_us,
 		    struct error *reterr)
 {
-	struct publish_origin origin = {.done = on_published};
 	struct envelope_message fields;
 	struct publication *publication;
 	int r = envelope_message_get(envelope, &fields, reterr);
 
 	if (r < 0)
 		return r;
-	r = permission_check(session->subscriber.identity, RIGHT_PUBLISH, fields.channel, reterr);
-	if (r < 0)
-		return r;
 	r = make_publication(session, &fields, now_unix_us, &publication);
 	if (r < 0)
 		return error_set(reterr, r, "out_of_memory", "out of memory");
-	memcpy(origin.connection_id, session->subscriber.connection_id, CONNECTION_ID_SIZE);
-	origin.request_id = json_incref(envelope->id);
-	return hub_publish_take(session->hub, publication, &origin, now_unix_us, reterr);
+	return session_publish_take(session, publication, envelope->id, now_unix_us, reterr);
 }
 
 int session_broadcast(struct session *session, const struct envelope *envelope,

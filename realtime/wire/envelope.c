@@ -18,7 +18,7 @@ static const struct {
 	{"message", ENVELOPE_MESSAGE},	   {"channel_message", ENVELOPE_MESSAGE},
 	{"send", ENVELOPE_MESSAGE},	   {"text", ENVELOPE_TEXT},
 	{"broadcast", ENVELOPE_BROADCAST}, {"history", ENVELOPE_HISTORY},
-	{"ping", ENVELOPE_PING},
+	{"binary", ENVELOPE_BINARY},	   {"ping", ENVELOPE_PING},
 };
 
 static int id_get(struct envelope *envelope, struct error *reterr)
@@ -203,10 +203,55 @@ int broadcast_check(const json_t *object, struct error *reterr)
 	return 0;
 }
 
+/* What every message for a channel may ask for. */
+static int options_get(const json_t *object, bool *ret_is_persistent, int64_t *ret_ttl_s,
+		       const json_t **ret_tags, struct error *reterr)
+{
+	json_t *tags = NULL;
+	int r = json_get_bool(object, "persistent", ret_is_persistent, reterr);
+
+	if (r >= 0)
+		r = json_get_int(object, "ttl", 1, TTL_MAX_S, ret_ttl_s, reterr);
+	if (r >= 0)
+		r = json_get_container(object, "tags", JSON_OBJECT, &tags, reterr);
+	*ret_tags = tags;
+	return r < 0 ? r : 0;
+}
+
+/* A path is no name, and what a terminal or a browser's dialog would take for more than a name is
+ * none either. */
+static bool filename_is_valid(const char *name)
+{
+	return channel_name_is_valid(name, strlen(name)) && !strpbrk(name, "/\\") &&
+	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+int envelope_attachment_get(const json_t *object, struct envelope_attachment *ret,
+			    struct error *reterr)
+{
+	int r;
+
+	*ret = (struct envelope_attachment){.channel = default_channel};
+	r = channel_get(object, &ret->channel, reterr);
+	if (r >= 0)
+		r = json_get_text(object, "content_type", 1, CONTENT_TYPE_MAX, &ret->content_type,
+				  reterr);
+	if (r >= 0)
+		r = json_get_text(object, "filename", 1, FILENAME_MAX_BYTES, &ret->filename,
+				  reterr);
+	if (r > 0 && !filename_is_valid(ret->filename))
+		return error_set_field(reterr, -EINVAL, "bad_field", "filename",
+				       "filename must be a name of at most %d bytes without "
+				       "slashes and control characters",
+				       FILENAME_MAX_BYTES);
+	if (r >= 0)
+		r = options_get(object, &ret->is_persistent, &ret->ttl_s, &ret->tags, reterr);
+	return r;
+}
+
 int envelope_message_get(const struct envelope *envelope, struct envelope_message *ret,
 			 struct error *reterr)
 {
-	json_t *tags = NULL;
 	int r;
 
 	*ret = (struct envelope_message){0};
@@ -223,15 +268,9 @@ int envelope_message_get(const struct envelope *envelope, struct envelope_messag
 		ret->channel = default_channel;
 	r = data_get(envelope, &ret->data, reterr);
 	if (r >= 0)
-		r = json_get_bool(envelope->body, "persistent", &ret->is_persistent, reterr);
-	if (r >= 0)
-		r = json_get_int(envelope->body, "ttl", 1, TTL_MAX_S, &ret->ttl_s, reterr);
-	if (r >= 0)
-		r = json_get_container(envelope->body, "tags", JSON_OBJECT, &tags, reterr);
-	if (r < 0)
-		return r;
-	ret->tags = tags;
-	return 0;
+		r = options_get(envelope->body, &ret->is_persistent, &ret->ttl_s, &ret->tags,
+				reterr);
+	return r;
 }
 
 int envelope_history_get(const struct envelope *envelope, struct envelope_history *ret,

@@ -16,12 +16,19 @@ enum envelope_type {
 	ENVELOPE_UNSUBSCRIBE,
 	ENVELOPE_MESSAGE,
 	ENVELOPE_TEXT,
+	ENVELOPE_BINARY,
 	ENVELOPE_BROADCAST,
 	ENVELOPE_HISTORY,
 	ENVELOPE_PING
 };
 
-enum { ENVELOPE_CHANNELS_MAX = 128, ENVELOPE_ID_MAX = 64, HISTORY_LIMIT_MAX = 1000 };
+enum {
+	ENVELOPE_CHANNELS_MAX = 128,
+	ENVELOPE_ID_MAX = 64,
+	HISTORY_LIMIT_MAX = 1000,
+	CONTENT_TYPE_MAX = 128, /* bytes, like the next */
+	FILENAME_MAX_BYTES = 255
+};
 
 struct envelope {
 	enum envelope_type type;
@@ -68,6 +75,18 @@ struct envelope_message {
 };
 int envelope_message_get(const struct envelope *envelope, struct envelope_message *ret,
 			 struct error *reterr) MUST_CHECK;
+
+/* Of `binary`, and of the JSON that describes a native frame: everything but the bytes. */
+struct envelope_attachment {
+	const char *channel;
+	const char *content_type; /* NULL: not said */
+	const char *filename;	  /* NULL: none */
+	const json_t *tags;	  /* NULL: none */
+	bool is_persistent;
+	int64_t ttl_s; /* 0: the default */
+};
+int envelope_attachment_get(const json_t *object, struct envelope_attachment *ret,
+			    struct error *reterr) MUST_CHECK;
 
 /* Nothing in `object` asks more of a broadcast than it can do. -EINVAL "bad_field" */
 int broadcast_check(const json_t *object, struct error *reterr) MUST_CHECK;

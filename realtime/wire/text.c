@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base64.h"
+
 void text_fini(struct text *text)
 {
 	free(text->bytes);
@@ -73,6 +75,19 @@ void text_add_quoted(struct text *text, const char *string)
 		string++;
 	}
 	text_add(text, "\"", 1);
+}
+
+void text_add_base64(struct text *text, const void *bytes, size_t length)
+{
+	size_t encoded = base64_encoded_length(length);
+	char *space = make_room(text, encoded + 3); /* quotes, and a NUL in between */
+
+	if (!space)
+		return;
+	*space = '"';
+	base64_encode(bytes, length, space + 1);
+	space[1 + encoded] = '"';
+	text->length += encoded + 2;
 }
 
 void text_add_json_line(struct text *text, const char *json)

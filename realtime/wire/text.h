@@ -19,6 +19,8 @@ void text_add_string(struct text *text, const char *string);
 void text_add_number(struct text *text, int64_t number);
 /* As a JSON string, in quotes. */
 void text_add_quoted(struct text *text, const char *string);
+/* Bytes in base64, in quotes. */
+void text_add_base64(struct text *text, const void *bytes, size_t length);
 /* JSON text with line ends (which JSON knows only between its tokens) made blanks, so that it is
  * one line of an event stream. */
 void text_add_json_line(struct text *text, const char *json);

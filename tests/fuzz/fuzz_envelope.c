@@ -9,6 +9,7 @@ static void try_envelope(const char *text, size_t length)
 	AUTO_ENVELOPE envelope = {0};
 	struct envelope_subscribe subscribe;
 	struct envelope_message message;
+	struct envelope_attachment attachment;
 	struct envelope_history history;
 	struct envelope_channels channels;
 	struct error error = {0};
@@ -27,6 +28,9 @@ static void try_envelope(const char *text, size_t length)
 	case ENVELOPE_TEXT:
 	case ENVELOPE_BROADCAST:
 		r = envelope_message_get(&envelope, &message, &error);
+		break;
+	case ENVELOPE_BINARY:
+		r = envelope_attachment_get(envelope.body, &attachment, &error);
 		break;
 	case ENVELOPE_HISTORY:
 		r = envelope_history_get(&envelope, &history, &error);

@@ -33,6 +33,7 @@ static int append(const char *channel, int offset, int position, int64_t expires
 	char message_id[24];
 	struct message_row row = {.channel = channel,
 				  .message_id = message_id,
+				  .kind = "message",
 				  .data = "{\"a\":1}",
 				  .offset = offset,
 				  .created_at_unix_ms = position,

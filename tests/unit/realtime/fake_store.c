@@ -44,6 +44,7 @@ static struct publication *copy_row(const struct publication *row, bool is_repla
 	struct publication *copy = publication_new(row->channel, row->data, row->sender, row->tags);
 
 	assert(copy);
+	copy->kind = row->kind;
 	copy->is_persistent = true;
 	copy->is_replayed = is_replay;
 	copy->offset = row->offset;

@@ -23,7 +23,7 @@ struct memory {
 	size_t stored_index; /* how many stored ones of the channel are behind it */
 };
 
-struct reader {
+struct chat_reader {
 	struct outbox outbox;
 	struct session session;
 	struct memory memories[CHANNELS];
@@ -33,8 +33,8 @@ struct world {
 	struct hub hub;
 	struct fake_store store;
 	struct list dirty;
-	struct reader readers[READERS];
-	struct reader writer;
+	struct chat_reader readers[READERS];
+	struct chat_reader writer;
 	uint64_t now_unix_us;
 	unsigned random;
 	unsigned recoveries, drops;
@@ -46,7 +46,7 @@ static unsigned roll(struct world *world, unsigned sides)
 	return (world->random >> 8) % sides;
 }
 
-static void connect_reader(struct world *world, struct reader *reader, size_t limit_bytes)
+static void connect_reader(struct world *world, struct chat_reader *reader, size_t limit_bytes)
 {
 	AUTO(identity) identity = identity_new_anonymous(true);
 	char id[CONNECTION_ID_SIZE];
@@ -59,13 +59,13 @@ static void connect_reader(struct world *world, struct reader *reader, size_t li
 		reader->memories[i].is_subscribed = false;
 }
 
-static void disconnect(struct reader *reader)
+static void disconnect(struct chat_reader *reader)
 {
 	session_fini(&reader->session);
 	outbox_fini(&reader->outbox);
 }
 
-static void say(struct world *world, struct reader *reader, const char *text)
+static void say(struct world *world, struct chat_reader *reader, const char *text)
 {
 	session_on_text(&reader->session, text, strlen(text), world->now_unix_us);
 }
@@ -75,7 +75,7 @@ static size_t index_of(const char *channel)
 	return (size_t)(channel[0] - 'a');
 }
 
-static void subscribe(struct world *world, struct reader *reader, size_t channel)
+static void subscribe(struct world *world, struct chat_reader *reader, size_t channel)
 {
 	struct memory *memory = &reader->memories[channel];
 	char text[200];
@@ -106,7 +106,7 @@ static size_t stored_up_to(struct world *world, size_t channel, uint64_t offset)
 	return count;
 }
 
-static void on_subscribed(struct world *world, struct reader *reader, json_t *message)
+static void on_subscribed(struct world *world, struct chat_reader *reader, json_t *message)
 {
 	size_t channel = index_of(json_string_value(json_object_get(message, "channel")));
 	struct memory *memory = &reader->memories[channel];
@@ -127,7 +127,7 @@ static void on_subscribed(struct world *world, struct reader *reader, json_t *me
 		       json_string_value(json_object_get(message, "epoch")));
 }
 
-static void on_message(struct world *world, struct reader *reader, json_t *message)
+static void on_message(struct world *world, struct chat_reader *reader, json_t *message)
 {
 	size_t channel = index_of(json_string_value(json_object_get(message, "channel")));
 	const struct fake_channel *stored =
@@ -148,7 +148,7 @@ static void on_message(struct world *world, struct reader *reader, json_t *messa
 	}
 }
 
-static void read_one(struct world *world, struct reader *reader)
+static void read_one(struct world *world, struct chat_reader *reader)
 {
 	const struct frame *frame = outbox_peek(&reader->outbox, 0);
 	size_t header = frame->bytes[1] == 126 ? 4 : 2;
@@ -165,7 +165,7 @@ static void read_one(struct world *world, struct reader *reader)
 	outbox_drop(&reader->outbox, 1);
 }
 
-static void reconnect_if_dropped(struct world *world, struct reader *reader)
+static void reconnect_if_dropped(struct world *world, struct chat_reader *reader)
 {
 	if (!outbox_is_ending(&reader->outbox))
 		return;
@@ -177,7 +177,7 @@ static void reconnect_if_dropped(struct world *world, struct reader *reader)
 
 static void step(struct world *world)
 {
-	struct reader *reader = &world->readers[roll(world, READERS)];
+	struct chat_reader *reader = &world->readers[roll(world, READERS)];
 	char text[160];
 
 	world->now_unix_us += roll(world, 3); /* ties are part of it */
@@ -217,7 +217,7 @@ static void step(struct world *world)
 static void everybody_catches_up(struct world *world)
 {
 	for (size_t i = 0; i < READERS; i++) {
-		struct reader *reader = &world->readers[i];
+		struct chat_reader *reader = &world->readers[i];
 
 		reader->outbox.limit_bytes = 1 << 30;
 		for (size_t channel = 0; channel < CHANNELS; channel++)

@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "realtime/wire/deflate.h"
 #include "realtime/wire/envelope.h"
 #include "realtime/wire/frame.h"
+#include "realtime/wire/native.h"
 #include "realtime/wire/origin.h"
 #include "realtime/wire/publication.h"
 #include "realtime/wire/signal.h"
@@ -179,6 +181,77 @@ static void an_origin_must_be_the_host_or_listed(void **state)
 	assert_true(origin_is_allowed("https://any.test", "example.org", "*"));
 }
 
+static void deflated_messages_stand_alone(void **state)
+{
+	struct inflater *inflater = inflater_new();
+	char text[400], *bytes = NULL;
+	size_t length = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)('a' + i % 7);
+	for (int i = 0; i < 3; i++) {
+		struct frame *frame = frame_new_text_deflated(text, sizeof(text));
+
+		assert_int_equal(frame->bytes[0], 0xC1);
+		assert_true(frame->length < 100);
+		assert_int_equal(inflater_message(inflater, frame->bytes + 2, frame->length - 2,
+						  sizeof(text), &bytes, &length),
+				 0);
+		assert_int_equal(length, sizeof(text));
+		assert_memory_equal(bytes, text, length);
+		free(bytes);
+		assert_int_equal(inflater_message(inflater, frame->bytes + 2, frame->length - 2,
+						  sizeof(text) - 1, &bytes, &length),
+				 -EMSGSIZE);
+		(void)inflater_free(inflater);
+		inflater = inflater_new();
+		(void)frame_unref(frame);
+	}
+	(void)inflater_free(inflater);
+}
+
+static void what_does_not_shrink_is_not_deflated(void **state)
+{
+	struct frame *frame = frame_new_text_deflated("short", 5);
+
+	(void)state;
+	assert_int_equal(frame->bytes[0], 0x81);
+	(void)frame_unref(frame);
+}
+
+static void only_bytes_have_a_native_form(void **state)
+{
+	AUTO(publication) text = publication_new("c", "{\"a\":1}", NULL, NULL);
+	AUTO(publication) binary = publication_new("c", "null", "ann", NULL);
+	AUTO(publication) filed = publication_new("c", "null", "ann", NULL);
+	struct native_header header;
+	struct slice meta, payload;
+	struct frame *frame;
+
+	(void)state;
+	assert_ptr_equal(publication_frame_get(text, FORM_NATIVE),
+			 publication_frame_get(text, FORM_WEBSOCKET));
+	assert_int_equal(publication_attach_take(binary, "image/png", "a\"b.png",
+						 (uint8_t *)strdup("xyz"), 3),
+			 0);
+	binary->offset = 9;
+	frame = publication_frame_get(binary, FORM_NATIVE);
+	assert_int_equal(frame->bytes[0], 0x82);
+	assert_ptr_equal(frame, publication_frame_get(binary, FORM_NATIVE_DEFLATED));
+	assert_int_equal(native_frame_decode(frame->bytes + 4, frame->length - 4, &header, &meta,
+					     &payload, NULL),
+			 0);
+	assert_int_equal(header.number, 9);
+	assert_int_equal(payload.length, 3);
+	assert_memory_equal(payload.data, "xyz", 3);
+	assert_int_equal(publication_attach_file(filed, "image/png", NULL, "file_1", "ab", 7), 0);
+	assert_ptr_equal(publication_frame_get(filed, FORM_NATIVE),
+			 publication_frame_get(filed, FORM_WEBSOCKET));
+	frame = publication_frame_get(filed, FORM_WEBSOCKET);
+	assert_non_null(memmem(frame->bytes, frame->length, "/realtime/files/file_1\"", 23));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +264,9 @@ int main(void)
 		cmocka_unit_test(aliases_of_message_mean_the_same),
 		cmocka_unit_test(the_seeds_signals_need_no_type),
 		cmocka_unit_test(an_origin_must_be_the_host_or_listed),
+		cmocka_unit_test(deflated_messages_stand_alone),
+		cmocka_unit_test(what_does_not_shrink_is_not_deflated),
+		cmocka_unit_test(only_bytes_have_a_native_form),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

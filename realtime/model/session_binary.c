@@ -1,0 +1,150 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base64.h"
+#include "core/media_range.h"
+#include "realtime/model/session_private.h"
+#include "realtime/wire/native.h"
+
+/* What may be sent, before the bytes are looked at. */
+static int check_size(const struct session_limits *limits, size_t length, struct error *reterr)
+{
+	if (!limits->is_binary_enabled)
+		return error_set(reterr, -EACCES, "binary_disabled",
+				 "binary data is switched off here (BINARY_DATA_ENABLED)");
+	if (length > (size_t)limits->max_file_bytes)
+		return error_set_field(reterr, -EMSGSIZE, "file_too_big", "binary_data",
+				       "%zu bytes are more than the %lld that are allowed", length,
+				       (long long)limits->max_file_bytes);
+	return 0;
+}
+
+/* Nobody says what it is, or says that it may be anything. */
+static bool is_untold(const char *type)
+{
+	return !type || strcasecmp(type, "application/octet-stream") == 0;
+}
+
+/* Could be anything, so it speaks against nothing. */
+static bool is_inconclusive(const char *sniffed)
+{
+	return strcmp(sniffed, "application/octet-stream") == 0 ||
+	       strcmp(sniffed, "text/plain") == 0 || strcmp(sniffed, "application/x-empty") == 0;
+}
+
+/* The type that the message will have: what was declared, if the bytes do not look like something
+ * that may not be sent; what they look like, if nothing was declared.
+ *   -EPROTONOSUPPORT "type_not_allowed" */
+static int choose_type(const struct session_limits *limits, const char *declared,
+		       const struct slice *bytes, const char **ret_type, struct error *reterr)
+{
+	const char *sniffed = limits->sniff(limits->sniff_data, bytes->data, bytes->length);
+	const char *type = is_untold(declared) ? sniffed : declared;
+
+	if (!media_range_list_matches(limits->allowed_types, type) ||
+	    (!is_inconclusive(sniffed) &&
+	     !media_range_list_matches(limits->allowed_types, sniffed)))
+		return error_set_field(reterr, -EPROTONOSUPPORT, "type_not_allowed", "content_type",
+				       "%.64s (the bytes look like %.64s) is none of %.100s", type,
+				       sniffed, limits->allowed_types);
+	*ret_type = type;
+	return 0;
+}
+
+static int publish_bytes(struct session *session, const struct envelope_attachment *fields,
+			 uint8_t *taken, size_t length, const json_t *request_id,
+			 uint64_t now_unix_us, struct error *reterr)
+{
+	AUTO_FREE uint8_t *bytes = taken;
+	const char *type = NULL, *sender = session_sender(session);
+	AUTO_FREE char *tags = fields->tags ? json_dumps(fields->tags, JSON_COMPACT) : NULL;
+	AUTO(publication) publication = publication_new(fields->channel, "null", sender, tags);
+	int r = choose_type(session->limits, fields->content_type, &(struct slice){bytes, length},
+			    &type, reterr);
+
+	if (r < 0)
+		return r;
+	if (!publication || (fields->tags && !tags) ||
+	    publication_attach_take(publication, type, fields->filename, STEAL(bytes), length) < 0)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	publication->is_persistent = fields->is_persistent;
+	if (fields->ttl_s > 0)
+		publication->expires_at_unix_ms =
+			(int64_t)(now_unix_us / 1000) + fields->ttl_s * 1000;
+	return session_publish_take(session, STEAL(publication), request_id, now_unix_us, reterr);
+}
+
+int session_attach(struct session *session, const struct envelope *envelope, uint64_t now_unix_us,
+		   struct error *reterr)
+{
+	const json_t *data = json_object_get(envelope->body, "binary_data");
+	struct envelope_attachment fields;
+	AUTO_FREE uint8_t *bytes = NULL;
+	size_t length = json_string_length(data);
+	int r = envelope_attachment_get(envelope->body, &fields, reterr);
+
+	if (r == 0 && !data)
+		r = json_missing("binary_data", reterr);
+	if (r == 0 && !json_is_string(data))
+		r = error_set_field(reterr, -EINVAL, "bad_field", "binary_data",
+				    "binary_data must be a string in base64");
+	if (r == 0)
+		r = check_size(session->limits, base64_decoded_max(length), reterr);
+	if (r < 0)
+		return r;
+	bytes = malloc(base64_decoded_max(length) + 1);
+	if (!bytes)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	if (base64_decode(json_string_value(data), length, bytes, &length) < 0)
+		return error_set_field(reterr, -EINVAL, "bad_base64", "binary_data",
+				       "binary_data is no base64 (RFC 4648 section 4)");
+	return publish_bytes(session, &fields, STEAL(bytes), length, envelope->id, now_unix_us,
+			     reterr);
+}
+
+static int take_frame(struct session *session, const void *message, size_t message_length,
+		      struct native_header *header, uint64_t now_unix_us, struct error *reterr)
+{
+	struct slice meta_text = {0}, payload = {0};
+	struct envelope_attachment fields;
+	AUTO_JSON meta = NULL;
+	AUTO_JSON request_id = NULL;
+	AUTO_FREE uint8_t *bytes = NULL;
+	int r = native_frame_decode(message, message_length, header, &meta_text, &payload, reterr);
+
+	if (r == 0)
+		r = json_object_parse((const char *)meta_text.data, meta_text.length, &meta,
+				      reterr);
+	if (r == 0)
+		r = envelope_attachment_get(meta, &fields, reterr);
+	if (r == 0)
+		r = check_size(session->limits, payload.length, reterr);
+	if (r < 0)
+		return r;
+	fields.is_persistent |= header->is_persistent;
+	bytes = malloc(payload.length + 1);
+	request_id = header->number ? json_integer((json_int_t)header->number) : NULL;
+	if (!bytes)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	if (payload.length > 0)
+		memcpy(bytes, payload.data, payload.length);
+	return publish_bytes(session, &fields, STEAL(bytes), payload.length, request_id,
+			     now_unix_us, reterr);
+}
+
+void session_on_binary(struct session *session, const void *bytes, size_t length,
+		       uint64_t now_unix_us)
+{
+	enum wire_form form = session->subscriber.form;
+	struct native_header header = {0};
+	struct error error = {0};
+	AUTO_JSON request_id = NULL;
+
+	session_set_form(session, true,
+			 form == FORM_WEBSOCKET_DEFLATED || form == FORM_NATIVE_DEFLATED);
+	if (take_frame(session, bytes, length, &header, now_unix_us, &error) >= 0)
+		return;
+	request_id = header.number ? json_integer((json_int_t)header.number) : NULL;
+	session_refuse(session, request_id, &error);
+}
