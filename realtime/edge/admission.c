@@ -68,13 +68,14 @@ static int check_transport(const struct server *server, enum transport transport
 static struct connection *connection_new(struct server *server, struct lws *wsi,
 					 enum transport transport)
 {
-	struct connection *connection = calloc(1, sizeof(*connection));
+	struct connection *connection = calloc(1, connection_size(transport));
 
 	if (!connection)
 		return NULL;
 	id_new("conn", connection->id, sizeof(connection->id));
 	connection->transport = transport;
 	connection->wsi = wsi;
+	connection->fd = lws_get_socket_fd(wsi);
 	connection->heard_at_us = connection->pinged_at_us = clock_now_us();
 	connection->identity = identity_ref(server->anonymous);
 	outbox_init(&connection->outbox, (size_t)server->config->REALTIME_OUTBOX_MAX,

@@ -22,6 +22,22 @@ const char *transport_name(enum transport transport)
 	return names[transport];
 }
 
+size_t connection_size(enum transport transport)
+{
+	size_t common = offsetof(struct connection, session);
+
+	switch (transport) {
+	case TRANSPORT_WEBSOCKET:
+		return common + sizeof(struct session);
+	case TRANSPORT_SSE:
+		return common + sizeof(struct event_stream);
+	case TRANSPORT_SIGNALING:
+	case TRANSPORT_COUNT:
+		break;
+	}
+	return sizeof(struct connection);
+}
+
 /* Let libwebsockets say when to go on. */
 static void wait_for_writable(struct connection *connection)
 {
@@ -76,20 +92,30 @@ static bool account(struct connection *connection, size_t sent)
 	return true;
 }
 
+/* One frame, as it is most of the time, needs no list of parts: the kernel copies less. */
+static ssize_t send_gathered(int fd, const struct outbox *outbox)
+{
+	struct iovec parts[GATHER_MAX];
+	struct msghdr message = {.msg_iov = parts};
+
+	if (outbox->count == 1) {
+		const struct frame *frame = outbox_peek(outbox, 0);
+
+		return send(fd, frame->bytes, frame->length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	message.msg_iovlen = gather(outbox, parts);
+	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* true: everything is on its way. */
 static bool send_queued(struct connection *connection)
 {
-	int fd = lws_get_socket_fd(connection->wsi);
-
 	while (connection->outbox.count > 0) {
-		struct iovec parts[GATHER_MAX];
-		struct msghdr message = {.msg_iov = parts};
 		ssize_t sent;
 
 		if (lws_partial_buffered(connection->wsi))
 			return false;
-		message.msg_iovlen = gather(&connection->outbox, parts);
-		sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+		sent = send_gathered(connection->fd, &connection->outbox);
 		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))

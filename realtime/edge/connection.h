@@ -24,31 +24,36 @@ enum transport { TRANSPORT_WEBSOCKET, TRANSPORT_SSE, TRANSPORT_SIGNALING, TRANSP
 
 const char *transport_name(enum transport transport);
 
+/* What a delivery touches comes first and together: it is cold for each of thousands. */
 struct connection {
-	struct table_link by_id;
-	struct list heartbeat_link; /* on the server's list of its transport */
-	char id[CONNECTION_ID_SIZE];
-	enum transport transport;
-	struct lws *wsi; /* borrowed; frees this when it goes */
 	struct outbox outbox;
-	struct identity *identity; /* owned reference; anonymous until it is known better */
-	struct hangup *hangup;	   /* owned; of an event stream */
+	struct lws *wsi; /* borrowed; frees this when it goes */
+	int fd;		 /* of wsi */
+	enum transport transport;
 	bool is_started;
 	bool is_blocked; /* the kernel is full: wait for the writable callback */
 	bool is_closing;
-	bool is_deflating;	   /* agreed on with the client */
-	bool is_message_deflated;  /* the one that is being received */
+	bool is_deflating;	  /* agreed on with the client */
+	bool is_message_deflated; /* the one that is being received */
+	struct table_link by_id;
+	struct list heartbeat_link; /* on the server's list of its transport */
+	char id[CONNECTION_ID_SIZE];
+	struct identity *identity; /* owned reference; anonymous until it is known better */
+	struct hangup *hangup;	   /* owned; of an event stream */
 	struct inflater *inflater; /* owned; from its first deflated message on */
 	uint64_t heard_at_us, pinged_at_us;
 	/* A message that comes in pieces, or deflated. */
 	char *received;
 	size_t received_length, received_capacity;
-	union {
+	union { /* the last: only as much as the transport needs is allocated */
 		struct session session;
 		struct event_stream stream;
 		struct signaling_session signaling;
 	};
 };
+
+/* Bytes of a connection of that transport. */
+size_t connection_size(enum transport transport);
 
 /* Send what is owed, as far as the kernel takes it. */
 void connection_flush(struct connection *connection);

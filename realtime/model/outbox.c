@@ -2,18 +2,27 @@
 
 #include <assert.h>
 
-enum { FIRST_CAPACITY = 8, KEPT_CAPACITY = 64 };
+enum { KEPT_CAPACITY = 16 };
+
+static void use_inline(struct outbox *outbox)
+{
+	outbox->frames = outbox->inline_frames;
+	outbox->capacity = OUTBOX_INLINE_FRAMES;
+	outbox->head = 0;
+}
 
 void outbox_init(struct outbox *outbox, size_t limit_bytes, struct list *dirty)
 {
 	*outbox = (struct outbox){.limit_bytes = limit_bytes, .dirty = dirty};
 	list_init(&outbox->dirty_link);
+	use_inline(outbox);
 }
 
 void outbox_fini(struct outbox *outbox)
 {
 	outbox_drop(outbox, outbox->count);
-	free(outbox->frames);
+	if (outbox->frames != outbox->inline_frames)
+		free(outbox->frames);
 	list_remove(&outbox->dirty_link);
 	*outbox = (struct outbox){0};
 	list_init(&outbox->dirty_link);
@@ -27,14 +36,15 @@ static void mark_dirty(struct outbox *outbox)
 
 static bool grow(struct outbox *outbox)
 {
-	uint32_t capacity = outbox->capacity ? outbox->capacity * 2 : FIRST_CAPACITY;
+	uint32_t capacity = outbox->capacity * 2;
 	struct frame **frames = malloc(capacity * sizeof(struct frame *));
 
 	if (!frames)
 		return false;
 	for (uint32_t i = 0; i < outbox->count; i++)
 		frames[i] = outbox_peek(outbox, i);
-	free(outbox->frames);
+	if (outbox->frames != outbox->inline_frames)
+		free(outbox->frames);
 	outbox->frames = frames;
 	outbox->capacity = capacity;
 	outbox->head = 0;
@@ -133,7 +143,6 @@ void outbox_drop(struct outbox *outbox, uint32_t count)
 	}
 	if (outbox->count == 0 && outbox->capacity > KEPT_CAPACITY) {
 		free(outbox->frames);
-		outbox->frames = NULL;
-		outbox->capacity = outbox->head = 0;
+		use_inline(outbox);
 	}
 }

@@ -19,7 +19,7 @@
 #include "core/list.h"
 #include "realtime/wire/frame.h"
 
-enum { REPLAY_OWED_MAX = 64 << 20 };
+enum { REPLAY_OWED_MAX = 64 << 20, OUTBOX_INLINE_FRAMES = 4 };
 
 enum close_code {
 	CLOSE_NONE = 0,
@@ -39,8 +39,9 @@ enum close_code {
 };
 
 struct outbox {
-	struct frame **frames; /* a ring; one reference each */
+	struct frame **frames; /* a ring; one reference each; inline_frames or malloc()ed */
 	uint32_t head, count, capacity;
+	struct frame *inline_frames[OUTBOX_INLINE_FRAMES]; /* enough for most, and always at hand */
 	size_t owed_bytes, exempt_bytes, limit_bytes;
 	enum close_code close_code; /* CLOSE_NONE while open */
 	const char *close_reason;   /* a constant */
@@ -48,7 +49,8 @@ struct outbox {
 	struct list *dirty;	    /* borrowed */
 };
 
-/* `dirty` (of outbox.dirty_link) collects the outboxes that have something to send. */
+/* The outbox must stay where it is. `dirty` (of outbox.dirty_link) collects the outboxes that have
+ * something to send. */
 void outbox_init(struct outbox *outbox, size_t limit_bytes, struct list *dirty);
 void outbox_fini(struct outbox *outbox);
 

@@ -6,7 +6,8 @@ enum { MAGIC = 0xB7, VERSION = 1, KIND_DATA = 1, FLAG_PERSISTENT = 4, FLAG_REPLA
 
 void native_header_encode(const struct native_header *header, uint8_t out[NATIVE_HEADER_BYTES])
 {
-	struct writer writer = writer_over(out, NATIVE_HEADER_BYTES);
+	uint8_t bytes[NATIVE_HEADER_BYTES]; /* GCC loses the size of a parameter */
+	struct writer writer = writer_over(bytes, sizeof(bytes));
 
 	write_u8(&writer, MAGIC);
 	write_u8(&writer, VERSION);
@@ -15,6 +16,7 @@ void native_header_encode(const struct native_header *header, uint8_t out[NATIVE
 				    (header->is_replayed ? FLAG_REPLAYED : 0)));
 	write_u32(&writer, header->meta_length);
 	write_u64(&writer, header->number);
+	memcpy(out, bytes, sizeof(bytes));
 }
 
 int native_frame_decode(const void *bytes, size_t length, struct native_header *ret_header,

@@ -1,29 +1,30 @@
 #!/usr/bin/python3
-"""Fan-out: one publisher, many WebSocket subscribers of one channel, in CPU microseconds of the
-server for each delivery, beside a floor: a bare loop that sends the same bytes to as many sockets.
+"""Fan-out: what one delivery costs realtimed, beside nchan and beside a floor, a bare epoll loop that
+writes bytes made before by one send() for each subscriber and message.
 
-    tests/bench/fanout.py [PATH/realtime-sfu] [subscribers] [bytes]
+    tests/bench/fanout.py [PATH/realtime-sfu] [--quick] [--subscribers N,N] [--seconds S]
 
-The readers drain their sockets without looking (a check of the count and the order is made on one
-of them), so that the server is what is measured.
+CPU is the server's user and system time. Each row is taken three times in turn with its floor and
+its peer; what is printed is the median, and ratios are of the same turn. The machine's other work
+shows in all of them alike. fanout_load.c is subscribers and publishers, in one process.
 """
 
 from __future__ import annotations
 
-import base64
+import argparse
 import json
-import multiprocessing
 import os
-import selectors
+import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+RATE = 20000  # deliveries a second, where the rate is fixed
+NCHAN = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 
 
 def free_port() -> int:
@@ -32,149 +33,164 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def cpu_us(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * 1e6 / os.sysconf("SC_CLK_TCK")
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise SystemExit(f"nothing listens on port {port}")
 
 
-def frame(text: str) -> bytes:
-    """A client's text frame; a mask of zeros is a mask."""
-    data = text.encode()
-    head = bytes([0x81, 0x80 | len(data)]) if len(data) < 126 else (
-        b"\x81\xfe" + len(data).to_bytes(2, "big"))
-    return head + b"\0\0\0\0" + data
+class Server:
+    """A server under load: a name for fanout_load, a port, and whose CPU time counts."""
+
+    def __init__(self, kind: str, command: list[str], port: int, env: dict[str, str]) -> None:
+        self.kind, self.port = kind, port
+        self.process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+        wait_for_port(port)
+        self.pids = str(self.process.pid)
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        if children.split():
+            self.pids = ",".join(children.split())
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
 
 
-def connect(port: int, path: str = "/realtime/ws") -> socket.socket:
-    it = socket.create_connection(("127.0.0.1", port))
-    it.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    key = base64.b64encode(os.urandom(16)).decode()
-    it.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-               f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
-    head = b""
-    while b"\r\n\r\n" not in head:
-        head += it.recv(4096)
-    return it
+def start_realtimed(build: Path, folder: str) -> Server:
+    port = free_port()
+    settings = {
+        "REALTIME_DATABASE": f"{folder}/r.db", "REALTIME_BUS": f"{folder}/bus",
+        "REALTIME_LISTEN": f"127.0.0.1:{port}", "REALTIME_ANONYMOUS_PUBLISH": "true",
+        "WEBSOCKET_MAX_CONNECTIONS": "20000", "SSE_MAX_CONNECTIONS": "20000",
+        "REALTIME_LOG_LEVEL": "warning", **{k: v for k, v in os.environ.items() if "REALTIME" in k},
+    }
+    return Server("realtimed", [str(build / "realtime/realtimed")], port, settings)
 
 
-def drain(sockets: list[socket.socket], done: "multiprocessing.synchronize.Event", total) -> None:
-    """Read everything, and count the bytes."""
-    selector = selectors.DefaultSelector()
-    for it in sockets:
-        it.setblocking(False)
-        selector.register(it, selectors.EVENT_READ)
-    buffer = bytearray(1 << 16)
-    while not done.is_set():
-        count = 0
-        for key, _ in selector.select(0.2):
-            try:
-                count += key.fileobj.recv_into(buffer)
-            except BlockingIOError:
-                pass
-        if count:
-            with total.get_lock():
-                total.value += count
+def start_floor(build: Path, length: int) -> Server:
+    port = free_port()
+    return Server("floor", [str(build / "tests/fanout_load"), "floor", str(port), str(length)], port, {})
 
 
-def wait_for_bytes(total, goal: int) -> None:
-    deadline = time.monotonic() + 60
-    while total.value < goal:
-        assert time.monotonic() < deadline, f"{total.value} of {goal} bytes came"
-        time.sleep(0.002)
+def start_nchan(folder: str) -> Server | None:
+    if not NCHAN.exists():
+        return None
+    port = free_port()
+    config = Path(folder) / f"nchan-{port}.conf"
+    config.write_text(f"""
+load_module {NCHAN};
+daemon off; worker_processes 1; pid {folder}/nchan.pid; error_log /dev/null;
+worker_rlimit_nofile 20000;
+events {{ worker_connections 20000; }}
+http {{
+  access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
+  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  nchan_shared_memory_size 256M; nchan_message_buffer_length 10;
+  keepalive_requests 1000000000;
+  server {{
+    listen 127.0.0.1:{port};
+    location /pub {{ nchan_publisher; nchan_channel_id c; }}
+    location /sub {{ nchan_subscriber websocket eventsource; nchan_channel_id c; }}
+  }}
+}}""")
+    return Server("nchan", [shutil.which("nginx") or "/usr/sbin/nginx", "-p", folder, "-c", str(config)], port, {})
 
 
-def floor(subscribers: int, rounds: int, size: int, burst: int) -> float:
-    """One send() for each burst and subscriber, from a bare loop."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
-    pairs = []
-    for _ in range(subscribers):
-        near = socket.create_connection(listener.getsockname())
-        far, _ = listener.accept()
-        far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        pairs.append((near, far))
-    done, total = multiprocessing.Event(), multiprocessing.Value("q", 0)
-    reader = multiprocessing.Process(target=drain, args=([p[0] for p in pairs], done, total))
-    reader.start()
-    blob = b"x" * size * burst
-    sends = [p[1].send for p in pairs]
-    began = time.process_time()
-    for i in range(rounds // burst):
-        for send in sends:
-            send(blob)
-        spent_so_far = time.process_time()
-        wait_for_bytes(total, (i + 1) * len(blob) * subscribers)
-        began += time.process_time() - spent_so_far
-    spent = (time.process_time() - began) * 1e6
-    done.set()
-    reader.join()
-    return spent / (subscribers * rounds)
+def run_load(build: Path, server: Server, form: str, subscribers: int, size: int, rate: float,
+             seconds: float, publishers: int) -> dict:
+    out = subprocess.run(
+        [build / "tests/fanout_load", "load", server.kind, str(server.port), server.pids, form,
+         str(subscribers), str(size), str(rate), str(seconds), str(publishers)],
+        stdout=subprocess.PIPE, check=True, text=True).stdout
+    result = json.loads(out)
+    if result["lost"] or result["disorder"]:
+        print(f"  {server.kind}: {result['lost']} lost, {result['disorder']} out of order")
+    return result
 
 
-def fan_out(port: int, pid: int, subscribers: int, rounds: int, size: int, burst: int) -> tuple[float, int]:
-    """CPU per delivery, and how long one frame is."""
-    channel = f"c{time.monotonic_ns()}"
-    sockets = [connect(port) for _ in range(subscribers)]
-    for it in sockets:
-        it.sendall(frame(json.dumps({"type": "subscribe", "channel": channel})))
-    for it in sockets:
-        text = b""
-        while b'"subscribed"' not in text:
-            text += it.recv(65536)
-    publisher = connect(port)
-    publisher.settimeout(10)
-    message = frame(json.dumps({"type": "message", "channel": channel, "data": "x" * size}))
-    publisher.sendall(message)
-    text = b""
-    while b'"message_id"' not in text:
-        text = sockets[0].recv(65536)
-    length = len(text)
-    for it in sockets[1:]:
-        it.recv(65536)
-    done, total = multiprocessing.Event(), multiprocessing.Value("q", 0)
-    reader = multiprocessing.Process(target=drain, args=(sockets, done, total))
-    reader.start()
-    time.sleep(0.3)
-    before = cpu_us(pid)
-    for i in range(rounds // burst):
-        publisher.sendall(message * burst)
-        wait_for_bytes(total, (i + 1) * burst * length * subscribers)
-        publisher.recv(1 << 20)
-    spent = cpu_us(pid) - before
-    done.set()
-    reader.join()
-    for it in [*sockets, publisher]:
-        it.close()
-    return spent / (subscribers * rounds), length
+def frame_length(form: str, size: int) -> int:
+    """Of our message with `size` bytes of data: the floor sends as many."""
+    json_bytes = 172 + size
+    return json_bytes + (4 if form == "ws" else 45)
+
+
+def row(build: Path, form: str, subscribers: int, size: int, is_saturated: bool, seconds: float,
+        turns: int) -> None:
+    rate, publishers = (0, 4) if is_saturated else (RATE / subscribers, 1)
+    ours, floors, peers = [], [], []
+    for _ in range(turns):
+        with tempfile.TemporaryDirectory() as folder:
+            for start, results in ((lambda: start_floor(build, frame_length(form, size)), floors),
+                                   (lambda: start_realtimed(build, folder), ours),
+                                   (lambda: start_nchan(folder), peers)):
+                server = start()
+                if server:
+                    try:
+                        results.append(run_load(build, server, form, subscribers, size, rate,
+                                                seconds, publishers))
+                    finally:
+                        server.stop()
+
+    def middle(results: list[dict], name: str) -> float:
+        return statistics.median(result[name] for result in results) if results else float("nan")
+
+    ratio = statistics.median(our["us"] / bare["us"] for our, bare in zip(ours, floors))
+    peer = statistics.median(p["us"] / bare["us"] for p, bare in zip(peers, floors)) if peers else float("nan")
+    print(f"| {form} | {subscribers} | {size} | {'4 publishers' if is_saturated else f'{RATE}/s'} "
+          f"| {middle(ours, 'us'):.2f} | {middle(floors, 'us'):.2f} | {ratio:.2f} | {peer:.2f} "
+          f"| {middle(ours, 'per_second'):.0f} | {middle(peers, 'per_second'):.0f} "
+          f"| {middle(ours, 'p50_ms'):.2f} / {middle(ours, 'p99_ms'):.2f} "
+          f"| {middle(peers, 'p50_ms'):.2f} / {middle(peers, 'p99_ms'):.2f} "
+          f"| {middle(ours, 'kib'):.1f} | {middle(peers, 'kib'):.1f} |", flush=True)
+
+
+def echo(build: Path, seconds: float, turns: int) -> None:
+    results: dict[int, list[float]] = {50: [], 5000: []}
+    for _ in range(turns):
+        for connections in results:
+            with tempfile.TemporaryDirectory() as folder:
+                server = start_realtimed(build, folder)
+                try:
+                    out = subprocess.run(
+                        [build / "tests/fanout_load", "echo", str(server.port), server.pids,
+                         str(connections), "50", str(seconds)],
+                        stdout=subprocess.PIPE, check=True, text=True).stdout
+                    results[connections].append(json.loads(out)["us"])
+                finally:
+                    server.stop()
+    few, many = (statistics.median(results[n]) for n in (50, 5000))
+    print(f"\nPing and pong, 50 busy connections: {few:.2f} us of 50, {many:.2f} us of 5000 "
+          f"({many / few:.2f})")
 
 
 def main() -> None:
-    build = Path(sys.argv[1]).resolve().parents[1] if len(sys.argv) > 1 else ROOT / "build/release"
-    subscribers = int(sys.argv[2]) if len(sys.argv) > 2 else 200
-    size = int(sys.argv[3]) if len(sys.argv) > 3 else 128
-    rounds = max(400, 400000 // subscribers)
-    with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        settings = {
-            "REALTIME_DATABASE": f"{folder}/r.db", "REALTIME_BUS": f"{folder}/bus",
-            "REALTIME_LISTEN": f"127.0.0.1:{port}", "REALTIME_ANONYMOUS_PUBLISH": "true",
-            "WEBSOCKET_MAX_CONNECTIONS": "20000", "REALTIME_LOG_LEVEL": "warning",
-        }
-        server = subprocess.Popen([build / "realtime/realtimed"], env=settings)
-        try:
-            time.sleep(0.5)
-            print(f"1 publisher, {subscribers} subscribers, {size} B: CPU us of the server per delivery")
-            print("| outstanding | realtimed | floor, one send() each | ratio |\n| --- | --- | --- | --- |")
-            for burst in (1, 8):
-                ours, floors = [], []
-                for _ in range(3):
-                    spent, length = fan_out(port, server.pid, subscribers, rounds, size, burst)
-                    ours.append(spent)
-                    floors.append(floor(subscribers, rounds // burst, length, 1))
-                our, bare = statistics.median(ours), statistics.median(floors)
-                print(f"| {burst} | {our:.2f} | {bare:.2f} | {our / bare:.2f} |", flush=True)
-        finally:
-            server.terminate()
-            server.wait()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sfu", nargs="?", help="a program of the build to measure")
+    parser.add_argument("--quick", action="store_true", help="one turn, 1,000 subscribers, 128 B")
+    parser.add_argument("--subscribers", default="1000,5000")
+    parser.add_argument("--seconds", type=float, default=5)
+    options = parser.parse_args()
+    build = Path(options.sfu).resolve().parents[1] if options.sfu else ROOT / "build/release"
+    counts = [int(n) for n in options.subscribers.split(",")]
+    turns = 1 if options.quick else 3
+    if not NCHAN.exists():
+        print("nchan is not here (libnginx-mod-nchan): its columns stay empty")
+    print("CPU us of the server for a delivery; ratios to the floor of the same turn; KiB: resident memory "
+          "that a connection added")
+    print("| form | subscribers | bytes | load | realtimed us | floor us | ratio | nchan ratio "
+          "| deliveries/s | nchan | p50 / p99 ms | nchan | KiB | nchan |")
+    print("|" + " --- |" * 14)
+    for subscribers in counts[:1] if options.quick else counts:
+        for size in (128,) if options.quick else (128, 4096):
+            for form in ("ws", "sse"):
+                for is_saturated in (False, True):
+                    row(build, form, subscribers, size, is_saturated, options.seconds, turns)
+    echo(build, options.seconds, turns)
 
 
 if __name__ == "__main__":
