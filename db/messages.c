@@ -43,16 +43,15 @@ static const char sql_after_id[] = "SELECT " COLUMNS " FROM messages"
 
 static const char sql_last_id[] = "SELECT MAX(message_id) FROM messages";
 
-/* The oldest one that is kept; what is below it goes. */
-static const char sql_mark_trimmed_channel[] = "UPDATE channels"
-					       " SET (trimmed_offset, trimmed_message_id) ="
-					       " (SELECT offset, message_id FROM messages"
-					       "  WHERE messages.channel = :channel"
-					       "  ORDER BY offset DESC LIMIT 1 OFFSET :kept)"
-					       " WHERE channel = :channel"
-					       " AND EXISTS (SELECT 1 FROM messages"
-					       "  WHERE messages.channel = :channel"
-					       "  ORDER BY offset DESC LIMIT 1 OFFSET :kept)";
+static const char sql_sizes[] = "SELECT offset, message_id, COALESCE(payload_bytes, 0)"
+				" FROM messages"
+				" WHERE channel = :channel"
+				" ORDER BY offset DESC";
+
+static const char sql_mark_trimmed_channel[] =
+	"UPDATE channels"
+	" SET trimmed_offset = :offset, trimmed_message_id = :message_id"
+	" WHERE channel = :channel";
 
 static const char sql_trim_channel[] =
 	"DELETE FROM messages"
@@ -94,15 +93,11 @@ int channels_reserve(struct store *store, const char *channel, const char *epoch
 	return r < 0 ? r : 0;
 }
 
-int messages_append(struct store *store, const struct message_row *row, const char *epoch,
-		    struct error *reterr)
+int messages_append(struct store *store, const struct message_row *row, struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	int r = channels_reserve(store, row->channel, epoch, row->offset, row->created_at_unix_ms,
-				 reterr);
+	int r = statement_get(store, sql_append, &statement, reterr);
 
-	if (r == 0)
-		r = statement_get(store, sql_append, &statement, reterr);
 	if (r < 0)
 		return r;
 	statement_bind_text(statement, ":channel", row->channel);
@@ -119,8 +114,7 @@ int messages_append(struct store *store, const struct message_row *row, const ch
 	if (row->payload)
 		statement_bind_blob(statement, ":payload", row->payload,
 				    (size_t)row->payload_bytes);
-	if (row->payload || row->file_id)
-		statement_bind_int(statement, ":payload_bytes", row->payload_bytes);
+	statement_bind_int(statement, ":payload_bytes", row->payload_bytes);
 	statement_bind_int(statement, ":created_at", row->created_at_unix_ms);
 	statement_bind_int(statement, ":expires_at", row->expires_at_unix_ms);
 	r = statement_run(store, statement, reterr);
@@ -239,19 +233,44 @@ int messages_last_id(struct store *store, char *out, size_t size, struct error *
 	return 0;
 }
 
-int messages_trim_channel(struct store *store, const char *channel, int64_t kept_count,
-			  struct error *reterr)
+/* Mark the newest message that does not fit into the bounds. 1, or 0: all of them do. */
+static int mark_trimmed(struct store *store, const char *channel, int64_t kept_count,
+			int64_t kept_bytes, struct error *reterr)
 {
-	sqlite3_stmt *statement;
-	int r = statement_get(store, sql_mark_trimmed_channel, &statement, reterr);
+	sqlite3_stmt *sizes, *mark;
+	int64_t count = 0, bytes = 0;
+	int r = statement_get(store, sql_sizes, &sizes, reterr);
 
 	if (r < 0)
 		return r;
-	statement_bind_text(statement, ":channel", channel);
-	statement_bind_int(statement, ":kept", kept_count);
-	r = statement_run(store, statement, reterr);
+	statement_bind_text(sizes, ":channel", channel);
+	while ((r = statement_step(store, sizes, reterr)) > 0) {
+		bytes += sqlite3_column_int64(sizes, 2);
+		if (++count > 1 && (count > kept_count || bytes > kept_bytes))
+			break; /* the newest one stays, however large it is */
+	}
+	if (r > 0)
+		r = statement_get(store, sql_mark_trimmed_channel, &mark, reterr);
+	else
+		return r;
+	if (r == 0) {
+		statement_bind_text(mark, ":channel", channel);
+		statement_bind_int(mark, ":offset", sqlite3_column_int64(sizes, 0));
+		statement_bind_text(mark, ":message_id", statement_text(sizes, 1));
+		r = statement_run(store, mark, reterr);
+	}
+	(void)sqlite3_reset(sizes); /* a SELECT that went well */
+	return r;
+}
+
+int messages_trim_channel(struct store *store, const char *channel, int64_t kept_count,
+			  int64_t kept_bytes, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = mark_trimmed(store, channel, kept_count, kept_bytes, reterr);
+
 	if (r <= 0)
-		return r; /* there are not that many */
+		return r;
 	r = statement_get(store, sql_trim_channel, &statement, reterr);
 	if (r < 0)
 		return r;

@@ -23,7 +23,7 @@ struct message_row {
 	const char *sender, *tags;
 	const char *content_type, *filename, *file_id, *sha256; /* of a binary message */
 	const void *payload;					/* NULL: it lies in the file */
-	int64_t payload_bytes;
+	int64_t payload_bytes; /* of the payload, or of data if there is none */
 	int64_t offset, created_at_unix_ms, expires_at_unix_ms; /* expires 0: never */
 };
 
@@ -33,9 +33,10 @@ struct channel_row {
 	char trimmed_message_id[24]; /* "" if nothing was trimmed */
 };
 
-/* Keep a message. A channel without row gets one with `epoch`.
- *   -EEXIST "already_exists" the offset or message_id is taken */
-int messages_append(struct store *store, const struct message_row *row, const char *epoch,
+/* Keep a message of a channel that has a row, whose mark is at its offset or beyond.
+ *   -EEXIST "already_exists" the offset or message_id is taken
+ *   -EINVAL "constraint" the channel has no row */
+int messages_append(struct store *store, const struct message_row *row,
 		    struct error *reterr) MUST_CHECK;
 
 /* Move the channel's mark forward to `offset`; a channel without row gets one. */
@@ -64,9 +65,11 @@ int messages_read_after_id(struct store *store, const char *channel, const char 
 /* The newest message of all; "" if there is none. */
 int messages_last_id(struct store *store, char *out, size_t size, struct error *reterr) MUST_CHECK;
 
-/* Retention. Drop all but the newest `kept_count` of a channel. */
+/* Retention. Drop all but the newest `kept_count` of a channel, and of these what is beyond
+ * `kept_bytes`; the newest stays in any case. Looks at every message that is kept. Returns how many
+ * went. */
 int messages_trim_channel(struct store *store, const char *channel, int64_t kept_count,
-			  struct error *reterr) MUST_CHECK;
+			  int64_t kept_bytes, struct error *reterr) MUST_CHECK;
 /* Drop up to `limit` messages older than `message_id` and up to `limit` that have expired. Returns
  * how many went. */
 int messages_trim_old(struct store *store, const char *message_id, int64_t now_unix_ms,

@@ -142,7 +142,7 @@ static int configure(struct store *store, enum store_durability durability, stru
 		return r;
 	r = run_sql(store,
 		    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
-		    "PRAGMA temp_store = MEMORY",
+		    "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -16000",
 		    reterr);
 	if (r < 0)
 		return r;
@@ -160,6 +160,9 @@ int store_open(const char *path, enum store_durability durability, struct store 
 
 	if (!store)
 		return -ENOMEM;
+	/* Counting every allocation under one lock is of use to nobody here. Refused once SQLite
+	 * is running, when it has been said already. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	if (sqlite3_open_v2(path, &store->handle,
 			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 			    NULL) != SQLITE_OK)
@@ -251,7 +254,9 @@ static int parameter(sqlite3_stmt *statement, const char *name)
 
 void statement_bind_text(sqlite3_stmt *statement, const char *name, const char *text)
 {
-	(void)sqlite3_bind_text(statement, parameter(statement, name), text, -1, SQLITE_STATIC);
+	if (text) /* nothing is bound yet, which is NULL */
+		(void)sqlite3_bind_text(statement, parameter(statement, name), text, -1,
+					SQLITE_STATIC);
 }
 
 void statement_bind_int(sqlite3_stmt *statement, const char *name, int64_t value)

@@ -203,6 +203,12 @@ static void add_stun_server(void *data, const char *item)
 static int open_store(struct daemon *daemon, struct error *reterr)
 {
 	const struct config *config = daemon->config;
+	struct retention retention = {
+		.count = config->REALTIME_HISTORY_SIZE > KEPT_PER_CHANNEL_MIN
+				 ? config->REALTIME_HISTORY_SIZE
+				 : KEPT_PER_CHANNEL_MIN,
+		.bytes = config->REALTIME_HISTORY_BYTES,
+	};
 	uint64_t last_position = 0;
 	int r = store_thread_new(&daemon->loop, config->REALTIME_DATABASE, &daemon->store, reterr);
 
@@ -213,13 +219,10 @@ static int open_store(struct daemon *daemon, struct error *reterr)
 	daemon->hub_link = (struct hub_store_link){
 		.hub = &daemon->hub,
 		.thread = daemon->store,
-		.kept_count = config->REALTIME_HISTORY_SIZE > KEPT_PER_CHANNEL_MIN
-				      ? config->REALTIME_HISTORY_SIZE
-				      : KEPT_PER_CHANNEL_MIN,
 		.kept_s = config->REALTIME_HISTORY_TTL,
 	};
-	r = hub_init(&daemon->hub, (uint32_t)config->REALTIME_HISTORY_SIZE, last_position,
-		     &hub_store_calls, &daemon->hub_link);
+	r = hub_init(&daemon->hub, (uint32_t)config->REALTIME_HISTORY_SIZE, retention,
+		     last_position, &hub_store_calls, &daemon->hub_link);
 	if (r < 0)
 		daemon->store = store_thread_free(daemon->store);
 	return r;

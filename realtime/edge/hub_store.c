@@ -9,8 +9,7 @@
 #include "db/messages.h"
 
 enum {
-	TRIM_EVERY_APPENDS = 64, /* then the channel at hand is trimmed to kept_count */
-	TRIM_BATCH = 500	 /* messages of one transaction */
+	TRIM_BATCH = 500 /* messages of one transaction */
 };
 
 /* ---- appending ---- */
@@ -19,7 +18,6 @@ struct append_job {
 	struct store_job job;
 	struct hub_store_link *link;
 	struct publish_order *order; /* the hub's, constant until it is answered */
-	bool does_trim;
 };
 
 static int append_run(struct store_job *store_job, struct store *store, struct error *reterr)
@@ -40,23 +38,26 @@ static int append_run(struct store_job *store_job, struct store *store, struct e
 		.file_id = attachment->file_id,
 		.sha256 = attachment->sha256,
 		.payload = attachment->bytes,
-		.payload_bytes = (int64_t)attachment->size_bytes,
+		.payload_bytes = (int64_t)(publication->kind == PUBLICATION_BINARY
+						   ? attachment->size_bytes
+						   : strlen(publication->data)),
 		.offset = (int64_t)publication->offset,
 		.created_at_unix_ms = publication->created_at_unix_ms,
 		.expires_at_unix_ms = publication->expires_at_unix_ms,
 	};
-	int r;
+	int r = 0;
 
-	message_id_format(publication->position, message_id);
-	if (publication->is_persistent)
-		r = messages_append(store, &row, publication->epoch, reterr);
-	else
+	if (job->order->reserve_offset > 0)
 		r = channels_reserve(store, row.channel, publication->epoch,
 				     (int64_t)job->order->reserve_offset, row.created_at_unix_ms,
 				     reterr);
-	if (r == 0 && job->does_trim)
-		r = messages_trim_channel(store, row.channel, job->link->kept_count, reterr);
-	return r;
+	message_id_format(publication->position, message_id);
+	if (r == 0 && publication->is_persistent)
+		r = messages_append(store, &row, reterr);
+	if (r == 0 && job->order->retention)
+		r = messages_trim_channel(store, row.channel, job->order->retention->count,
+					  job->order->retention->bytes, reterr);
+	return r < 0 ? r : 0;
 }
 
 static void append_done(struct store_job *store_job)
@@ -79,7 +80,6 @@ static int append(void *data, struct publish_order *order, struct error *reterr)
 	job->job = (struct store_job){.is_write = true, .run = append_run, .done = append_done};
 	job->link = link;
 	job->order = order;
-	job->does_trim = ++link->append_count % TRIM_EVERY_APPENDS == 0;
 	r = store_thread_submit_take(link->thread, &job->job, reterr);
 	if (r == 0)
 		(void)STEAL(job);

@@ -9,8 +9,7 @@
 struct hub_store_link {
 	struct hub *hub;	     /* borrowed */
 	struct store_thread *thread; /* borrowed */
-	int64_t kept_count, kept_s;  /* retention of each channel's messages */
-	uint64_t append_count;
+	int64_t kept_s;		     /* how old a message may become */
 	bool is_trimming;
 };
 

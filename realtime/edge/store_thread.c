@@ -8,15 +8,23 @@
 #include "core/log.h"
 #include "db/messages.h"
 
+enum { PORTION = 16 }; /* jobs; what is less goes over at the end of the loop's turn */
+
 struct store_thread {
 	struct store *store;
 	pthread_t thread;
-	uv_async_t wake_loop; /* its data is this; freed when it is closed */
+	uv_async_t wake_loop; /* its data is this; freed when both handles are closed */
+	uv_prepare_t handing_over;
+	unsigned open_handles;
 	char last_id[64];
+	/* The loop's alone: */
+	struct list submitted; /* and not handed over yet */
+	size_t submitted_count;
+	bool is_closed;
+	size_t waiting_count;  /* jobs that were submitted and not answered */
 	pthread_mutex_t mutex; /* of all below */
 	pthread_cond_t work;
 	struct list queued, answered; /* of struct store_job.link */
-	size_t queued_count;
 	bool is_stopping;
 };
 
@@ -29,6 +37,19 @@ static void move_all(struct list *from, struct list *to)
 		list_remove(link);
 		list_append(to, link);
 	}
+}
+
+/* Let the thread have what was submitted. In portions, so that they share a lock and a commit, and
+ * the thread works on one while the loop makes the next. */
+static void hand_over(struct store_thread *thread)
+{
+	if (thread->submitted_count == 0)
+		return;
+	(void)pthread_mutex_lock(&thread->mutex);
+	move_all(&thread->submitted, &thread->queued);
+	(void)pthread_cond_signal(&thread->work);
+	(void)pthread_mutex_unlock(&thread->mutex);
+	thread->submitted_count = 0;
 }
 
 static void run_job(struct store *store, struct store_job *job)
@@ -109,7 +130,6 @@ static bool take_group(struct store_thread *thread, struct list *writes, struct 
 		list_remove(link);
 		list_append(job->is_write ? writes : reads, link);
 		read_count += !job->is_write;
-		thread->queued_count--;
 	}
 	(void)pthread_mutex_unlock(&thread->mutex);
 	return !list_is_empty(writes) || !list_is_empty(reads);
@@ -149,6 +169,7 @@ static void deliver(struct store_thread *thread)
 		struct store_job *job = LIST_ITEM(link, struct store_job, link);
 
 		list_remove(link);
+		thread->waiting_count--;
 		job->done(job);
 	}
 }
@@ -156,6 +177,11 @@ static void deliver(struct store_thread *thread)
 static void on_wake(uv_async_t *async)
 {
 	deliver(async->data);
+}
+
+static void on_turn_end(uv_prepare_t *prepare)
+{
+	hand_over(prepare->data);
 }
 
 static int start(struct store_thread *thread, uv_loop_t *loop, struct error *reterr)
@@ -167,8 +193,13 @@ static int start(struct store_thread *thread, uv_loop_t *loop, struct error *ret
 				 uv_strerror(r));
 	thread->wake_loop.data = thread;
 	r = pthread_create(&thread->thread, NULL, thread_main, thread);
-	if (r == 0)
+	if (r == 0) {
+		(void)uv_prepare_init(loop, &thread->handing_over);
+		(void)uv_prepare_start(&thread->handing_over, on_turn_end);
+		thread->handing_over.data = thread;
+		thread->open_handles = 2;
 		return 0;
+	}
 	uv_close((uv_handle_t *)&thread->wake_loop, NULL);
 	return error_set(reterr, -r, "thread_failed", "no thread for the store: %s", strerror(r));
 }
@@ -189,6 +220,7 @@ int store_thread_new(uv_loop_t *loop, const char *path, struct store_thread **re
 
 	if (!thread)
 		return -ENOMEM;
+	list_init(&thread->submitted);
 	list_init(&thread->queued);
 	list_init(&thread->answered);
 	(void)pthread_mutex_init(&thread->mutex, NULL);
@@ -209,13 +241,18 @@ int store_thread_new(uv_loop_t *loop, const char *path, struct store_thread **re
 
 static void on_closed(uv_handle_t *handle)
 {
-	release(handle->data);
+	struct store_thread *thread = handle->data;
+
+	if (--thread->open_handles == 0)
+		release(thread);
 }
 
 struct store_thread *store_thread_free(struct store_thread *thread)
 {
 	if (!thread)
 		return NULL;
+	hand_over(thread);
+	thread->is_closed = true;
 	(void)pthread_mutex_lock(&thread->mutex);
 	thread->is_stopping = true;
 	(void)pthread_cond_signal(&thread->work);
@@ -224,27 +261,21 @@ struct store_thread *store_thread_free(struct store_thread *thread)
 	deliver(thread);
 	assert(list_is_empty(&thread->queued) && list_is_empty(&thread->answered));
 	uv_close((uv_handle_t *)&thread->wake_loop, on_closed);
+	uv_close((uv_handle_t *)&thread->handing_over, on_closed);
 	return NULL;
 }
 
 int store_thread_submit_take(struct store_thread *thread, struct store_job *job,
 			     struct error *reterr)
 {
-	int r = 0;
-
 	list_init(&job->link);
-	(void)pthread_mutex_lock(&thread->mutex);
-	if (thread->is_stopping || thread->queued_count >= STORE_JOBS_MAX) {
-		r = -EAGAIN;
-	} else {
-		list_append(&thread->queued, &job->link);
-		thread->queued_count++;
-		(void)pthread_cond_signal(&thread->work);
-	}
-	(void)pthread_mutex_unlock(&thread->mutex);
-	if (r < 0)
-		return error_set(reterr, r, "overloaded",
+	if (thread->is_closed || thread->waiting_count >= STORE_JOBS_MAX)
+		return error_set(reterr, -EAGAIN, "overloaded",
 				 "too much waits to be stored; try again in a moment");
+	list_append(&thread->submitted, &job->link);
+	thread->waiting_count++;
+	if (++thread->submitted_count >= PORTION)
+		hand_over(thread);
 	return 0;
 }
 

@@ -28,6 +28,7 @@ struct channel {
 	uint64_t offset;	  /* the last one given out */
 	uint64_t reserved_offset; /* stored channels: no offset up to here is given out twice */
 	uint64_t delivered_offset;
+	int64_t untrimmed_count, untrimmed_bytes; /* stored since retention was last applied */
 	unsigned read_count;   /* questions to the store that it waits for */
 	struct list waiting;   /* of struct publish_order: until the channel is ready */
 	struct list in_flight; /* of struct publish_order: until the store has it */

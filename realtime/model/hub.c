@@ -8,12 +8,13 @@
 #include "realtime/model/channel.h"
 #include "realtime/wire/json_frames.h"
 
-int hub_init(struct hub *hub, uint32_t history_size, uint64_t last_position,
-	     const struct hub_store *store, void *store_data)
+int hub_init(struct hub *hub, uint32_t history_size, struct retention retention,
+	     uint64_t last_position, const struct hub_store *store, void *store_data)
 {
 	char random[13];
 
 	*hub = (struct hub){.history_size = history_size,
+			    .retention = retention,
 			    .last_position = last_position,
 			    .cursor = last_position,
 			    .store = store,
@@ -136,6 +137,21 @@ static void order_deliver(struct hub *hub, struct publish_order *order)
 	order_free(hub, order);
 }
 
+/* Looking at all that is kept costs as much as there is, so it is done once in a while. */
+static const struct retention *retention_due(const struct hub *hub, struct channel *channel,
+					     const struct publication *publication)
+{
+	const struct retention *retention = &hub->retention;
+	int64_t count = ++channel->untrimmed_count;
+
+	channel->untrimmed_bytes += (int64_t)publication_size(publication);
+	if ((count < RETENTION_COUNT_MIN || count * RETENTION_SLACK < retention->count) &&
+	    channel->untrimmed_bytes * RETENTION_SLACK < retention->bytes)
+		return NULL;
+	channel->untrimmed_count = channel->untrimmed_bytes = 0;
+	return retention;
+}
+
 /* Give a message its place, and send it on its way: to the subscribers, or to the store first. */
 static void order_place(struct hub *hub, struct publish_order *order, uint64_t now_unix_us)
 {
@@ -149,15 +165,15 @@ static void order_place(struct hub *hub, struct publish_order *order, uint64_t n
 	publication->offset = ++channel->offset;
 	memcpy(publication->epoch, channel->epoch, EPOCH_SIZE);
 	if (publication->is_persistent) {
-		order->reserve_offset = publication->offset;
 		channel->is_stored = true;
+		order->retention = retention_due(hub, channel, publication);
 	} else if (list_is_empty(&channel->in_flight) &&
 		   (!channel->is_stored || publication->offset <= channel->reserved_offset)) {
 		order_deliver(hub, order);
 		return;
-	} else if (publication->offset > channel->reserved_offset) {
-		order->reserve_offset = publication->offset + OFFSETS_RESERVED;
 	}
+	if (publication->offset > channel->reserved_offset)
+		order->reserve_offset = publication->offset + OFFSETS_RESERVED;
 	list_append(&channel->in_flight, &order->link);
 	if (hub->store->append(hub->store_data, order, &error) < 0)
 		order_fail(hub, order, &error);

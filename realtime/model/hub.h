@@ -10,7 +10,7 @@
  * committed before is in the replay and what comes after is live, with no gap and nothing twice.
  *
  * An offset once given out is never given out again, whatever dies: a stored channel's row keeps a
- * mark that no offset has passed (a passing message beyond the mark first has it raised, by
+ * mark that no offset has passed (a message beyond the mark first has it raised, by
  * OFFSETS_RESERVED); a channel without row counts in memory under the epoch of this process.
  *
  *   channel: UNKNOWN --first read answered--> READY --idle for long, many others--> forgotten
@@ -24,6 +24,8 @@
 
 enum {
 	OFFSETS_RESERVED = 256,
+	RETENTION_SLACK = 4, /* a channel is trimmed after 1/4 of what it keeps was added … */
+	RETENTION_COUNT_MIN = 64,      /* … and not for fewer messages than these */
 	HUB_ORDERS_MAX = 20000,	       /* messages waiting for the store; more are refused */
 	HUB_IDLE_CHANNELS_MAX = 10000, /* channels nobody listens to that are kept in memory */
 	SUBSCRIPTION_HELD_MAX = 1024
@@ -52,11 +54,19 @@ struct publish_order {
 	struct publication *publication; /* owned */
 	struct publish_origin origin;
 	uint64_t reserve_offset;
+	const struct retention *retention; /* to be applied to the channel now; NULL: not yet */
+};
+
+/* How much of a channel is kept in the store. Applied every so often, so that there may be a
+ * quarter more (RETENTION_SLACK). */
+struct retention {
+	int64_t count, bytes;
 };
 
 struct hub_store {
-	/* Store order->publication if it is persistent, and see to it that no offset up to
-	 * order->reserve_offset is given out again. Answer by hub_on_appended(). */
+	/* Store order->publication if it is persistent, and see to it before that no offset up to
+	 * order->reserve_offset (if it is not 0) is given out again. Answer by hub_on_appended().
+	 */
 	int (*append)(void *data, struct publish_order *order, struct error *reterr);
 	/* Answer by hub_on_read(). On failure the query is still the caller's. */
 	int (*read)(void *data, struct history_query *query, struct error *reterr);
@@ -67,6 +77,7 @@ struct hub {
 	struct list idle; /* of struct channel.idle_link, longest idle first */
 	size_t idle_count, order_count;
 	uint32_t history_size;
+	struct retention retention;
 	char epoch[EPOCH_SIZE];	 /* of this process */
 	uint64_t retired_offset; /* no forgotten channel without row went further */
 	uint64_t last_position;	 /* the last one given out */
@@ -77,8 +88,8 @@ struct hub {
 };
 
 /* `last_position` is the newest message's in the store, 0 if it is empty. -ENOMEM. */
-int hub_init(struct hub *hub, uint32_t history_size, uint64_t last_position,
-	     const struct hub_store *store, void *store_data) MUST_CHECK;
+int hub_init(struct hub *hub, uint32_t history_size, struct retention retention,
+	     uint64_t last_position, const struct hub_store *store, void *store_data) MUST_CHECK;
 /* Every question must have been answered and every subscriber removed. */
 void hub_fini(struct hub *hub);
 

@@ -10,8 +10,6 @@ static void on_published(struct hub *hub, const struct publish_order *order,
 			 const struct error *error)
 {
 	struct subscriber *subscriber = hub_subscriber_find(hub, order->origin.connection_id);
-	char message_id[MESSAGE_ID_SIZE];
-	json_t *body;
 
 	(void)delivered_count;
 	if (!subscriber)
@@ -20,13 +18,8 @@ static void on_published(struct hub *hub, const struct publish_order *order,
 		session_refuse(session_of(subscriber), order->origin.request_id, error);
 		return;
 	}
-	message_id_format(publication->position, message_id);
-	body = reply_new("ack", order->origin.request_id);
-	(void)json_object_set_new(body, "channel", json_string(publication->channel));
-	(void)json_object_set_new(body, "offset", json_integer((json_int_t)publication->offset));
-	(void)json_object_set_new(body, "epoch", json_string(publication->epoch));
-	(void)json_object_set_new(body, "message_id", json_string(message_id));
-	session_tell(session_of(subscriber), body);
+	outbox_push_take(subscriber->outbox,
+			 reply_frame_new_ack(order->origin.request_id, publication));
 }
 
 static int make_publication(const struct session *session, const struct envelope_message *fields,

@@ -1,5 +1,7 @@
 #include "realtime/wire/reply.h"
 
+#include "realtime/wire/text.h"
+
 #include <string.h>
 
 json_t *reply_new(const char *type, const json_t *id)
@@ -46,5 +48,39 @@ struct frame *reply_frame_take(json_t *body)
 
 	free(text);
 	json_decref(body);
+	return frame;
+}
+
+static void add_id(struct text *text, const json_t *id)
+{
+	text_add_string(text, ",\"id\":");
+	if (json_is_string(id))
+		text_add_quoted(text, json_string_value(id));
+	else
+		text_add_number(text, json_integer_value(id));
+}
+
+struct frame *reply_frame_new_ack(const json_t *id, const struct publication *publication)
+{
+	char message_id[MESSAGE_ID_SIZE];
+	struct frame *frame = NULL;
+	struct text text = {0};
+
+	message_id_format(publication->position, message_id);
+	text_add_string(&text, "{\"type\":\"ack\"");
+	if (id)
+		add_id(&text, id);
+	text_add_string(&text, ",\"channel\":");
+	text_add_quoted(&text, publication->channel);
+	text_add_string(&text, ",\"offset\":");
+	text_add_number(&text, (int64_t)publication->offset);
+	text_add_string(&text, ",\"epoch\":");
+	text_add_quoted(&text, publication->epoch);
+	text_add_string(&text, ",\"message_id\":");
+	text_add_quoted(&text, message_id);
+	text_add_string(&text, "}");
+	if (!text.failed)
+		frame = frame_new_text(text.bytes, text.length);
+	text_fini(&text);
 	return frame;
 }

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "core/error.h"
-#include "realtime/wire/frame.h"
+#include "realtime/wire/publication.h"
 
 /* A new object {type, id?}; `id` is borrowed and may be NULL. */
 json_t *reply_new(const char *type, const json_t *id);
@@ -18,6 +18,9 @@ json_t *reply_new_error(const json_t *id, const struct error *error);
  * borrowed, `sender` may be NULL. */
 json_t *reply_new_message(const json_t *data, const char *message_id, int64_t now_unix_ms,
 			  const char *sender);
+/* {type: "ack", id?, channel, offset, epoch, message_id}: written by hand, since it follows every
+ * message. `id` may be NULL. One reference, the caller's; NULL without memory. */
+struct frame *reply_frame_new_ack(const json_t *id, const struct publication *publication);
 /* One reference, the caller's; NULL without memory. `body` is taken and may be NULL. */
 struct frame *reply_frame_take(json_t *body);
 

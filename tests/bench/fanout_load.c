@@ -8,6 +8,8 @@
  *       as soon as all have the one before, from each of PUBLISHERS
  *   fanout_load echo PORT PIDS CONNECTIONS BUSY SECONDS
  *       BUSY of CONNECTIONS send pings and wait for the answer, as fast as it comes
+ *   fanout_load persist PORT PIDS PUBLISHERS BYTES SECONDS
+ *       each publishes a persistent message as soon as the one before is acknowledged
  *
  * A message carries "@PSSSSSSS:TTTTTTTTTTTTTTTT@", its publisher, number and time, which is looked
  * for in the stream whatever is around it: nothing lost, nothing twice, in order, and how late.
@@ -468,8 +470,7 @@ static int load_main(char **argv)
 	for (uint64_t until = now_ns() + 2000000000u; now_ns() < until;)
 		drain(10);
 	for (size_t i = 0; i < run.publisher_count; i++)
-		if (load.delivered[i] !=
-		    (uint64_t)run.publishers[i].number * load.subscriber_count)
+		if (load.delivered[i] != (uint64_t)run.publishers[i].number * load.subscriber_count)
 			load.lost++;
 	qsort(load.latencies_us, load.latency_count, sizeof(uint32_t), compare);
 	(void)printf("{\"us\": %.3f, \"per_second\": %.0f, \"deliveries\": %llu, \"lost\": %llu, "
@@ -522,6 +523,57 @@ static int echo_main(char **argv)
 	}
 	(void)printf("{\"us\": %.3f, \"per_second\": %.0f}\n",
 		     (cpu_us(&server) - before_us) / (double)echoes, (double)echoes / seconds);
+	return 0;
+}
+
+/* ---- persistent messages ---- */
+
+static int persist_main(char **argv)
+{
+	char message[MESSAGE_MAX];
+	int port = atoi(argv[0]);
+	struct server server = server_parse(argv[1]);
+	size_t publishers = (size_t)atol(argv[2]), bytes = (size_t)atol(argv[3]), length;
+	double seconds = atof(argv[4]), before_us, spent_s;
+	uint64_t acks = 0, began, until;
+
+	if (publishers > SUBSCRIBERS_MAX || bytes > MESSAGE_MAX - 512)
+		fail("too many");
+	poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	for (size_t i = 0; i < publishers; i++) {
+		load.subscribers[i].fd = dial(port);
+		upgrade(load.subscribers[i].fd, realtimed.ws_path);
+		wait_for(load.subscribers[i].fd, "welcome");
+		watch(load.subscribers[i].fd, &load.subscribers[i]);
+	}
+	length = say(message, sizeof(message),
+		     "{\"type\":\"message\",\"channel\":\"c\",\"persistent\":true,\"data\":\"");
+	memset(message + length, 'x', bytes);
+	length += bytes;
+	length += say(message + length, sizeof(message) - length, "\"}");
+	for (size_t i = 0; i < publishers; i++)
+		send_frame(load.subscribers[i].fd, message, length);
+	before_us = cpu_us(&server);
+	began = now_ns();
+	until = began + (uint64_t)(seconds * 1e9);
+	while (now_ns() < until) {
+		struct epoll_event events[256];
+		int count = epoll_wait(poll_fd, events, 256, 10);
+		char answer[4096];
+
+		for (int i = 0; i < count; i++) {
+			struct subscriber *subscriber = events[i].data.ptr;
+			ssize_t got = recv(subscriber->fd, answer, sizeof(answer), 0);
+
+			if (got <= 0 || !memmem(answer, (size_t)got, "\"ack\"", 5))
+				fail("no ack");
+			acks++;
+			send_frame(subscriber->fd, message, length);
+		}
+	}
+	spent_s = (double)(now_ns() - began) / 1e9;
+	(void)printf("{\"us\": %.3f, \"per_second\": %.0f}\n",
+		     (cpu_us(&server) - before_us) / (double)acks, (double)acks / spent_s);
 	return 0;
 }
 
@@ -597,6 +649,8 @@ int main(int argc, char **argv)
 		return load_main(argv + 2);
 	if (argc == 7 && strcmp(argv[1], "echo") == 0)
 		return echo_main(argv + 2);
+	if (argc == 7 && strcmp(argv[1], "persist") == 0)
+		return persist_main(argv + 2);
 	(void)fprintf(stderr, "usage: see the head of tests/bench/fanout_load.c\n");
 	return 2;
 }

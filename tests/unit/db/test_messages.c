@@ -35,12 +35,14 @@ static int append(const char *channel, int offset, int position, int64_t expires
 				  .message_id = message_id,
 				  .kind = "message",
 				  .data = "{\"a\":1}",
+				  .payload_bytes = 7,
 				  .offset = offset,
 				  .created_at_unix_ms = position,
 				  .expires_at_unix_ms = expires_at_unix_ms};
 
 	id_of(position, message_id);
-	return messages_append(store, &row, "epoch", &error);
+	assert_int_equal(channels_reserve(store, channel, "epoch", offset, position, &error), 0);
+	return messages_append(store, &row, &error);
 }
 
 struct seen {
@@ -105,6 +107,21 @@ static void the_mark_of_a_channel_never_goes_back(void **state)
 	assert_int_equal(append("c", 7, 8, 0), -EEXIST);
 }
 
+static void retention_by_bytes_keeps_the_newest_in_any_case(void **state)
+{
+	struct channel_row row;
+
+	(void)state;
+	for (int i = 1; i <= 10; i++)
+		assert_int_equal(append("c", i, i, 0), 0);
+	assert_int_equal(messages_trim_channel(store, "c", 100, 70, &error), 0);
+	assert_int_equal(messages_trim_channel(store, "c", 100, 69, &error), 1);
+	assert_int_equal(messages_trim_channel(store, "c", 100, 21, &error), 6);
+	assert_int_equal(messages_trim_channel(store, "c", 0, 0, &error), 2);
+	assert_int_equal(channels_find(store, "c", &row, &error), 1);
+	assert_int_equal(row.trimmed_offset, 9);
+}
+
 static void retention_marks_what_it_took(void **state)
 {
 	struct channel_row row;
@@ -114,8 +131,8 @@ static void retention_marks_what_it_took(void **state)
 	(void)state;
 	for (int i = 1; i <= 10; i++)
 		assert_int_equal(append("c", i, i, 0), 0);
-	assert_int_equal(messages_trim_channel(store, "c", 10, &error), 0);
-	assert_int_equal(messages_trim_channel(store, "c", 6, &error), 4);
+	assert_int_equal(messages_trim_channel(store, "c", 10, 1000, &error), 0);
+	assert_int_equal(messages_trim_channel(store, "c", 6, 1000, &error), 4);
 	assert_int_equal(channels_find(store, "c", &row, &error), 1);
 	assert_int_equal(row.trimmed_offset, 4);
 	id_of(4, message_id);
@@ -191,6 +208,7 @@ int main(void)
 		TEST(newest_come_first_and_expired_ones_not_at_all),
 		TEST(reading_goes_on_from_an_offset_or_an_id_and_stops_when_told),
 		TEST(the_mark_of_a_channel_never_goes_back),
+		TEST(retention_by_bytes_keeps_the_newest_in_any_case),
 		TEST(retention_marks_what_it_took),
 		TEST(what_expires_by_itself_is_not_missed),
 		TEST(the_last_id_is_that_of_all_channels),

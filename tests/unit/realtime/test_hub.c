@@ -241,8 +241,10 @@ static void run(unsigned seed, unsigned *ret_recoveries, unsigned *ret_drops)
 	assert_non_null(world);
 	world->random = seed;
 	list_init(&world->dirty);
-	assert_int_equal(
-		hub_init(&world->hub, limits.history_size, 0, &fake_store_calls, &world->store), 0);
+	assert_int_equal(hub_init(&world->hub, limits.history_size,
+				  (struct retention){1000, 1 << 20}, 0, &fake_store_calls,
+				  &world->store),
+			 0);
 	connect_reader(world, &world->writer, 1 << 20);
 	for (size_t i = 0; i < READERS; i++)
 		connect_reader(world, &world->readers[i], 2000);

@@ -46,8 +46,10 @@ static void person_leave(struct person *person)
 
 static void hub_open(struct world *world)
 {
-	assert_int_equal(
-		hub_init(&world->hub, limits.history_size, 0, &fake_store_calls, &world->store), 0);
+	assert_int_equal(hub_init(&world->hub, limits.history_size,
+				  (struct retention){1000, 1 << 20}, 0, &fake_store_calls,
+				  &world->store),
+			 0);
 }
 
 static int setup(void **state)
