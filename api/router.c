@@ -21,7 +21,11 @@ static const struct route routes[] = {
 
 	{"POST", "/realtime/send", ACCESS_PUBLISH, messages_send},
 	{"POST", "/realtime/broadcast", ACCESS_PUBLISH, messages_broadcast},
+	{"GET", "/metrics", ACCESS_ADMIN, metrics_get},
 	{"GET", "/realtime/connections", ACCESS_ADMIN, connections_list},
+	{"DELETE", "/realtime/connections", ACCESS_ADMIN, connections_close_all},
+	{"GET", "/realtime/connections/{connection_id}", ACCESS_ADMIN, connections_get},
+	{"DELETE", "/realtime/connections/{connection_id}", ACCESS_ADMIN, connections_close},
 
 	{"GET", ROOMS, ACCESS_PUBLIC, rooms_handle_list},
 	{"POST", ROOMS, ACCESS_PUBLISH, rooms_handle_create},

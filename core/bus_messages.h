@@ -42,8 +42,14 @@ enum { BUS_VERSION = 1 };
 	X(HTTP_SESSION_START, 22, "http_session_start")                                            \
 	/* request: {room_id, session_id} -> {} */                                                 \
 	X(HTTP_SESSION_END, 23, "http_session_end")                                                \
-	/* request: {} -> {connections: [{connection_id, transport, user_id, channels}], total} */ \
+	/* request: {connection_id?, user_id?, limit?} -> {connections: [{connection_id,           \
+	 *   transport, user_id, channels}], total, transports: {websocket, sse, signaling}};      \
+	 *   total counts all, the list has those that match */                                    \
 	X(CONNECTIONS, 24, "connections")                                                          \
+	/* request: {connection_id?|user_id?} -> {closed}: close what matches, for good */         \
+	X(CONNECTIONS_CLOSE, 40, "connections_close")                                              \
+	/* request: {} -> {text}: a page for Prometheus */                                         \
+	X(METRICS, 41, "metrics")                                                                  \
                                                                                                    \
 	/* ---- realtimed -> sfu ---- */                                                           \
 	/* request: {room_id, peer_id, kind: "call"|"whip"|"whep", sdp?, publishers?, codecs?,     \

@@ -19,7 +19,11 @@ handler_fn rooms_handle_list, rooms_handle_create, rooms_handle_get, rooms_handl
 handler_fn participants_list;
 
 /* connections.c */
-handler_fn connections_list, connections_list_webrtc;
+handler_fn connections_list, connections_get, connections_close, connections_close_all,
+	connections_list_webrtc;
+
+/* metrics.c */
+handler_fn metrics_get;
 
 /* messages.c */
 handler_fn messages_send, messages_broadcast;

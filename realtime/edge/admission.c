@@ -7,9 +7,10 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "realtime/edge/hangup.h"
 #include "realtime/edge/health.h"
 #include "realtime/edge/http.h"
+#include "realtime/edge/metrics_page.h"
+#include "realtime/edge/peer_address.h"
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/origin.h"
 #include "realtime/wire/reply.h"
@@ -84,6 +85,7 @@ static struct connection *connection_new(struct server *server, struct lws *wsi,
 	list_append(&server->by_heartbeat[transport], &connection->heartbeat_link);
 	table_add(&server->connections, connection->id, &connection->by_id);
 	server->counts[transport]++;
+	server->opened_count++;
 	lws_set_opaque_user_data(wsi, connection);
 	return connection;
 }
@@ -169,23 +171,54 @@ static int prepare_stream(struct server *server, struct connection *connection,
 	return event_stream_ask(&connection->stream, channels, count, *last ? last : NULL, reterr);
 }
 
+/* One more of this address. */
+static int count_address(struct server *server, struct connection *connection, struct error *reterr)
+{
+	char address[PEER_ADDRESS_SIZE];
+	int r;
+
+	peer_address_get(connection->wsi, address);
+	r = quota_take(&server->by_address, address, &connection->by_address);
+	if (r != -EDQUOT)
+		return r;
+	return error_set(reterr, r, "too_many_connections",
+			 "an address may have %zu connections at once", server->by_address.limit);
+}
+
+/* One more of this user, who is known now. */
+static int count_user(struct server *server, struct connection *connection, struct error *reterr)
+{
+	int r = quota_take(&server->by_user, connection->identity->user_id, &connection->by_user);
+
+	if (r != -EDQUOT)
+		return r;
+	return error_set(reterr, r, "too_many_connections",
+			 "a user may have %zu connections at once", server->by_user.limit);
+}
+
 /* ---- starting it ---- */
 
 /* Somebody whose key is wrong, or not enough, hears why, in the way of its transport. */
 static void turn_away(struct connection *connection, const struct error *error)
 {
+	struct server *server = lws_context_user(lws_get_context(connection->wsi));
+	bool is_quota = error->number == -EDQUOT;
+	enum close_code code = is_quota ? CLOSE_RATE : CLOSE_AUTHENTICATION;
+	const char *reason = is_quota ? "too many connections" : "authentication";
+
 	connection->is_started = true;
+	tally_add(&server->refused, error->code);
 	LOG(LOG_INFO, LOG_WEBSOCKET, "refused", LOG_TEXT("connection", connection->id),
 	    LOG_ERR(error));
 	if (connection->transport != TRANSPORT_SSE) {
 		outbox_push_take(&connection->outbox,
 				 reply_frame_take(reply_new_error(NULL, error)));
-		outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
+		outbox_end(&connection->outbox, code, reason);
 		(void)lws_rx_flow_control(connection->wsi, 1);
 		return;
 	}
 	(void)http_answer_problem(connection->wsi, error);
-	outbox_end(&connection->outbox, CLOSE_AUTHENTICATION, "authentication");
+	outbox_end(&connection->outbox, code, reason);
 }
 
 static void start_stream(struct connection *connection)
@@ -211,6 +244,13 @@ static void start_stream(struct connection *connection)
 
 static void start(struct connection *connection)
 {
+	struct server *server = lws_context_user(lws_get_context(connection->wsi));
+	struct error error = {0};
+
+	if (count_user(server, connection, &error) < 0) {
+		turn_away(connection, &error);
+		return;
+	}
 	connection->is_started = true;
 	LOG(LOG_DEBUG, LOG_WEBSOCKET, "connected", LOG_TEXT("connection", connection->id),
 	    LOG_TEXT("transport", transport_name(connection->transport)),
@@ -264,6 +304,9 @@ static int authenticate(struct server *server, struct connection *connection,
 
 static int refuse(struct lws *wsi, const struct error *error)
 {
+	struct server *server = lws_context_user(lws_get_context(wsi));
+
+	tally_add(&server->refused, error->code);
 	LOG(LOG_INFO, LOG_WEBSOCKET, "refused", LOG_ERR(error));
 	return http_answer_problem(wsi, error);
 }
@@ -287,6 +330,11 @@ static int admit(struct server *server, struct lws *wsi, enum transport transpor
 		return refuse(wsi, &error);
 	if (!connection)
 		return -1;
+	r = count_address(server, connection, &error);
+	if (r < 0) {
+		admission_on_closed(server, connection);
+		return refuse(wsi, &error);
+	}
 	if (transport == TRANSPORT_WEBSOCKET)
 		session_init(&connection->session, server->hub, &server->limits, connection->id,
 			     &connection->outbox);
@@ -336,6 +384,16 @@ static void on_reader_gone(void *data)
 	connection_kill(data);
 }
 
+static void on_reader_ready(void *data)
+{
+	connection_on_writable(data);
+}
+
+static const struct stream_watch_events watch_events = {
+	.gone = on_reader_gone,
+	.writable = on_reader_ready,
+};
+
 static int serve_stream(struct server *server, struct lws *wsi)
 {
 	struct connection *connection;
@@ -347,8 +405,8 @@ static int serve_stream(struct server *server, struct lws *wsi)
 	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
 	lws_http_headers_detach(wsi); /* they are few, and this lasts */
 	(void)lws_rx_flow_control(wsi, 0);
-	if (hangup_new(server->loop, lws_get_socket_fd(wsi), on_reader_gone, connection,
-		       &connection->hangup) < 0)
+	if (stream_watch_new(server->loop, lws_get_socket_fd(wsi), &watch_events, connection,
+			     &connection->watch) < 0)
 		return -1;
 	if (connection->is_started)
 		start(connection);
@@ -367,6 +425,8 @@ int admission_on_http(struct server *server, struct lws *wsi)
 	}
 	if (strcmp(path, "/realtime/events") == 0)
 		return serve_stream(server, wsi);
+	if (strcmp(path, "/metrics") == 0)
+		return metrics_answer(server, wsi);
 	if (strcmp(path, "/realtime/health") == 0 || strcmp(path, "/health") == 0)
 		return health_answer_hub(server, wsi);
 	if (strcmp(path, "/realtime/webrtc/health") == 0)
@@ -381,27 +441,35 @@ int admission_on_http(struct server *server, struct lws *wsi)
 
 void admission_on_closed(struct server *server, struct connection *connection)
 {
+	char code[8];
+
 	LOG(LOG_DEBUG, LOG_WEBSOCKET, "disconnected", LOG_TEXT("connection", connection->id),
 	    LOG_INT("close_code", connection->outbox.close_code));
 	switch (connection->transport) {
 	case TRANSPORT_WEBSOCKET:
-		session_fini(&connection->session);
+		if (connection->session.hub)
+			session_fini(&connection->session);
 		break;
 	case TRANSPORT_SIGNALING:
 		if (connection->signaling.board)
 			signaling_session_fini(&connection->signaling, server->is_stopping);
 		break;
 	case TRANSPORT_SSE:
-		event_stream_fini(&connection->stream);
+		if (connection->stream.hub)
+			event_stream_fini(&connection->stream);
 		break;
 	case TRANSPORT_COUNT:
 		break;
 	}
-	connection->hangup = hangup_free(connection->hangup);
+	connection->watch = stream_watch_free(connection->watch);
 	lws_set_opaque_user_data(connection->wsi, NULL);
 	table_remove(&server->connections, &connection->by_id);
 	list_remove(&connection->heartbeat_link);
 	server->counts[connection->transport]--;
+	(void)snprintf(code, sizeof(code), "%d", (int)connection->outbox.close_code);
+	tally_add(&server->closed, code);
+	connection->by_address = quota_release(&server->by_address, connection->by_address);
+	connection->by_user = quota_release(&server->by_user, connection->by_user);
 	outbox_fini(&connection->outbox);
 	connection->identity = identity_unref(connection->identity);
 	connection->inflater = inflater_free(connection->inflater);

@@ -6,13 +6,20 @@
 
 #include "core/clock.h"
 #include "core/json.h"
+#include "realtime/edge/drain.h"
+#include "realtime/edge/metrics_page.h"
 #include "realtime/edge/room_lookup.h"
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/envelope.h"
 #include "realtime/wire/json_frames.h"
 #include "realtime/wire/reply.h"
 
-enum { TTL_MAX_S = 315360000, TEXT_MAX = 200 };
+enum {
+	TTL_MAX_S = 315360000,
+	TEXT_MAX = 200,
+	CONNECTIONS_LISTED = 1000,
+	CONNECTIONS_LISTED_MAX = 10000
+};
 
 /* Who asked, and what: enough to answer later. */
 static uint64_t token_of(const struct bus_peer *peer, const struct bus_frame *frame)
@@ -212,28 +219,114 @@ static const struct subscriber *subscriber_of(const struct connection *connectio
 	return NULL;
 }
 
+/* What an admin looks for among the connections. */
+struct connection_search {
+	const char *connection_id, *user_id; /* NULL: any */
+	int64_t limit;
+	json_t *found;		     /* owned */
+	struct connection **matches; /* owned; for closing, which is not done while walking */
+	size_t match_count;
+};
+
+static int search_get(const json_t *body, struct connection_search *ret_search,
+		      struct error *reterr)
+{
+	int r;
+
+	*ret_search = (struct connection_search){.limit = CONNECTIONS_LISTED};
+	r = json_get_text(body, "connection_id", 1, TEXT_MAX, &ret_search->connection_id, reterr);
+	if (r >= 0)
+		r = json_get_text(body, "user_id", 1, USER_ID_MAX, &ret_search->user_id, reterr);
+	if (r >= 0)
+		r = json_get_int(body, "limit", 0, CONNECTIONS_LISTED_MAX, &ret_search->limit,
+				 reterr);
+	return r < 0 ? r : 0;
+}
+
+static bool is_searched(const struct connection_search *search, const struct connection *connection)
+{
+	return (!search->connection_id || strcmp(search->connection_id, connection->id) == 0) &&
+	       (!search->user_id || strcmp(search->user_id, connection->identity->user_id) == 0);
+}
+
 static void list_connection(void *data, struct table_link *link)
 {
+	struct connection_search *search = data;
 	const struct connection *connection = TABLE_ITEM(link, struct connection, by_id);
 	const struct subscriber *subscriber = subscriber_of(connection);
 	const char *user_id = connection->identity->user_id;
-	json_t *channels = json_array();
+	json_t *channels;
 
+	if (!is_searched(search, connection) || search->limit-- <= 0)
+		return;
+	channels = json_array();
 	if (subscriber && connection->is_started)
 		hub_channels_list(subscriber, channels);
-	(void)json_array_append_new(
-		data, json_pack("{s:s, s:s, s:s?, s:o}", "connection_id", connection->id,
-				"transport", transport_name(connection->transport), "user_id",
-				*user_id ? user_id : NULL, "channels", channels));
+	(void)json_array_append_new(search->found,
+				    json_pack("{s:s, s:s, s:s?, s:o}", "connection_id",
+					      connection->id, "transport",
+					      transport_name(connection->transport), "user_id",
+					      *user_id ? user_id : NULL, "channels", channels));
 }
 
-static json_t *list_connections(const struct daemon *daemon)
+static int list_connections(const struct daemon *daemon, const json_t *body, json_t **ret_answer,
+			    struct error *reterr)
 {
-	json_t *connections = json_array();
+	const size_t *counts = daemon->server.counts;
+	struct connection_search search;
+	int r = search_get(body, &search, reterr);
 
-	table_for_each(&daemon->server.connections, list_connection, connections);
-	return json_pack("{s:o, s:I}", "connections", connections, "total",
-			 (json_int_t)daemon->server.connections.count);
+	if (r < 0)
+		return r;
+	search.found = json_array();
+	table_for_each(&daemon->server.connections, list_connection, &search);
+	*ret_answer = json_pack("{s:o, s:I, s:{s:I, s:I, s:I}, s:I}", "connections", search.found,
+				"total", (json_int_t)daemon->server.connections.count, "transports",
+				"websocket", (json_int_t)counts[TRANSPORT_WEBSOCKET], "sse",
+				(json_int_t)counts[TRANSPORT_SSE], "signaling",
+				(json_int_t)counts[TRANSPORT_SIGNALING], "channels",
+				(json_int_t)hub_channel_count(&daemon->hub));
+	return 0;
+}
+
+static void collect_connection(void *data, struct table_link *link)
+{
+	struct connection_search *search = data;
+	struct connection *connection = TABLE_ITEM(link, struct connection, by_id);
+
+	if (is_searched(search, connection))
+		search->matches[search->match_count++] = connection;
+}
+
+static int close_connections(struct daemon *daemon, const json_t *body, json_t **ret_answer,
+			     struct error *reterr)
+{
+	struct connection_search search;
+	int r = search_get(body, &search, reterr);
+
+	if (r == 0 && !search.connection_id && !search.user_id)
+		r = json_missing("connection_id", reterr);
+	if (r < 0)
+		return r;
+	search.matches = calloc(daemon->server.connections.count + 1, sizeof(void *));
+	if (!search.matches)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	table_for_each(&daemon->server.connections, collect_connection, &search);
+	for (size_t i = 0; i < search.match_count; i++)
+		drain_kick(search.matches[i]);
+	free(search.matches);
+	if (search.match_count == 0 && search.connection_id)
+		return error_set_field(reterr, -ENOENT, "connection_not_found", "connection_id",
+				       "there is no connection %s", search.connection_id);
+	*ret_answer = json_pack("{s:I}", "closed", (json_int_t)search.match_count);
+	return 0;
+}
+
+static json_t *metrics(const struct daemon *daemon)
+{
+	AUTO_FREE char *page = metrics_page(&daemon->server);
+
+	return json_pack("{s:s}", "text", page ? page : "");
 }
 
 /* ---- calls ---- */
@@ -364,7 +457,13 @@ void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct b
 		answer = status(daemon);
 		break;
 	case BUS_CONNECTIONS:
-		answer = list_connections(daemon);
+		r = list_connections(daemon, frame->body, &answer, &error);
+		break;
+	case BUS_CONNECTIONS_CLOSE:
+		r = close_connections(daemon, frame->body, &answer, &error);
+		break;
+	case BUS_METRICS:
+		answer = metrics(daemon);
 		break;
 	case BUS_ROOM_OCCUPANCY:
 		answer = json_pack("{s:o}", "rooms",

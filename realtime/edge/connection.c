@@ -38,11 +38,15 @@ size_t connection_size(enum transport transport)
 	return sizeof(struct connection);
 }
 
-/* Let libwebsockets say when to go on. */
+/* Let somebody say when to go on. */
 static void wait_for_writable(struct connection *connection)
 {
 	connection->is_blocked = true;
-	(void)lws_callback_on_writable(connection->wsi); /* fails for a socket that is closing */
+	if (connection->transport == TRANSPORT_SSE)
+		stream_watch_writable(connection->watch);
+	else
+		(void)lws_callback_on_writable(
+			connection->wsi); /* fails for a socket that is closing */
 }
 
 /* The rest of a frame that was begun: libwebsockets keeps it ahead of everything of its own. */
@@ -68,20 +72,28 @@ static size_t gather(const struct outbox *outbox, struct iovec *parts)
 
 		parts[count++] = (struct iovec){frame->bytes, frame->length};
 	}
+	parts[0].iov_base = (uint8_t *)parts[0].iov_base + outbox->front_sent;
+	parts[0].iov_len -= outbox->front_sent;
 	return count;
 }
 
-/* `sent` bytes went out: drop whole frames, hand over the rest of one that was cut. */
+/* `sent` bytes went out: drop whole frames; the rest of one that was cut is handed over, or goes
+ * first the next time. */
 static bool account(struct connection *connection, size_t sent)
 {
 	struct outbox *outbox = &connection->outbox;
 
+	sent += outbox->front_sent;
 	while (outbox->count > 0) {
 		const struct frame *frame = outbox_peek(outbox, 0);
 
 		if (sent < frame->length) {
-			if (sent == 0)
+			if (sent == outbox->front_sent)
 				return true;
+			if (connection->transport == TRANSPORT_SSE) {
+				outbox->front_sent = sent;
+				return false;
+			}
 			hand_over(connection, frame->bytes + sent, frame->length - sent);
 			outbox_drop(outbox, 1);
 			return false;
@@ -101,7 +113,8 @@ static ssize_t send_gathered(int fd, const struct outbox *outbox)
 	if (outbox->count == 1) {
 		const struct frame *frame = outbox_peek(outbox, 0);
 
-		return send(fd, frame->bytes, frame->length, MSG_NOSIGNAL | MSG_DONTWAIT);
+		return send(fd, frame->bytes + outbox->front_sent,
+			    frame->length - outbox->front_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
 	message.msg_iovlen = gather(outbox, parts);
 	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -148,9 +161,7 @@ static void begin_closing(struct connection *connection)
 		return;
 	connection->is_closing = true;
 	set_timeout(connection, CLOSE_TIMEOUT_S);
-	if (connection->transport == TRANSPORT_SSE)
-		wait_for_writable(connection);
-	else
+	if (connection->transport != TRANSPORT_SSE)
 		outbox_push_last_take(&connection->outbox,
 				      frame_new_close(outbox->close_code, outbox->close_reason));
 }
@@ -159,18 +170,18 @@ void connection_flush(struct connection *connection)
 {
 	if (outbox_is_ending(&connection->outbox))
 		begin_closing(connection);
-	if (!connection->is_blocked && !send_queued(connection))
+	if (connection->is_blocked)
+		return;
+	if (!send_queued(connection))
 		wait_for_writable(connection);
+	else if (connection->is_closing && connection->transport == TRANSPORT_SSE)
+		connection_kill(connection); /* it has all */
 }
 
-int connection_on_writable(struct connection *connection)
+void connection_on_writable(struct connection *connection)
 {
 	connection->is_blocked = false;
-	if (!send_queued(connection)) {
-		wait_for_writable(connection);
-		return 0;
-	}
-	return connection->is_closing && connection->transport == TRANSPORT_SSE ? -1 : 0;
+	connection_flush(connection);
 }
 
 int connection_receive(struct connection *connection, const void *bytes, size_t length,

@@ -15,7 +15,9 @@
 
 #include <libwebsockets.h>
 
+#include "realtime/edge/stream_watch.h"
 #include "realtime/model/event_stream.h"
+#include "realtime/model/quota.h"
 #include "realtime/model/session.h"
 #include "realtime/model/switchboard.h"
 #include "realtime/wire/deflate.h"
@@ -38,9 +40,10 @@ struct connection {
 	struct table_link by_id;
 	struct list heartbeat_link; /* on the server's list of its transport */
 	char id[CONNECTION_ID_SIZE];
-	struct identity *identity; /* owned reference; anonymous until it is known better */
-	struct hangup *hangup;	   /* owned; of an event stream */
-	struct inflater *inflater; /* owned; from its first deflated message on */
+	struct quota_entry *by_address, *by_user; /* owned; NULL: not counted */
+	struct identity *identity;  /* owned reference; anonymous until it is known better */
+	struct stream_watch *watch; /* owned; of an event stream */
+	struct inflater *inflater;  /* owned; from its first deflated message on */
 	uint64_t heard_at_us, pinged_at_us;
 	/* A message that comes in pieces, or deflated. */
 	char *received;
@@ -57,8 +60,8 @@ size_t connection_size(enum transport transport);
 
 /* Send what is owed, as far as the kernel takes it. */
 void connection_flush(struct connection *connection);
-/* From the writable callback. Negative: close the socket now. */
-int connection_on_writable(struct connection *connection);
+/* The kernel takes more. */
+void connection_on_writable(struct connection *connection);
 
 /* Add a piece of a message; -EMSGSIZE past `limit`. */
 int connection_receive(struct connection *connection, const void *bytes, size_t length,

@@ -12,7 +12,7 @@
 enum {
 	CHORES_MS = 1000,
 	TRIM_EVERY = 5,		    /* chores */
-	STOP_DEADLINE_MS = 1500,    /* for clients to take their goodbye */
+	STOP_DEADLINE_MS = 1500,    /* for the last clients to take their goodbye */
 	KEPT_PER_CHANNEL_MIN = 1000 /* stored messages, if REALTIME_HISTORY_SIZE is not more */
 };
 
@@ -189,7 +189,9 @@ static void on_signal(uv_signal_t *signal, int number)
 	LOG(LOG_INFO, LOG_MAIN, "stopping", LOG_INT("signal", number));
 	(void)sd_notify(0, "STOPPING=1");
 	server_stop(&daemon->server);
-	(void)uv_timer_start(&daemon->stop_deadline, on_stop_deadline, STOP_DEADLINE_MS, 0);
+	(void)uv_timer_start(
+		&daemon->stop_deadline, on_stop_deadline,
+		(uint64_t)daemon->config->REALTIME_DRAIN_TIME * 1000 + STOP_DEADLINE_MS, 0);
 	(void)uv_timer_start(&daemon->chores, check_stopped, 10, 10);
 }
 

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "realtime/edge/admission.h"
 #include "realtime/edge/compression.h"
+#include "realtime/edge/drain.h"
 #include "realtime/edge/listener.h"
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/native.h"
@@ -47,8 +48,10 @@ static size_t message_limit(const struct server *server, const struct connection
 			 : base64_encoded_length(limit) + ENVELOPE_BYTES;
 }
 
-static void give(struct connection *connection, const char *bytes, size_t length, bool is_binary)
+static void give(struct server *server, struct connection *connection, const char *bytes,
+		 size_t length, bool is_binary)
 {
+	server->received_count++;
 	if (connection->transport == TRANSPORT_SIGNALING && is_binary)
 		outbox_end(&connection->outbox, CLOSE_UNSUPPORTED, "text only");
 	else if (connection->transport == TRANSPORT_SIGNALING)
@@ -59,7 +62,8 @@ static void give(struct connection *connection, const char *bytes, size_t length
 		session_on_text(&connection->session, bytes, length, clock_unix_us());
 }
 
-static void give_inflated(struct connection *connection, size_t limit, bool is_binary)
+static void give_inflated(struct server *server, struct connection *connection, size_t limit,
+			  bool is_binary)
 {
 	AUTO_FREE char *bytes = NULL;
 	size_t length = 0;
@@ -72,7 +76,7 @@ static void give_inflated(struct connection *connection, size_t limit, bool is_b
 				     connection->received_length, limit, &bytes, &length);
 	connection_received_clear(connection);
 	if (r == 0)
-		give(connection, bytes, length, is_binary);
+		give(server, connection, bytes, length, is_binary);
 	else if (r == -EMSGSIZE)
 		outbox_end(&connection->outbox, CLOSE_TOO_BIG, "message too big");
 	else if (r == -EBADMSG)
@@ -96,7 +100,7 @@ static int on_received(struct server *server, struct connection *connection, con
 		connection->is_message_deflated = compression_is_used(wsi);
 	if (is_whole && connection->received_length == 0 && length <= limit &&
 	    !connection->is_message_deflated) {
-		give(connection, bytes, length, is_binary);
+		give(server, connection, bytes, length, is_binary);
 		return 0;
 	}
 	if (connection_receive(connection, bytes, length, limit) < 0) {
@@ -105,9 +109,10 @@ static int on_received(struct server *server, struct connection *connection, con
 		return 0;
 	}
 	if (is_whole && connection->is_message_deflated) {
-		give_inflated(connection, limit, is_binary);
+		give_inflated(server, connection, limit, is_binary);
 	} else if (is_whole) {
-		give(connection, connection->received, connection->received_length, is_binary);
+		give(server, connection, connection->received, connection->received_length,
+		     is_binary);
 		connection_received_clear(connection);
 	}
 	return 0;
@@ -142,7 +147,9 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		return connection && connection->is_closing ? -1 : 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return connection ? connection_on_writable(connection) : 0;
+		if (connection && connection->transport != TRANSPORT_SSE)
+			connection_on_writable(connection);
+		return 0;
 	case LWS_CALLBACK_CLOSED:
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_WSI_DESTROY:
@@ -164,6 +171,16 @@ static const struct lws_protocols protocols[] = {
 
 /* ---- the loop ---- */
 
+static void on_acceptable(uv_poll_t *poll, int status, int events);
+
+/* Without descriptors the listening socket stays readable; look again with the next heartbeat. */
+static void rest_from_accepting(struct server *server)
+{
+	LOG(LOG_WARNING, LOG_WEBSOCKET, "no_descriptors");
+	(void)uv_poll_stop(&server->accepting);
+	server->is_resting = true;
+}
+
 static void on_acceptable(uv_poll_t *poll, int status, int events)
 {
 	struct server *server = poll->data;
@@ -175,7 +192,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 		int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-			LOG(LOG_WARNING, LOG_WEBSOCKET, "no_descriptors");
+			rest_from_accepting(server);
 		if (fd < 0)
 			return;
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* only speed */
@@ -198,6 +215,8 @@ static void on_flush(uv_prepare_t *prepare)
 		list_remove(link);
 		connection_flush(CONTAINER_OF(outbox, struct connection, outbox));
 	}
+	if (server->hub->stats.unsent_count > 0)
+		hub_on_flushed(server->hub, clock_unix_us());
 }
 
 static void beat(struct server *server, enum transport transport, uint64_t interval_us,
@@ -236,6 +255,10 @@ static void on_heartbeat(uv_timer_t *timer)
 	beat(server, TRANSPORT_SSE, (uint64_t)config->SSE_HEARTBEAT_INTERVAL * 1000000u,
 	     server->comment, now_us);
 	switchboard_on_timer(server->board, now_us);
+	if (server->is_resting && !server->is_stopping) {
+		server->is_resting = false;
+		(void)uv_poll_start(&server->accepting, UV_READABLE, on_acceptable);
+	}
 }
 
 /* ---- life ---- */
@@ -318,6 +341,7 @@ int server_start(struct server *server, struct error *reterr)
 		.allowed_types = config->BINARY_ALLOWED_TYPES,
 		.sniff = sniff,
 		.sniff_data = server->sniffer,
+		.messages_per_s = (uint64_t)config->REALTIME_MESSAGE_RATE,
 	};
 	list_init(&server->dirty);
 	for (size_t i = 0; i < TRANSPORT_COUNT; i++)
@@ -325,6 +349,10 @@ int server_start(struct server *server, struct error *reterr)
 	server->ping = frame_new_ping();
 	server->comment = sse_frame_new_comment();
 	server->anonymous = identity_new_anonymous(config->REALTIME_ANONYMOUS_PUBLISH);
+	if (quota_init(&server->by_address, (size_t)config->REALTIME_MAX_CONNECTIONS_PER_ADDRESS) <
+		    0 ||
+	    quota_init(&server->by_user, (size_t)config->REALTIME_MAX_CONNECTIONS_PER_USER) < 0)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 	if (!server->ping || !server->comment || !server->anonymous ||
 	    table_init(&server->connections) < 0)
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
@@ -335,7 +363,9 @@ int server_start(struct server *server, struct error *reterr)
 	(void)uv_poll_init(server->loop, &server->accepting, server->listen_fd);
 	(void)uv_prepare_init(server->loop, &server->flushing);
 	(void)uv_timer_init(server->loop, &server->heartbeat);
+	(void)uv_timer_init(server->loop, &server->draining);
 	server->accepting.data = server->flushing.data = server->heartbeat.data = server;
+	server->draining.data = server;
 	(void)uv_poll_start(&server->accepting, UV_READABLE, on_acceptable);
 	(void)uv_prepare_start(&server->flushing, on_flush);
 	(void)uv_timer_start(&server->heartbeat, on_heartbeat, HEARTBEAT_TICK_MS,
@@ -350,20 +380,12 @@ struct connection *server_connection_find(const struct server *server, const cha
 	return link ? TABLE_ITEM(link, struct connection, by_id) : NULL;
 }
 
-static void say_goodbye(void *data, struct table_link *link)
-{
-	struct connection *connection = TABLE_ITEM(link, struct connection, by_id);
-
-	(void)data;
-	outbox_end(&connection->outbox, CLOSE_RESTART, "restarting");
-}
-
 void server_stop(struct server *server)
 {
 	server->is_stopping = true;
 	uv_close((uv_handle_t *)&server->accepting, NULL);
 	(void)close(server->listen_fd);
-	table_for_each(&server->connections, say_goodbye, NULL);
+	drain_start(server, (uint64_t)server->config->REALTIME_DRAIN_TIME * 1000);
 }
 
 void server_close(struct server *server)
@@ -371,11 +393,14 @@ void server_close(struct server *server)
 	lws_context_destroy(server->context); /* ends every connection, by on_lws() */
 	uv_close((uv_handle_t *)&server->flushing, NULL);
 	uv_close((uv_handle_t *)&server->heartbeat, NULL);
+	uv_close((uv_handle_t *)&server->draining, NULL);
 }
 
 void server_fini(struct server *server)
 {
 	table_fini(&server->connections);
+	quota_fini(&server->by_address);
+	quota_fini(&server->by_user);
 	server->ping = frame_unref(server->ping);
 	server->comment = frame_unref(server->comment);
 	server->anonymous = identity_unref(server->anonymous);

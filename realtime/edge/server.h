@@ -15,6 +15,7 @@
 #include "realtime/edge/auth.h"
 #include "realtime/edge/connection.h"
 #include "realtime/edge/room_lookup.h"
+#include "realtime/model/quota.h"
 
 struct server {
 	/* given */
@@ -29,22 +30,27 @@ struct server {
 	int listen_fd;
 	uv_poll_t accepting;
 	uv_prepare_t flushing;
-	uv_timer_t heartbeat;
+	uv_timer_t heartbeat, draining;
+	size_t drained_at_once;
 	struct list dirty;			   /* of struct outbox.dirty_link */
 	struct table connections;		   /* by id */
 	struct list by_heartbeat[TRANSPORT_COUNT]; /* the one that is due first, first */
 	size_t counts[TRANSPORT_COUNT];
+	struct quota by_address, by_user; /* connections at once */
+	uint64_t opened_count, received_count;
+	struct tally refused, closed; /* connections, by reason and by close code */
 	struct session_limits limits;
 	struct frame *ping, *comment; /* shared by all */
 	struct sniffer *sniffer;      /* owned */
 	struct identity *anonymous;   /* who somebody without credentials is */
-	bool is_stopping;
+	bool is_stopping, is_resting;
 };
 
 /* The first members are set. Listen on config->REALTIME_LISTEN and serve.
  *   -EINVAL "bad_setting"   -EADDRINUSE "port_taken"   -EACCES …  "cannot_listen" */
 int server_start(struct server *server, struct error *reterr) MUST_CHECK;
-/* No new connections; tell everybody to come back (1012). Goes on while the loop runs. */
+/* No new connections; tell everybody to come back (1012), over config->REALTIME_DRAIN_TIME. Goes on
+ * while the loop runs. */
 void server_stop(struct server *server);
 /* The connections that are left are cut. The loop must run once more afterwards. Answers of the
  * store may still come, and find nobody. */

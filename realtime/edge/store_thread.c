@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "db/messages.h"
 
@@ -20,6 +21,7 @@ struct store_thread {
 	/* The loop's alone: */
 	struct list submitted; /* and not handed over yet */
 	size_t submitted_count;
+	struct histogram latency;
 	bool is_closed;
 	size_t waiting_count;  /* jobs that were submitted and not answered */
 	pthread_mutex_t mutex; /* of all below */
@@ -160,6 +162,7 @@ static void *thread_main(void *data)
 static void deliver(struct store_thread *thread)
 {
 	struct list answered, *link;
+	uint64_t now_us = clock_now_us();
 
 	list_init(&answered);
 	(void)pthread_mutex_lock(&thread->mutex);
@@ -170,6 +173,7 @@ static void deliver(struct store_thread *thread)
 
 		list_remove(link);
 		thread->waiting_count--;
+		histogram_observe(&thread->latency, now_us - job->submitted_at_us);
 		job->done(job);
 	}
 }
@@ -272,6 +276,7 @@ int store_thread_submit_take(struct store_thread *thread, struct store_job *job,
 	if (thread->is_closed || thread->waiting_count >= STORE_JOBS_MAX)
 		return error_set(reterr, -EAGAIN, "overloaded",
 				 "too much waits to be stored; try again in a moment");
+	job->submitted_at_us = clock_now_us();
 	list_append(&thread->submitted, &job->link);
 	thread->waiting_count++;
 	if (++thread->submitted_count >= PORTION)
@@ -282,4 +287,9 @@ int store_thread_submit_take(struct store_thread *thread, struct store_job *job,
 const char *store_thread_last_id(const struct store_thread *thread)
 {
 	return thread->last_id;
+}
+
+const struct histogram *store_thread_latency(const struct store_thread *thread)
+{
+	return &thread->latency;
 }

@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "core/list.h"
+#include "core/metrics.h"
 #include "db/store.h"
 
 enum {
@@ -24,6 +25,7 @@ enum {
 
 struct store_job {
 	struct list link;
+	uint64_t submitted_at_us;
 	bool is_write;
 	/* On the store's thread; a write is inside a transaction. */
 	int (*run)(struct store_job *job, struct store *store, struct error *reterr);
@@ -44,6 +46,9 @@ DEFINE_AUTO(store_thread, store_thread_free);
 /* -EAGAIN "overloaded": nothing happened and the job is still the caller's. */
 int store_thread_submit_take(struct store_thread *thread, struct store_job *job,
 			     struct error *reterr) MUST_CHECK;
+
+/* How long answers took, from asking to having them. Borrowed. */
+const struct histogram *store_thread_latency(const struct store_thread *thread);
 
 /* The newest message_id at the start ("" if there is none). Borrowed. */
 const char *store_thread_last_id(const struct store_thread *thread);

@@ -107,6 +107,21 @@ size_t hub_channel_count(const struct hub *hub)
 	return hub->channels.count - hub->idle_count;
 }
 
+static void add_subscriptions(void *data, struct table_link *link)
+{
+	size_t *count = data;
+
+	*count += TABLE_ITEM(link, struct channel, by_name)->subscription_count;
+}
+
+size_t hub_subscription_count(const struct hub *hub)
+{
+	size_t count = 0;
+
+	table_for_each(&hub->channels, add_subscriptions, &count);
+	return count;
+}
+
 /* ---- publishing ---- */
 
 static void order_free(struct hub *hub, struct publish_order *order)
@@ -120,8 +135,29 @@ static void order_free(struct hub *hub, struct publish_order *order)
 
 static void order_fail(struct hub *hub, struct publish_order *order, const struct error *error)
 {
+	hub->stats.refused_count++;
 	order->origin.done(hub, order, NULL, 0, error);
 	order_free(hub, order);
+}
+
+static void count_delivery(struct hub_stats *stats, const struct publish_order *order,
+			   unsigned delivered)
+{
+	stats->published_count++;
+	stats->persistent_count += order->publication->is_persistent;
+	stats->delivered_count += delivered;
+	if (delivered > 0 && stats->unsent_count < HUB_UNSENT_MAX)
+		stats->unsent_unix_us[stats->unsent_count++] = order->came_unix_us;
+}
+
+void hub_on_flushed(struct hub *hub, uint64_t now_unix_us)
+{
+	struct hub_stats *stats = &hub->stats;
+
+	for (size_t i = 0; i < stats->unsent_count; i++)
+		if (now_unix_us > stats->unsent_unix_us[i]) /* clocks are set back, too */
+			histogram_observe(&stats->fan_out, now_unix_us - stats->unsent_unix_us[i]);
+	stats->unsent_count = 0;
 }
 
 static void order_deliver(struct hub *hub, struct publish_order *order)
@@ -133,6 +169,7 @@ static void order_deliver(struct hub *hub, struct publish_order *order)
 		hub->cursor = publication->position;
 	publication->cursor = hub->cursor;
 	delivered = channel_deliver(order->channel, publication);
+	count_delivery(&hub->stats, order, delivered);
 	order->origin.done(hub, order, publication, delivered, NULL);
 	order_free(hub, order);
 }
@@ -234,6 +271,7 @@ int hub_publish_take(struct hub *hub, struct publication *publication,
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 	}
 	publication->created_at_unix_ms = (int64_t)(now_unix_us / 1000);
+	order->came_unix_us = now_unix_us;
 	if (order->channel->is_ready) {
 		struct channel *channel = order->channel;
 

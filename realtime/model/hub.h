@@ -20,6 +20,7 @@
 #ifndef REALTIME_MODEL_HUB_H
 #define REALTIME_MODEL_HUB_H
 
+#include "core/metrics.h"
 #include "realtime/model/subscriber.h"
 
 enum {
@@ -28,7 +29,8 @@ enum {
 	RETENTION_COUNT_MIN = 64,      /* … and not for fewer messages than these */
 	HUB_ORDERS_MAX = 20000,	       /* messages waiting for the store; more are refused */
 	HUB_IDLE_CHANNELS_MAX = 10000, /* channels nobody listens to that are kept in memory */
-	SUBSCRIPTION_HELD_MAX = 1024
+	SUBSCRIPTION_HELD_MAX = 1024,
+	HUB_UNSENT_MAX = 64 /* whose time is taken; of more, the first */
 };
 
 struct hub;
@@ -53,6 +55,7 @@ struct publish_order {
 	struct channel *channel;
 	struct publication *publication; /* owned */
 	struct publish_origin origin;
+	uint64_t came_unix_us;
 	uint64_t reserve_offset;
 	const struct retention *retention; /* to be applied to the channel now; NULL: not yet */
 };
@@ -72,7 +75,19 @@ struct hub_store {
 	int (*read)(void *data, struct history_query *query, struct error *reterr);
 };
 
+/* What the hub has done, for those who watch. */
+struct hub_stats {
+	uint64_t published_count, persistent_count; /* messages that were heard */
+	uint64_t delivered_count;		    /* frames queued for them */
+	uint64_t refused_count;			    /* messages that failed on their way */
+	struct histogram fan_out; /* from a message's coming in to its leaving for the sockets */
+	/* Those of this turn of the loop, whose frames have not left yet. */
+	uint64_t unsent_unix_us[HUB_UNSENT_MAX];
+	size_t unsent_count;
+};
+
 struct hub {
+	struct hub_stats stats;
 	struct table channels, subscribers;
 	struct list idle; /* of struct channel.idle_link, longest idle first */
 	size_t idle_count, order_count;
@@ -135,9 +150,14 @@ void hub_on_appended(struct hub *hub, struct publish_order *order, const struct 
 void hub_on_read(struct hub *hub, struct history_query *query, const struct error *error,
 		 uint64_t now_unix_us);
 
+/* What was delivered in this turn of the loop has been sent. */
+void hub_on_flushed(struct hub *hub, uint64_t now_unix_us);
+
 /* Append the names of its channels to `names`, an array. */
 void hub_channels_list(const struct subscriber *subscriber, json_t *names);
 
+/* By a walk over all channels. */
+size_t hub_subscription_count(const struct hub *hub);
 /* Channels that have somebody subscribed. */
 size_t hub_channel_count(const struct hub *hub);
 

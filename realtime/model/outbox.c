@@ -130,6 +130,8 @@ struct frame *outbox_peek(const struct outbox *outbox, uint32_t i)
 void outbox_drop(struct outbox *outbox, uint32_t count)
 {
 	assert(count <= outbox->count);
+	if (count > 0)
+		outbox->front_sent = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		struct frame *frame = outbox_peek(outbox, 0);
 

@@ -35,6 +35,7 @@ enum close_code {
 	CLOSE_AUTHENTICATION = 4401,
 	CLOSE_FORBIDDEN = 4403,
 	CLOSE_KICKED = 4410,
+	CLOSE_RATE = 4429,
 	CLOSE_SLOW = 4508
 };
 
@@ -43,6 +44,7 @@ struct outbox {
 	uint32_t head, count, capacity;
 	struct frame *inline_frames[OUTBOX_INLINE_FRAMES]; /* enough for most, and always at hand */
 	size_t owed_bytes, exempt_bytes, limit_bytes;
+	size_t front_sent;	    /* bytes of the first frame that are on their way already */
 	enum close_code close_code; /* CLOSE_NONE while open */
 	const char *close_reason;   /* a constant */
 	struct list dirty_link;	    /* on *dirty while there is something to do */

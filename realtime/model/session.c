@@ -44,12 +44,38 @@ static const struct subscriber_events events = {
 	.history = session_on_history,
 };
 
+bool session_is_within_rate(struct session *session, const json_t *request_id, uint64_t now_unix_us)
+{
+	uint64_t wait_us = rate_take(&session->rate, session->limits->messages_per_s, now_unix_us);
+	struct error error;
+	json_t *body;
+
+	if (wait_us == 0) {
+		session->refused -=
+			session->refused < RATE_FORGIVEN ? session->refused : RATE_FORGIVEN;
+		return true;
+	}
+	if (++session->refused > RATE_REFUSED_MAX) {
+		outbox_end(session->subscriber.outbox, CLOSE_RATE, "too many messages");
+		return false;
+	}
+	(void)error_set(&error, -EDQUOT, "rate_limited",
+			"a connection may send %llu messages a second",
+			(unsigned long long)session->limits->messages_per_s);
+	body = reply_new_error(request_id, &error);
+	(void)json_object_set_new(body, "retry_after", json_real((double)wait_us / 1e6));
+	session_tell(session, body);
+	return false;
+}
+
 void session_on_text(struct session *session, const char *text, size_t length, uint64_t now_unix_us)
 {
 	AUTO_ENVELOPE envelope = {0};
 	struct error error = {0};
 	int r = envelope_parse(text, length, &envelope, &error);
 
+	if (!session_is_within_rate(session, envelope.id, now_unix_us))
+		return;
 	if (r >= 0) {
 		switch (envelope.type) {
 		case ENVELOPE_SUBSCRIBE:

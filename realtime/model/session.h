@@ -9,6 +9,10 @@
 #define REALTIME_MODEL_SESSION_H
 
 #include "realtime/model/hub.h"
+#include "realtime/model/rate.h"
+
+/* Whoever goes on at many times the rate after so many refusals is closed (4429). */
+enum { RATE_REFUSED_MAX = 1000, RATE_FORGIVEN = 10 };
 
 struct session_limits {
 	int64_t ping_interval_s, max_message_bytes;
@@ -16,6 +20,7 @@ struct session_limits {
 	int64_t history_ttl_s;
 	bool is_binary_enabled;
 	int64_t max_file_bytes;
+	uint64_t messages_per_s;   /* that a connection may send; 0: no limit */
 	const char *allowed_types; /* media ranges with commas; borrowed */
 	/* What do these bytes look like? A media type, borrowed until the next call. */
 	const char *(*sniff)(void *data, const void *bytes, size_t length);
@@ -26,6 +31,8 @@ struct session {
 	struct subscriber subscriber;
 	struct hub *hub;		     /* borrowed */
 	const struct session_limits *limits; /* borrowed */
+	struct rate rate;
+	unsigned refused; /* by the rate, less RATE_FORGIVEN for each that was not */
 };
 
 /* `outbox` is borrowed until session_fini(). */

@@ -141,6 +141,8 @@ void session_on_binary(struct session *session, const void *bytes, size_t length
 	struct error error = {0};
 	AUTO_JSON request_id = NULL;
 
+	if (!session_is_within_rate(session, NULL, now_unix_us))
+		return;
 	session_set_form(session, true,
 			 form == FORM_WEBSOCKET_DEFLATED || form == FORM_NATIVE_DEFLATED);
 	if (take_frame(session, bytes, length, &header, now_unix_us, &error) >= 0)

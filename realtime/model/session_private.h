@@ -13,6 +13,10 @@ static inline struct session *session_of(struct subscriber *subscriber)
 
 /* `body` is taken; NULL stands for "no memory to make it". */
 void session_tell(struct session *session, json_t *body);
+/* May it say one more thing now? Otherwise it has been told when it may, in answer to
+ * `request_id`. */
+bool session_is_within_rate(struct session *session, const json_t *request_id,
+			    uint64_t now_unix_us);
 /* What others see as the sender: the user's id, or the connection's. Borrowed. */
 const char *session_sender(const struct session *session);
 

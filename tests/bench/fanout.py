@@ -67,7 +67,7 @@ def start_realtimed(build: Path, folder: str, **more: str) -> Server:
         "REALTIME_DATABASE": f"{folder}/r.db", "REALTIME_BUS": f"{folder}/bus",
         "REALTIME_LISTEN": f"127.0.0.1:{port}", "REALTIME_ANONYMOUS_PUBLISH": "true",
         "WEBSOCKET_MAX_CONNECTIONS": "20000", "SSE_MAX_CONNECTIONS": "20000",
-        "REALTIME_LOG_LEVEL": "warning", **{k: v for k, v in os.environ.items() if "REALTIME" in k},
+        "REALTIME_LOG_LEVEL": "warning", "REALTIME_MESSAGE_RATE": "0", **{k: v for k, v in os.environ.items() if "REALTIME" in k},
         **more,
     }
     return Server("realtimed", [str(build / "realtime/realtimed")], port, settings)

@@ -1,0 +1,15 @@
+/* drain.h - sending clients away: all of them when we stop, a few at a time, so that they do not
+ * all knock at the next door at once; or one, because an admin says so. Thread: loop. */
+#ifndef REALTIME_EDGE_DRAIN_H
+#define REALTIME_EDGE_DRAIN_H
+
+#include "realtime/edge/server.h"
+
+/* Say goodbye (a `disconnect` message with a time to wait, then close code 1012), over `drain_ms`;
+ * to fewer than some dozens at once. Nothing that was acknowledged is lost by it. */
+void drain_start(struct server *server, uint64_t drain_ms);
+
+/* Say goodbye to one for good: 4410, and it is told not to come back. */
+void drain_kick(struct connection *connection);
+
+#endif
