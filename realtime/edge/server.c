@@ -161,8 +161,15 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	}
 }
 
+/* Whoever chooses it wants bytes as native frames from the start. */
+static const char native_protocol[] = "realtime.v1+bin";
+
 static const struct lws_protocols protocols[] = {
 	{.name = "realtime.v1",
+	 .callback = on_lws,
+	 .rx_buffer_size = RECEIVE_BUFFER,
+	 .tx_packet_size = SEND_CHUNK},
+	{.name = native_protocol,
 	 .callback = on_lws,
 	 .rx_buffer_size = RECEIVE_BUFFER,
 	 .tx_packet_size = SEND_CHUNK},
@@ -196,7 +203,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 		if (fd < 0)
 			return;
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* only speed */
-		(void)lws_adopt_socket_vhost(server->vhost, fd); /* closes it if it cannot */
+		arrivals_add_take(&server->arrivals, fd, clock_now_us());
 	}
 }
 
@@ -255,6 +262,7 @@ static void on_heartbeat(uv_timer_t *timer)
 	beat(server, TRANSPORT_SSE, (uint64_t)config->SSE_HEARTBEAT_INTERVAL * 1000000u,
 	     server->comment, now_us);
 	switchboard_on_timer(server->board, now_us);
+	arrivals_on_timer(&server->arrivals, now_us);
 	if (server->is_resting && !server->is_stopping) {
 		server->is_resting = false;
 		(void)uv_poll_start(&server->accepting, UV_READABLE, on_acceptable);
@@ -277,6 +285,8 @@ static void log_lws(int level, const char *line)
 {
 	AUTO_FREE char *text = strndup(line, strcspn(line, "\r\n"));
 
+	if (strstr(line, "calling service"))
+		return; /* said as an error of every socket that comes with its head (arrival.h) */
 	LOG(level == LLL_ERR ? LOG_WARNING : LOG_DEBUG, LOG_WEBSOCKET, "libwebsockets",
 	    LOG_TEXT("detail", text));
 }
@@ -360,6 +370,7 @@ int server_start(struct server *server, struct error *reterr)
 	r = open_context(server, reterr);
 	if (r < 0)
 		return r;
+	arrivals_init(&server->arrivals, server->loop, server->vhost);
 	(void)uv_poll_init(server->loop, &server->accepting, server->listen_fd);
 	(void)uv_prepare_init(server->loop, &server->flushing);
 	(void)uv_timer_init(server->loop, &server->heartbeat);
@@ -384,6 +395,7 @@ void server_stop(struct server *server)
 {
 	server->is_stopping = true;
 	uv_close((uv_handle_t *)&server->accepting, NULL);
+	arrivals_close(&server->arrivals);
 	(void)close(server->listen_fd);
 	drain_start(server, (uint64_t)server->config->REALTIME_DRAIN_TIME * 1000);
 }

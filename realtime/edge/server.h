@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "core/sniff/sniff.h"
+#include "realtime/edge/arrival.h"
 #include "realtime/edge/auth.h"
 #include "realtime/edge/connection.h"
 #include "realtime/edge/room_lookup.h"
@@ -29,6 +30,7 @@ struct server {
 	struct lws_vhost *vhost;
 	int listen_fd;
 	uv_poll_t accepting;
+	struct arrivals arrivals;
 	uv_prepare_t flushing;
 	uv_timer_t heartbeat, draining;
 	size_t drained_at_once;
