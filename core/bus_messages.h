@@ -53,7 +53,7 @@ enum { BUS_VERSION = 1 };
                                                                                                    \
 	/* ---- realtimed -> sfu ---- */                                                           \
 	/* request: {room_id, peer_id, kind: "call"|"whip"|"whep", sdp?, publishers?, codecs?,     \
-	 *   state} -> {sdp?}. `sdp` is a complete offer and gets a complete answer (whip, whep);  \
+	 *   may_publish? (true), state} -> {sdp?}. `sdp` is a complete offer and gets a complete answer (whip, whep);  \
 	 *   a "call" peer offers later, by PEER_SIGNAL. `state` is any JSON, given back in HELLO  \
 	 */                                                                                        \
 	X(PEER_JOIN, 48, "peer_join")                                                              \

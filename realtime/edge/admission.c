@@ -116,7 +116,7 @@ static void look_up_room(struct signaling_session *session)
 	struct server *server = lws_context_user(lws_get_context(connection->wsi));
 	struct error error = {0};
 	bool may_create = server->config->WEBRTC_AUTO_CREATE_ROOMS &&
-			  identity_may_anywhere(connection->identity, RIGHT_PUBLISH);
+			  identity_may(connection->identity, RIGHT_PUBLISH, GRANT_ROOMS, session->room_id);
 
 	if (room_lookup(server->store, server->config, session->room_id, may_create, connection->id,
 			on_room_found, server, &error) < 0)
@@ -261,7 +261,7 @@ static void start(struct connection *connection)
 		session_start(&connection->session, connection->identity, clock_unix_us());
 		break;
 	case TRANSPORT_SIGNALING:
-		signaling_session_start(&connection->signaling, connection->identity->user_id,
+		signaling_session_start(&connection->signaling, connection->identity,
 					clock_now_us());
 		break;
 	case TRANSPORT_SSE:

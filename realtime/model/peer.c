@@ -65,7 +65,8 @@ json_t *peer_to_json(const struct peer *peer)
 
 json_t *peer_state_to_json(const struct peer *peer)
 {
-	return json_pack("{s:s, s:s, s:s, s:I}", "name", peer->name, "user_id", peer->user_id,
+	return json_pack("{s:b, s:s, s:s, s:s, s:I}", "may_publish", (int)peer->may_publish, "name",
+			 peer->name, "user_id", peer->user_id,
 			 "resume_hash", peer->resume_hash, "joined_at",
 			 (json_int_t)peer->joined_at_unix_ms);
 }
@@ -79,10 +80,21 @@ static void take_text(const json_t *state, const char *name, char *out, size_t s
 
 void peer_state_from_json(struct peer *peer, const json_t *state)
 {
+	peer->may_publish = !json_is_false(json_object_get(state, "may_publish"));
 	take_text(state, "name", peer->name, sizeof(peer->name));
 	take_text(state, "user_id", peer->user_id, sizeof(peer->user_id));
 	take_text(state, "resume_hash", peer->resume_hash, sizeof(peer->resume_hash));
 	peer->joined_at_unix_ms = json_integer_value(json_object_get(state, "joined_at"));
+}
+
+json_t *peer_join_body(const struct peer *peer)
+{
+	json_t *body = json_pack("{s:s, s:s, s:s, s:b}", "room_id", peer->room->room_id, "peer_id",
+				 peer->peer_id, "kind", peer_kind_name(peer->kind), "may_publish",
+				 (int)peer->may_publish);
+
+	(void)json_object_set_new(body, "state", peer_state_to_json(peer));
+	return body;
 }
 
 void resume_token_hash(const char *token, char out[RESUME_HASH_SIZE])

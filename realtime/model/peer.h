@@ -40,6 +40,7 @@ struct peer {
 	struct list room_link;
 	struct call_room *room;
 	enum peer_kind kind;
+	bool may_publish;  /* media; false: it only watches */
 	bool is_announced; /* the others have been told of it; never for whep */
 	char peer_id[PEER_ID_SIZE];
 	char user_id[USER_ID_MAX + 1]; /* "" for somebody unknown */
@@ -63,6 +64,9 @@ json_t *peer_to_json(const struct peer *peer);
 /* What the SFU keeps for us across a restart, and taking it back. */
 json_t *peer_state_to_json(const struct peer *peer);
 void peer_state_from_json(struct peer *peer, const json_t *state);
+
+/* What the SFU is told of it: the body of PEER_JOIN, as far as it is always there. */
+json_t *peer_join_body(const struct peer *peer);
 
 void resume_token_hash(const char *token, char out[RESUME_HASH_SIZE]);
 bool peer_can_resume(const struct peer *peer, const char *token);

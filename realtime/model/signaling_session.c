@@ -37,14 +37,22 @@ void signaling_session_refuse(struct signaling_session *session, const struct er
 		   "cannot join");
 }
 
-void signaling_session_start(struct signaling_session *session, const char *user_id,
+void signaling_session_start(struct signaling_session *session, const struct identity *identity,
 			     uint64_t now_us)
 {
 	struct switchboard *board = session->board;
 	struct error error = {0};
 	int r;
 
-	(void)snprintf(session->user_id, sizeof(session->user_id), "%s", user_id);
+	if (!identity_may(identity, RIGHT_SUBSCRIBE, GRANT_ROOMS, session->room_id)) {
+		(void)error_set_field(&error, -EACCES, "forbidden", "room_id",
+				      "%s is not for you with what you have shown",
+				      session->room_id);
+		signaling_session_refuse(session, &error);
+		return;
+	}
+	session->may_publish = identity_may(identity, RIGHT_PUBLISH, GRANT_ROOMS, session->room_id);
+	(void)snprintf(session->user_id, sizeof(session->user_id), "%s", identity->user_id);
 	if (!*session->resume_peer_id) {
 		session->look_up(session);
 		return;

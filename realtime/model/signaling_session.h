@@ -12,7 +12,8 @@ void signaling_session_init(struct signaling_session *session, struct switchboar
 			    void (*look_up)(struct signaling_session *session));
 void signaling_session_set_resume(struct signaling_session *session, const char *peer_id,
 				  const char *token);
-void signaling_session_start(struct signaling_session *session, const char *user_id,
+/* It is known who it is: may they be in this room at all, and publish there? Refuses by itself. */
+void signaling_session_start(struct signaling_session *session, const struct identity *identity,
 			     uint64_t now_us);
 /* The connection is over: its peer leaves, unless `keep_peer` (we stop, its media goes on). */
 void signaling_session_fini(struct signaling_session *session, bool keep_peer);

@@ -137,15 +137,6 @@ static void tell_joined(const struct switchboard *board, const struct peer *peer
 
 /* ---- coming and going ---- */
 
-static json_t *join_body(const struct peer *peer)
-{
-	json_t *body = json_pack("{s:s, s:s, s:s}", "room_id", peer->room->room_id, "peer_id",
-				 peer->peer_id, "kind", peer_kind_name(peer->kind));
-
-	(void)json_object_set_new(body, "state", peer_state_to_json(peer));
-	return body;
-}
-
 static int room_enter(struct switchboard *board, const struct room_facts *facts,
 		      enum peer_kind kind, struct call_room **ret_room, struct error *reterr)
 {
@@ -205,6 +196,7 @@ int switchboard_join(struct switchboard *board, struct signaling_session *sessio
 	resume_token_hash(token, peer->resume_hash);
 	memcpy(peer->name, session->name, sizeof(peer->name));
 	memcpy(peer->user_id, session->user_id, sizeof(peer->user_id));
+	peer->may_publish = session->may_publish;
 	peer->session = session;
 	peer->is_announced = true;
 	session->peer = peer;
@@ -213,7 +205,7 @@ int switchboard_join(struct switchboard *board, struct signaling_session *sessio
 	announce(peer, "peer-joined");
 	board->events->joined(board->events_data, peer);
 	if (board->is_sfu_connected && !peer->room->is_mesh)
-		board->events->sfu_join(board->events_data, peer, 0, join_body(peer));
+		board->events->sfu_join(board->events_data, peer, 0, peer_join_body(peer));
 	return 0;
 }
 
@@ -293,7 +285,7 @@ int switchboard_http_start(struct switchboard *board, const struct room_facts *f
 	peer_state_from_json(peer, request); /* name and user_id */
 	peer->joined_at_unix_ms = now_unix_ms;
 	*peer->resume_hash = '\0';
-	body = join_body(peer);
+	body = peer_join_body(peer);
 	(void)json_object_set(body, "sdp", json_object_get(request, "sdp"));
 	if (publishers)
 		(void)json_object_set(body, "publishers", publishers);

@@ -59,6 +59,7 @@ struct signaling_session {
 	struct list waiting_link; /* on board->waiting */
 	char room_id[ROOM_ID_MAX + 1];
 	char user_id[USER_ID_MAX + 1];
+	bool may_publish; /* media in this room */
 	char name[PEER_NAME_MAX + 1];
 	char resume_peer_id[PEER_ID_SIZE], resume_token[PEER_ID_SIZE]; /* "" if not asked for */
 	void (*look_up)(struct signaling_session *session);	       /* go on without resuming */

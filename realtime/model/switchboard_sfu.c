@@ -107,9 +107,7 @@ static void visit_absent(void *data, struct table_link *link)
 		return;
 	}
 	(void)json_array_clear(peer->tracks);
-	body = json_pack("{s:s, s:s, s:s}", "room_id", peer->room->room_id, "peer_id",
-			 peer->peer_id, "kind", peer_kind_name(peer->kind));
-	(void)json_object_set_new(body, "state", peer_state_to_json(peer));
+	body = peer_join_body(peer);
 	board->events->sfu_join(board->events_data, peer, 0, body);
 	body = reply_new("signal", NULL);
 	(void)json_object_set_new(body, "signal_type", json_string("renegotiate"));

@@ -110,6 +110,7 @@ static int peer_request_read(const json_t *body, struct peer_request *request, s
 	if (r < 0)
 		return r;
 	request->publishers = publishers;
+	request->may_publish = !json_is_false(json_object_get(body, "may_publish"));
 	request->state = json_object_get(body, "state");
 	for (unsigned i = 0; kind && i < ARRAY_LEN(kinds); i++) {
 		if (strcmp(kind, kinds[i]) == 0) {

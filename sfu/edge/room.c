@@ -108,6 +108,7 @@ static int peer_new(struct room *room, const struct peer_request *request,
 	list_init(&peer->tracks);
 	list_init(&peer->subscriptions);
 	r = room_peer_start_negotiation(peer);
+	peer->negotiation.may_publish = request->may_publish;
 	if (r == 0)
 		r = start_transport(peer);
 	if (r < 0) {

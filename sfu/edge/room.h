@@ -52,6 +52,7 @@ bool room_is_empty(const struct room *room);
 struct peer_request {
 	const char *peer_id;
 	enum peer_kind kind;
+	bool may_publish;
 	json_t *state;		  /* anything, given back by room_describe(); borrowed */
 	const char *sdp;	  /* whip, whep: the complete offer */
 	const json_t *publishers; /* whep: array of peer ids, or NULL for all who publish */

@@ -22,6 +22,7 @@ void negotiation_init(struct negotiation *negotiation, const struct negotiation_
 {
 	memset(negotiation, 0, sizeof(*negotiation));
 	negotiation->identity = *identity;
+	negotiation->may_publish = true;
 	negotiation->session_id = session_id;
 	negotiation->session_version = 1;
 }
@@ -383,6 +384,9 @@ static int check_offer(const struct negotiation *negotiation, const struct sdp *
 		published += !media->rejected && (media->direction & DIRECTION_SEND) != 0 &&
 			     (media->kind == MEDIA_AUDIO || media->kind == MEDIA_VIDEO);
 	}
+	if (published > 0 && !negotiation->may_publish)
+		return error_set_field(reterr, -EACCES, "forbidden", "m=",
+				       "you may watch here, but not publish");
 	if (published > PUBLISHED_TRACKS_MAX)
 		return error_set_field(reterr, -E2BIG, "too_many_tracks",
 				       "m=", "a peer may publish %d tracks at most",

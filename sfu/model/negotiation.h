@@ -79,6 +79,7 @@ struct negotiation {
 	bool is_dirty;	 /* something changed that the peer must be offered */
 	bool has_remote; /* an offer or answer was accepted: the peer's ICE and DTLS are known */
 	struct negotiation_identity identity;
+	bool may_publish; /* true at first */
 	uint8_t remote_fingerprint_sha256[32];
 	char remote_ufrag[SDP_TOKEN_MAX];
 	uint64_t session_id, session_version;
@@ -97,6 +98,7 @@ void negotiation_fini(struct negotiation *negotiation);
  *   -EPROTONOSUPPORT "unsupported_codec"  an m-line to publish on has no codec that we relay
  *   -EPROTO "fingerprint_changed"  a different certificate than before
  *   -E2BIG "too_many_tracks"       more than PUBLISHED_TRACKS_MAX
+ *   -EACCES "forbidden"            it publishes, and may not
  *   -ENOMEM                        lines that only we knew of may be lost
  * Streams of ours that find no room behind the peer's lines go unseen. */
 int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *offer,

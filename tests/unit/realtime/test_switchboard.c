@@ -13,6 +13,7 @@ enum { TOLD_MAX = 64 };
 
 struct world {
 	struct switchboard board;
+	struct identity *anyone;
 	struct list dirty;
 	/* what the SFU was told: message and body */
 	struct {
@@ -115,6 +116,7 @@ static int setup(void **state)
 	struct world *world = calloc(1, sizeof(*world));
 
 	assert_non_null(world);
+	world->anyone = identity_new_anonymous(true);
 	list_init(&world->dirty);
 	world->log = json_array();
 	world->now_us = 1000000;
@@ -139,6 +141,7 @@ static int teardown(void **state)
 	forget_told(world);
 	switchboard_fini(&world->board);
 	json_decref(world->log);
+	(void)identity_unref(world->anyone);
 	free(world);
 	return 0;
 }
@@ -212,7 +215,7 @@ static void remember_joined(struct client *client)
 static void client_join(struct world *world, struct client *client, const char *name)
 {
 	client_open(world, client, name);
-	signaling_session_start(&client->session, "", world->now_us);
+	signaling_session_start(&client->session, world->anyone, world->now_us);
 	remember_joined(client);
 }
 
@@ -274,7 +277,7 @@ static void full_room_turns_the_next_one_away(void **state)
 	for (size_t i = 0; i < 3; i++)
 		client_join(world, &clients[i], "x");
 	client_open(world, &clients[3], "y");
-	signaling_session_start(&clients[3].session, "", world->now_us);
+	signaling_session_start(&clients[3].session, world->anyone, world->now_us);
 	hears(&clients[3], "error", "code", "room_full");
 	assert_int_equal(clients[3].outbox.close_code, CLOSE_FORBIDDEN);
 	for (size_t i = 0; i < 4; i++)
@@ -424,7 +427,7 @@ static void a_peer_survives_our_restart_and_takes_up_where_it_was(void **state)
 	/* Ann is faster than the SFU: she waits until it says that she is there. */
 	client_open(world, &again, "ignored");
 	signaling_session_set_resume(&again.session, ann.peer_id, ann.token);
-	signaling_session_start(&again.session, "", world->now_us);
+	signaling_session_start(&again.session, world->anyone, world->now_us);
 	assert_int_equal(again.outbox.count, 0);
 	(void)snprintf(rooms, sizeof(rooms),
 		       "[{\"room_id\":\"r\",\"peers\":[{\"peer_id\":\"%s\",\"kind\":\"call\","
@@ -460,7 +463,7 @@ static void nobody_takes_over_a_peer_without_its_token(void **state)
 	client_join(world, &ann, "Ann");
 	client_open(world, &eve, "Eve");
 	signaling_session_set_resume(&eve.session, ann.peer_id, "guess");
-	signaling_session_start(&eve.session, "", world->now_us);
+	signaling_session_start(&eve.session, world->anyone, world->now_us);
 	hears(&eve, "error", "code", "bad_resume_token");
 	assert_int_equal(eve.outbox.close_code, CLOSE_FORBIDDEN);
 	assert_int_equal(ann.outbox.close_code, CLOSE_NONE);
@@ -475,7 +478,7 @@ static void who_wants_to_resume_what_is_gone_joins_anew(void **state)
 
 	client_open(world, &ann, "Ann");
 	signaling_session_set_resume(&ann.session, "peer_gone", "token");
-	signaling_session_start(&ann.session, "", world->now_us);
+	signaling_session_start(&ann.session, world->anyone, world->now_us);
 	assert_int_equal(ann.outbox.count, 0);
 	switchboard_on_timer(&world->board, world->now_us + RESUME_WAIT_US);
 	remember_joined(&ann);
