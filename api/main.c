@@ -154,7 +154,7 @@ static int create_api_key(const struct config *config, const char *name)
 
 	r = store_open(config->REALTIME_DATABASE, STORE_DURABLE, &store, &error);
 	if (r == 0)
-		r = api_keys_create(store, name, NULL, 0, clock_unix_ms(), key, &error);
+		r = api_keys_create(store, name, NULL, NULL, 0, clock_unix_ms(), key, &error);
 	if (r < 0)
 		return fail(&error, r);
 	(void)printf("%s\n", key);

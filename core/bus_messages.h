@@ -48,13 +48,17 @@ enum { BUS_VERSION = 1 };
 	X(CONNECTIONS, 24, "connections")                                                          \
 	/* request: {connection_id?|user_id?} -> {closed}: close what matches, for good */         \
 	X(CONNECTIONS_CLOSE, 40, "connections_close")                                              \
+	/* request: identity (core/identity.h, identity_to_json()) -> {ticket, expires_at}: for    \
+	 * one connection as that one */                                                                         \
+	X(TICKET_NEW, 42, "ticket_new")                                                            \
 	/* request: {} -> {text}: a page for Prometheus */                                         \
 	X(METRICS, 41, "metrics")                                                                  \
                                                                                                    \
 	/* ---- realtimed -> sfu ---- */                                                           \
 	/* request: {room_id, peer_id, kind: "call"|"whip"|"whep", sdp?, publishers?, codecs?,     \
-	 *   may_publish? (true), state} -> {sdp?}. `sdp` is a complete offer and gets a complete answer (whip, whep);  \
-	 *   a "call" peer offers later, by PEER_SIGNAL. `state` is any JSON, given back in HELLO  \
+	 *   may_publish? (true), state} -> {sdp?}. `sdp` is a complete offer and gets a complete  \
+	 * answer (whip, whep); a "call" peer offers later, by PEER_SIGNAL. `state` is any JSON,                                  \
+	 * given back in HELLO                                                                     \
 	 */                                                                                        \
 	X(PEER_JOIN, 48, "peer_join")                                                              \
 	/* event: {room_id, peer_id}: its connection is over */                                    \

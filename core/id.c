@@ -98,3 +98,11 @@ bool channel_name_is_valid(const char *text, size_t length)
 	}
 	return true;
 }
+
+bool user_id_is_valid(const char *text)
+{
+	size_t length = strlen(text);
+
+	return length <= USER_ID_BYTES_MAX && channel_name_is_valid(text, length) &&
+	       !strchr(text, '*');
+}

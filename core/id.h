@@ -6,7 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { ID_CHARS = 22, ID_SIZE = ID_CHARS + 1, ROOM_ID_MAX = 128, CHANNEL_NAME_MAX = 255 };
+enum {
+	ID_CHARS = 22,
+	ID_SIZE = ID_CHARS + 1,
+	ROOM_ID_MAX = 128,
+	CHANNEL_NAME_MAX = 255,
+	USER_ID_BYTES_MAX = 128
+};
 
 /* `count` random characters of [A-Za-z0-9] (5.95 bits each) and a NUL into `out[count + 1]`. */
 void id_random_chars(char *out, size_t count);
@@ -22,5 +28,8 @@ bool room_id_is_valid(const char *text);
 
 /* 1 to 255 bytes of UTF-8 without control characters. */
 bool channel_name_is_valid(const char *text, size_t length);
+
+/* 1 to 128 bytes of UTF-8 without control characters and without `*`, which means others' names. */
+bool user_id_is_valid(const char *text);
 
 #endif

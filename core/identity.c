@@ -117,6 +117,77 @@ int identity_limit(struct identity *identity, enum grant_scope scope, const json
 	return 0;
 }
 
+static const char *const scope_names[] = {
+	[GRANT_CHANNELS] = "channels",
+	[GRANT_ROOMS] = "rooms",
+};
+
+static json_t *rights_to_json(unsigned rights)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < ARRAY_LEN(right_names); i++)
+		if (strcmp(right_names[i].name, "*") != 0 &&
+		    (right_names[i].rights & rights) == right_names[i].rights)
+			(void)json_array_append_new(names, json_string(right_names[i].name));
+	return names;
+}
+
+json_t *identity_to_json(const struct identity *identity)
+{
+	json_t *body = json_pack("{s:s, s:s, s:s, s:I, s:i}", "user_id", identity->user_id, "name",
+				 identity->name, "key_id", identity->key_id, "expires_at",
+				 (json_int_t)identity->expires_at_unix_ms, "rights",
+				 (int)identity->rights);
+
+	for (size_t scope = 0; scope < GRANT_SCOPE_COUNT; scope++) {
+		json_t *list;
+
+		if (!identity->grants[scope].is_limited)
+			continue;
+		list = json_object();
+		for (size_t i = 0; i < identity->grants[scope].count; i++)
+			(void)json_object_set_new(
+				list, identity->grants[scope].items[i].pattern,
+				rights_to_json(identity->grants[scope].items[i].rights));
+		(void)json_object_set_new(body, scope_names[scope], list);
+	}
+	return body;
+}
+
+static void take_text(const json_t *body, const char *name, char *out, size_t size)
+{
+	const char *text = json_string_value(json_object_get(body, name));
+
+	(void)snprintf(out, size, "%s", text ? text : "");
+}
+
+int identity_from_json(const json_t *body, struct identity **ret_identity)
+{
+	const char *user_id = json_string_value(json_object_get(body, "user_id"));
+	AUTO(identity) identity = NULL;
+	int r = 0;
+
+	if (!user_id)
+		return -EINVAL;
+	identity = identity_new(user_id,
+				(unsigned)json_integer_value(json_object_get(body, "rights")));
+	if (!identity)
+		return -ENOMEM;
+	take_text(body, "name", identity->name, sizeof(identity->name));
+	take_text(body, "key_id", identity->key_id, sizeof(identity->key_id));
+	identity->expires_at_unix_ms = json_integer_value(json_object_get(body, "expires_at"));
+	for (size_t scope = 0; r == 0 && scope < GRANT_SCOPE_COUNT; scope++) {
+		const json_t *list = json_object_get(body, scope_names[scope]);
+
+		if (list)
+			r = identity_limit(identity, (enum grant_scope)scope, list, NULL);
+	}
+	if (r == 0)
+		*ret_identity = STEAL(identity);
+	return r;
+}
+
 const char *own_channel_user(const char *channel)
 {
 	size_t length = sizeof(own_prefix) - 1;

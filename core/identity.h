@@ -78,6 +78,11 @@ bool identity_is_anonymous(const struct identity *identity);
 int identity_limit(struct identity *identity, enum grant_scope scope, const json_t *list,
 		   struct error *reterr) MUST_CHECK;
 
+/* All of it as JSON, to be handed to another process of ours, and back. NULL or -EINVAL without
+ * memory or with something else. */
+json_t *identity_to_json(const struct identity *identity);
+int identity_from_json(const json_t *body, struct identity **ret_identity) MUST_CHECK;
+
 /* `name` may be a pattern: then a grant must cover all of it. */
 bool identity_may(const struct identity *identity, enum right right, enum grant_scope scope,
 		  const char *name);

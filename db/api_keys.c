@@ -6,20 +6,33 @@
 #include <string.h>
 
 #include "core/id.h"
+#include "core/json.h"
 #include "db/statement.h"
 
 static const char key_prefix[] = "rtk_";
 
 static const char create_sql[] =
-	"INSERT INTO api_keys (key_id, name, prefix, key_hash, user_id, created_at, expires_at) "
+	"INSERT INTO api_keys (key_id, name, prefix, key_hash, user_id, created_at, expires_at, "
+	"rights, channels, rooms) "
 	"VALUES (:key_id, :name, :prefix, :key_hash, :user_id, :created_at, "
-	"nullif(:expires_at, 0))";
+	"nullif(:expires_at, 0), :rights, :channels, :rooms)";
 
 static const char check_sql[] =
-	"SELECT key_id, name, user_id, created_at, coalesce(expires_at, 0) FROM api_keys "
+	"SELECT key_id, name, user_id, created_at, coalesce(expires_at, 0), coalesce(rights, 15), "
+	"channels, rooms FROM api_keys "
 	"WHERE key_hash = :key_hash "
 	"AND revoked_at IS NULL "
 	"AND (expires_at IS NULL OR expires_at > :now)";
+
+static const char valid_sql[] = "SELECT 1 FROM api_keys "
+				"WHERE key_id = :key_id "
+				"AND revoked_at IS NULL "
+				"AND (expires_at IS NULL OR expires_at > :now)";
+
+static const char list_sql[] =
+	"SELECT key_id, name, user_id, created_at, coalesce(expires_at, 0), coalesce(rights, 15), "
+	"channels, rooms, prefix, revoked_at IS NOT NULL FROM api_keys "
+	"ORDER BY created_at DESC, key_id";
 
 static const char revoke_sql[] =
 	"UPDATE api_keys SET revoked_at = coalesce(revoked_at, :now) WHERE key_id = :key_id";
@@ -35,8 +48,8 @@ static void hash_key(const char *key, uint8_t ret_hash[SHA256_DIGEST_LENGTH])
 }
 
 int api_keys_create(struct store *store, const char *name, const char *user_id,
-		    int64_t expires_at_unix_ms, int64_t now_unix_ms, char ret_key[API_KEY_SIZE],
-		    struct error *reterr)
+		    const struct api_key_scope *scope, int64_t expires_at_unix_ms,
+		    int64_t now_unix_ms, char ret_key[API_KEY_SIZE], struct error *reterr)
 {
 	char key[API_KEY_SIZE], prefix[API_KEY_PREFIX_CHARS + 1], key_id[64];
 	uint8_t hash[SHA256_DIGEST_LENGTH];
@@ -66,11 +79,49 @@ int api_keys_create(struct store *store, const char *name, const char *user_id,
 	statement_bind_text(statement, ":user_id", user_id && *user_id ? user_id : key_id);
 	statement_bind_int(statement, ":created_at", now_unix_ms);
 	statement_bind_int(statement, ":expires_at", expires_at_unix_ms);
+	if (scope) {
+		statement_bind_int(statement, ":rights", scope->rights);
+		statement_bind_text(statement, ":channels", scope->channels);
+		statement_bind_text(statement, ":rooms", scope->rooms);
+	}
 	r = statement_run(store, statement, reterr);
 	if (r >= 0)
 		memcpy(ret_key, key, sizeof(key));
 	explicit_bzero(key, sizeof(key));
 	return r < 0 ? r : 0;
+}
+
+/* A row as far as it is borrowed from the statement. */
+static void row_read(sqlite3_stmt *statement, struct api_key_row *row)
+{
+	(void)snprintf(row->key_id, sizeof(row->key_id), "%s", statement_text(statement, 0));
+	(void)snprintf(row->name, sizeof(row->name), "%s", statement_text(statement, 1));
+	(void)snprintf(row->user_id, sizeof(row->user_id), "%s", statement_text(statement, 2));
+	row->created_at_unix_ms = sqlite3_column_int64(statement, 3);
+	row->expires_at_unix_ms = sqlite3_column_int64(statement, 4);
+	row->rights = (unsigned)sqlite3_column_int(statement, 5);
+	row->channels = (char *)(uintptr_t)statement_text_or_null(statement, 6);
+	row->rooms = (char *)(uintptr_t)statement_text_or_null(statement, 7);
+}
+
+/* … and as its own. -ENOMEM */
+static int row_keep(struct api_key_row *row)
+{
+	const char *channels = row->channels, *rooms = row->rooms;
+
+	row->channels = channels ? strdup(channels) : NULL;
+	row->rooms = rooms ? strdup(rooms) : NULL;
+	if ((!channels || row->channels) && (!rooms || row->rooms))
+		return 0;
+	api_key_row_fini(row);
+	return -ENOMEM;
+}
+
+void api_key_row_fini(struct api_key_row *row)
+{
+	free(row->channels);
+	free(row->rooms);
+	row->channels = row->rooms = NULL;
 }
 
 int api_keys_check(struct store *store, const char *key, int64_t now_unix_ms,
@@ -94,14 +145,68 @@ int api_keys_check(struct store *store, const char *key, int64_t now_unix_ms,
 	if (r == 0)
 		return error_set(reterr, -EKEYREJECTED, "bad_api_key",
 				 "the API key is unknown, revoked or expired");
-	(void)snprintf(ret_row->key_id, sizeof(ret_row->key_id), "%s",
-		       statement_text(statement, 0));
-	(void)snprintf(ret_row->name, sizeof(ret_row->name), "%s", statement_text(statement, 1));
-	(void)snprintf(ret_row->user_id, sizeof(ret_row->user_id), "%s",
-		       statement_text(statement, 2));
-	ret_row->created_at_unix_ms = sqlite3_column_int64(statement, 3);
-	ret_row->expires_at_unix_ms = sqlite3_column_int64(statement, 4);
-	(void)sqlite3_reset(statement);
+	row_read(statement, ret_row);
+	r = row_keep(ret_row);
+	(void)sqlite3_reset(statement); /* a SELECT that went well */
+	return r;
+}
+
+int api_keys_is_valid(struct store *store, const char *key_id, int64_t now_unix_ms,
+		      struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, valid_sql, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":key_id", key_id);
+	statement_bind_int(statement, ":now", now_unix_ms);
+	r = statement_step(store, statement, reterr);
+	if (r > 0)
+		(void)sqlite3_reset(statement); /* a SELECT that went well */
+	return r;
+}
+
+int api_keys_list(struct store *store,
+		  void (*visit)(void *data, const struct api_key_row *row, const char *prefix,
+				bool is_revoked),
+		  void *data, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, list_sql, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	while ((r = statement_step(store, statement, reterr)) > 0) {
+		struct api_key_row row;
+
+		row_read(statement, &row);
+		visit(data, &row, statement_text(statement, 8),
+		      sqlite3_column_int(statement, 9) != 0);
+	}
+	return r;
+}
+
+int api_key_identity(const struct api_key_row *row, struct identity **ret_identity,
+		     struct error *reterr)
+{
+	const char *const grants[] = {[GRANT_CHANNELS] = row->channels, [GRANT_ROOMS] = row->rooms};
+	AUTO(identity) identity = identity_new(row->user_id, row->rights);
+	int r = 0;
+
+	if (!identity)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	(void)snprintf(identity->key_id, sizeof(identity->key_id), "%s", row->key_id);
+	identity->expires_at_unix_ms = row->expires_at_unix_ms;
+	for (size_t scope = 0; r == 0 && scope < GRANT_SCOPE_COUNT; scope++) {
+		AUTO_JSON list = grants[scope] ? json_loads(grants[scope], 0, NULL) : NULL;
+
+		if (grants[scope])
+			r = identity_limit(identity, (enum grant_scope)scope, list, reterr);
+	}
+	if (r < 0)
+		return r;
+	*ret_identity = STEAL(identity);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "core/error.h"
+#include "core/identity.h"
 #include "db/store.h"
 
 enum {
@@ -29,23 +30,49 @@ struct api_key_row {
 	char user_id[129]; /* who a request with this key is */
 	int64_t created_at_unix_ms;
 	int64_t expires_at_unix_ms; /* 0: never */
+	unsigned rights;	    /* of enum right */
+	char *channels, *rooms;	    /* owned; JSON grants; NULL: not limited */
+};
+
+void api_key_row_fini(struct api_key_row *row);
+
+/* Who a request with this key is. -EINVAL "bad_field" (an admin's own work)   -ENOMEM */
+int api_key_identity(const struct api_key_row *row, struct identity **ret_identity,
+		     struct error *reterr) MUST_CHECK;
+
+/* What a new key may do; a pointer that is NULL limits nothing. */
+struct api_key_scope {
+	unsigned rights;
+	const char *channels, *rooms; /* JSON grants (core/identity.h) */
 };
 
 /* Does it begin like one of our keys ("rtk_")? No promise that it is valid; tells keys from JWTs
  * where both may stand, as in `Authorization: Bearer`. */
 bool api_key_looks_like_one(const char *text);
 
-/* Make a key called `name` (1 to 200 bytes) for `user_id` (NULL or empty: the new key_id).
+/* Make a key called `name` (1 to 200 bytes) for `user_id` (NULL or empty: the new key_id). `scope`
+ * NULL: it may do everything.
  * ret_key is the only copy that will ever exist; wipe it after use. `expires_at_unix_ms` 0: never.
  *   -EINVAL "bad_field" for the name or user_id */
 int api_keys_create(struct store *store, const char *name, const char *user_id,
-		    int64_t expires_at_unix_ms, int64_t now_unix_ms, char ret_key[API_KEY_SIZE],
+		    const struct api_key_scope *scope, int64_t expires_at_unix_ms,
+		    int64_t now_unix_ms, char ret_key[API_KEY_SIZE],
 		    struct error *reterr) MUST_CHECK;
 
-/* Whose key is it?
+/* Whose key is it? *ret_row is to be api_key_row_fini()ed after success.
  *   -EKEYREJECTED "bad_api_key" unknown, revoked or expired (which one is not told) */
 int api_keys_check(struct store *store, const char *key, int64_t now_unix_ms,
 		   struct api_key_row *ret_row, struct error *reterr) MUST_CHECK;
+
+/* 1: it exists and is neither revoked nor expired; otherwise 0. */
+int api_keys_is_valid(struct store *store, const char *key_id, int64_t now_unix_ms,
+		      struct error *reterr) MUST_CHECK;
+
+/* Every key, the newest first; the row is borrowed for the call, and `is_revoked` said with it. */
+int api_keys_list(struct store *store,
+		  void (*visit)(void *data, const struct api_key_row *row, const char *prefix,
+				bool is_revoked),
+		  void *data, struct error *reterr) MUST_CHECK;
 
 /* -ENOENT "api_key_not_found" */
 int api_keys_revoke(struct store *store, const char *key_id, int64_t now_unix_ms,

@@ -216,6 +216,21 @@ int store_check(struct store *store, struct error *reterr)
 	return schema_version(store, &version, reterr);
 }
 
+int store_version(struct store *store, int64_t *ret_version, struct error *reterr)
+{
+	static const char sql[] = "PRAGMA data_version";
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql, &statement, reterr);
+
+	if (r == 0)
+		r = statement_step(store, statement, reterr);
+	if (r < 0)
+		return r;
+	*ret_version = r > 0 ? sqlite3_column_int64(statement, 0) : 0;
+	(void)sqlite3_reset(statement); /* a PRAGMA that went well */
+	return 0;
+}
+
 /* ---- statements ---- */
 
 int statement_get(struct store *store, const char *sql, sqlite3_stmt **ret_statement,

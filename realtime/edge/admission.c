@@ -11,6 +11,7 @@
 #include "realtime/edge/http.h"
 #include "realtime/edge/metrics_page.h"
 #include "realtime/edge/peer_address.h"
+#include "realtime/edge/standing.h"
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/origin.h"
 #include "realtime/wire/reply.h"
@@ -57,7 +58,8 @@ static int check_transport(const struct server *server, enum transport transport
 	if (count >= (size_t)limit)
 		return error_set(reterr, -EAGAIN, "too_many_connections",
 				 "all %lld connections are taken", (long long)limit);
-	if (!has_credentials &&
+	/* A chat connection may still say who it is by an `auth` message. */
+	if (!has_credentials && transport != TRANSPORT_WEBSOCKET &&
 	    (is_sse ? config->SSE_AUTH_REQUIRED : config->WEBSOCKET_AUTH_REQUIRED))
 		return error_set(reterr, -EKEYREJECTED, "authentication_required",
 				 "connecting needs a token or an API key");
@@ -82,6 +84,7 @@ static struct connection *connection_new(struct server *server, struct lws *wsi,
 	outbox_init(&connection->outbox, (size_t)server->config->REALTIME_OUTBOX_MAX,
 		    &server->dirty);
 	list_init(&connection->heartbeat_link);
+	deadline_init(&connection->deadline);
 	list_append(&server->by_heartbeat[transport], &connection->heartbeat_link);
 	table_add(&server->connections, connection->id, &connection->by_id);
 	server->counts[transport]++;
@@ -115,8 +118,9 @@ static void look_up_room(struct signaling_session *session)
 	struct connection *connection = CONTAINER_OF(session, struct connection, signaling);
 	struct server *server = lws_context_user(lws_get_context(connection->wsi));
 	struct error error = {0};
-	bool may_create = server->config->WEBRTC_AUTO_CREATE_ROOMS &&
-			  identity_may(connection->identity, RIGHT_PUBLISH, GRANT_ROOMS, session->room_id);
+	bool may_create =
+		server->config->WEBRTC_AUTO_CREATE_ROOMS &&
+		identity_may(connection->identity, RIGHT_PUBLISH, GRANT_ROOMS, session->room_id);
 
 	if (room_lookup(server->store, server->config, session->room_id, may_create, connection->id,
 			on_room_found, server, &error) < 0)
@@ -252,12 +256,14 @@ static void start(struct connection *connection)
 		return;
 	}
 	connection->is_started = true;
+	standing_begin(server, connection);
 	LOG(LOG_DEBUG, LOG_WEBSOCKET, "connected", LOG_TEXT("connection", connection->id),
 	    LOG_TEXT("transport", transport_name(connection->transport)),
 	    LOG_TEXT("user", connection->identity->user_id));
 	switch (connection->transport) {
 	case TRANSPORT_WEBSOCKET:
-		session_set_form(&connection->session, false, connection->is_deflating);
+		session_set_form(&connection->session, connection->wants_native,
+				 connection->is_deflating);
 		session_start(&connection->session, connection->identity, clock_unix_us());
 		break;
 	case TRANSPORT_SIGNALING:
@@ -293,9 +299,18 @@ static void on_authenticated(void *data, const char *connection_id, struct ident
 static int authenticate(struct server *server, struct connection *connection,
 			const struct credentials *credentials, struct error *reterr)
 {
-	if (*credentials->api_key)
-		return auth_check(server->store, credentials, connection->id, on_authenticated,
-				  server, reterr);
+	struct identity *identity = NULL;
+	int r = auth_identify(&server->auth, credentials, clock_unix_ms(), &identity, reterr);
+
+	if (r < 0)
+		return r;
+	if (r == 0 && credentials->kind == CREDENTIAL_KEY)
+		return auth_look_up(&server->auth, credentials, connection->id, on_authenticated,
+				    server, reterr);
+	if (r > 0) {
+		(void)identity_unref(connection->identity);
+		connection->identity = identity;
+	}
 	connection->is_started = true; /* as soon as the socket is up */
 	return 0;
 }
@@ -313,19 +328,20 @@ static int refuse(struct lws *wsi, const struct error *error)
 
 static int admit(struct server *server, struct lws *wsi, enum transport transport)
 {
-	struct credentials credentials = {0};
+	static struct credentials credentials; /* the loop's alone; large */
 	struct connection *connection;
 	struct error error = {0};
 	int r;
 
+	credentials = (struct credentials){0};
 	r = check_origin(server, wsi, &error);
 	if (r == 0)
 		r = credentials_read(wsi, &credentials, &error);
 	if (r == 0)
-		r = check_transport(server, transport, *credentials.api_key, &error);
+		r = check_transport(server, transport, credentials.kind != CREDENTIAL_NONE, &error);
 	connection = r < 0 ? NULL : connection_new(server, wsi, transport);
 	if (!connection)
-		explicit_bzero(&credentials, sizeof(credentials));
+		credentials_wipe(&credentials);
 	if (r < 0)
 		return refuse(wsi, &error);
 	if (!connection)
@@ -344,7 +360,7 @@ static int admit(struct server *server, struct lws *wsi, enum transport transpor
 		r = prepare_stream(server, connection, &error);
 	if (r == 0)
 		r = authenticate(server, connection, &credentials, &error);
-	explicit_bzero(&credentials, sizeof(credentials));
+	credentials_wipe(&credentials);
 	if (r < 0) {
 		admission_on_closed(server, connection);
 		return refuse(wsi, &error);
@@ -371,9 +387,26 @@ int admission_on_upgrade(struct server *server, struct lws *wsi)
 	return refuse(wsi, &error);
 }
 
+static bool must_still_authenticate(const struct server *server,
+				    const struct connection *connection)
+{
+	return connection->transport == TRANSPORT_WEBSOCKET &&
+	       server->config->WEBSOCKET_AUTH_REQUIRED &&
+	       identity_is_anonymous(connection->identity);
+}
+
 void admission_on_established(struct connection *connection)
 {
-	if (connection->is_started)
+	struct server *server = lws_context_user(lws_get_context(connection->wsi));
+
+	connection->wants_native =
+		strcmp(lws_get_protocol(connection->wsi)->name, NATIVE_PROTOCOL) == 0;
+	if (connection->is_started && must_still_authenticate(server, connection)) {
+		session_set_form(&connection->session, connection->wants_native,
+				 connection->is_deflating);
+		session_await(&connection->session);
+		standing_await(server, connection);
+	} else if (connection->is_started)
 		start(connection);
 	else
 		(void)lws_rx_flow_control(connection->wsi, 0);
@@ -468,6 +501,7 @@ void admission_on_closed(struct server *server, struct connection *connection)
 	server->counts[connection->transport]--;
 	(void)snprintf(code, sizeof(code), "%d", (int)connection->outbox.close_code);
 	tally_add(&server->closed, code);
+	standing_end(server, connection);
 	connection->by_address = quota_release(&server->by_address, connection->by_address);
 	connection->by_user = quota_release(&server->by_user, connection->by_user);
 	outbox_fini(&connection->outbox);

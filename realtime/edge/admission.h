@@ -5,6 +5,9 @@
 
 #include "realtime/edge/server.h"
 
+/* The subprotocol of those who want bytes as native frames from the start. */
+#define NATIVE_PROTOCOL "realtime.v1+bin"
+
 /* A plain GET. Returns what the callback returns: negative closes the socket. */
 int admission_on_http(struct server *server, struct lws *wsi);
 /* An upgrade is asked for. Negative: refused and answered. */

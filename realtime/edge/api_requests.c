@@ -313,12 +313,32 @@ static int close_connections(struct daemon *daemon, const json_t *body, json_t *
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 	table_for_each(&daemon->server.connections, collect_connection, &search);
 	for (size_t i = 0; i < search.match_count; i++)
-		drain_kick(search.matches[i]);
+		drain_dismiss(search.matches[i], CLOSE_KICKED, "kicked",
+			      "an administrator has closed this connection");
 	free(search.matches);
 	if (search.match_count == 0 && search.connection_id)
 		return error_set_field(reterr, -ENOENT, "connection_not_found", "connection_id",
 				       "there is no connection %s", search.connection_id);
 	*ret_answer = json_pack("{s:I}", "closed", (json_int_t)search.match_count);
+	return 0;
+}
+
+static int new_ticket(struct daemon *daemon, const json_t *body, json_t **ret_answer,
+		      struct error *reterr)
+{
+	AUTO(identity) identity = NULL;
+	char ticket[TICKET_SIZE];
+	int64_t expires_at;
+	int r = identity_from_json(body, &identity);
+
+	if (r == 0)
+		r = tickets_add(&daemon->server.auth.tickets, identity, clock_unix_ms(), ticket,
+				&expires_at);
+	if (r < 0)
+		return error_set(reterr, r, "bad_request", "there is no ticket for this identity");
+	*ret_answer =
+		json_pack("{s:s, s:I}", "ticket", ticket, "expires_at", (json_int_t)expires_at);
+	explicit_bzero(ticket, sizeof(ticket));
 	return 0;
 }
 
@@ -461,6 +481,9 @@ void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct b
 		break;
 	case BUS_CONNECTIONS_CLOSE:
 		r = close_connections(daemon, frame->body, &answer, &error);
+		break;
+	case BUS_TICKET_NEW:
+		r = new_ticket(daemon, frame->body, &answer, &error);
 		break;
 	case BUS_METRICS:
 		answer = metrics(daemon);

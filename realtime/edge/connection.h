@@ -15,6 +15,7 @@
 
 #include <libwebsockets.h>
 
+#include "realtime/edge/deadlines.h"
 #include "realtime/edge/stream_watch.h"
 #include "realtime/model/event_stream.h"
 #include "realtime/model/quota.h"
@@ -40,7 +41,10 @@ struct connection {
 	struct table_link by_id;
 	struct list heartbeat_link; /* on the server's list of its transport */
 	char id[CONNECTION_ID_SIZE];
-	struct quota_entry *by_address, *by_user; /* owned; NULL: not counted */
+	struct quota_entry *by_address, *by_user, *by_key; /* owned; NULL: not counted */
+	struct deadline deadline;			   /* of its standing */
+	bool was_warned;				   /* of the end of its token */
+	bool wants_native;				   /* by its subprotocol */
 	struct identity *identity;  /* owned reference; anonymous until it is known better */
 	struct stream_watch *watch; /* owned; of an event stream */
 	struct inflater *inflater;  /* owned; from its first deflated message on */

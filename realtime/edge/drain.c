@@ -26,11 +26,12 @@ static void say(struct connection *connection, const char *code, const char *rea
 	json_frames_fini(&frames);
 }
 
-void drain_kick(struct connection *connection)
+void drain_dismiss(struct connection *connection, enum close_code close_code, const char *code,
+		   const char *reason)
 {
 	if (connection->is_started && !outbox_is_ending(&connection->outbox))
-		say(connection, "kicked", "an administrator has closed this connection", false, 0);
-	outbox_end(&connection->outbox, CLOSE_KICKED, "kicked");
+		say(connection, code, reason, false, 0);
+	outbox_end(&connection->outbox, close_code, code);
 }
 
 /* Anything from 0 to `most`. */

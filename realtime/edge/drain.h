@@ -9,7 +9,8 @@
  * to fewer than some dozens at once. Nothing that was acknowledged is lost by it. */
 void drain_start(struct server *server, uint64_t drain_ms);
 
-/* Say goodbye to one for good: 4410, and it is told not to come back. */
-void drain_kick(struct connection *connection);
+/* Say goodbye to one for good; `code` and `reason` are what it is told besides the close code. */
+void drain_dismiss(struct connection *connection, enum close_code close_code, const char *code,
+		   const char *reason);
 
 #endif

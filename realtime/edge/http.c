@@ -8,6 +8,8 @@
 #include "core/problem.h"
 #include "realtime/wire/text.h"
 
+enum { QUERY_PART_SIZE = 8448 }; /* a token, and its name */
+
 bool http_header_get(struct lws *wsi, enum lws_token_indexes token, char *out, size_t size)
 {
 	*out = '\0';
@@ -36,7 +38,7 @@ bool http_custom_header_get(struct lws *wsi, const char *name, char *out, size_t
 
 bool http_query_get(struct lws *wsi, const char *name, unsigned index, char *out, size_t size)
 {
-	char part[2048];
+	static char part[QUERY_PART_SIZE]; /* the loop's alone */
 	size_t length = strlen(name);
 
 	*out = '\0';

@@ -14,6 +14,7 @@
 #include "realtime/edge/compression.h"
 #include "realtime/edge/drain.h"
 #include "realtime/edge/listener.h"
+#include "realtime/edge/standing.h"
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/native.h"
 #include "realtime/wire/sse.h"
@@ -161,15 +162,12 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	}
 }
 
-/* Whoever chooses it wants bytes as native frames from the start. */
-static const char native_protocol[] = "realtime.v1+bin";
-
 static const struct lws_protocols protocols[] = {
 	{.name = "realtime.v1",
 	 .callback = on_lws,
 	 .rx_buffer_size = RECEIVE_BUFFER,
 	 .tx_packet_size = SEND_CHUNK},
-	{.name = native_protocol,
+	{.name = NATIVE_PROTOCOL,
 	 .callback = on_lws,
 	 .rx_buffer_size = RECEIVE_BUFFER,
 	 .tx_packet_size = SEND_CHUNK},
@@ -263,6 +261,7 @@ static void on_heartbeat(uv_timer_t *timer)
 	     server->comment, now_us);
 	switchboard_on_timer(server->board, now_us);
 	arrivals_on_timer(&server->arrivals, now_us);
+	standing_on_timer(server);
 	if (server->is_resting && !server->is_stopping) {
 		server->is_resting = false;
 		(void)uv_poll_start(&server->accepting, UV_READABLE, on_acceptable);
@@ -338,7 +337,11 @@ int server_start(struct server *server, struct error *reterr)
 	if (r < 0)
 		return r;
 	server->listen_fd = r;
+	server->auth.store = server->store;
+	deadlines_init(&server->deadlines, clock_unix_ms() / 1000);
 	r = sniffer_new(&server->sniffer, reterr);
+	if (r == 0)
+		r = jwt_verifier_new(config, &server->auth.verifier, reterr);
 	if (r < 0)
 		return r;
 	server->limits = (struct session_limits){
@@ -351,6 +354,7 @@ int server_start(struct server *server, struct error *reterr)
 		.allowed_types = config->BINARY_ALLOWED_TYPES,
 		.sniff = sniff,
 		.sniff_data = server->sniffer,
+		.identify = standing_identify,
 		.messages_per_s = (uint64_t)config->REALTIME_MESSAGE_RATE,
 	};
 	list_init(&server->dirty);
@@ -361,7 +365,8 @@ int server_start(struct server *server, struct error *reterr)
 	server->anonymous = identity_new_anonymous(config->REALTIME_ANONYMOUS_PUBLISH);
 	if (quota_init(&server->by_address, (size_t)config->REALTIME_MAX_CONNECTIONS_PER_ADDRESS) <
 		    0 ||
-	    quota_init(&server->by_user, (size_t)config->REALTIME_MAX_CONNECTIONS_PER_USER) < 0)
+	    quota_init(&server->by_user, (size_t)config->REALTIME_MAX_CONNECTIONS_PER_USER) < 0 ||
+	    quota_init(&server->by_key, SIZE_MAX) < 0 || tickets_init(&server->auth.tickets) < 0)
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 	if (!server->ping || !server->comment || !server->anonymous ||
 	    table_init(&server->connections) < 0)
@@ -413,6 +418,9 @@ void server_fini(struct server *server)
 	table_fini(&server->connections);
 	quota_fini(&server->by_address);
 	quota_fini(&server->by_user);
+	quota_fini(&server->by_key);
+	tickets_fini(&server->auth.tickets);
+	server->auth.verifier = jwt_verifier_free(server->auth.verifier);
 	server->ping = frame_unref(server->ping);
 	server->comment = frame_unref(server->comment);
 	server->anonymous = identity_unref(server->anonymous);

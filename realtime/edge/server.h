@@ -39,6 +39,11 @@ struct server {
 	struct list by_heartbeat[TRANSPORT_COUNT]; /* the one that is due first, first */
 	size_t counts[TRANSPORT_COUNT];
 	struct quota by_address, by_user; /* connections at once */
+	struct quota by_key;		  /* the same, without a limit: which keys are in use */
+	struct authenticator auth;
+	struct deadlines deadlines;
+	int64_t keys_checked_at_unix_ms, keys_version; /* of the store when that was */
+	bool is_checking_keys;
 	uint64_t opened_count, received_count;
 	struct tally refused, closed; /* connections, by reason and by close code */
 	struct session_limits limits;

@@ -342,6 +342,14 @@ void hub_add(struct hub *hub, struct subscriber *subscriber, struct identity *id
 	table_add(&hub->subscribers, subscriber->connection_id, &subscriber->by_connection_id);
 }
 
+void hub_change_identity(struct hub *hub, struct subscriber *subscriber, struct identity *identity)
+{
+	(void)hub;
+	(void)identity_ref(identity);
+	(void)identity_unref(subscriber->identity);
+	subscriber->identity = identity;
+}
+
 void hub_remove(struct hub *hub, struct subscriber *subscriber)
 {
 	struct subscription *subscription;

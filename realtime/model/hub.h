@@ -111,6 +111,8 @@ void hub_fini(struct hub *hub);
 /* `subscriber` is borrowed until hub_remove(); connection_id, form, outbox and events
  * are set, subscriptions is an empty list. A reference to `identity` is kept. */
 void hub_add(struct hub *hub, struct subscriber *subscriber, struct identity *identity);
+/* It is known better who it is. Its subscriptions stay. */
+void hub_change_identity(struct hub *hub, struct subscriber *subscriber, struct identity *identity);
 /* Ends its subscriptions and forgets who it is. Also for one that was never added. */
 void hub_remove(struct hub *hub, struct subscriber *subscriber);
 /* Borrowed, or NULL. */

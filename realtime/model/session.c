@@ -76,8 +76,16 @@ void session_on_text(struct session *session, const char *text, size_t length, u
 
 	if (!session_is_within_rate(session, envelope.id, now_unix_us))
 		return;
+	if (r >= 0 && session->is_awaiting && envelope.type != ENVELOPE_AUTH &&
+	    envelope.type != ENVELOPE_REFRESH && envelope.type != ENVELOPE_PING)
+		r = error_set(&error, -EKEYREJECTED, "authentication_required",
+			      "say who you are first: {\"type\":\"auth\",\"token\":…}");
 	if (r >= 0) {
 		switch (envelope.type) {
+		case ENVELOPE_AUTH:
+		case ENVELOPE_REFRESH:
+			r = session_authenticate(session, &envelope, &error);
+			break;
 		case ENVELOPE_SUBSCRIBE:
 			r = session_subscribe(session, &envelope, &error);
 			break;
@@ -144,10 +152,15 @@ void session_start(struct session *session, struct identity *identity, uint64_t 
 				  json_integer(session->limits->ping_interval_s));
 	(void)json_object_set_new(body, "max_message_size",
 				  json_integer(session->limits->max_message_bytes));
+	if (identity->expires_at_unix_ms > 0)
+		(void)json_object_set_new(body, "expires_at",
+					  json_integer((json_int_t)identity->expires_at_unix_ms));
 	session_tell(session, body);
 }
 
 void session_fini(struct session *session)
 {
+	json_decref(session->identifying_id);
+	session->identifying_id = NULL;
 	hub_remove(session->hub, &session->subscriber);
 }

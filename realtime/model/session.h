@@ -14,6 +14,8 @@
 /* Whoever goes on at many times the rate after so many refusals is closed (4429). */
 enum { RATE_REFUSED_MAX = 1000, RATE_FORGIVEN = 10 };
 
+struct session;
+
 struct session_limits {
 	int64_t ping_interval_s, max_message_bytes;
 	uint32_t history_size;
@@ -25,12 +27,18 @@ struct session_limits {
 	/* What do these bytes look like? A media type, borrowed until the next call. */
 	const char *(*sniff)(void *data, const void *bytes, size_t length);
 	void *sniff_data;
+	/* Whose credential is that? Answered by session_on_identified() or
+	 * session_on_unidentified(), perhaps before it returns. */
+	void (*identify)(struct session *session, const char *credential);
 };
 
 struct session {
 	struct subscriber subscriber;
 	struct hub *hub;		     /* borrowed */
 	const struct session_limits *limits; /* borrowed */
+	bool is_awaiting;		     /* it has to say who it is before anything else */
+	bool is_identifying;		     /* identify() was asked and has not answered */
+	json_t *identifying_id;		     /* owned; of that request; may be NULL */
 	struct rate rate;
 	unsigned refused; /* by the rate, less RATE_FORGIVEN for each that was not */
 };
@@ -38,6 +46,18 @@ struct session {
 /* `outbox` is borrowed until session_fini(). */
 void session_init(struct session *session, struct hub *hub, const struct session_limits *limits,
 		  const char *connection_id, struct outbox *outbox);
+/* Nothing but `auth` and `ping` from now on, until session_on_identified(). */
+void session_await(struct session *session);
+
+/* May it become this one? A refresh must not make it somebody else. -EACCES "other_user" */
+int session_check_identity(const struct session *session, const struct identity *identity,
+			   struct error *reterr) MUST_CHECK;
+/* It is this one from now on. Subscriptions that are no longer allowed end. */
+void session_on_identified(struct session *session, struct identity *identity,
+			   uint64_t now_unix_us);
+/* The credential was none. Who had to say who it is is closed (4401); others stay who they are. */
+void session_on_unidentified(struct session *session, const struct error *error);
+
 /* Joins the hub and says welcome. */
 void session_start(struct session *session, struct identity *identity, uint64_t now_unix_us);
 void session_fini(struct session *session);

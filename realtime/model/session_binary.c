@@ -143,6 +143,12 @@ void session_on_binary(struct session *session, const void *bytes, size_t length
 
 	if (!session_is_within_rate(session, NULL, now_unix_us))
 		return;
+	if (session->is_awaiting) {
+		(void)error_set(&error, -EKEYREJECTED, "authentication_required",
+				"say who you are first, in a text message");
+		session_refuse(session, NULL, &error);
+		return;
+	}
 	session_set_form(session, true,
 			 form == FORM_WEBSOCKET_DEFLATED || form == FORM_NATIVE_DEFLATED);
 	if (take_frame(session, bytes, length, &header, now_unix_us, &error) >= 0)

@@ -35,6 +35,10 @@ int session_broadcast(struct session *session, const struct envelope *envelope,
 int session_history(struct session *session, const struct envelope *envelope,
 		    struct error *reterr) MUST_CHECK;
 
+/* `auth` and `refresh`. */
+int session_authenticate(struct session *session, const struct envelope *envelope,
+			 struct error *reterr) MUST_CHECK;
+
 /* Send on its way what was made of a request; `publication` is taken in any case. Answered by ack
  * or error. Fails like permission_check() and hub_publish_take(). */
 int session_publish_take(struct session *session, struct publication *publication,

@@ -18,6 +18,7 @@ static const struct {
 	{"message", ENVELOPE_MESSAGE},	   {"channel_message", ENVELOPE_MESSAGE},
 	{"send", ENVELOPE_MESSAGE},	   {"text", ENVELOPE_TEXT},
 	{"broadcast", ENVELOPE_BROADCAST}, {"history", ENVELOPE_HISTORY},
+	{"auth", ENVELOPE_AUTH},	   {"refresh", ENVELOPE_REFRESH},
 	{"binary", ENVELOPE_BINARY},	   {"ping", ENVELOPE_PING},
 };
 

@@ -35,6 +35,8 @@ static void try_envelope(const char *text, size_t length)
 	case ENVELOPE_HISTORY:
 		r = envelope_history_get(&envelope, &history, &error);
 		break;
+	case ENVELOPE_AUTH:
+	case ENVELOPE_REFRESH:
 	case ENVELOPE_PING:
 		break;
 	}

@@ -318,10 +318,14 @@ def test_publishing_and_connecting_need_what_is_set(tmp_path: Path) -> None:
     daemon = started(tmp_path, WEBSOCKET_AUTH_REQUIRED="true", SSE_AUTH_REQUIRED="true")
 
     async def refused() -> None:
-        with pytest.raises(websockets.InvalidStatusCode) as refusal:
-            async with connect(daemon):
-                pass
-        assert refusal.value.status_code == 401
+        async with connect(daemon) as ann:  # it may still say who it is
+            await ann.say(type="subscribe", channel="c", id=1)
+            refusal = await ann.hear()
+            assert (refusal["code"], refusal["id"]) == ("authentication_required", 1)
+            await ann.say(type="auth", token="rtk_wrong", id=2)
+            refusal = await ann.hear()
+            assert (refusal["code"], refusal["id"]) == ("bad_api_key", 2)
+            assert await ann.close_code() == 4401
         async with connect(daemon, "/realtime/ws?api_key=rtk_wrong") as ann:
             assert (await ann.hear())["type"] == "error"
             assert await ann.close_code() == 4401
@@ -339,7 +343,8 @@ def test_an_api_key_says_who_it_is_and_may_publish(tmp_path: Path) -> None:
     key = "rtk_" + "a" * 40
     with sqlite3.connect(daemon.database) as db:
         db.execute(
-            "INSERT INTO api_keys VALUES ('key_1', 'test', 'rtk_aaaa', ?, 'ann', 0, NULL, NULL)",
+            "INSERT INTO api_keys (key_id, name, prefix, key_hash, user_id, created_at)"
+            " VALUES ('key_1', 'test', 'rtk_aaaa', ?, 'ann', 0)",
             (hashlib.sha256(key.encode()).digest(),),
         )
 

@@ -151,7 +151,7 @@ static void changing_needs_a_key_and_reading_does_not(void **state)
 	struct error error;
 
 	(void)state;
-	assert_int_equal(api_keys_create(api.store, "k", "me", 0, 1, key, &error), 0);
+	assert_int_equal(api_keys_create(api.store, "k", "me", NULL, 0, 1, key, &error), 0);
 	(void)snprintf(bearer, sizeof(bearer), "Bearer %s", key);
 	assert_int_equal(POST("/realtime/webrtc/rooms", "{}"), 401);
 	assert_string_equal(code(), "authentication_required");

@@ -28,7 +28,8 @@ static void a_fresh_key_opens(void **state)
 	struct api_key_row row;
 
 	(void)state;
-	assert_int_equal(api_keys_create(store, "build server", "ci", 0, 100, key, &error), 0);
+	assert_int_equal(api_keys_create(store, "build server", "ci", NULL, 0, 100, key, &error),
+			 0);
 	assert_true(api_key_looks_like_one(key));
 	assert_int_equal(strlen(key), API_KEY_CHARS);
 	assert_int_equal(api_keys_check(store, key, 200, &row, &error), 0);
@@ -45,7 +46,7 @@ static void the_key_itself_is_not_kept(void **state)
 	char key[API_KEY_SIZE];
 
 	(void)state;
-	assert_int_equal(api_keys_create(store, "x", NULL, 0, 1, key, &error), 0);
+	assert_int_equal(api_keys_create(store, "x", NULL, NULL, 0, 1, key, &error), 0);
 	assert_int_equal(statement_get(store, sql, &statement, &error), 0);
 	statement_bind_text(statement, ":key", key);
 	assert_int_equal(statement_step(store, statement, &error), 1);
@@ -58,7 +59,7 @@ static void another_key_does_not_open(void **state)
 	struct api_key_row row;
 
 	(void)state;
-	assert_int_equal(api_keys_create(store, "x", NULL, 0, 1, key, &error), 0);
+	assert_int_equal(api_keys_create(store, "x", NULL, NULL, 0, 1, key, &error), 0);
 	key[API_KEY_CHARS - 1] = key[API_KEY_CHARS - 1] == 'a' ? 'b' : 'a';
 	assert_int_equal(api_keys_check(store, key, 2, &row, &error), -EKEYREJECTED);
 	assert_string_equal(error.code, "bad_api_key");
@@ -71,11 +72,11 @@ static void an_expired_or_revoked_key_does_not_open(void **state)
 	struct api_key_row row;
 
 	(void)state;
-	assert_int_equal(api_keys_create(store, "brief", NULL, 50, 1, brief, &error), 0);
+	assert_int_equal(api_keys_create(store, "brief", NULL, NULL, 50, 1, brief, &error), 0);
 	assert_int_equal(api_keys_check(store, brief, 49, &row, &error), 0);
 	assert_int_equal(api_keys_check(store, brief, 50, &row, &error), -EKEYREJECTED);
 
-	assert_int_equal(api_keys_create(store, "r", NULL, 0, 1, revoked, &error), 0);
+	assert_int_equal(api_keys_create(store, "r", NULL, NULL, 0, 1, revoked, &error), 0);
 	assert_int_equal(api_keys_check(store, revoked, 2, &row, &error), 0);
 	assert_int_equal(api_keys_revoke(store, row.key_id, 3, &error), 0);
 	assert_int_equal(api_keys_check(store, revoked, 4, &row, &error), -EKEYREJECTED);
@@ -87,7 +88,7 @@ static void a_key_needs_a_name(void **state)
 	char key[API_KEY_SIZE];
 
 	(void)state;
-	assert_int_equal(api_keys_create(store, "", NULL, 0, 1, key, &error), -EINVAL);
+	assert_int_equal(api_keys_create(store, "", NULL, NULL, 0, 1, key, &error), -EINVAL);
 	assert_string_equal(error.field, "name");
 }
 

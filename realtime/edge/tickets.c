@@ -1,0 +1,87 @@
+#include "realtime/edge/tickets.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/id.h"
+
+struct ticket {
+	struct table_link by_text;
+	struct list by_age;
+	struct identity *identity; /* owned reference */
+	int64_t expires_at_unix_ms;
+	char text[TICKET_SIZE];
+};
+
+int tickets_init(struct tickets *tickets)
+{
+	list_init(&tickets->by_age);
+	return table_init(&tickets->by_text);
+}
+
+static void forget(struct tickets *tickets, struct ticket *ticket)
+{
+	table_remove(&tickets->by_text, &ticket->by_text);
+	list_remove(&ticket->by_age);
+	(void)identity_unref(ticket->identity);
+	explicit_bzero(ticket->text, sizeof(ticket->text));
+	free(ticket);
+}
+
+void tickets_fini(struct tickets *tickets)
+{
+	struct list *first;
+
+	while ((first = list_first(&tickets->by_age)))
+		forget(tickets, LIST_ITEM(first, struct ticket, by_age));
+	table_fini(&tickets->by_text);
+}
+
+static void forget_old(struct tickets *tickets, int64_t now_unix_ms)
+{
+	struct list *first;
+
+	while ((first = list_first(&tickets->by_age))) {
+		struct ticket *ticket = LIST_ITEM(first, struct ticket, by_age);
+
+		if (ticket->expires_at_unix_ms > now_unix_ms &&
+		    tickets->by_text.count < TICKETS_MAX)
+			return;
+		forget(tickets, ticket);
+	}
+}
+
+int tickets_add(struct tickets *tickets, struct identity *identity, int64_t now_unix_ms,
+		char ret_ticket[TICKET_SIZE], int64_t *ret_expires_at_unix_ms)
+{
+	struct ticket *ticket;
+
+	forget_old(tickets, now_unix_ms);
+	ticket = calloc(1, sizeof(*ticket));
+	if (!ticket)
+		return -ENOMEM;
+	ticket->identity = identity_ref(identity);
+	ticket->expires_at_unix_ms = now_unix_ms + TICKET_TIME_MS;
+	id_new("tkt", ticket->text, sizeof(ticket->text));
+	table_add(&tickets->by_text, ticket->text, &ticket->by_text);
+	list_append(&tickets->by_age, &ticket->by_age);
+	memcpy(ret_ticket, ticket->text, TICKET_SIZE);
+	*ret_expires_at_unix_ms = ticket->expires_at_unix_ms;
+	return 0;
+}
+
+int tickets_use(struct tickets *tickets, const char *text, int64_t now_unix_ms,
+		struct identity **ret_identity, struct error *reterr)
+{
+	struct table_link *link;
+
+	forget_old(tickets, now_unix_ms);
+	link = table_find(&tickets->by_text, text);
+	if (!link)
+		return error_set(reterr, -EKEYREJECTED, "bad_ticket",
+				 "the ticket is unknown, was used, or is older than %d s",
+				 TICKET_TIME_MS / 1000);
+	*ret_identity = identity_ref(TABLE_ITEM(link, struct ticket, by_text)->identity);
+	forget(tickets, TABLE_ITEM(link, struct ticket, by_text));
+	return 0;
+}
