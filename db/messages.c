@@ -17,9 +17,11 @@ static const char sql_append[] =
 	" COALESCE(:content_type, 'application/json'), :filename, :file_id, :sha256, :payload,"
 	" :payload_bytes, :created_at, NULLIF(:expires_at, 0))";
 
-static const char sql_find[] = "SELECT epoch, last_offset, trimmed_offset, trimmed_message_id"
-			       " FROM channels"
-			       " WHERE channel = :channel";
+static const char sql_find[] =
+	"SELECT epoch, MAX(last_offset, COALESCE((SELECT MAX(offset) FROM messages"
+	"  WHERE channel = :channel), 0)), trimmed_offset, trimmed_message_id"
+	" FROM channels"
+	" WHERE channel = :channel";
 
 #define COLUMNS                                                                                    \
 	"channel, message_id, data, sender, tags, offset, created_at, expires_at, kind,"           \
@@ -50,7 +52,8 @@ static const char sql_sizes[] = "SELECT offset, message_id, COALESCE(payload_byt
 
 static const char sql_mark_trimmed_channel[] =
 	"UPDATE channels"
-	" SET trimmed_offset = :offset, trimmed_message_id = :message_id"
+	" SET trimmed_offset = :offset, trimmed_message_id = :message_id,"
+	" last_offset = MAX(last_offset, :offset)" /* the trigger finds it done */
 	" WHERE channel = :channel";
 
 static const char sql_trim_channel[] =

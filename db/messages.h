@@ -1,8 +1,8 @@
 /* messages.h - the persistent messages of channels, and how far each channel has counted.
  *
- * A channel has a row once it had a persistent message. last_offset is a mark that no offset given
- * out has passed, so that none is given out twice after a crash; it may be ahead of the newest
- * message. message_ids sort in the order of delivery over all channels ("msg_" and 16 hex digits).
+ * A channel has a row once it had a persistent message. Its mark, and its newest message, are what
+ * no offset given out has passed, so that none is given out twice after a crash; the mark may be
+ * ahead of the newest message, and stays when that is deleted. message_ids sort in the order of delivery over all channels ("msg_" and 16 hex digits).
  *
  * realtimed alone writes. Functions that write belong inside store_begin() and store_commit(); all
  * may also fail with the errors of statement_step() (db/statement.h). Thread: the store's.
@@ -29,11 +29,12 @@ struct message_row {
 
 struct channel_row {
 	char epoch[24];
-	int64_t last_offset, trimmed_offset;
+	int64_t last_offset; /* the mark or the newest message's, whichever is further */
+	int64_t trimmed_offset;
 	char trimmed_message_id[24]; /* "" if nothing was trimmed */
 };
 
-/* Keep a message of a channel that has a row, whose mark is at its offset or beyond.
+/* Keep a message of a channel that has a row.
  *   -EEXIST "already_exists" the offset or message_id is taken
  *   -EINVAL "constraint" the channel has no row */
 int messages_append(struct store *store, const struct message_row *row,

@@ -26,7 +26,7 @@ struct channel {
 	bool is_ready, is_stored;
 	char epoch[EPOCH_SIZE];
 	uint64_t offset;	  /* the last one given out */
-	uint64_t reserved_offset; /* stored channels: no offset up to here is given out twice */
+	uint64_t reserved_offset; /* no offset up to here is given out twice; 0: there is no row */
 	uint64_t delivered_offset;
 	int64_t untrimmed_count, untrimmed_bytes; /* stored since retention was last applied */
 	unsigned read_count;   /* questions to the store that it waits for */

@@ -189,6 +189,18 @@ static const struct retention *retention_due(const struct hub *hub, struct chann
 	return retention;
 }
 
+/* How far the channel's mark is to be raised with it; 0: not at all. A stored message marks its own
+ * place, but the channel must have a row (which always has a mark); a passing one is beyond it. */
+static uint64_t offset_to_reserve(const struct channel *channel,
+				  const struct publication *publication)
+{
+	if (publication->is_persistent)
+		return channel->reserved_offset == 0 ? publication->offset : 0;
+	return publication->offset > channel->reserved_offset
+		       ? publication->offset + OFFSETS_RESERVED
+		       : 0;
+}
+
 /* Give a message its place, and send it on its way: to the subscribers, or to the store first. */
 static void order_place(struct hub *hub, struct publish_order *order, uint64_t now_unix_us)
 {
@@ -209,8 +221,7 @@ static void order_place(struct hub *hub, struct publish_order *order, uint64_t n
 		order_deliver(hub, order);
 		return;
 	}
-	if (publication->offset > channel->reserved_offset)
-		order->reserve_offset = publication->offset + OFFSETS_RESERVED;
+	order->reserve_offset = offset_to_reserve(channel, publication);
 	list_append(&channel->in_flight, &order->link);
 	if (hub->store->append(hub->store_data, order, &error) < 0)
 		order_fail(hub, order, &error);

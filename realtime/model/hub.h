@@ -9,9 +9,10 @@
  * Everything rests on this: a subscription takes effect when its read is answered, so what was
  * committed before is in the replay and what comes after is live, with no gap and nothing twice.
  *
- * An offset once given out is never given out again, whatever dies: a stored channel's row keeps a
- * mark that no offset has passed (a message beyond the mark first has it raised, by
- * OFFSETS_RESERVED); a channel without row counts in memory under the epoch of this process.
+ * An offset once given out is never given out again, whatever dies: in a stored channel a message
+ * that is kept marks its own place, and one that passes never goes beyond a mark in the channel's
+ * row (it first has it raised, by OFFSETS_RESERVED); a channel without row counts in memory under
+ * the epoch of this process.
  *
  *   channel: UNKNOWN --first read answered--> READY --idle for long, many others--> forgotten
  *

@@ -28,7 +28,8 @@ static void id_of(int number, char out[24])
 	(void)snprintf(out, 24, "msg_%016x", (unsigned)number);
 }
 
-static int append(const char *channel, int offset, int position, int64_t expires_at_unix_ms)
+/* Into a channel that has a row. */
+static int append_only(const char *channel, int offset, int position, int64_t expires_at_unix_ms)
 {
 	char message_id[24];
 	struct message_row row = {.channel = channel,
@@ -41,8 +42,13 @@ static int append(const char *channel, int offset, int position, int64_t expires
 				  .expires_at_unix_ms = expires_at_unix_ms};
 
 	id_of(position, message_id);
-	assert_int_equal(channels_reserve(store, channel, "epoch", offset, position, &error), 0);
 	return messages_append(store, &row, &error);
+}
+
+static int append(const char *channel, int offset, int position, int64_t expires_at_unix_ms)
+{
+	assert_int_equal(channels_reserve(store, channel, "epoch", offset, position, &error), 0);
+	return append_only(channel, offset, position, expires_at_unix_ms);
 }
 
 struct seen {
@@ -148,6 +154,24 @@ static void retention_marks_what_it_took(void **state)
 	assert_int_equal(seen.count, 4);
 }
 
+static void what_is_deleted_leaves_its_place_taken(void **state)
+{
+	struct channel_row row;
+
+	(void)state;
+	assert_int_equal(channels_reserve(store, "c", "first", 1, 1, &error), 0);
+	for (int i = 1; i <= 10; i++)
+		assert_int_equal(append_only("c", i, i, i == 10 ? 50 : 0), 0);
+	assert_int_equal(channels_find(store, "c", &row, &error), 1);
+	assert_int_equal(row.last_offset, 10);
+	assert_int_equal(messages_trim_old(store, "msg_", 100, 10, &error), 1);
+	assert_int_equal(channels_find(store, "c", &row, &error), 1);
+	assert_int_equal(row.last_offset, 10);
+	assert_int_equal(messages_trim_channel(store, "c", 1, 1000, &error), 8);
+	assert_int_equal(channels_find(store, "c", &row, &error), 1);
+	assert_int_equal(row.last_offset, 10);
+}
+
 static void what_expires_by_itself_is_not_missed(void **state)
 {
 	struct channel_row row;
@@ -210,6 +234,7 @@ int main(void)
 		TEST(the_mark_of_a_channel_never_goes_back),
 		TEST(retention_by_bytes_keeps_the_newest_in_any_case),
 		TEST(retention_marks_what_it_took),
+		TEST(what_is_deleted_leaves_its_place_taken),
 		TEST(what_expires_by_itself_is_not_missed),
 		TEST(the_last_id_is_that_of_all_channels),
 		TEST(sessions_are_closed_once_and_stale_ones_at_the_start),

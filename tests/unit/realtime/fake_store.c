@@ -64,6 +64,9 @@ static void do_append(struct fake_store *store, const struct publish_order *orde
 	if (order->reserve_offset > channel->state.last_offset)
 		channel->state.last_offset = order->reserve_offset;
 	if (publication->is_persistent) {
+		assert(channel->state.last_offset > 0); /* it has a row */
+		if (publication->offset > channel->state.last_offset)
+			channel->state.last_offset = publication->offset;
 		assert(channel->row_count < ARRAY_LEN(channel->rows));
 		channel->rows[channel->row_count++] = copy_row(publication, false);
 	}
