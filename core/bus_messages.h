@@ -51,6 +51,13 @@ enum { BUS_VERSION = 1 };
 	/* request: identity (core/identity.h, identity_to_json()) -> {ticket, expires_at}: for    \
 	 * one connection as that one */                                                                         \
 	X(TICKET_NEW, 42, "ticket_new")                                                            \
+	/* request: {user_id?|channel?|broadcast?: true, title, body, notification_type?, data?,   \
+	 *   ttl?, persistent? (of a channel), tags?, idempotency_key?, sender?}                   \
+	 *   -> {notification_id, message_id, channel, offset, epoch, delivered_to} */             \
+	X(NOTIFY, 43, "notify")                                                                    \
+	/* request: {user_id, notification_id?} -> {changed}: that one, or all of the user, is     \
+	 *   read; -ENOENT "notification_not_found" */                                             \
+	X(NOTIFICATIONS_READ, 44, "notifications_read")                                            \
 	/* request: {} -> {text}: a page for Prometheus */                                         \
 	X(METRICS, 41, "metrics")                                                                  \
                                                                                                    \
