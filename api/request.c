@@ -49,6 +49,22 @@ int request_room_id(const struct request *request, const char **ret_room_id, str
 	return 0;
 }
 
+int request_limit(const struct request *request, size_t high, size_t *ret_limit,
+		  struct error *reterr)
+{
+	const char *text = query_find(&request->query, "limit");
+	char *end = NULL;
+	long limit = text ? strtol(text, &end, 10) : 0;
+
+	if (!text)
+		return 0;
+	if (end == text || *end || limit < 1 || (unsigned long)limit > high)
+		return error_set_field(reterr, -EINVAL, "bad_field", "limit",
+				       "limit must be a whole number from 1 to %zu", high);
+	*ret_limit = (size_t)limit;
+	return 0;
+}
+
 bool request_has_content_type(const struct request *request, const char *type)
 {
 	const char *given = variable(request, "CONTENT_TYPE");

@@ -65,6 +65,10 @@ const char *request_parameter(const struct request *request, const char *name);
 int request_room_id(const struct request *request, const char **ret_room_id,
 		    struct error *reterr) MUST_CHECK;
 
+/* ?limit= of a list, 1 to `high`; untouched if it is absent. -EINVAL "bad_field" */
+int request_limit(const struct request *request, size_t high, size_t *ret_limit,
+		  struct error *reterr) MUST_CHECK;
+
 /* Does Content-Type (parameters aside) say `type`? */
 bool request_has_content_type(const struct request *request, const char *type);
 

@@ -11,6 +11,7 @@
 
 #define ROOMS "/realtime/webrtc/rooms"
 #define ROOM ROOMS "/{room_id}"
+#define NOTIFICATIONS "/realtime/notifications"
 
 static const struct route routes[] = {
 	{"GET", "/health", ACCESS_PUBLIC, health_get},
@@ -21,6 +22,13 @@ static const struct route routes[] = {
 
 	{"POST", "/realtime/send", ACCESS_PUBLISH, messages_send},
 	{"POST", "/realtime/broadcast", ACCESS_PUBLISH, messages_broadcast},
+	{"POST", NOTIFICATIONS "/send", ACCESS_PUBLISH, notifications_send},
+	{"POST", NOTIFICATIONS "/channel", ACCESS_PUBLISH, notifications_send_to_channel},
+	{"POST", NOTIFICATIONS "/broadcast", ACCESS_PUBLISH, notifications_broadcast},
+	/* One's own: these ask who it is themselves, also where anybody may publish. */
+	{"GET", NOTIFICATIONS, ACCESS_PUBLIC, notifications_handle_list},
+	{"POST", NOTIFICATIONS "/read", ACCESS_PUBLIC, notifications_read_all},
+	{"POST", NOTIFICATIONS "/{notification_id}/read", ACCESS_PUBLIC, notifications_read},
 	{"GET", "/metrics", ACCESS_ADMIN, metrics_get},
 	{"GET", "/realtime/connections", ACCESS_ADMIN, connections_list},
 	{"DELETE", "/realtime/connections", ACCESS_ADMIN, connections_close_all},

@@ -28,6 +28,10 @@ handler_fn metrics_get;
 /* messages.c */
 handler_fn messages_send, messages_broadcast;
 
+/* notifications.c */
+handler_fn notifications_send, notifications_send_to_channel, notifications_broadcast,
+	notifications_handle_list, notifications_read, notifications_read_all;
+
 /* signal.c */
 handler_fn signal_send;
 

@@ -204,18 +204,6 @@ static int parse_cursor(const char *text, struct rooms_position *ret_after, stru
 	return 0;
 }
 
-static int parse_limit(const char *text, size_t *ret_limit, struct error *reterr)
-{
-	char *end;
-	long limit = strtol(text, &end, 10);
-
-	if (end == text || *end || limit < 1 || limit > ROOMS_PAGE_MAX)
-		return error_set_field(reterr, -EINVAL, "bad_field", "limit",
-				       "limit must be a whole number from 1 to %d", ROOMS_PAGE_MAX);
-	*ret_limit = (size_t)limit;
-	return 0;
-}
-
 static json_t *page_to_json(struct api *api, const struct room_row *rooms, size_t count, bool more)
 {
 	AUTO_JSON occupancy = ask_occupancy(api, rooms, count);
@@ -237,7 +225,6 @@ int rooms_handle_list(struct api *api, struct request *request, struct response 
 		      struct error *reterr)
 {
 	const char *cursor = query_find(&request->query, "cursor");
-	const char *wanted = query_find(&request->query, "limit");
 	AUTO_FREE struct room_row *rooms = calloc(ROOMS_PAGE_MAX, sizeof(*rooms));
 	struct rooms_position after = {0};
 	size_t limit = PAGE_DEFAULT;
@@ -246,8 +233,8 @@ int rooms_handle_list(struct api *api, struct request *request, struct response 
 
 	if (r == 0 && cursor)
 		r = parse_cursor(cursor, &after, reterr);
-	if (r == 0 && wanted)
-		r = parse_limit(wanted, &limit, reterr);
+	if (r == 0)
+		r = request_limit(request, ROOMS_PAGE_MAX, &limit, reterr);
 	if (r < 0)
 		return r;
 	count = rooms_list(api->store, &after, limit, rooms, &more, reterr);

@@ -165,6 +165,121 @@ def test_connections_have_a_total(stack: Stack) -> None:
     assert stack.request("GET", "/realtime/connections").json["total"] == 1
 
 
+# ---- notifications ----
+
+NOTIFICATIONS = "/realtime/notifications"
+SENT = {"notification_id": "ntf_1", "message_id": "msg_1", "channel": "user_ada", "offset": 1,
+        "epoch": "e", "delivered_to": 0}
+
+
+@pytest.fixture
+def notifying(stack: Stack) -> Stack:
+    stack.realtimed.answers[fake_bus.NOTIFY] = lambda _: SENT
+    stack.realtimed.answers[fake_bus.NOTIFICATIONS_READ] = lambda _: {"changed": 2}
+    return stack
+
+
+def key_of(stack: Stack, user: str) -> dict[str, str]:
+    """A key that stands for that user; the command makes keys that stand for themselves."""
+    made = run_api({"REALTIME_DATABASE": str(stack.database)}, "create-api-key", user)
+    with sqlite3.connect(stack.database) as admin:
+        admin.execute("UPDATE api_keys SET user_id = name WHERE name = ?", (user,))
+    return {"X-API-Key": made.stdout.strip()}
+
+
+def test_a_notification_reaches_the_bus_with_its_target(notifying: Stack) -> None:
+    stack = notifying
+    sent = stack.request("POST", NOTIFICATIONS + "/send", {
+        "user_id": "ada", "title": "Hé", "body": "there", "notification_type": "call",
+        "data": {"from": [1]}, "ttl": 60, "tags": {"a": "b"}, "idempotency_key": "k1"},
+        key_of(stack, "shop"))
+    assert sent.status == 201 and sent.json == SENT
+    assert stack.realtimed.bodies_of(fake_bus.NOTIFY)[-1] == {
+        "user_id": "ada", "title": "Hé", "body": "there", "notification_type": "call",
+        "data": {"from": [1]}, "ttl": 60, "tags": {"a": "b"}, "idempotency_key": "k1",
+        "sender": "shop"}
+
+    text = {"title": "T", "body": "", "data": None}
+    assert stack.request("POST", NOTIFICATIONS + "/channel",
+                         {"channel": "news", "persistent": True, **text}).status == 201
+    assert stack.realtimed.bodies_of(fake_bus.NOTIFY)[-1] == {
+        "channel": "news", "persistent": True, "title": "T", "body": "",
+        "notification_type": "message"}
+    assert stack.request("POST", NOTIFICATIONS + "/broadcast", text).status == 201
+    assert stack.realtimed.bodies_of(fake_bus.NOTIFY)[-1] == {
+        "broadcast": True, "title": "T", "body": "", "notification_type": "message"}
+
+
+@pytest.mark.parametrize("change,status,pointer", [
+    ({"title": "x" * 201}, 400, "/title"), ({"title": "é" * 101}, 400, "/title"),
+    ({"body": "x" * 4097}, 400, "/body"), ({"notification_type": "x" * 65}, 400,
+                                           "/notification_type"),
+    ({"notification_type": "häh"}, 400, "/notification_type"),
+    ({"data": "x" * 65535}, 413, "/data"), ({"tags": []}, 400, "/tags"),
+    ({"idempotency_key": ""}, 400, "/idempotency_key"), ({"user_id": "x" * 129}, 400, "/user_id"),
+])
+def test_limits_of_a_notification_are_told(notifying: Stack, change: dict, status: int,
+                                           pointer: str) -> None:
+    whole = {"user_id": "ada", "title": "x" * 200, "body": "x" * 4096, "data": "x" * 65534,
+             "notification_type": "x" * 64}
+    assert notifying.request("POST", NOTIFICATIONS + "/send", whole).status == 201
+    answer = notifying.request("POST", NOTIFICATIONS + "/send", {**whole, **change})
+    assert answer.status == status and answer.fields == [pointer]
+
+
+def test_stored_notifications_are_paged_and_are_ones_own(notifying: Stack) -> None:
+    stack = notifying
+    key = key_of(stack, "reader")
+    with sqlite3.connect(stack.database) as realtimed:
+        realtimed.executemany(
+            "INSERT INTO notifications (notification_id, message_id, user_id, offset,"
+            " notification_type, title, body, data, sender, created_at, delivered_at, read_at)"
+            " VALUES (?, ?, ?, ?, 'call', 'T', 'B', ?, ?, ?, ?, ?)",
+            [(f"ntf_{i}", f"msg_{i:016x}", "other" if i == 9 else "reader", i,
+              '"text"' if i == 1 else None, "shop" if i == 1 else None, 1000 + i,
+              2000 if i < 3 else None, 3000 if i == 2 else None) for i in range(1, 10)])
+
+    seen: list[dict] = []
+    cursor = ""
+    while cursor is not None:
+        page = stack.request("GET", f"{NOTIFICATIONS}?limit=3{cursor and '&cursor=' + cursor}",
+                             headers=key)
+        assert page.status == 200 and page.json["unread"] == 7
+        seen += page.json["items"]
+        cursor = page.json["next"]
+    assert [item["notification_id"] for item in seen] == [f"ntf_{i}" for i in range(8, 0, -1)]
+    assert seen[-1] == {
+        "notification_id": "ntf_1", "title": "T", "body": "B", "notification_type": "call",
+        "data": "text", "sender": "shop", "created_at": 1001, "delivered_at": 2000,
+        "read_at": None}
+    assert seen[-2]["read_at"] == 3000 and seen[0]["delivered_at"] is None
+    unread = stack.request("GET", NOTIFICATIONS + "?unread=true", headers=key).json["items"]
+    assert [item["notification_id"] for item in unread] == ["ntf_8", "ntf_7", "ntf_6", "ntf_5",
+                                                            "ntf_4", "ntf_3", "ntf_1"]
+    assert stack.request("GET", NOTIFICATIONS).status == 401
+
+
+def test_marking_as_read_is_done_by_realtimed(notifying: Stack) -> None:
+    stack = notifying
+    key = key_of(stack, "marker")
+    one = stack.request("POST", NOTIFICATIONS + "/ntf_7/read", headers=key)
+    assert one.status == 204 and one.body == b""
+    assert stack.realtimed.bodies_of(fake_bus.NOTIFICATIONS_READ)[-1] == {
+        "user_id": "marker", "notification_id": "ntf_7"}
+    every = stack.request("POST", NOTIFICATIONS + "/read", headers=key)
+    assert every.status == 200 and every.json == {"changed": 2}
+    assert stack.realtimed.bodies_of(fake_bus.NOTIFICATIONS_READ)[-1] == {"user_id": "marker"}
+
+    def refuse(_: dict) -> dict:
+        raise fake_bus.Refusal(2, "notification_not_found", "you have no notification ntf_8",
+                               "notification_id")
+
+    stack.realtimed.answers[fake_bus.NOTIFICATIONS_READ] = refuse
+    missing = stack.request("POST", NOTIFICATIONS + "/ntf_8/read", headers=key)
+    assert missing.status == 404 and missing.json["code"] == "notification_not_found"
+    assert stack.request("POST", NOTIFICATIONS + "/read").status == 401
+
+
 # ---- WHIP and WHEP ----
 
 

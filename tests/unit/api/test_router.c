@@ -5,6 +5,7 @@
 
 #include "api/router.h"
 #include "db/api_keys.h"
+#include "db/notifications.h"
 #include "tests/unit/cmocka_all.h"
 
 struct fake_source {
@@ -288,6 +289,108 @@ static void what_is_not_a_message_is_refused(void **state)
 	}
 }
 
+static const char *pointer(void)
+{
+	const json_t *error = json_array_get(json_object_get(answer, "errors"), 0);
+	const char *text = json_string_value(json_object_get(error, "pointer"));
+
+	return text ? text : "";
+}
+
+static void what_is_not_a_notification_is_refused(void **state)
+{
+	static const struct {
+		const char *path, *body, *pointer;
+	} cases[] = {
+		{"send", "{\"title\":\"T\",\"body\":\"B\"}", "/user_id"},
+		{"send", "{\"user_id\":\"u*\",\"title\":\"T\",\"body\":\"B\"}", "/user_id"},
+		{"send", "{\"user_id\":\"u\",\"body\":\"B\"}", "/title"},
+		{"send", "{\"user_id\":\"u\",\"title\":\"\",\"body\":\"B\"}", "/title"},
+		{"send", "{\"user_id\":\"u\",\"title\":\"T\"}", "/body"},
+		{"send", "{\"user_id\":\"u\",\"title\":\"T\",\"body\":7}", "/body"},
+		{"send", "{\"user_id\":\"u\",\"title\":\"T\",\"body\":\"B\",\"persistent\":false}",
+		 "/persistent"},
+		{"send", "{\"user_id\":\"u\",\"channel\":\"c\",\"title\":\"T\",\"body\":\"B\"}",
+		 "/channel"},
+		{"channel", "{\"title\":\"T\",\"body\":\"B\"}", "/channel"},
+		{"channel", "{\"channel\":\"a\\nb\",\"title\":\"T\",\"body\":\"B\"}", "/channel"},
+		{"channel",
+		 "{\"channel\":\"c\",\"title\":\"T\",\"body\":\"B\",\"notification_type\":\"a b\"}",
+		 "/notification_type"},
+		{"channel", "{\"channel\":\"c\",\"title\":\"T\",\"body\":\"B\",\"ttl\":0}", "/ttl"},
+		{"broadcast", "{\"user_id\":\"u\",\"title\":\"T\",\"body\":\"B\"}", "/user_id"},
+		{"broadcast", "{\"title\":\"T\",\"body\":\"B\",\"persistent\":true}",
+		 "/persistent"},
+	};
+
+	(void)state;
+	allow_anonymous();
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char uri[64];
+
+		(void)snprintf(uri, sizeof(uri), "/realtime/notifications/%s", cases[i].path);
+		assert_int_equal(POST(uri, cases[i].body), 400);
+		assert_string_equal(pointer(), cases[i].pointer);
+	}
+	assert_int_equal(POST("/realtime/notifications/broadcast",
+			      "{\"title\":\"T\",\"body\":\"\",\"data\":null}"),
+			 503);
+}
+
+static void notifications_are_read_by_those_we_know(void **state)
+{
+	(void)state;
+	allow_anonymous();
+	assert_int_equal(REQUEST("GET", "/realtime/notifications"), 401);
+	assert_string_equal(code(), "authentication_required");
+	assert_int_equal(POST("/realtime/notifications/read", ""), 401);
+	assert_int_equal(POST("/realtime/notifications/ntf_1/read", ""), 401);
+}
+
+static void a_users_notifications_are_listed_from_the_store(void **state)
+{
+	char key[API_KEY_SIZE], message_id[24], fields[160];
+	struct error error;
+
+	(void)state;
+	assert_int_equal(api_keys_create(api.store, "k", "me", NULL, 0, 1, key, &error), 0);
+	for (int i = 1; i <= 3; i++) {
+		struct notification_row row = {.user_id = "me",
+					       .message_id = message_id,
+					       .fields = fields,
+					       .offset = i,
+					       .created_at_unix_ms = 5};
+
+		(void)snprintf(message_id, sizeof(message_id), "msg_%016x", (unsigned)i);
+		(void)snprintf(fields, sizeof(fields),
+			       "{\"notification_id\":\"ntf_%d\",\"title\":\"T\",\"body\":\"B\","
+			       "\"notification_type\":\"call\"%s}",
+			       i, i == 3 ? ",\"data\":[1]" : "");
+		assert_int_equal(notifications_insert(api.store, &row, &error), 0);
+	}
+	assert_int_equal(REQUEST("GET", "/realtime/notifications?limit=1", {"HTTP_X_API_KEY", key}),
+			 200);
+	assert_int_equal(json_integer_value(json_object_get(answer, "unread")), 3);
+	assert_string_equal(json_string_value(json_object_get(answer, "next")),
+			    "msg_0000000000000003");
+	assert_int_equal(REQUEST("GET",
+				 "/realtime/notifications?unread=true&cursor=msg_0000000000000003",
+				 {"HTTP_X_API_KEY", key}),
+			 200);
+	assert_int_equal(json_array_size(json_object_get(answer, "items")), 2);
+	assert_true(json_is_null(json_object_get(answer, "next")));
+	assert_true(json_is_null(
+		json_object_get(json_array_get(json_object_get(answer, "items"), 0), "data")));
+	assert_int_equal(
+		REQUEST("GET", "/realtime/notifications?unread=1", {"HTTP_X_API_KEY", key}), 400);
+	assert_string_equal(pointer(), "/unread");
+	assert_int_equal(REQUEST("GET", "/realtime/notifications?cursor=msg_00000000000000G3",
+				 {"HTTP_X_API_KEY", key}),
+			 400);
+	assert_int_equal(
+		REQUEST("GET", "/realtime/notifications?limit=201", {"HTTP_X_API_KEY", key}), 400);
+}
+
 static void whip_takes_sdp_into_rooms_that_exist(void **state)
 {
 	(void)state;
@@ -319,6 +422,9 @@ int main(void)
 		TEST(a_body_over_the_limit_is_refused),
 		TEST(without_realtimed_rooms_serve_and_messages_wait),
 		TEST(what_is_not_a_message_is_refused),
+		TEST(what_is_not_a_notification_is_refused),
+		TEST(notifications_are_read_by_those_we_know),
+		TEST(a_users_notifications_are_listed_from_the_store),
 		TEST(whip_takes_sdp_into_rooms_that_exist),
 	};
 
