@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatusCode
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 # What Debian 12 has; later releases keep it under this name, beside one that differs.
-from websockets.legacy.client import connect
+from websockets.legacy.client import WebSocketClientProtocol, connect
 
 from ..backoff import Backoff
 from ..credentials import Credentials
@@ -25,14 +26,33 @@ from .inbox import Handler, Inbox
 
 PING_INTERVAL_S = 30.0  # until the server has said another
 STEADY_S = 5.0  # a connection that held for so long has earned a quick first retry
+PROBLEM_MAX = 65536
+# At debug the library logs the headers of a handshake, and tokens are among them.
+_library_log = logging.getLogger("realtime.library")
+_library_log.setLevel(logging.INFO)
 FINAL_STATUSES = frozenset({400, 401, 403, 404, 405, 410, 426})
-
 
 
 @dataclass
 class Outgoing:
     frame: str | bytes
     is_sent: bool = False  # or was tried to be: the server may have it
+
+
+class _Protocol(WebSocketClientProtocol):
+    """Reads why a handshake was refused, too, which the library leaves unread."""
+
+    async def read_http_response(self) -> tuple[int, Headers]:
+        status, headers = await super().read_http_response()
+        if status < 400:
+            return status, headers
+        try:
+            length = int(headers.get("Content-Length", "0"))
+            body = await self.reader.readexactly(min(length, PROBLEM_MAX))
+            problem = json.loads(body)
+        except (ValueError, EOFError, OSError):
+            problem = None
+        raise RealtimeError.from_problem(status, problem, headers.get("Retry-After"))
 
 
 class ReconnectingSocket:
@@ -267,6 +287,8 @@ class ReconnectingSocket:
             "ping_interval": None,  # ours knows the server's interval, and when we hold it up
             "open_timeout": self._open_timeout,
             "close_timeout": 2,
+            "create_protocol": _Protocol,
+            "logger": _library_log,
         }
         if self._ssl is not None:
             options["ssl"] = self._ssl
@@ -330,7 +352,7 @@ class ReconnectingSocket:
             except TimeoutError:
                 if not self._inbox.is_held:
                     self._log.info("no answer to a ping")
-                    await socket.close(1001, "no answer to a ping")
+                    socket.transport.abort()  # nobody is there to say goodbye to
                     return
 
     def _loss_of(self, closed: ConnectionClosed) -> RealtimeError:
@@ -345,7 +367,4 @@ class ReconnectingSocket:
 
 def _refusal_of(problem: Exception) -> RealtimeError:
     """What went wrong before there was a WebSocket."""
-    if isinstance(problem, InvalidStatusCode):
-        retry_after = problem.headers.get("Retry-After")
-        return RealtimeError.from_problem(problem.status_code, None, retry_after)
     return RealtimeError("unreachable", str(problem) or type(problem).__name__)

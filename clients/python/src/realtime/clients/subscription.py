@@ -32,7 +32,7 @@ class Subscription:
     options: dict[str, Any]
     answer: asyncio.Future[Message]
     progress: dict[str, _Progress] = field(default_factory=dict)
-    _after_replay: Position | None = None
+    _floor: Position | None = None  # nothing more comes from up to here, once the replay is over
     _replay_left: int = 0
     _heard_before: dict[str, str] = field(default_factory=dict)  # channel -> message_id
 
@@ -42,8 +42,15 @@ class Subscription:
 
     @property
     def position(self) -> Position | None:
+        """Where to resume. Messages that are not stored leave holes, so that may be behind the
+        last that was heard."""
         progress = self.progress.get(self.channel)
-        return progress.position if progress else None
+        heard, floor = progress.position if progress else None, self._floor
+        if floor is None or self._replay_left > 0:
+            return heard
+        if heard is None or (heard.epoch == floor.epoch and heard.offset < floor.offset):
+            return floor
+        return heard
 
     def covers(self, channel: str) -> bool:
         if channel == self.channel:
@@ -55,7 +62,8 @@ class Subscription:
 
     def take_over(self, older: Subscription) -> None:
         """Asked for again with other options: go on from where the older one was."""
-        self.progress = older.progress
+        self.progress, self._floor = older.progress, older._floor
+        self._replay_left = older._replay_left
 
     def fields(self) -> dict[str, Any]:
         """Of the `subscribe` that asks for it, from where it was."""
@@ -66,22 +74,19 @@ class Subscription:
 
     def start(self, subscribed: Mapping[str, Any]) -> str | None:
         """The server has answered. Returns why messages may have been missed, if so."""
-        self._after_replay, self._replay_left = None, 0
         lost = None
         if subscribed.get("recovered") is False and self.position is not None:
             lost = str(subscribed.get("reason") or "not_recovered")
-            progress = self.progress.pop(self.channel)
             # The newest stored ones come instead, and may be known.
-            self._heard_before[self.channel] = progress.message_id
+            known = self.progress.pop(self.channel, None)
+            if known is not None and known.message_id:
+                self._heard_before[self.channel] = known.message_id
         if self.is_pattern:
             return lost
         epoch, offset = subscribed.get("epoch"), subscribed.get("offset")
         if isinstance(epoch, str) and isinstance(offset, int):
+            self._floor = Position(epoch, offset)
             self._replay_left = int(subscribed.get("replay_count") or 0)
-            if self._replay_left > 0:
-                self._after_replay = Position(epoch, offset)
-            else:
-                self._of(self.channel).position = Position(epoch, offset)
         return lost
 
     def accept(self, message: Message) -> bool:
@@ -93,28 +98,13 @@ class Subscription:
         progress = self._of(channel)
         is_replayed = bool(message.get("replayed"))
         known = progress.position
-        is_new = known is None or known.epoch != epoch or offset > known.offset
-        if is_replayed and message_id and message_id <= self._heard_before.get(channel, ""):
-            is_new = False
-        if known is None or known.epoch != epoch or offset > known.offset:
+        is_further = known is None or known.epoch != epoch or offset > known.offset
+        if is_further:
             progress.position = Position(epoch, offset)
         progress.message_id = max(progress.message_id, message_id)
-        self._count_replay(is_replayed)
-        return is_new
-
-    def _count_replay(self, is_replayed: bool) -> None:
-        """What came before the subscription and is not stored cannot come any more, once the
-        stored ones have come."""
-        if self._after_replay is None:
-            return
-        self._replay_left -= 1
-        if is_replayed and self._replay_left > 0:
-            return
-        progress = self._of(self.channel)
-        known, target = progress.position, self._after_replay
-        if known is None or (known.epoch == target.epoch and known.offset < target.offset):
-            progress.position = target
-        self._after_replay = None
+        self._replay_left = max(0, self._replay_left - 1) if is_replayed else 0
+        was_heard = is_replayed and message_id <= self._heard_before.get(channel, "")
+        return is_further and not (message_id and was_heard)
 
     def _of(self, channel: str) -> _Progress:
         progress = self.progress.get(channel)

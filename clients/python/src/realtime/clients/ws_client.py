@@ -30,6 +30,7 @@ ANSWERS_ONLY = frozenset({"welcome", "pong", "ack", "subscribed"})
 TRANSIENT_CODES = frozenset(
     {"store_busy", "store_failed", "store_full", "out_of_memory", "rate_limited", "busy"}
 )
+REPEATABLE = frozenset({"history", "presence"})  # they change nothing
 TEXT_EXTRA, META_EXTRA = 65536, 16400  # bytes around those of a message
 REFRESH_AT = 0.8  # of a token's remaining life
 REFRESH_PAUSE_S = 1.0  # at least, between two
@@ -233,7 +234,7 @@ class WSClient(ReconnectingSocket):
         return await self._ask(
             lambda request_id: _encode({**body, "id": request_id}),
             timeout,
-            fields.get("idempotency_key") is not None,
+            kind in REPEATABLE or fields.get("idempotency_key") is not None,
         )
 
     # ---- channels ----
