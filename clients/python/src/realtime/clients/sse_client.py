@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 import ssl as tls
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -134,8 +135,8 @@ class SSEClient:
     async def _pause(self, error: Exception) -> None:
         retry_after = error.retry_after if isinstance(error, RealtimeError) else None
         delay = self._backoff.next_s(retry_after or 0)
-        if self._retry_s:  # the server's own word, but never all at once
-            delay = max(delay, self._retry_s * (0.5 + 0.5 * delay / self._backoff.longest_s))
+        if self._retry_s:  # the server's own word, but not all clients at once
+            delay = max(delay, self._retry_s * random.uniform(0.5, 1))
         log.info("stream lost (%s); trying again in %.1f s", error or type(error).__name__, delay)
         try:
             async with asyncio.timeout(delay):
