@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import random
 import ssl
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from realtime import (
     WSClient,
     native,
 )
+from realtime.clients.subscription import Subscription
 from realtime.routes import webrtc_rooms
 from realtime.sse import EventParser
 
@@ -232,6 +234,87 @@ def test_a_subscription_that_is_taken_away_is_told() -> None:
             assert server.received[-1]["channel"] == "open"
             await server.say(type="unsubscribed", channel="open", code="expired", reason="r")
             assert (await take(client, 1))[0]["code"] == "expired"
+
+    run(work())
+
+
+def test_a_refused_change_leaves_the_subscription_as_it_was() -> None:
+    async def work() -> None:
+        async with fake_server() as server, WSClient(server.url, backoff=quick()) as client:
+            await client.subscribe_to_channel("c")
+            server.answers["subscribe"] = lambda said: {
+                "type": "error", "code": "bad_field", "detail": "no", "field": "filters"}
+            with pytest.raises(RealtimeError):
+                await client.subscribe_to_channel("c", {"max_file_size": -1})
+            server.answers["subscribe"] = lambda said: None
+            with pytest.raises(RealtimeError):
+                await client.subscribe_to_channel("c", {"max_file_size": 5}, timeout=0.05)
+            del server.answers["subscribe"]
+            await server.close_all(1012)
+            await server.until(lambda: len(server.of("subscribe")) == 4)
+            assert "filters" not in server.of("subscribe")[3]
+            await server.say(**message("c", 1))
+            assert (await take(client, 1))[0]["offset"] == 1
+
+    run(work())
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_whatever_breaks_off_when_stored_messages_come_once_and_in_order(seed: int) -> None:
+    """A channel as the protocol has it, and connections that end at any point of it."""
+    dice = random.Random(seed)
+
+    async def work() -> None:
+        asked = asyncio.get_running_loop().create_future()
+        subscription = Subscription("c", {}, asked)
+        log: list[dict] = []  # what was published; stored if persistent
+        heard: list[dict] = []
+        epoch, offset, was_answered = 0, 0, False
+        for _ in range(60):
+            # A connection: the answer, the replay, then live ones, broken off anywhere.
+            before = [m for m in log if m["persistent"]]
+            recover = subscription.fields().get("recover")
+            assert recover is None or was_answered
+            recovered = recover is not None and recover["epoch"] == f"e{epoch}"
+            replay = [m for m in before if not recovered or m["offset"] > recover["offset"]]
+            said = {"epoch": f"e{epoch}", "offset": offset, "replay_count": len(replay)}
+            if recover is not None:
+                said["recovered"] = recovered
+            if dice.random() < 0.9:
+                was_answered = True
+                lost = subscription.start(said)
+                assert (lost is None) == (recover is None or recovered)
+                line = [{**m, "epoch": f"e{epoch}", "replayed": True} for m in replay]
+                for _ in range(dice.randrange(6)):
+                    offset += 1
+                    new = message("c", offset, f"e{epoch}", persistent=dice.random() < 0.6)
+                    new["message_id"] = f"msg_{len(log):016x}"
+                    log.append(new)
+                    line.append(new)
+                for m in line[: dice.randrange(len(line) + 1)]:
+                    if subscription.accept(Message(m)):
+                        heard.append(m)
+            for _ in range(dice.randrange(3)):  # while nobody is there
+                offset += 1
+                log.append({**message("c", offset, f"e{epoch}", persistent=dice.random() < 0.6),
+                            "message_id": f"msg_{len(log):016x}"})
+            if dice.random() < 0.1:  # the history is counted anew
+                epoch += 1
+                for position, m in enumerate(m for m in log if m["persistent"]):
+                    m["offset"] = position + 1
+                offset = sum(m["persistent"] for m in log)
+        # The last connection may have been refused or have ended early: one that does not.
+        recover = subscription.fields().get("recover")
+        recovered = recover is not None and recover["epoch"] == f"e{epoch}"
+        replay = [m for m in log if m["persistent"] and
+                  (not recovered or m["offset"] > recover["offset"])]
+        subscription.start({"epoch": f"e{epoch}", "offset": offset, "replay_count": len(replay),
+                            **({"recovered": recovered} if recover else {})})
+        heard += [m for m in replay if subscription.accept(
+            Message({**m, "epoch": f"e{epoch}", "replayed": True}))]
+        ids = [m["message_id"] for m in heard]
+        assert len(ids) == len(set(ids)) and ids == sorted(ids)
+        assert {m["message_id"] for m in log if m["persistent"]} <= set(ids)
 
     run(work())
 
@@ -487,6 +570,43 @@ def test_a_stream_is_resumed_until_it_is_ended_for_good() -> None:
         assert "Authorization: ApiKey k" in heads[0] and "Last-Event-ID" not in heads[0]
         assert [head.split("Last-Event-ID: ")[1].split("\r")[0] for head in heads[1:]] == [
             "a2", "a3", "a3"]
+
+    run(work())
+
+
+def test_a_loop_over_events_goes_on_where_another_left_off() -> None:
+    async def work() -> None:
+        stream = chunked(b"id: 1\ndata: 1\n\nid: 2\ndata: 2\n\nid: 3\ndata: no JSON\n\n", b"id: 4\n")
+        end = b"HTTP/1.1 204 No Content\r\n\r\n"
+        async with http_server(stream, end) as (origin, heads):
+            async with SSEClient(origin + "/", "c", backoff=quick()) as client:
+                assert (await anext(client.events())).data == 1
+                assert client.last_event_id == "1"
+                async for event in client:
+                    assert event.data == 2
+                    break
+                assert [event.data async for event in client] == ["no JSON"]
+        assert "Last-Event-ID: 3" in heads[1]
+
+    run(work())
+
+
+def test_closing_ends_a_loop_over_events() -> None:
+    async def work() -> None:
+        server = await asyncio.start_server(serve_for_ever, "127.0.0.1", 0)
+        async with server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            client = SSEClient(url, "c")
+            await client.connect()
+            looping = asyncio.create_task(anext(client.events(), None))
+            await asyncio.sleep(0.05)
+            await client.close()
+            assert await looping is None
+
+    async def serve_for_ever(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"\r\n: hello\n\n")
+        await reader.read(-1)
+        writer.close()
 
     run(work())
 

@@ -43,11 +43,12 @@ class Message(dict[str, Any]):
 
     @property
     def payload(self) -> bytes:
-        """The bytes. RealtimeError "not_inline" if the server keeps them at message["url"]."""
+        """The bytes. RealtimeError "not_inline" if the server keeps them at message["url"];
+        KeyError if the message has none."""
         if self._payload is None:
             if "url" in self:
                 raise RealtimeError("not_inline", f"the bytes are at {self['url']}; download() them")
-            self._payload = base64.b64decode(self.get("binary_data", ""))
+            self._payload = base64.b64decode(self["binary_data"])
         return self._payload
 
 
@@ -155,7 +156,8 @@ class WebRTCRoom:
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event of an SSE stream. `data` is its JSON, parsed; `raw` the text it came as."""
+    """One event of an SSE stream. `data` is its JSON, parsed (the text itself if it is none);
+    `raw` the text it came as."""
 
     event: str
     data: Any

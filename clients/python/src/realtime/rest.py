@@ -77,7 +77,8 @@ class RestClient:
             ) as answer:
                 content_type = answer.headers.get("content-type", "")
                 retry_after = answer.headers.get("retry-after")
-                return answer.status, content_type, await answer.read(), retry_after
+                content = await answer.read(idle_timeout=self._timeout)
+                return answer.status, content_type, content, retry_after
         except OSError as error:
             detail = f"{self._origin} does not answer: {error or type(error).__name__}"
             raise RealtimeError("unreachable", detail) from error

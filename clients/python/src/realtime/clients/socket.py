@@ -230,6 +230,7 @@ class ReconnectingSocket:
         """To be sent in this order, as soon as there is a connection."""
         self._outgoing.append(outgoing)
         self._has_outgoing.set()
+        self._inbox.wake()  # an answer may be waited for now
 
     # ---- the connection ----
 
@@ -299,7 +300,7 @@ class ReconnectingSocket:
             finally:
                 for task in tasks:
                     task.cancel()
-                await asyncio.wait(tasks)
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self, socket: Any, tasks: list[asyncio.Task[None]]) -> RealtimeError:
         while True:

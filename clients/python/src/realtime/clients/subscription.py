@@ -20,7 +20,7 @@ class Position(NamedTuple):
 @dataclass
 class _Progress:
     position: Position | None = None
-    message_id: str = ""  # the newest heard
+    stored_id: str = ""  # message_id of the newest stored one that was heard
 
 
 @dataclass
@@ -30,11 +30,11 @@ class Subscription:
 
     channel: str
     options: dict[str, Any]
-    answer: asyncio.Future[Message]
+    answer: asyncio.Future[Message]  # to the one who asked; done once it was given
+    older: Subscription | None = None  # goes on if this one is refused
     progress: dict[str, _Progress] = field(default_factory=dict)
     _floor: Position | None = None  # nothing more comes from up to here, once the replay is over
     _replay_left: int = 0
-    _heard_before: dict[str, str] = field(default_factory=dict)  # channel -> message_id
 
     @property
     def is_pattern(self) -> bool:
@@ -62,6 +62,7 @@ class Subscription:
 
     def take_over(self, older: Subscription) -> None:
         """Asked for again with other options: go on from where the older one was."""
+        self.older = older
         self.progress, self._floor = older.progress, older._floor
         self._replay_left = older._replay_left
 
@@ -74,13 +75,11 @@ class Subscription:
 
     def start(self, subscribed: Mapping[str, Any]) -> str | None:
         """The server has answered. Returns why messages may have been missed, if so."""
-        lost = None
+        lost, self.older = None, None
         if subscribed.get("recovered") is False and self.position is not None:
             lost = str(subscribed.get("reason") or "not_recovered")
-            # The newest stored ones come instead, and may be known.
-            known = self.progress.pop(self.channel, None)
-            if known is not None and known.message_id:
-                self._heard_before[self.channel] = known.message_id
+            # The newest stored ones come instead; those that are known are told by their ids.
+            self._of(self.channel).position = None
         if self.is_pattern:
             return lost
         epoch, offset = subscribed.get("epoch"), subscribed.get("offset")
@@ -101,10 +100,11 @@ class Subscription:
         is_further = known is None or known.epoch != epoch or offset > known.offset
         if is_further:
             progress.position = Position(epoch, offset)
-        progress.message_id = max(progress.message_id, message_id)
         self._replay_left = max(0, self._replay_left - 1) if is_replayed else 0
-        was_heard = is_replayed and message_id <= self._heard_before.get(channel, "")
-        return is_further and not (message_id and was_heard)
+        was_heard = is_replayed and bool(message_id) and message_id <= progress.stored_id
+        if is_replayed or message.get("persistent"):
+            progress.stored_id = max(progress.stored_id, message_id)
+        return is_further and not was_heard
 
     def _of(self, channel: str) -> _Progress:
         progress = self.progress.get(channel)

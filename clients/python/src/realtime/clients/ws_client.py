@@ -289,8 +289,13 @@ class WSClient(ReconnectingSocket):
     subscribe = subscribe_to_channel
 
     async def unsubscribe(self, channel: str, *, timeout: float | None = None) -> None:
-        if self._subscriptions.pop(channel, None) is not None and self.is_connected:
+        if self._subscriptions.pop(channel, None) is None or not self.is_connected:
+            return
+        try:
             await self.request("unsubscribe", channel=channel, timeout=timeout)
+        except RealtimeError as error:
+            if error.code != "disconnected":  # then it has ended, too
+                raise
 
     async def history(
         self,
@@ -447,7 +452,6 @@ class WSClient(ReconnectingSocket):
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         request = _Request(Outgoing(frame), answer, is_repeatable)
         self._requests[request_id] = request
-        self._inbox.wake()
         if self.is_connected:
             self._queue(request.outgoing)
         try:
@@ -466,7 +470,8 @@ class WSClient(ReconnectingSocket):
         is_text = isinstance(frame, str)
         # The limit is one of bytes as they are; base64 makes four characters of three.
         limit = self._send_limit * 4 // 3 + TEXT_EXTRA if is_text else self._send_limit + META_EXTRA
-        if len(frame) > limit:
+        size = len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode())
+        if size > limit:
             detail = f"more than the {self._send_limit} bytes that the server takes"
             raise RealtimeError("message_too_big", detail)
 
@@ -477,9 +482,13 @@ class WSClient(ReconnectingSocket):
         self._queue(Outgoing(_encode(body)))
 
     def _drop(self, subscription: Subscription) -> None:
-        if self._subscriptions.get(subscription.channel) is subscription:
-            del self._subscriptions[subscription.channel]
         subscription.answer.cancel()
+        if self._subscriptions.get(subscription.channel) is not subscription:
+            return
+        if subscription.older is not None:
+            self._subscriptions[subscription.channel] = subscription.older
+        else:
+            del self._subscriptions[subscription.channel]
 
     # ---- what the server says ----
 
@@ -591,8 +600,8 @@ class WSClient(ReconnectingSocket):
                 lambda: self._send_again(subscription),
             )
             return
-        del self._subscriptions[subscription.channel]
         _fail(subscription.answer, error)
+        self._drop(subscription)
         if was_there:
             await self._inbox.put(
                 Message(
