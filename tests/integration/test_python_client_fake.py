@@ -445,6 +445,42 @@ def test_a_peer_that_answers_no_ping_is_left() -> None:
     run(work())
 
 
+def test_a_server_that_hangs_is_left_for_the_next_attempt() -> None:
+    async def work() -> None:
+        async with fake_server() as server:
+            client = WSClient(server.url, open_timeout=0.3, backoff=quick())
+            await client.connect()
+            server.is_silent = True
+            await server.close_all(1012)
+            await server.until(lambda: server.connections)
+            hung = server.connections[0]
+            server.is_silent = False
+            await server.until(lambda: server.connections and server.connections[0] is not hung)
+            await client.ping()
+            await client.close()
+
+    run(work())
+
+
+def test_a_handler_that_meets_something_cancelled_is_called_again() -> None:
+    async def work() -> None:
+        async with fake_server() as server, WSClient(server.url) as client:
+            heard = asyncio.Queue[Message]()
+
+            @client.on_message
+            async def handle(said: Message) -> None:
+                heard.put_nowait(said)
+                never = asyncio.get_running_loop().create_future()
+                never.cancel()
+                await never
+
+            for number in range(2):
+                await server.say(type="message", data=number)
+                assert (await asyncio.wait_for(heard.get(), 5))["data"] == number
+
+    run(work())
+
+
 def test_back_off_doubles_with_full_jitter_up_to_a_limit() -> None:
     backoff = Backoff(1, 8)
     limits = [1, 2, 4, 8, 8, 8]
@@ -760,6 +796,12 @@ def test_tls_is_spoken_and_a_strangers_certificate_refused(tmp_path: Path) -> No
                 assert (await anext(client.events())).data == 1
             with pytest.raises(RealtimeError) as error:
                 await SSEClient(origin + "/", "c", open_timeout=0.5, backoff=quick()).connect()
+            assert "certificate" in error.value.detail.lower()
+        async with fake_server(ssl=served) as server:
+            async with WSClient(server.url, ssl=trusting) as client:
+                await client.ping()
+            with pytest.raises(RealtimeError) as error:
+                await WSClient(server.url, open_timeout=0.5, backoff=quick()).connect()
             assert "certificate" in error.value.detail.lower()
 
     run(work())
