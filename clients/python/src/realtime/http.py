@@ -115,7 +115,9 @@ async def _head(reader: asyncio.StreamReader) -> Response:
             return Response(status, headers, reader)
 
 
-def _request(method: str, url: SplitResult, headers: Mapping[str, str], body: bytes | None) -> bytes:
+def _request(
+    method: str, url: SplitResult, headers: Mapping[str, str], body: bytes | None
+) -> bytes:
     target = quote((url.path or "/") + (f"?{url.query}" if url.query else ""), safe=TARGET_SAFE)
     fields = {"Host": url.netloc.rpartition("@")[2], "Connection": "close", **headers}
     if body is not None:

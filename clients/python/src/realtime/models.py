@@ -35,7 +35,8 @@ class Message(dict[str, Any]):
         self[key] = base64.b64encode(self._payload).decode()
         return self[key]
 
-    def get(self, key: str, default: Any = None) -> Any:  # dict's own knows no __missing__
+    def get(self, key: str, default: Any = None) -> Any:
+        """dict's own does not ask __missing__()."""
         try:
             return self[key]
         except KeyError:
@@ -47,7 +48,8 @@ class Message(dict[str, Any]):
         KeyError if the message has none."""
         if self._payload is None:
             if "url" in self:
-                raise RealtimeError("not_inline", f"the bytes are at {self['url']}; download() them")
+                detail = f"the bytes are at {self['url']}; download() them"
+                raise RealtimeError("not_inline", detail)
             self._payload = base64.b64decode(self["binary_data"])
         return self._payload
 
@@ -85,7 +87,9 @@ class BinaryMessage:
         return cls(base64.b64encode(data).decode(), content_type, filename, **more)
 
     @classmethod
-    def from_file(cls, path: str | Path, content_type: str | None = None, **more: Any) -> BinaryMessage:
+    def from_file(
+        cls, path: str | Path, content_type: str | None = None, **more: Any
+    ) -> BinaryMessage:
         """The type is guessed from the name if it is not given."""
         path = Path(path)
         guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"

@@ -22,7 +22,7 @@ def http_origin(url: str) -> str:
 
 
 class RestClient:
-    """Paths are those of the server, "/realtime/…". Every request is on a connection of its own."""
+    """Paths are the server's, "/realtime/…". Every request has a connection of its own."""
 
     def __init__(
         self,

@@ -240,7 +240,8 @@ class ReconnectingSocket:
         except Exception as problem:  # a mistake of ours must not leave others waiting for ever
             self._log.exception("the client has failed")
             self._running = None
-            self._finish(RealtimeError("failed", f"the client has failed: {problem}"), is_error=True)
+            error = RealtimeError("failed", f"the client has failed: {problem}")
+            self._finish(error, is_error=True)
 
     async def _run_connections(self) -> None:
         loop = asyncio.get_running_loop()

@@ -33,7 +33,7 @@ class Subscription:
     answer: asyncio.Future[Message]  # to the one who asked; done once it was given
     older: Subscription | None = None  # goes on if this one is refused
     progress: dict[str, _Progress] = field(default_factory=dict)
-    _floor: Position | None = None  # nothing more comes from up to here, once the replay is over
+    _floor: Position | None = None  # of the channel when the server answered
     _replay_left: int = 0
 
     @property
@@ -42,8 +42,8 @@ class Subscription:
 
     @property
     def position(self) -> Position | None:
-        """Where to resume. Messages that are not stored leave holes, so that may be behind the
-        last that was heard."""
+        """Where to resume: the last that was heard, or, once the replay is over, how far the
+        channel was when we subscribed, if that is further."""
         progress = self.progress.get(self.channel)
         heard, floor = progress.position if progress else None, self._floor
         if floor is None or self._replay_left > 0:

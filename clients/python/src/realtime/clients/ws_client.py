@@ -294,7 +294,7 @@ class WSClient(ReconnectingSocket):
         try:
             await self.request("unsubscribe", channel=channel, timeout=timeout)
         except RealtimeError as error:
-            if error.code != "disconnected":  # then it has ended, too
+            if error.code not in ("disconnected", "not_subscribed"):  # then it has ended, too
                 raise
 
     async def history(
