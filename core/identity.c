@@ -195,6 +195,11 @@ const char *own_channel_user(const char *channel)
 	return strncmp(channel, own_prefix, length) == 0 ? channel + length : NULL;
 }
 
+void own_channel_name(const char *user_id, char *out, size_t size)
+{
+	(void)snprintf(out, size, "%s%s", own_prefix, user_id);
+}
+
 bool identity_may(const struct identity *identity, enum right right, enum grant_scope scope,
 		  const char *name)
 {

@@ -91,5 +91,8 @@ bool identity_may_anywhere(const struct identity *identity, enum right right);
 
 /* "user_" and the user's id: somebody's own channel. The id (borrowed), or NULL if it is none. */
 const char *own_channel_user(const char *channel);
+/* The other way round. `out` is cut at `size`, which a valid user id never needs of
+ * CHANNEL_NAME_MAX + 1. */
+void own_channel_name(const char *user_id, char *out, size_t size);
 
 #endif

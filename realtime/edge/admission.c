@@ -16,7 +16,7 @@
 #include "realtime/wire/origin.h"
 #include "realtime/wire/reply.h"
 
-enum { HEADER_SIZE = 1024, VALUE_SIZE = 512 };
+enum { HEADER_SIZE = 1024, VALUE_SIZE = 512, FILTERS_SIZE = 4097 };
 
 /* ---- who may ---- */
 
@@ -158,21 +158,31 @@ static int prepare_stream(struct server *server, struct connection *connection,
 			  struct error *reterr)
 {
 	static char values[STREAM_CHANNELS_MAX + 1][VALUE_SIZE]; /* the loop's alone */
+	static char filters[FILTERS_SIZE];
 	const char *channels[STREAM_CHANNELS_MAX + 1];
+	struct event_stream_request request = {.channels = channels};
+	struct lws *wsi = connection->wsi;
 	char last[VALUE_SIZE];
-	unsigned count = 0;
 
 	event_stream_init(&connection->stream, server->hub, server->config->SSE_RETRY_TIMEOUT,
-			  (uint32_t)server->config->REALTIME_HISTORY_SIZE, connection->id,
-			  &connection->outbox);
-	while (count <= STREAM_CHANNELS_MAX &&
-	       http_query_get(connection->wsi, "channel", count, values[count], VALUE_SIZE)) {
-		channels[count] = values[count];
-		count++;
+			  connection->id, &connection->outbox);
+	while (request.channel_count <= STREAM_CHANNELS_MAX &&
+	       http_query_get(wsi, "channel", (unsigned)request.channel_count,
+			      values[request.channel_count], VALUE_SIZE)) {
+		channels[request.channel_count] = values[request.channel_count];
+		request.channel_count++;
 	}
-	if (!http_custom_header_get(connection->wsi, "last-event-id:", last, sizeof(last)))
-		(void)http_query_get(connection->wsi, "last_event_id", 0, last, sizeof(last));
-	return event_stream_ask(&connection->stream, channels, count, *last ? last : NULL, reterr);
+	if (!http_custom_header_get(wsi, "last-event-id:", last, sizeof(last)))
+		(void)http_query_get(wsi, "last_event_id", 0, last, sizeof(last));
+	request.last_event_id = *last ? last : NULL;
+	if (http_query_get(wsi, "filters", 0, filters, sizeof(filters)))
+		request.filters = filters;
+	else if (*filters)
+		return error_set_field(reterr, -EINVAL, "bad_field", "filters",
+				       "filters may have %d bytes of JSON", FILTERS_SIZE - 1);
+	request.wants_presence = http_query_is_true(wsi, "presence");
+	request.wants_join_leave = http_query_is_true(wsi, "join_leave");
+	return event_stream_ask(&connection->stream, &request, reterr);
 }
 
 /* One more of this address. */

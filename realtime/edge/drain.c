@@ -20,7 +20,7 @@ static void say(struct connection *connection, const char *code, const char *rea
 
 	if (may_return)
 		(void)json_object_set_new(body, "retry_after", json_real(wait_ms / 1000.0));
-	if (json_frames_init_take(&frames, body, "disconnect") < 0)
+	if (json_frames_init_take(&frames, body, "disconnect", 0) < 0)
 		return; /* the close code says the same */
 	outbox_push(&connection->outbox, json_frames_get(&frames, form));
 	json_frames_fini(&frames);

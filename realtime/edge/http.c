@@ -36,6 +36,14 @@ bool http_custom_header_get(struct lws *wsi, const char *name, char *out, size_t
 	return lws_hdr_custom_copy(wsi, out, (int)size, name, (int)strlen(name)) > 0;
 }
 
+bool http_query_is_true(struct lws *wsi, const char *name)
+{
+	char value[8];
+
+	return http_query_get(wsi, name, 0, value, sizeof(value)) &&
+	       (strcmp(value, "true") == 0 || strcmp(value, "1") == 0);
+}
+
 bool http_query_get(struct lws *wsi, const char *name, unsigned index, char *out, size_t size)
 {
 	static char part[QUERY_PART_SIZE]; /* the loop's alone */

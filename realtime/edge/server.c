@@ -347,7 +347,6 @@ int server_start(struct server *server, struct error *reterr)
 	server->limits = (struct session_limits){
 		.ping_interval_s = config->WEBSOCKET_HEARTBEAT_INTERVAL,
 		.max_message_bytes = config->WEBSOCKET_BINARY_MAX_SIZE,
-		.history_size = (uint32_t)config->REALTIME_HISTORY_SIZE,
 		.history_ttl_s = config->REALTIME_HISTORY_TTL,
 		.is_binary_enabled = config->BINARY_DATA_ENABLED,
 		.max_file_bytes = config->BINARY_MAX_FILE_SIZE,

@@ -54,7 +54,7 @@ static void warn(struct connection *connection)
 	if (json_frames_init_take(&frames,
 				  json_pack("{s:s, s:I}", "type", "refresh_required", "expires_at",
 					    (json_int_t)connection->identity->expires_at_unix_ms),
-				  "refresh_required") < 0)
+				  "refresh_required", 0) < 0)
 		return; /* the end will be told again */
 	outbox_push(&connection->outbox,
 		    json_frames_get(&frames, is_stream ? FORM_SSE : FORM_WEBSOCKET));

@@ -14,6 +14,7 @@ struct fake_channel {
 	struct channel_state state;
 	struct publication *rows[4096]; /* owned; by offset */
 	size_t row_count, trimmed_count;
+	uint64_t delivered_position; /* of a user's own channel */
 };
 
 struct fake_store {
@@ -25,6 +26,10 @@ struct fake_store {
 };
 
 extern const struct hub_store fake_store_calls;
+
+/* With `history_size` messages for new subscribers, and the list of REALTIME_NAMESPACES ("[…]").
+ * The caller's. */
+struct namespaces *fake_namespaces(int64_t history_size, const char *list);
 
 struct fake_channel *fake_store_channel(struct fake_store *store, const char *name);
 /* Answer the oldest question; false if there is none. */

@@ -145,7 +145,7 @@ static void aliases_of_message_mean_the_same(void **state)
 		assert_int_equal(envelope_parse(text, strlen(text), &envelope, NULL), 0);
 		assert_int_equal(envelope.type, ENVELOPE_MESSAGE);
 		assert_int_equal(envelope_message_get(&envelope, &message, NULL), 0);
-		assert_true(message.is_persistent);
+		assert_true(message.options.is_persistent);
 		envelope_fini(&envelope);
 	}
 }
