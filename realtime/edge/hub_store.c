@@ -364,18 +364,14 @@ static int read_history(void *data, struct history_query *query, struct error *r
 
 struct delivered_job {
 	struct store_job job;
-	uint64_t position;
-	char user_id[IDENTITY_USER_ID_MAX + 1];
+	char message_id[MESSAGE_ID_SIZE];
 };
 
 static int delivered_run(struct store_job *store_job, struct store *store, struct error *reterr)
 {
 	const struct delivered_job *job = CONTAINER_OF(store_job, struct delivered_job, job);
-	char message_id[MESSAGE_ID_SIZE];
-	int r;
+	int r = notifications_mark_delivered(store, job->message_id, clock_unix_ms(), reterr);
 
-	message_id_format(job->position, message_id);
-	r = notifications_mark_delivered(store, job->user_id, message_id, clock_unix_ms(), reterr);
 	return r < 0 ? r : 0;
 }
 
@@ -385,11 +381,11 @@ static void delivered_done(struct store_job *store_job)
 
 	if (store_job->error.number < 0)
 		LOG(LOG_WARNING, LOG_WEBSOCKET, "notification_not_marked",
-		    LOG_TEXT("user", job->user_id), LOG_ERR(&store_job->error));
+		    LOG_TEXT("message", job->message_id), LOG_ERR(&store_job->error));
 	free(job);
 }
 
-static void delivered(void *data, const char *user_id, uint64_t position)
+static void delivered(void *data, uint64_t position)
 {
 	const struct hub_store_link *link = data;
 	AUTO_FREE struct delivered_job *job = calloc(1, sizeof(*job));
@@ -399,15 +395,13 @@ static void delivered(void *data, const char *user_id, uint64_t position)
 	if (job) {
 		job->job = (struct store_job){
 			.is_write = true, .run = delivered_run, .done = delivered_done};
-		job->position = position;
-		(void)snprintf(job->user_id, sizeof(job->user_id), "%s", user_id);
+		message_id_format(position, job->message_id);
 		r = store_thread_submit_take(link->thread, &job->job, &error);
 	}
 	if (r == 0)
 		(void)STEAL(job);
 	else
-		LOG(LOG_WARNING, LOG_WEBSOCKET, "notification_not_marked",
-		    LOG_TEXT("user", user_id), LOG_ERR(&error));
+		LOG(LOG_WARNING, LOG_WEBSOCKET, "notification_not_marked", LOG_ERR(&error));
 }
 
 const struct hub_store hub_store_calls = {

@@ -76,9 +76,9 @@ struct hub_store {
 	int (*append)(void *data, struct publish_order *order, struct error *reterr);
 	/* Answer by hub_on_read(). On failure the query is still the caller's. */
 	int (*read)(void *data, struct history_query *query, struct error *reterr);
-	/* The user's notifications up to this position have been heard. Unanswered: at worst one is
+	/* The notification at this position has been heard by its user. Unanswered: at worst it is
 	 * delivered again. */
-	void (*delivered)(void *data, const char *user_id, uint64_t position);
+	void (*delivered)(void *data, uint64_t position);
 };
 
 /* What a subscriber wants besides the messages. Borrowed for the call. */

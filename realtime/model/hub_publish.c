@@ -68,7 +68,6 @@ void hub_on_flushed(struct hub *hub, uint64_t now_unix_us)
 static void order_deliver(struct hub *hub, struct publish_order *order)
 {
 	struct publication *publication = order->publication;
-	const char *user_id = own_channel_user(publication->channel);
 	unsigned delivered;
 
 	if (publication->is_persistent)
@@ -76,8 +75,9 @@ static void order_deliver(struct hub *hub, struct publish_order *order)
 	publication->cursor = hub->cursor;
 	delivered = channel_deliver(hub, order->channel, publication);
 	count_delivery(&hub->stats, order, delivered);
-	if (user_id && delivered > 0 && publication->kind == PUBLICATION_NOTIFICATION)
-		hub->store->delivered(hub->store_data, user_id, publication->position);
+	if (delivered > 0 && publication->kind == PUBLICATION_NOTIFICATION &&
+	    own_channel_user(publication->channel))
+		hub->store->delivered(hub->store_data, publication->position);
 	answer(hub, order, publication, delivered, NULL);
 	order_free(hub, order);
 }

@@ -302,17 +302,19 @@ static void remember_given(struct subscriber *subscriber, const struct channel *
 	subscriber->given = given;
 }
 
-/* Somebody has got what waited for the user; the last one tells of all. */
-static void note_delivered(const struct hub *hub, const struct history_query *query)
+/* Of what is about to be replayed: the notifications that have been waiting for their user. */
+static void note_delivered(const struct hub *hub, const struct subscriber *subscriber,
+			   const struct history_query *query)
 {
-	for (size_t i = query->row_count; i-- > 0;) {
+	for (size_t i = 0; !query->is_repeat && i < query->row_count; i++) {
 		const struct publication *row = query->rows[i];
-		const char *user_id = own_channel_user(row->channel);
+		const struct subscription *subscription;
 
-		if (!user_id || row->kind != PUBLICATION_NOTIFICATION)
+		if (row->kind != PUBLICATION_NOTIFICATION || !own_channel_user(row->channel))
 			continue;
-		hub->store->delivered(hub->store_data, user_id, row->position);
-		return;
+		subscription = subscription_for(hub, subscriber, row);
+		if (subscription && subscription_wants(subscription, row))
+			hub->store->delivered(hub->store_data, row->position);
 	}
 }
 
@@ -341,6 +343,7 @@ static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 {
 	struct subscription *subscription;
 
+	note_delivered(hub, subscriber, query);
 	for (size_t i = 0; i < query->channel_count; i++) {
 		subscription = subscription_of(hub, subscriber, &query->channels[i]);
 		if (subscription) /* not unsubscribed meanwhile */
@@ -352,7 +355,6 @@ static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 			outbox_push_replay(subscriber->outbox,
 					   publication_frame_get(query->rows[i], subscriber->form));
 	}
-	note_delivered(hub, query);
 	subscriber->has_begun = true;
 	subscriber->events->caught_up(subscriber, hub->cursor);
 	for (size_t i = 0; i < query->channel_count; i++) {

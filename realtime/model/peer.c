@@ -66,9 +66,8 @@ json_t *peer_to_json(const struct peer *peer)
 json_t *peer_state_to_json(const struct peer *peer)
 {
 	return json_pack("{s:b, s:s, s:s, s:s, s:I}", "may_publish", (int)peer->may_publish, "name",
-			 peer->name, "user_id", peer->user_id,
-			 "resume_hash", peer->resume_hash, "joined_at",
-			 (json_int_t)peer->joined_at_unix_ms);
+			 peer->name, "user_id", peer->user_id, "resume_hash", peer->resume_hash,
+			 "joined_at", (json_int_t)peer->joined_at_unix_ms);
 }
 
 static void take_text(const json_t *state, const char *name, char *out, size_t size)

@@ -41,12 +41,20 @@ struct fake_channel *fake_store_channel(struct fake_store *store, const char *na
 	return channel;
 }
 
-static void delivered(void *data, const char *user_id, uint64_t position)
+static void delivered(void *data, uint64_t position)
 {
-	char name[CHANNEL_NAME_MAX + 1];
+	struct fake_store *store = data;
 
-	own_channel_name(user_id, name, sizeof(name));
-	fake_store_channel(data, name)->delivered_position = position;
+	assert(store->delivered_count < ARRAY_LEN(store->delivered));
+	store->delivered[store->delivered_count++] = position;
+}
+
+static bool was_delivered(const struct fake_store *store, uint64_t position)
+{
+	for (size_t i = 0; i < store->delivered_count; i++)
+		if (store->delivered[i] == position)
+			return true;
+	return false;
 }
 
 const struct hub_store fake_store_calls = {
@@ -114,8 +122,9 @@ static void do_append(struct fake_store *store, const struct publish_order *orde
 	}
 }
 
-static bool is_wanted(const struct history_query *query, const struct history_channel *channel,
-		      enum history_kind kind, const struct fake_channel *stored, size_t i)
+static bool is_wanted(const struct fake_store *store, const struct history_query *query,
+		      const struct history_channel *channel, enum history_kind kind,
+		      const struct fake_channel *stored, size_t i)
 {
 	switch (kind) {
 	case HISTORY_NONE:
@@ -130,7 +139,7 @@ static bool is_wanted(const struct history_query *query, const struct history_ch
 		return true;
 	case HISTORY_UNDELIVERED:
 		return stored->rows[i]->kind == PUBLICATION_NOTIFICATION &&
-		       stored->rows[i]->position > stored->delivered_position;
+		       !was_delivered(store, stored->rows[i]->position);
 	}
 	return false;
 }
@@ -147,7 +156,7 @@ static void do_read(struct fake_store *store, struct history_query *query)
 			channel->state = stored->state;
 		kind = history_channel_decide(channel, query);
 		for (size_t i = stored->trimmed_count; i < stored->row_count; i++)
-			if (is_wanted(query, channel, kind, stored, i))
+			if (is_wanted(store, query, channel, kind, stored, i))
 				assert(history_query_add_take(query,
 							      copy_row(stored->rows[i], true)));
 	}

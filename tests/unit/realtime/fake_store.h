@@ -14,7 +14,6 @@ struct fake_channel {
 	struct channel_state state;
 	struct publication *rows[4096]; /* owned; by offset */
 	size_t row_count, trimmed_count;
-	uint64_t delivered_position; /* of a user's own channel */
 };
 
 struct fake_store {
@@ -22,6 +21,8 @@ struct fake_store {
 	size_t first, count;
 	struct fake_channel channels[8];
 	size_t channel_count;
+	uint64_t delivered[4096]; /* positions of notifications */
+	size_t delivered_count;
 	bool is_broken; /* every answer is a failure */
 };
 
