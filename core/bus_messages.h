@@ -43,8 +43,9 @@ enum { BUS_VERSION = 1 };
 	/* request: {room_id, session_id} -> {} */                                                 \
 	X(HTTP_SESSION_END, 23, "http_session_end")                                                \
 	/* request: {connection_id?, user_id?, limit?} -> {connections: [{connection_id,           \
-	 *   transport, user_id, channels}], total, transports: {websocket, sse, signaling}};      \
-	 *   total counts all, the list has those that match */                                    \
+	 *   transport, user_id, channels}], total, transports: {websocket, sse, signaling},       \
+	 *   channels: {name: subscriptions}, channel_count}; the totals count all, the list has   \
+	 *   those that match, and of channels up to 1000 are named */                             \
 	X(CONNECTIONS, 24, "connections")                                                          \
 	/* request: {connection_id?|user_id?} -> {closed}: close what matches, for good */         \
 	X(CONNECTIONS_CLOSE, 40, "connections_close")                                              \

@@ -15,6 +15,7 @@
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/origin.h"
 #include "realtime/wire/reply.h"
+#include "realtime/wire/sse.h"
 
 enum { HEADER_SIZE = 1024, VALUE_SIZE = 512, FILTERS_SIZE = 4097 };
 
@@ -437,11 +438,23 @@ static const struct stream_watch_events watch_events = {
 	.writable = on_reader_ready,
 };
 
+/* Was the reader told not to come back? An EventSource does so all the same, once. */
+static bool has_had_farewell(struct lws *wsi)
+{
+	char last[sizeof(SSE_FAREWELL) + 1];
+
+	return http_custom_header_get(wsi, "last-event-id:", last, sizeof(last)) &&
+	       strcmp(last, SSE_FAREWELL) == 0;
+}
+
 static int serve_stream(struct server *server, struct lws *wsi)
 {
 	struct connection *connection;
-	int r = admit(server, wsi, TRANSPORT_SSE);
+	int r;
 
+	if (has_had_farewell(wsi))
+		return http_answer_no_content(wsi);
+	r = admit(server, wsi, TRANSPORT_SSE);
 	if (r < 0)
 		return r;
 	connection = lws_get_opaque_user_data(wsi);

@@ -59,6 +59,16 @@ bool http_query_get(struct lws *wsi, const char *name, unsigned index, char *out
 	return false;
 }
 
+int http_answer_no_content(struct lws *wsi)
+{
+	static const char answer[] = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+	unsigned char bytes[LWS_PRE + sizeof(answer)];
+
+	memcpy(bytes + LWS_PRE, answer, sizeof(answer));
+	(void)lws_write(wsi, bytes + LWS_PRE, sizeof(answer) - 1, LWS_WRITE_RAW); /* closing anyway */
+	return -1;
+}
+
 int http_answer(struct lws *wsi, int status, const char *content_type, const char *body)
 {
 	static const char padding[LWS_PRE];

@@ -59,6 +59,18 @@ struct frame *sse_frame_new_comment(void)
 	return frame_new_bytes(comment, sizeof(comment) - 1);
 }
 
+struct frame *sse_frame_new_farewell(const char *event, const char *json)
+{
+	struct text text = {0};
+
+	text_add_string(&text, "id: " SSE_FAREWELL "\nevent: ");
+	text_add_string(&text, event);
+	text_add_string(&text, "\ndata: ");
+	text_add_json_line(&text, json);
+	text_add_string(&text, "\n\n");
+	return frame_from_text(&text);
+}
+
 struct frame *sse_frame_new_event(const char *event, const char *json, uint64_t position)
 {
 	struct text text = {0};
