@@ -23,7 +23,7 @@ struct identity *identity_new(const char *user_id, unsigned rights)
 	if (!identity)
 		return NULL;
 	identity->refs = 1;
-	identity->rights = rights;
+	identity->rights = rights & RIGHT_ADMIN ? RIGHTS_ALL : rights;
 	(void)snprintf(identity->user_id, sizeof(identity->user_id), "%s", user_id);
 	return identity;
 }
@@ -168,7 +168,8 @@ int identity_from_json(const json_t *body, struct identity **ret_identity)
 	AUTO(identity) identity = NULL;
 	int r = 0;
 
-	if (!user_id)
+	/* Cut short it would be somebody else. */
+	if (!user_id || strlen(user_id) > IDENTITY_USER_ID_MAX)
 		return -EINVAL;
 	identity = identity_new(user_id,
 				(unsigned)json_integer_value(json_object_get(body, "rights")));

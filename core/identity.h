@@ -62,7 +62,7 @@ struct identity {
 	} grants[GRANT_SCOPE_COUNT];
 };
 
-/* One reference, the caller's; NULL without memory. */
+/* One reference, the caller's; NULL without memory. `user_id` fits; an admin has every right. */
 struct identity *identity_new(const char *user_id, unsigned rights);
 /* Nobody in particular: may subscribe, and publish (and administer) if `may_publish`. */
 struct identity *identity_new_anonymous(bool may_publish);
@@ -86,7 +86,8 @@ int identity_from_json(const json_t *body, struct identity **ret_identity) MUST_
 /* `name` may be a pattern: then a grant must cover all of it. */
 bool identity_may(const struct identity *identity, enum right right, enum grant_scope scope,
 		  const char *name);
-/* Something that is about no channel or room in particular. */
+/* Something that is about no channel or room at all, whatever the lists say. What reaches every
+ * channel (a broadcast) is identity_may() on "*" instead. */
 bool identity_may_anywhere(const struct identity *identity, enum right right);
 
 /* "user_" and the user's id: somebody's own channel. The id (borrowed), or NULL if it is none. */

@@ -23,6 +23,7 @@ enum {
 struct key {
 	cjose_jwk_t *jwk;   /* owned */
 	char kid[KID_SIZE]; /* "" if it has none */
+	char algorithm[8];  /* the only one it is for; "" if it does not say */
 	bool is_of_file;    /* of the JWKS, and goes with it */
 };
 
@@ -31,7 +32,7 @@ struct jwt_verifier {
 	struct key keys[KEYS_MAX];
 	size_t key_count;
 	int64_t looked_at_unix_ms;
-	struct timespec jwks_changed_at;
+	struct stat jwks_seen; /* the file as it was read */
 };
 
 /* Which algorithms go with which type of key; nothing else is accepted. */
@@ -188,12 +189,17 @@ static size_t add_set(struct jwt_verifier *verifier, const json_t *set)
 
 	json_array_foreach ((json_t *)(uintptr_t)keys, i, item) {
 		const char *use = json_string_value(json_object_get(item, "use")), *objection;
+		const char *algorithm = json_string_value(json_object_get(item, "alg"));
 		AUTO_FREE char *text = json_dumps(item, JSON_COMPACT);
 
 		if (!text || (use && strcmp(use, "sig") != 0))
 			continue;
-		count += add_key_take(verifier, cjose_jwk_import(text, strlen(text), NULL), true,
-				      &objection) == 0;
+		if (add_key_take(verifier, cjose_jwk_import(text, strlen(text), NULL), true,
+				 &objection) < 0)
+			continue;
+		(void)snprintf(verifier->keys[verifier->key_count - 1].algorithm,
+			       sizeof(verifier->keys->algorithm), "%s", algorithm ? algorithm : "");
+		count++;
 	}
 	return count;
 }
@@ -201,18 +207,29 @@ static size_t add_set(struct jwt_verifier *verifier, const json_t *set)
 static int read_set(struct jwt_verifier *verifier, struct error *reterr)
 {
 	const char *path = verifier->config->REALTIME_JWT_JWKS;
+	FILE *file = fopen(path, "re");
 	json_error_t json_error;
-	AUTO_JSON set = json_load_file(path, JSON_REJECT_DUPLICATES, &json_error);
+	AUTO_JSON set = NULL;
 	struct stat status = {0};
 
+	if (!file)
+		return bad_file(reterr, "REALTIME_JWT_JWKS", path, strerror(errno));
+	(void)fstat(fileno(file), &status); /* of the very file that is read, and before */
+	set = json_loadf(file, JSON_REJECT_DUPLICATES, &json_error);
+	(void)fclose(file);
 	if (!set)
 		return bad_file(reterr, "REALTIME_JWT_JWKS", path, json_error.text);
-	(void)stat(path, &status);
-	verifier->jwks_changed_at = status.st_mtim;
+	verifier->jwks_seen = status;
 	drop_file_keys(verifier);
 	if (add_set(verifier, set) == 0)
 		return bad_file(reterr, "REALTIME_JWT_JWKS", path, "it holds no key of ours");
 	return 0;
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ino == b->st_ino && a->st_size == b->st_size;
 }
 
 /* Has the file changed? One that cannot be read changes nothing; one without a key leaves none. */
@@ -221,12 +238,12 @@ static void refresh_set(struct jwt_verifier *verifier, int64_t now_unix_ms)
 	const char *path = verifier->config->REALTIME_JWT_JWKS;
 	struct stat status;
 
-	if (!*path || now_unix_ms < verifier->looked_at_unix_ms + JWKS_LOOK_MS)
-		return;
+	int64_t passed_ms = now_unix_ms - verifier->looked_at_unix_ms;
+
+	if (!*path || (passed_ms >= 0 && passed_ms < JWKS_LOOK_MS))
+		return; /* the clock may have been put back */
 	verifier->looked_at_unix_ms = now_unix_ms;
-	if (stat(path, &status) == 0 &&
-	    (status.st_mtim.tv_sec != verifier->jwks_changed_at.tv_sec ||
-	     status.st_mtim.tv_nsec != verifier->jwks_changed_at.tv_nsec))
+	if (stat(path, &status) == 0 && !is_same_file(&status, &verifier->jwks_seen))
 		(void)read_set(verifier, NULL); /* tokens of missing keys say so themselves */
 }
 
@@ -269,6 +286,8 @@ static int bad_token(struct error *reterr, const char *why)
 /* Does `key` do the algorithm that the token names? */
 static bool does(const struct key *key, const char *algorithm)
 {
+	if (*key->algorithm && strcmp(key->algorithm, algorithm) != 0)
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++)
 		if (strcmp(algorithms[i].name, algorithm) == 0)
 			return cjose_jwk_get_kty(key->jwk, NULL) == algorithms[i].type;

@@ -82,7 +82,8 @@ static void on_due(void *data, struct deadline *deadline)
  *
  * Once a second the store's thread is asked whether anything was written by others. Only then the
  * keys in use are looked up again: a key that was looked up before the question was asked is
- * in use by the time of its answer, and one that was looked up later is refused by itself. */
+ * in use by the time of its answer, and one that was looked up later is refused by itself. Behind
+ * a ticket there may be a key that was revoked meanwhile, so that one is looked up in any case. */
 
 typedef char key_id[IDENTITY_KEY_ID_MAX + 1];
 
@@ -137,6 +138,7 @@ static void keys_done(struct store_job *store_job)
 	server->is_checking_keys = false;
 	if (store_job->error.number < 0) {
 		LOG(LOG_WARNING, LOG_WEBSOCKET, "keys_check_failed", LOG_ERR(&store_job->error));
+		server->auth.has_unchecked_key = true; /* once more */
 	} else {
 		server->keys_version = job->version;
 		if (job->invalid_count > 0) /* seldom, so a walk over all is fine */
@@ -169,6 +171,8 @@ static void submit(struct server *server, size_t count, int64_t version)
 	if (store_thread_submit_take(server->store, &job->job, NULL) < 0)
 		return;
 	server->is_checking_keys = true;
+	if (count > 0)
+		server->auth.has_unchecked_key = false;
 	(void)STEAL(job);
 }
 
@@ -180,7 +184,8 @@ static void version_done(struct store_job *store_job)
 	server->is_checking_keys = false;
 	if (store_job->error.number < 0)
 		LOG(LOG_WARNING, LOG_WEBSOCKET, "keys_check_failed", LOG_ERR(&store_job->error));
-	else if (job->version != server->keys_version && server->by_key.entries.count > 0)
+	else if ((job->version != server->keys_version || server->auth.has_unchecked_key) &&
+		 server->by_key.entries.count > 0)
 		submit(server, server->by_key.entries.count, job->version);
 	free(job);
 }
@@ -190,8 +195,9 @@ void standing_on_timer(struct server *server)
 	int64_t now_ms = clock_unix_ms();
 
 	deadlines_on_timer(&server->deadlines, now_ms / 1000, on_due, server);
-	if (now_ms < server->keys_checked_at_unix_ms + KEYS_CHECK_MS)
-		return;
+	if (now_ms >= server->keys_checked_at_unix_ms &&
+	    now_ms < server->keys_checked_at_unix_ms + KEYS_CHECK_MS)
+		return; /* a clock that was put back does not stop this */
 	server->keys_checked_at_unix_ms = now_ms;
 	if (!server->is_checking_keys && server->by_key.entries.count > 0)
 		submit(server, 0, 0);

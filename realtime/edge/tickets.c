@@ -44,11 +44,15 @@ static void forget_old(struct tickets *tickets, int64_t now_unix_ms)
 	while ((first = list_first(&tickets->by_age))) {
 		struct ticket *ticket = LIST_ITEM(first, struct ticket, by_age);
 
-		if (ticket->expires_at_unix_ms > now_unix_ms &&
-		    tickets->by_text.count < TICKETS_MAX)
+		if (ticket->expires_at_unix_ms > now_unix_ms)
 			return;
 		forget(tickets, ticket);
 	}
+}
+
+static void forget_oldest(struct tickets *tickets)
+{
+	forget(tickets, LIST_ITEM(list_first(&tickets->by_age), struct ticket, by_age));
 }
 
 int tickets_add(struct tickets *tickets, struct identity *identity, int64_t now_unix_ms,
@@ -57,6 +61,8 @@ int tickets_add(struct tickets *tickets, struct identity *identity, int64_t now_
 	struct ticket *ticket;
 
 	forget_old(tickets, now_unix_ms);
+	if (tickets->by_text.count >= TICKETS_MAX)
+		forget_oldest(tickets);
 	ticket = calloc(1, sizeof(*ticket));
 	if (!ticket)
 		return -ENOMEM;
@@ -74,14 +80,21 @@ int tickets_use(struct tickets *tickets, const char *text, int64_t now_unix_ms,
 		struct identity **ret_identity, struct error *reterr)
 {
 	struct table_link *link;
+	struct ticket *ticket;
+	bool is_valid;
 
 	forget_old(tickets, now_unix_ms);
 	link = table_find(&tickets->by_text, text);
-	if (!link)
-		return error_set(reterr, -EKEYREJECTED, "bad_ticket",
-				 "the ticket is unknown, was used, or is older than %d s",
-				 TICKET_TIME_MS / 1000);
-	*ret_identity = identity_ref(TABLE_ITEM(link, struct ticket, by_text)->identity);
-	forget(tickets, TABLE_ITEM(link, struct ticket, by_text));
-	return 0;
+	ticket = link ? TABLE_ITEM(link, struct ticket, by_text) : NULL;
+	/* When the clock was put back, an expired one may stand behind one that is not. */
+	is_valid = ticket && ticket->expires_at_unix_ms > now_unix_ms;
+	if (is_valid)
+		*ret_identity = identity_ref(ticket->identity);
+	if (ticket)
+		forget(tickets, ticket);
+	if (is_valid)
+		return 0;
+	return error_set(reterr, -EKEYREJECTED, "bad_ticket",
+			 "the ticket is unknown, was used, or is older than %d s",
+			 TICKET_TIME_MS / 1000);
 }

@@ -16,10 +16,8 @@ static int refuse_publishing(const struct identity *identity, const char *channe
 int permission_check(const struct identity *identity, enum right right, const char *channel,
 		     struct error *reterr)
 {
-	bool may = channel ? identity_may(identity, right, GRANT_CHANNELS, channel)
-			   : identity_may_anywhere(identity, right);
-
-	if (may)
+	/* Whoever is limited to some channels does not reach everybody by a broadcast. */
+	if (identity_may(identity, right, GRANT_CHANNELS, channel ? channel : "*"))
 		return 0;
 	if (right == RIGHT_PUBLISH)
 		return refuse_publishing(identity, channel, reterr);
