@@ -28,6 +28,9 @@ handler_fn metrics_get;
 /* messages.c */
 handler_fn messages_send, messages_broadcast;
 
+/* tickets.c */
+handler_fn tickets_create;
+
 /* signal.c */
 handler_fn signal_send;
 

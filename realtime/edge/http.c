@@ -65,6 +65,8 @@ int http_answer(struct lws *wsi, int status, const char *content_type, const cha
 	text_add_string(&text, content_type);
 	text_add_string(&text, "\r\ncontent-length: ");
 	text_add_number(&text, (int64_t)strlen(body));
+	if (status == 401)
+		text_add_string(&text, "\r\nwww-authenticate: Bearer realm=\"realtime\"");
 	text_add_string(&text, "\r\ncache-control: no-store\r\nconnection: close\r\n\r\n");
 	text_add_string(&text, body);
 	if (!text.failed)

@@ -92,7 +92,7 @@ int switchboard_join(struct switchboard *board, struct signaling_session *sessio
 		     const struct room_facts *facts, int64_t now_unix_ms,
 		     struct error *reterr) MUST_CHECK;
 /* Take over the peer that session->resume_peer_id names: 1; 0 if it is not there or not in that
- * room; -EACCES "bad_resume_token". */
+ * room; -EACCES "bad_resume_token", or "forbidden" if it is another user's. */
 int switchboard_resume(struct switchboard *board, struct signaling_session *session,
 		       struct error *reterr) MUST_CHECK;
 
@@ -105,9 +105,11 @@ void switchboard_leave(struct switchboard *board, struct peer *peer, const char 
 int switchboard_http_start(struct switchboard *board, const struct room_facts *facts,
 			   enum peer_kind kind, const json_t *request, uint64_t token,
 			   int64_t now_unix_ms, struct error *reterr) MUST_CHECK;
-/* -ENOENT "session_not_found" */
-int switchboard_http_end(struct switchboard *board, const char *room_id, const char *peer_id,
-			 struct error *reterr) MUST_CHECK;
+/* The caller's own HTTP session in that room. *ret_peer is borrowed.
+ *   -ENOENT "session_not_found"   -EACCES "forbidden" */
+int switchboard_http_find(const struct switchboard *board, const char *room_id, const char *peer_id,
+			  const struct caller *caller, struct peer **ret_peer,
+			  struct error *reterr) MUST_CHECK;
 
 /* `rooms` is what the SFU still serves (BUS_HELLO). */
 void switchboard_on_sfu_connected(struct switchboard *board, const json_t *rooms, uint64_t now_us);
