@@ -59,16 +59,23 @@ bool identity_is_anonymous(const struct identity *identity)
 
 /* ---- grants ---- */
 
+int rights_add(unsigned *rights, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(right_names); i++)
+		if (strcmp(name, right_names[i].name) == 0) {
+			*rights |= right_names[i].rights;
+			return 0;
+		}
+	return -EINVAL;
+}
+
 static int add_right(unsigned *rights, const json_t *name, const char *pattern,
 		     struct error *reterr)
 {
 	const char *text = json_string_value(name);
 
-	for (size_t i = 0; text && i < ARRAY_LEN(right_names); i++)
-		if (strcmp(text, right_names[i].name) == 0) {
-			*rights |= right_names[i].rights;
-			return 0;
-		}
+	if (text && rights_add(rights, text) == 0)
+		return 0;
 	return error_set(reterr, -EINVAL, "bad_field",
 			 "the rights on %.100s must be subscribe, publish, moderate, admin or *",
 			 pattern);
@@ -122,7 +129,7 @@ static const char *const scope_names[] = {
 	[GRANT_ROOMS] = "rooms",
 };
 
-static json_t *rights_to_json(unsigned rights)
+json_t *rights_to_json(unsigned rights)
 {
 	json_t *names = json_array();
 

@@ -41,6 +41,12 @@ enum {
 	RIGHTS_ALL = RIGHT_SUBSCRIBE | RIGHT_PUBLISH | RIGHT_MODERATE | RIGHT_ADMIN
 };
 
+/* Add the right of that name: subscribe, publish, moderate, admin (which is all) or * (all).
+ * -EINVAL if there is none. */
+int rights_add(unsigned *rights, const char *name) MUST_CHECK;
+/* ["subscribe", …], a new reference. */
+json_t *rights_to_json(unsigned rights);
+
 enum grant_scope { GRANT_CHANNELS, GRANT_ROOMS, GRANT_SCOPE_COUNT };
 
 struct grant {
