@@ -387,6 +387,9 @@ static int on_signal(struct daemon *daemon, const json_t *body, struct error *re
 		r = signal_from_json(said, &signal, reterr);
 	if (r < 0)
 		return r;
+	if (signal.kind != SIGNAL_SIGNAL)
+		return error_set_field(reterr, -EINVAL, "bad_field", "type",
+				       "type must be signal, which is all that goes by this way");
 	sender = switchboard_peer_find(&daemon->board, sender_id);
 	if (!sender || sender->kind != PEER_CALL)
 		return error_set_field(reterr, -ENOENT, "unknown_peer", "sender_peer_id",

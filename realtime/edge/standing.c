@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "db/api_keys.h"
 #include "realtime/edge/drain.h"
+#include "realtime/model/signaling_session.h"
 #include "realtime/wire/json_frames.h"
 
 /* ---- expiry ---- */
@@ -220,6 +221,30 @@ static int count_user(struct server *server, struct connection *connection,
 			 "a user may have %zu connections at once", server->by_user.limit);
 }
 
+static int check_identity(const struct connection *connection, const struct identity *identity,
+			  struct error *reterr)
+{
+	return connection->transport == TRANSPORT_SIGNALING
+		       ? signaling_session_check_identity(&connection->signaling, identity, reterr)
+		       : session_check_identity(&connection->session, identity, reterr);
+}
+
+static void tell_unidentified(struct connection *connection, const struct error *error)
+{
+	if (connection->transport == TRANSPORT_SIGNALING)
+		signaling_session_on_unidentified(&connection->signaling, error);
+	else
+		session_on_unidentified(&connection->session, error);
+}
+
+static void tell_identified(struct connection *connection)
+{
+	if (connection->transport == TRANSPORT_SIGNALING)
+		signaling_session_on_identified(&connection->signaling, connection->identity);
+	else
+		session_on_identified(&connection->session, connection->identity, clock_unix_us());
+}
+
 static void on_known(void *data, const char *connection_id, struct identity *identity,
 		     const struct error *error)
 {
@@ -231,23 +256,22 @@ static void on_known(void *data, const char *connection_id, struct identity *ide
 	if (!connection || outbox_is_ending(&connection->outbox))
 		return; /* it has left meanwhile */
 	if (!error)
-		r = session_check_identity(&connection->session, identity, &refusal);
+		r = check_identity(connection, identity, &refusal);
 	if (!error && r == 0)
 		r = count_user(server, connection, identity, &refusal);
 	if (error || r < 0) {
-		session_on_unidentified(&connection->session, error ? error : &refusal);
+		tell_unidentified(connection, error ? error : &refusal);
 		return;
 	}
 	(void)identity_unref(connection->identity);
 	connection->identity = identity_ref(identity);
 	standing_begin(server, connection);
-	session_on_identified(&connection->session, identity, clock_unix_us());
+	tell_identified(connection);
 }
 
-void standing_identify(struct session *session, const char *text)
+static void identify(struct connection *connection, const char *text)
 {
 	static struct credentials credentials; /* the loop's alone; large */
-	struct connection *connection = CONTAINER_OF(session, struct connection, session);
 	struct server *server = lws_context_user(lws_get_context(connection->wsi));
 	AUTO(identity) identity = NULL;
 	struct error error = {0};
@@ -259,4 +283,14 @@ void standing_identify(struct session *session, const char *text)
 	    auth_look_up(&server->auth, &credentials, connection->id, on_known, server, &error) < 0)
 		on_known(server, connection->id, identity, r > 0 ? NULL : &error);
 	credentials_wipe(&credentials);
+}
+
+void standing_identify(struct session *session, const char *credential)
+{
+	identify(CONTAINER_OF(session, struct connection, session), credential);
+}
+
+void standing_identify_caller(struct signaling_session *session, const char *credential)
+{
+	identify(CONTAINER_OF(session, struct connection, signaling), credential);
 }

@@ -63,6 +63,11 @@ struct signaling_session {
 	char name[PEER_NAME_MAX + 1];
 	char resume_peer_id[PEER_ID_SIZE], resume_token[PEER_ID_SIZE]; /* "" if not asked for */
 	void (*look_up)(struct signaling_session *session);	       /* go on without resuming */
+	/* Whose credential is that? Answered by signaling_session_on_identified() or
+	 * signaling_session_on_unidentified(), perhaps before it returns. */
+	void (*identify)(struct signaling_session *session, const char *credential);
+	bool is_identifying;	/* identify() was asked and has not answered */
+	json_t *identifying_id; /* owned; of that request; may be NULL */
 };
 
 struct switchboard {

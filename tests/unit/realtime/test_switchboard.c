@@ -103,6 +103,17 @@ static void look_up(struct signaling_session *session)
 		signaling_session_refuse(session, &error);
 }
 
+static void identify(struct signaling_session *session, const char *credential)
+{
+	AUTO(identity) identity = identity_new(credential, RIGHTS_USER);
+	struct error error = {0};
+
+	if (signaling_session_check_identity(session, identity, &error) < 0)
+		signaling_session_on_unidentified(session, &error);
+	else
+		signaling_session_on_identified(session, identity);
+}
+
 /* ---- a world ---- */
 
 static void board_open(struct world *world)
@@ -198,8 +209,8 @@ static void client_open(struct world *world, struct client *client, const char *
 {
 	client->world = world;
 	outbox_init(&client->outbox, 1 << 20, &world->dirty);
-	signaling_session_init(&client->session, &world->board, &client->outbox, "r", name,
-			       look_up);
+	signaling_session_init(&client->session, &world->board, &client->outbox, "r", name, look_up,
+			       identify);
 }
 
 static void remember_joined(struct client *client)
@@ -612,6 +623,47 @@ static void a_peer_obeys_its_user_and_moderators(void **state)
 	(void)call_room_free(call);
 }
 
+static void a_new_token_of_the_same_user_goes_in_place_of_the_old(void **state)
+{
+	struct world *world = *state;
+	AUTO(identity) ann = identity_new("ann", RIGHTS_USER);
+	struct client client;
+
+	client_open(world, &client, "Ann");
+	signaling_session_start(&client.session, ann, world->now_us);
+	remember_joined(&client);
+	say(&client, "{\"type\":\"refresh\",\"token\":\"ann\",\"id\":7}");
+	hears(&client, "ack", "user_id", "ann");
+	say(&client, "{\"type\":\"refresh\",\"token\":\"bob\"}");
+	hears(&client, "error", "code", "other_user");
+	say(&client, "{\"type\":\"refresh\"}");
+	hears(&client, "error", "code", "missing_field");
+	assert_non_null(client.session.peer);
+	client_close(&client);
+}
+
+static void a_new_token_must_allow_what_the_old_one_did(void **state)
+{
+	struct world *world = *state;
+	AUTO(identity) ann = identity_new("ann", RIGHTS_USER);
+	AUTO(identity) reader = identity_new("ann", RIGHTS_READER);
+	struct client client;
+	struct error error = {0};
+
+	client_open(world, &client, "Ann");
+	signaling_session_start(&client.session, ann, world->now_us);
+	remember_joined(&client);
+	assert_int_equal(signaling_session_check_identity(&client.session, reader, &error),
+			 -EACCES);
+	assert_string_equal(error.code, "forbidden");
+	client_close(&client);
+	client_open(world, &client, "Ann");
+	signaling_session_start(&client.session, reader, world->now_us);
+	remember_joined(&client);
+	assert_int_equal(signaling_session_check_identity(&client.session, reader, &error), 0);
+	client_close(&client);
+}
+
 /* The resume token may have got into other hands, and rights differ. */
 static void only_the_same_user_takes_a_peer_over(void **state)
 {
@@ -663,6 +715,8 @@ int main(void)
 		TEST(nobody_takes_over_a_peer_without_its_token),
 		TEST(who_wants_to_resume_what_is_gone_joins_anew),
 		TEST(only_the_same_user_takes_a_peer_over),
+		TEST(a_new_token_of_the_same_user_goes_in_place_of_the_old),
+		TEST(a_new_token_must_allow_what_the_old_one_did),
 		TEST(a_peer_obeys_its_user_and_moderators),
 		TEST(peers_are_joined_again_when_the_sfu_was_restarted),
 		TEST(tracks_and_loss_of_media_are_told_to_the_room),
