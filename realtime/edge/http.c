@@ -6,9 +6,12 @@
 
 #include "core/id.h"
 #include "core/problem.h"
+#include "realtime/wire/request_head.h"
 #include "realtime/wire/text.h"
 
-enum { QUERY_PART_SIZE = 8448 }; /* a token, and its name */
+/* Whatever a request's head can hold: an argument that is too long to be copied looks absent, and
+ * whoever gives a token must not become anonymous by its length. */
+enum { QUERY_PART_SIZE = REQUEST_HEAD_MAX + 1 };
 
 bool http_header_get(struct lws *wsi, enum lws_token_indexes token, char *out, size_t size)
 {
