@@ -331,13 +331,13 @@ static int new_ticket(struct daemon *daemon, const json_t *body, json_t **ret_an
 	int64_t expires_at;
 	int r = identity_from_json(body, &identity);
 
-	if (r == 0 && identity_is_anonymous(identity))
-		r = -EINVAL;
-	if (r == 0)
-		r = tickets_add(&daemon->server.auth.tickets, identity, clock_unix_ms(), ticket,
-				&expires_at);
+	if (r < 0 || identity_is_anonymous(identity))
+		return error_set(reterr, -EINVAL, "bad_request",
+				 "there is no ticket for this identity");
+	r = tickets_add(&daemon->server.auth.tickets, identity, clock_unix_ms(), ticket,
+			&expires_at, reterr);
 	if (r < 0)
-		return error_set(reterr, r, "bad_request", "there is no ticket for this identity");
+		return r;
 	*ret_answer =
 		json_pack("{s:s, s:I}", "ticket", ticket, "expires_at", (json_int_t)expires_at);
 	explicit_bzero(ticket, sizeof(ticket));

@@ -25,12 +25,36 @@ static int close_tickets(void **state)
 	return 0;
 }
 
+static int add_of(struct identity *identity, char ret_ticket[TICKET_SIZE], int64_t now_ms)
+{
+	int64_t expires_at_ms = now_ms + TICKET_TIME_MS;
+	struct error error;
+	int r = tickets_add(&tickets, identity, now_ms, ret_ticket, &expires_at_ms, &error);
+
+	assert_int_equal(expires_at_ms, now_ms + TICKET_TIME_MS);
+	if (r < 0)
+		assert_string_equal(error.code, "too_many_tickets");
+	return r;
+}
+
 static void add(char ret_ticket[TICKET_SIZE], int64_t now_ms)
 {
-	int64_t expires_at_ms = 0;
+	assert_int_equal(add_of(ann, ret_ticket, now_ms), 0);
+}
 
-	assert_int_equal(tickets_add(&tickets, ann, now_ms, ret_ticket, &expires_at_ms), 0);
-	assert_int_equal(expires_at_ms, now_ms + TICKET_TIME_MS);
+/* So many, each of another user. */
+static void add_others(int count)
+{
+	static int number;
+
+	for (int i = 0; i < count; i++) {
+		char ticket[TICKET_SIZE], user_id[32];
+		AUTO(identity) other = NULL;
+
+		(void)snprintf(user_id, sizeof(user_id), "user %d", number++);
+		other = identity_new(user_id, RIGHTS_USER);
+		assert_int_equal(add_of(other, ticket, 1000), 0);
+	}
 }
 
 static bool use(const char *text, int64_t now_ms)
@@ -91,7 +115,7 @@ static void unused_ones_are_forgotten(void **state)
 	char ticket[TICKET_SIZE];
 
 	(void)state;
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < TICKETS_OF_USER_MAX; i++)
 		add(ticket, 1000 + i);
 	add(ticket, 1050 + TICKET_TIME_MS);
 	assert_int_equal(tickets.by_text.count, 50);
@@ -100,23 +124,35 @@ static void unused_ones_are_forgotten(void **state)
 
 static void of_too_many_the_oldest_goes_and_using_one_costs_none(void **state)
 {
-	char first[TICKET_SIZE], second[TICKET_SIZE], third[TICKET_SIZE], ticket[TICKET_SIZE];
+	char first[TICKET_SIZE], second[TICKET_SIZE], third[TICKET_SIZE];
 
 	(void)state;
 	add(first, 1000);
 	add(second, 1000);
 	add(third, 1000);
-	for (int i = 3; i < TICKETS_MAX; i++)
-		add(ticket, 1000);
+	add_others(TICKETS_MAX - 3);
 	assert_int_equal(tickets.by_text.count, TICKETS_MAX);
-	assert_true(use(ticket, 1000));
+	assert_true(use(third, 1000));
 	assert_int_equal(tickets.by_text.count, TICKETS_MAX - 1);
-	add(ticket, 1000);
-	add(ticket, 1000); /* one too many */
+	add_others(2); /* one too many */
 	assert_int_equal(tickets.by_text.count, TICKETS_MAX);
 	assert_false(use(first, 1000));
 	assert_true(use(second, 1000));
-	assert_true(use(third, 1000));
+}
+
+static void nobody_drives_out_the_others(void **state)
+{
+	char ticket[TICKET_SIZE];
+
+	(void)state;
+	for (int i = 0; i < TICKETS_OF_USER_MAX; i++)
+		add(ticket, 1000);
+	assert_int_equal(add_of(ann, ticket, 1000), -EDQUOT);
+	add_others(1);
+	assert_true(use(ticket, 1000));
+	add(ticket, 1000);
+	assert_int_equal(add_of(ann, ticket, 1000), -EDQUOT);
+	add(ticket, 1000 + TICKET_TIME_MS); /* those before have expired */
 }
 
 static void a_clock_that_is_put_back_makes_no_ticket_last(void **state)
@@ -149,6 +185,7 @@ int main(void)
 		TEST(it_lasts_for_half_a_minute),
 		TEST(unused_ones_are_forgotten),
 		TEST(of_too_many_the_oldest_goes_and_using_one_costs_none),
+		TEST(nobody_drives_out_the_others),
 		TEST(a_clock_that_is_put_back_makes_no_ticket_last),
 		TEST(those_that_are_left_go_in_the_end),
 	};
