@@ -147,7 +147,7 @@ static int prepare_signaling(struct server *server, struct connection *connectio
 				       "characters",
 				       PEER_NAME_MAX);
 	signaling_session_init(&connection->signaling, server->board, &connection->outbox, room_id,
-			       name, look_up_room);
+			       name, look_up_room, standing_identify_caller);
 	if (http_query_get(connection->wsi, "peer_id", 0, peer_id, sizeof(peer_id)) &&
 	    http_query_get(connection->wsi, "resume_token", 0, token, sizeof(token)))
 		signaling_session_set_resume(&connection->signaling, peer_id, token);

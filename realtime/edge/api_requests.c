@@ -159,11 +159,13 @@ static int new_ticket(struct daemon *daemon, const json_t *body, json_t **ret_an
 	int64_t expires_at;
 	int r = identity_from_json(body, &identity);
 
-	if (r == 0)
-		r = tickets_add(&daemon->server.auth.tickets, identity, clock_unix_ms(), ticket,
-				&expires_at);
+	if (r < 0 || identity_is_anonymous(identity))
+		return error_set(reterr, -EINVAL, "bad_request",
+				 "there is no ticket for this identity");
+	r = tickets_add(&daemon->server.auth.tickets, identity, clock_unix_ms(), ticket,
+			&expires_at, reterr);
 	if (r < 0)
-		return error_set(reterr, r, "bad_request", "there is no ticket for this identity");
+		return r;
 	*ret_answer =
 		json_pack("{s:s, s:I}", "ticket", ticket, "expires_at", (json_int_t)expires_at);
 	explicit_bzero(ticket, sizeof(ticket));
@@ -179,24 +181,52 @@ static json_t *metrics(const struct daemon *daemon)
 
 /* ---- calls ---- */
 
+/* Strings are borrowed from `body`. */
+static int caller_get(const json_t *body, struct caller *ret_caller, struct error *reterr)
+{
+	json_t *caller = NULL;
+	int r = json_get_container(body, "caller", JSON_OBJECT, &caller, reterr);
+
+	*ret_caller = (struct caller){.user_id = ""};
+	if (r == 0)
+		return json_missing("caller", reterr);
+	if (r > 0)
+		r = json_get_text(caller, "user_id", 0, USER_ID_MAX, &ret_caller->user_id, reterr);
+	if (r >= 0)
+		r = json_get_bool(caller, "is_moderator", &ret_caller->is_moderator, reterr);
+	return r < 0 ? r : 0;
+}
+
 static int on_signal(struct daemon *daemon, const json_t *body, struct error *reterr)
 {
+	AUTO_JSON said = json_copy((json_t *)(uintptr_t)body);
 	AUTO_SIGNAL signal = {0};
 	const char *sender_id = NULL;
 	const struct peer *sender;
-	int r = json_get_text(body, "sender_peer_id", 1, PEER_ID_MAX, &sender_id, reterr);
+	struct caller caller;
+	int r = caller_get(body, &caller, reterr);
 
 	if (r == 0)
+		r = json_get_text(body, "sender_peer_id", 1, PEER_ID_MAX, &sender_id, reterr);
+	if (r == 0)
 		r = json_missing("sender_peer_id", reterr);
+	(void)json_object_del(said, "caller"); /* nothing that another peer should hear */
 	if (r > 0)
-		r = signal_from_json((json_t *)(uintptr_t)body, &signal, reterr);
+		r = signal_from_json(said, &signal, reterr);
 	if (r < 0)
 		return r;
+	if (signal.kind != SIGNAL_SIGNAL)
+		return error_set_field(reterr, -EINVAL, "bad_field", "type",
+				       "type must be signal, which is all that goes by this way");
 	sender = switchboard_peer_find(&daemon->board, sender_id);
 	if (!sender || sender->kind != PEER_CALL)
 		return error_set_field(reterr, -ENOENT, "unknown_peer", "sender_peer_id",
 				       "nobody called %s is in a call", sender_id);
-	return signaling_signal(&daemon->board, sender, &signal, reterr);
+	/* A moderator of one room is none of another, which signaling_signal() looks at, too. */
+	if (!signal.room_id || strcmp(signal.room_id, sender->room->room_id) != 0)
+		caller.is_moderator = false;
+	r = peer_check_caller(sender, &caller, reterr);
+	return r < 0 ? r : signaling_signal(&daemon->board, sender, &signal, reterr);
 }
 
 /* A request that waits for its room. Its id stands in the ticket. */
@@ -272,18 +302,26 @@ void api_on_http_started(void *data, uint64_t token, const char *peer_id, const 
 				 json_pack("{s:s, s:O?}", "session_id", peer_id, "sdp", sdp));
 }
 
-static int on_http_end(struct daemon *daemon, const json_t *body, struct error *reterr)
+static int on_http_session(struct daemon *daemon, const json_t *body, bool is_over,
+			   struct error *reterr)
 {
 	const char *room_id = NULL, *session_id = NULL;
+	struct peer *peer = NULL;
+	struct caller caller;
 	int r = json_get_text(body, "room_id", 1, ROOM_ID_MAX, &room_id, reterr);
 
 	if (r > 0)
 		r = json_get_text(body, "session_id", 1, PEER_ID_MAX, &session_id, reterr);
 	if (r == 0)
 		r = json_missing(room_id ? "session_id" : "room_id", reterr);
-	if (r < 0)
-		return r;
-	return switchboard_http_end(&daemon->board, room_id, session_id, reterr);
+	if (r > 0)
+		r = caller_get(body, &caller, reterr);
+	if (r == 0)
+		r = switchboard_http_find(&daemon->board, room_id, session_id, &caller, &peer,
+					  reterr);
+	if (r == 0 && is_over)
+		switchboard_leave(&daemon->board, peer, "left", true);
+	return r;
 }
 
 /* ---- dispatch ---- */
@@ -332,7 +370,9 @@ void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct b
 		answer = r < 0 ? NULL : json_object();
 		break;
 	case BUS_HTTP_SESSION_END:
-		r = on_http_end(daemon, frame->body, &error);
+	case BUS_HTTP_SESSION_CHECK:
+		r = on_http_session(daemon, frame->body, frame->message == BUS_HTTP_SESSION_END,
+				    &error);
 		answer = r < 0 ? NULL : json_object();
 		break;
 	default:

@@ -6,9 +6,12 @@
 
 #include "core/id.h"
 #include "core/problem.h"
+#include "realtime/wire/request_head.h"
 #include "realtime/wire/text.h"
 
-enum { QUERY_PART_SIZE = 8448 }; /* a token, and its name */
+/* Whatever a request's head can hold: an argument that is too long to be copied looks absent, and
+ * whoever gives a token must not become anonymous by its length. */
+enum { QUERY_PART_SIZE = REQUEST_HEAD_MAX + 1 };
 
 bool http_header_get(struct lws *wsi, enum lws_token_indexes token, char *out, size_t size)
 {
@@ -83,6 +86,8 @@ int http_answer(struct lws *wsi, int status, const char *content_type, const cha
 	text_add_string(&text, content_type);
 	text_add_string(&text, "\r\ncontent-length: ");
 	text_add_number(&text, (int64_t)strlen(body));
+	if (status == 401)
+		text_add_string(&text, "\r\nwww-authenticate: Bearer realm=\"realtime\"");
 	text_add_string(&text, "\r\ncache-control: no-store\r\nconnection: close\r\n\r\n");
 	text_add_string(&text, body);
 	if (!text.failed)

@@ -86,6 +86,16 @@ void peer_state_from_json(struct peer *peer, const json_t *state)
 	peer->joined_at_unix_ms = json_integer_value(json_object_get(state, "joined_at"));
 }
 
+int peer_check_caller(const struct peer *peer, const struct caller *caller, struct error *reterr)
+{
+	bool is_own = *peer->user_id ? strcmp(peer->user_id, caller->user_id) == 0
+				     : peer->kind == PEER_WHEP;
+
+	if (is_own || caller->is_moderator)
+		return 0;
+	return error_set(reterr, -EACCES, "forbidden", "%s is somebody else's", peer->peer_id);
+}
+
 json_t *peer_join_body(const struct peer *peer)
 {
 	json_t *body = json_pack("{s:s, s:s, s:s, s:b}", "room_id", peer->room->room_id, "peer_id",

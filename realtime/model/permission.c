@@ -20,7 +20,8 @@ static bool may(const struct namespaces *namespaces, const struct identity *iden
 {
 	return channel ? namespace_lets(namespaces_find(namespaces, channel), identity, right,
 					channel)
-		       : identity_may_anywhere(identity, right);
+		       /* Whoever is limited to some channels reaches nobody by a broadcast. */
+		       : identity_may(identity, right, GRANT_CHANNELS, "*");
 }
 
 int permission_check(const struct namespaces *namespaces, const struct identity *identity,
