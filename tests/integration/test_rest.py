@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,6 +18,11 @@ from pathlib import Path
 import fake_bus
 import pytest
 from conftest import API, Stack, wait_until
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients/python/src"))
+
+import realtime
+from realtime.routes import webrtc_rooms
 
 ROOMS = "/realtime/webrtc/rooms"
 
@@ -277,6 +284,37 @@ def test_marking_as_read_is_done_by_realtimed(notifying: Stack) -> None:
     missing = stack.request("POST", NOTIFICATIONS + "/ntf_8/read", headers=key)
     assert missing.status == 404 and missing.json["code"] == "notification_not_found"
     assert stack.request("POST", NOTIFICATIONS + "/read").status == 401
+
+
+# ---- the Python client ----
+
+
+def test_the_python_client_speaks_to_the_api(notifying: Stack) -> None:
+    stack = notifying
+    url = f"ws://127.0.0.1:{stack.port}/realtime/ws"
+    client = realtime.WSClient(url, api_key=key_of(stack, "python")["X-API-Key"])
+
+    async def work() -> None:
+        made = await client.post(ROOMS, json={"room_id": "py_1", "name": "Встреча команды",
+                                              "max_participants": 10})
+        assert made["room_id"] == "py_1" and made["participants"] == 0
+        room = await webrtc_rooms.get(client, "py_1")
+        changed = await webrtc_rooms.update(client, "py_1", room["etag"], name="New")
+        assert changed["name"] == "New"
+        with pytest.raises(realtime.RealtimeError) as error:
+            await webrtc_rooms.update(client, "py_1", room["etag"], name="Late")
+        assert (error.value.status, error.value.code) == (412, "room_changed")
+        with pytest.raises(realtime.RealtimeError) as error:
+            await webrtc_rooms.create(client, realtime.WebRTCRoom(max_participants=0))
+        assert error.value.field == "max_participants"
+        assert "py_1" in {r["room_id"] for r in (await webrtc_rooms.list_page(client))["items"]}
+        await webrtc_rooms.delete(client, "py_1")
+        assert (await client.notifications())["unread"] == 0
+        await client.mark_notification_read("ntf_7")
+
+    asyncio.run(work())
+    assert stack.realtimed.bodies_of(fake_bus.NOTIFICATIONS_READ)[-1] == {
+        "user_id": "python", "notification_id": "ntf_7"}
 
 
 # ---- WHIP and WHEP ----

@@ -1,0 +1,3 @@
+from realtime.auth import WSAuthenticator
+
+__all__ = ["WSAuthenticator"]

@@ -1,0 +1,3 @@
+from realtime.routes import webrtc_rooms
+
+__all__ = ["webrtc_rooms"]
