@@ -62,6 +62,12 @@ struct connection {
 /* Bytes of a connection of that transport. */
 size_t connection_size(enum transport transport);
 
+/* Sending to thousands of connections waits for memory more than for anything else of ours: ask for
+ * what connection_flush() will look at. First this; */
+void connection_prefetch(const struct connection *connection);
+/* and, when that is there, this. */
+void connection_prefetch_socket(const struct connection *connection);
+
 /* Send what is owed, as far as the kernel takes it. */
 void connection_flush(struct connection *connection);
 /* The kernel takes more. */

@@ -205,6 +205,26 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 	}
 }
 
+static struct connection *connection_of(struct list *dirty_link)
+{
+	struct outbox *outbox = LIST_ITEM(dirty_link, struct outbox, dirty_link);
+
+	return CONTAINER_OF(outbox, struct connection, outbox);
+}
+
+/* Thousands of connections do not fit into the cache: have the two that come after `link` fetched
+ * while the kernel sends for this one; the nearer one was asked for a step ago. */
+static void prefetch_next(const struct server *server, const struct list *link)
+{
+	struct list *next = link->next;
+
+	if (next == &server->dirty)
+		return;
+	connection_prefetch_socket(connection_of(next));
+	if (next->next != &server->dirty)
+		connection_prefetch(connection_of(next->next));
+}
+
 /* The end of the loop's turn: each connection gets what it is owed, in one go. */
 static void on_flush(uv_prepare_t *prepare)
 {
@@ -212,13 +232,9 @@ static void on_flush(uv_prepare_t *prepare)
 	struct list *link;
 
 	while ((link = list_first(&server->dirty))) {
-		struct outbox *outbox = LIST_ITEM(link, struct outbox, dirty_link);
-
-		/* Thousands of connections do not fit into the cache: fetch the next one while the
-		 * kernel sends for this one. */
-		__builtin_prefetch(link->next);
+		prefetch_next(server, link);
 		list_remove(link);
-		connection_flush(CONTAINER_OF(outbox, struct connection, outbox));
+		connection_flush(connection_of(link));
 	}
 	if (server->hub->stats.unsent_count > 0)
 		hub_on_flushed(server->hub, clock_unix_us());
