@@ -1,6 +1,7 @@
 #include "realtime/edge/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -29,6 +30,7 @@ enum {
 	SIGNALING_MESSAGE_MAX = 524288,
 	LISTENER_MESSAGE_MAX = 65536, /* of somebody who may not publish */
 	ENVELOPE_BYTES = 65536,	      /* around the bytes of a message */
+	OPENED_MANY = 64,	      /* connections, whose handshakes leave holes in the heap */
 	REQUEST_TIMEOUT_S = 10
 };
 
@@ -264,6 +266,20 @@ static void beat(struct server *server, enum transport transport, uint64_t inter
 	}
 }
 
+/* Each handshake takes HEADERS_MAX for a moment, and many at a time leave as many holes in the heap
+ * behind, among what stays: up to a KiB for each connection. When it is calm again, the kernel gets
+ * back what is unused of them. */
+static void give_back_memory(struct server *server)
+{
+	bool is_calm = server->opened_count == server->opened_before;
+
+	server->opened_before = server->opened_count;
+	if (!is_calm || server->opened_count - server->opened_at_trim < OPENED_MANY)
+		return;
+	server->opened_at_trim = server->opened_count;
+	(void)malloc_trim(0); /* there may be nothing to give */
+}
+
 static void on_heartbeat(uv_timer_t *timer)
 {
 	struct server *server = timer->data;
@@ -278,6 +294,7 @@ static void on_heartbeat(uv_timer_t *timer)
 	switchboard_on_timer(server->board, now_us);
 	arrivals_on_timer(&server->arrivals, now_us);
 	standing_on_timer(server);
+	give_back_memory(server);
 	if (server->is_resting && !server->is_stopping) {
 		server->is_resting = false;
 		(void)uv_poll_start(&server->accepting, UV_READABLE, on_acceptable);
