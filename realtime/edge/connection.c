@@ -29,13 +29,11 @@ const char *transport_name(enum transport transport)
 
 size_t connection_size(enum transport transport)
 {
-	size_t common = offsetof(struct connection, session);
-
 	switch (transport) {
 	case TRANSPORT_WEBSOCKET:
-		return common + sizeof(struct session);
+		return offsetof(struct connection, session) + sizeof(struct session);
 	case TRANSPORT_SSE:
-		return common + sizeof(struct event_stream);
+		return offsetof(struct connection, stream) + sizeof(struct event_stream);
 	case TRANSPORT_SIGNALING:
 	case TRANSPORT_COUNT:
 		break;
@@ -229,6 +227,13 @@ int connection_receive(struct connection *connection, const void *bytes, size_t 
 	memcpy(connection->received + connection->received_length, bytes, length);
 	connection->received_length = needed;
 	return 0;
+}
+
+void connection_received_free(struct connection *connection)
+{
+	connection->inflater = inflater_free(connection->inflater);
+	free(connection->received);
+	connection->received = NULL;
 }
 
 void connection_received_clear(struct connection *connection)
