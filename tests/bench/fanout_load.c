@@ -31,7 +31,8 @@ enum {
 	LATENCIES_MAX = 4000000,
 	CONNECT_AT_ONCE = 200,
 	EVENTS_AT_ONCE = 256,
-	ENVELOPE_BYTES = 512 /* around the data, at most */
+	ENVELOPE_BYTES = 512, /* around the data, at most */
+	SETTLE_US = 1000000   /* the server's chores after many handshakes */
 };
 
 #define ARRIVE_NS 5000000000u /* what is later is lost */
@@ -185,11 +186,11 @@ static void connect_some(size_t from, size_t to)
 	}
 }
 
-static void connect_all(size_t count)
+static void connect_all(size_t from, size_t to)
 {
-	for (size_t from = 0; from < count; from += CONNECT_AT_ONCE)
-		connect_some(from, from + CONNECT_AT_ONCE < count ? from + CONNECT_AT_ONCE : count);
-	load.subscriber_count = count;
+	for (; from < to; from += CONNECT_AT_ONCE)
+		connect_some(from, from + CONNECT_AT_ONCE < to ? from + CONNECT_AT_ONCE : to);
+	load.subscriber_count = to;
 }
 
 static void watch_all(void)
@@ -206,6 +207,21 @@ static void watch_all(void)
 		}
 		watch(publisher);
 	}
+}
+
+/* What a connection adds to the server's memory. The first few also pay for what is there once, and
+ * are not counted. */
+static double connect_and_weigh(size_t count)
+{
+	size_t first = count > 2 * CONNECT_AT_ONCE ? CONNECT_AT_ONCE : 0;
+	double before_kib;
+
+	connect_all(0, first);
+	(void)usleep(SETTLE_US);
+	before_kib = server_rss_kib(&load.server);
+	connect_all(first, count);
+	(void)usleep(SETTLE_US);
+	return (server_rss_kib(&load.server) - before_kib) / (double)(count - first);
 }
 
 /* ---- publishing ---- */
@@ -358,7 +374,6 @@ static void rest(void)
 
 int main(int argc, char **argv)
 {
-	double idle_kib;
 	char line[128];
 
 	for (size_t i = 0; argc == 7 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -376,10 +391,7 @@ int main(int argc, char **argv)
 		fail("too many");
 	load.poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	load.latencies_us = calloc(LATENCIES_MAX, sizeof(uint32_t));
-	idle_kib = server_rss_kib(&load.server);
-	connect_all((size_t)atol(argv[5]));
-	(void)printf("{\"kib\": %.2f}\n",
-		     (server_rss_kib(&load.server) - idle_kib) / atof(argv[5]));
+	(void)printf("{\"kib\": %.2f}\n", connect_and_weigh((size_t)atol(argv[5])));
 	(void)fflush(stdout);
 	watch_all();
 	setvbuf(stdin, NULL, _IONBF, 0); /* rest() must see what is left to read */
