@@ -1,5 +1,5 @@
 # Integration tests of realtimed alone: Debian's python3 with pytest and websockets.
-foreach(name chat binary operations signaling)
+foreach(name chat binary durability operations signaling)
 	add_test(NAME integration-${name}
 		COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider test_${name}.py
 		WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/integration)
