@@ -505,19 +505,21 @@ void admission_on_closed(struct server *server, struct connection *connection)
 	case TRANSPORT_WEBSOCKET:
 		if (connection->session.hub)
 			session_fini(&connection->session);
+		connection_received_free(connection);
 		break;
 	case TRANSPORT_SIGNALING:
 		if (connection->signaling.board)
 			signaling_session_fini(&connection->signaling, server->is_stopping);
+		connection_received_free(connection);
 		break;
 	case TRANSPORT_SSE:
 		if (connection->stream.hub)
 			event_stream_fini(&connection->stream);
+		connection->watch = stream_watch_free(connection->watch);
 		break;
 	case TRANSPORT_COUNT:
 		break;
 	}
-	connection->watch = stream_watch_free(connection->watch);
 	lws_set_opaque_user_data(connection->wsi, NULL);
 	table_remove(&server->connections, &connection->by_id);
 	list_remove(&connection->heartbeat_link);
@@ -529,7 +531,5 @@ void admission_on_closed(struct server *server, struct connection *connection)
 	connection->by_user = quota_release(&server->by_user, connection->by_user);
 	outbox_fini(&connection->outbox);
 	connection->identity = identity_unref(connection->identity);
-	connection->inflater = inflater_free(connection->inflater);
-	free(connection->received);
 	free(connection);
 }

@@ -132,16 +132,6 @@ void outbox_push_last_take(struct outbox *outbox, struct frame *frame)
 	(void)frame_unref(frame);
 }
 
-bool outbox_is_ending(const struct outbox *outbox)
-{
-	return outbox->close_code != CLOSE_NONE;
-}
-
-struct frame *outbox_peek(const struct outbox *outbox, uint32_t i)
-{
-	return outbox->frames[(outbox->head + i) & (outbox->capacity - 1)];
-}
-
 void outbox_drop(struct outbox *outbox, uint32_t count)
 {
 	assert(count <= outbox->count);

@@ -72,10 +72,16 @@ bool outbox_replace(struct outbox *outbox, const struct frame *old, struct frame
 void outbox_end(struct outbox *outbox, enum close_code code, const char *reason);
 /* The very last frame, of one that is ending; the reference is taken. */
 void outbox_push_last_take(struct outbox *outbox, struct frame *frame);
-bool outbox_is_ending(const struct outbox *outbox);
+static inline bool outbox_is_ending(const struct outbox *outbox)
+{
+	return outbox->close_code != CLOSE_NONE;
+}
 
 /* The i-th frame from the front, borrowed. */
-struct frame *outbox_peek(const struct outbox *outbox, uint32_t i);
+static inline struct frame *outbox_peek(const struct outbox *outbox, uint32_t i)
+{
+	return outbox->frames[(outbox->head + i) & (outbox->capacity - 1)];
+}
 /* The first `count` frames have been sent. */
 void outbox_drop(struct outbox *outbox, uint32_t count);
 

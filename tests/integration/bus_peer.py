@@ -28,6 +28,7 @@ class BusPeer:
         self.inbox: asyncio.Queue[tuple[int, dict]] = asyncio.Queue()
         self.answers: dict[int, asyncio.Future[dict]] = {}
         self.last_id = 0
+        self.is_cut = False
         self.writer: asyncio.StreamWriter | None = None
         # what this SFU serves: room_id -> peer_id -> the body of PEER_JOIN
         self.rooms: dict[str, dict[str, dict]] = {}
@@ -73,6 +74,9 @@ class BusPeer:
         self._send(EVENT, message, 0, body)
 
     async def ask(self, message: int, body: dict, timeout: float = 8.0) -> dict:
+        """EOFError: realtimed is gone."""
+        if self.is_cut:
+            raise EOFError("the bus is closed")
         self.last_id += 1
         answer = self.answers[self.last_id] = asyncio.get_running_loop().create_future()
         self._send(REQUEST, message, self.last_id, body)
@@ -86,6 +90,16 @@ class BusPeer:
                 return body
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
+        try:
+            await self._hear(reader)
+        except (OSError, EOFError):
+            pass
+        self.is_cut = True
+        for answer in self.answers.values():
+            if not answer.done():
+                answer.set_exception(EOFError("the bus is closed"))
+
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
         while True:
             header = await reader.readexactly(16)
             length, _, kind, message, request_id, json_bytes = struct.unpack(">IBBHII", header)

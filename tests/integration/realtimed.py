@@ -153,7 +153,8 @@ class Events:
         event, data = "message", []
         while True:
             line = (await asyncio.wait_for(self.reader.readline(), timeout)).decode()
-            assert line, "the stream has ended"
+            if not line:
+                raise EOFError("the stream has ended")
             line = line.rstrip("\n")
             field, _, value = line.partition(": ")
             if line == "" and data:
