@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/origin.h"
 #include "db/api_keys.h"
 
 /* ---- who it is ---- */
@@ -144,43 +145,6 @@ json_t *access_caller(const struct request *request, const char *room_id)
 
 /* ---- origins ---- */
 
-/* Is `origin` ("https://example.org") the site that `host` ("example.org:443") names? */
-static bool is_same_site(const char *origin, const char *host)
-{
-	const char *authority = strstr(origin, "://");
-	const char *default_port = strncasecmp(origin, "https:", 6) == 0 ? ":443" : ":80";
-	size_t length;
-
-	if (!authority || !host)
-		return false;
-	authority += 3;
-	length = strlen(authority);
-	if (strncasecmp(authority, host, length) != 0)
-		return false;
-	return host[length] == '\0' || strcmp(host + length, default_port) == 0;
-}
-
-struct origin_search {
-	const char *origin;
-	bool is_found;
-};
-
-static void compare_origin(void *data, const char *item)
-{
-	struct origin_search *search = data;
-
-	if (strcmp(item, "*") == 0 || strcasecmp(item, search->origin) == 0)
-		search->is_found = true;
-}
-
-static bool is_listed(const struct api *api, const char *origin)
-{
-	struct origin_search search = {.origin = origin};
-
-	config_list_for_each(api->config->REALTIME_ALLOWED_ORIGINS, compare_origin, &search);
-	return search.is_found;
-}
-
 static const char *origin_of(const struct request *request)
 {
 	const char *origin = request_header(request, "Origin");
@@ -188,13 +152,16 @@ static const char *origin_of(const struct request *request)
 	return origin && *origin ? origin : NULL;
 }
 
+static bool is_allowed(const struct api *api, const struct request *request)
+{
+	return origin_is_allowed(origin_of(request), request_header(request, "Host"),
+				 api->config->REALTIME_ALLOWED_ORIGINS);
+}
+
 int access_check_origin(const struct api *api, const struct request *request, struct error *reterr)
 {
-	const char *origin = origin_of(request);
-
-	if (!origin || strcmp(request->method, "GET") == 0 ||
-	    strcmp(request->method, "HEAD") == 0 || strcmp(request->method, "OPTIONS") == 0 ||
-	    is_same_site(origin, request_header(request, "Host")) || is_listed(api, origin))
+	if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0 ||
+	    strcmp(request->method, "OPTIONS") == 0 || is_allowed(api, request))
 		return 0;
 	return error_set(reterr, -EACCES, "origin_not_allowed",
 			 "pages of this origin may not do this; REALTIME_ALLOWED_ORIGINS lists "
@@ -209,7 +176,7 @@ void access_add_cors(const struct api *api, const struct request *request,
 	if (!origin)
 		return;
 	response_header(response, "Vary", "Origin");
-	if (!is_same_site(origin, request_header(request, "Host")) && !is_listed(api, origin))
+	if (!is_allowed(api, request))
 		return;
 	response_header(response, "Access-Control-Allow-Origin", "%s", origin);
 	response_header(response, "Access-Control-Expose-Headers",

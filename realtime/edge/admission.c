@@ -7,13 +7,13 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/origin.h"
 #include "realtime/edge/health.h"
 #include "realtime/edge/http.h"
 #include "realtime/edge/metrics_page.h"
 #include "realtime/edge/peer_address.h"
 #include "realtime/edge/standing.h"
 #include "realtime/model/signaling_session.h"
-#include "realtime/wire/origin.h"
 #include "realtime/wire/reply.h"
 #include "realtime/wire/sse.h"
 
