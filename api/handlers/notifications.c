@@ -342,7 +342,7 @@ int notifications_handle_list(struct api *api, struct request *request, struct r
 {
 	const char *cursor = query_find(&request->query, "cursor"), *user_id;
 	struct page page = {.limit = PAGE_DEFAULT};
-	bool is_unread_only;
+	bool is_unread_only = false;
 	json_t *answer = NULL;
 	int r = require_caller(request, &user_id, reterr);
 

@@ -51,7 +51,7 @@ int signal_send(struct api *api, struct request *request, struct response *respo
 {
 	AUTO_JSON body = NULL;
 	json_t *answer = NULL;
-	const char *sdp, *room_id;
+	const char *sdp, *room_id = NULL;
 	int r;
 
 	r = request_read_json(request, api->config->REALTIME_MAX_BODY, &body, reterr);
