@@ -1,13 +1,13 @@
 #include "api/access.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/origin.h"
 #include "db/api_keys.h"
 
-/* ---- keys ---- */
+/* ---- who it is ---- */
 
 /* What follows "<scheme> " in an Authorization header; NULL if it is another scheme. */
 static const char *credentials_of(const char *authorization, const char *scheme)
@@ -15,93 +15,135 @@ static const char *credentials_of(const char *authorization, const char *scheme)
 	size_t length = strlen(scheme);
 
 	if (!authorization || strncasecmp(authorization, scheme, length) != 0 ||
-	    authorization[length] != ' ')
+	    (authorization[length] && authorization[length] != ' '))
 		return NULL;
 	authorization += length;
 	return authorization + strspn(authorization, " ");
 }
 
-/* The key that the request carries; NULL if none. *ret_token: a bearer token that is not a key. */
-static const char *find_key(const struct request *request, const char **ret_token)
+/* The first that is there, or NULL. */
+static const char *find_credential(const struct request *request)
 {
-	const char *authorization = request_header(request, "Authorization"), *key;
+	static const char *const schemes[] = {"Bearer", "ApiKey"};
+	static const char *const arguments[] = {"token", "api_key"};
+	const char *authorization = request_header(request, "Authorization"), *found = NULL;
 
-	*ret_token = NULL;
-	key = credentials_of(authorization, "Bearer");
-	if (key && api_key_looks_like_one(key))
-		return key;
-	*ret_token = key;
-	key = credentials_of(authorization, "ApiKey");
-	if (!key)
-		key = request_header(request, "X-API-Key");
-	if (!key)
-		key = query_find(&request->query, "api_key");
-	return key;
+	for (size_t i = 0; !found && i < ARRAY_LEN(schemes); i++)
+		found = credentials_of(authorization, schemes[i]);
+	if (!found)
+		found = request_header(request, "X-API-Key");
+	for (size_t i = 0; !found && i < ARRAY_LEN(arguments); i++)
+		found = query_find(&request->query, arguments[i]);
+	return found;
 }
 
-int access_check(struct api *api, struct request *request, enum access access, struct error *reterr)
+static int identify_key(struct api *api, const char *key, struct identity **ret_identity,
+			struct error *reterr)
 {
-	const char *token, *key = find_key(request, &token);
-	bool anonymous_may = api->config->REALTIME_ANONYMOUS_PUBLISH;
 	struct api_key_row row;
-	int r;
+	int r = api_keys_check(api->store, key, clock_unix_ms(), &row, reterr);
 
-	if (key) {
-		r = api_keys_check(api->store, key, clock_unix_ms(), &row, reterr);
-		if (r == 0)
-			(void)snprintf(request->user_id, sizeof(request->user_id), "%s",
-				       row.user_id);
+	if (r < 0)
 		return r;
-	}
-	if (anonymous_may)
+	r = api_key_identity(&row, ret_identity, reterr);
+	api_key_row_fini(&row);
+	return r;
+}
+
+int access_identify(struct api *api, struct request *request, struct error *reterr)
+{
+	const char *credential = find_credential(request);
+
+	if (!credential) {
+		request->identity = identity_ref(api->anonymous);
 		return 0;
-	if (token)
-		return error_set(reterr, -EKEYREJECTED, "bad_token",
-				 "the bearer token is not an API key of this server");
-	if (access != ACCESS_PUBLIC)
+	}
+	if (!*credential)
+		return error_set(reterr, -EKEYREJECTED, "bad_credentials",
+				 "the token or API key is empty");
+	if (api_key_looks_like_one(credential))
+		return identify_key(api, credential, &request->identity, reterr);
+	return jwt_verify(api->verifier, credential, clock_unix_ms(), &request->identity, reterr);
+}
+
+/* ---- what they may ---- */
+
+static int refuse(const struct request *request, const char *what, struct error *reterr)
+{
+	if (identity_is_anonymous(request->identity))
 		return error_set(reterr, -EKEYREJECTED, "authentication_required",
-				 "this needs an API key in X-API-Key or Authorization");
-	return 0;
+				 "this needs a token or an API key, in Authorization or X-API-Key");
+	return error_set(reterr, -EACCES, "forbidden", "%s is not for you with what you have shown",
+			 what);
+}
+
+int access_demand(const struct request *request, enum right right, enum grant_scope scope,
+		  const char *name, struct error *reterr)
+{
+	return identity_may(request->identity, right, scope, name) ? 0
+								   : refuse(request, name, reterr);
+}
+
+int access_demand_publish(const struct api *api, const struct request *request, const char *channel,
+			  struct error *reterr)
+{
+	const struct identity *identity = request->identity;
+	const struct namespace *namespace;
+
+	if (!channel)
+		return access_demand(request, RIGHT_PUBLISH, GRANT_CHANNELS, "*", reterr);
+	namespace = namespaces_find(api->namespaces, channel);
+	if (namespace_lets(namespace, identity, RIGHT_PUBLISH, channel) ||
+	    (namespace->publish == AUDIENCE_NOBODY &&
+	     identity_may(identity, RIGHT_ADMIN, GRANT_CHANNELS, channel)))
+		return 0;
+	return refuse(request, channel, reterr);
+}
+
+int access_demand_room(const struct request *request, const char *room_id, struct error *reterr)
+{
+	if (identity_may(request->identity, RIGHT_MODERATE, GRANT_ROOMS, room_id) ||
+	    identity_may(request->identity, RIGHT_ADMIN, GRANT_ROOMS, room_id))
+		return 0;
+	return refuse(request, room_id, reterr);
+}
+
+int access_demand_known(const struct request *request, struct error *reterr)
+{
+	return identity_is_anonymous(request->identity) ? refuse(request, "", reterr) : 0;
+}
+
+int access_check(const struct api *api, const struct request *request, enum access access,
+		 struct error *reterr)
+{
+	const struct identity *identity = request->identity;
+	bool is_known = !identity_is_anonymous(identity), may = false;
+
+	switch (access) {
+	case ACCESS_PUBLIC:
+		may = true;
+		break;
+	case ACCESS_READ:
+		may = is_known || !api->config->WEBSOCKET_AUTH_REQUIRED;
+		break;
+	case ACCESS_PUBLISH:
+		may = is_known || identity_may_anywhere(identity, RIGHT_PUBLISH);
+		break;
+	case ACCESS_ADMIN:
+		may = identity_may_anywhere(identity, RIGHT_ADMIN);
+		break;
+	}
+	return may ? 0 : refuse(request, request->path, reterr);
+}
+
+json_t *access_caller(const struct request *request, const char *room_id)
+{
+	return json_pack(
+		"{s:s, s:b}", "user_id", request->identity->user_id, "is_moderator",
+		(int)identity_may(request->identity, RIGHT_MODERATE, GRANT_ROOMS, room_id));
 }
 
 /* ---- origins ---- */
-
-/* Is `origin` ("https://example.org") the site that `host` ("example.org:443") names? */
-static bool is_same_site(const char *origin, const char *host)
-{
-	const char *authority = strstr(origin, "://");
-	const char *default_port = strncasecmp(origin, "https:", 6) == 0 ? ":443" : ":80";
-	size_t length;
-
-	if (!authority || !host)
-		return false;
-	authority += 3;
-	length = strlen(authority);
-	if (strncasecmp(authority, host, length) != 0)
-		return false;
-	return host[length] == '\0' || strcmp(host + length, default_port) == 0;
-}
-
-struct origin_search {
-	const char *origin;
-	bool is_found;
-};
-
-static void compare_origin(void *data, const char *item)
-{
-	struct origin_search *search = data;
-
-	if (strcmp(item, "*") == 0 || strcasecmp(item, search->origin) == 0)
-		search->is_found = true;
-}
-
-static bool is_listed(const struct api *api, const char *origin)
-{
-	struct origin_search search = {.origin = origin};
-
-	config_list_for_each(api->config->REALTIME_ALLOWED_ORIGINS, compare_origin, &search);
-	return search.is_found;
-}
 
 static const char *origin_of(const struct request *request)
 {
@@ -110,13 +152,16 @@ static const char *origin_of(const struct request *request)
 	return origin && *origin ? origin : NULL;
 }
 
+static bool is_allowed(const struct api *api, const struct request *request)
+{
+	return origin_is_allowed(origin_of(request), request_header(request, "Host"),
+				 api->config->REALTIME_ALLOWED_ORIGINS);
+}
+
 int access_check_origin(const struct api *api, const struct request *request, struct error *reterr)
 {
-	const char *origin = origin_of(request);
-
-	if (!origin || strcmp(request->method, "GET") == 0 ||
-	    strcmp(request->method, "HEAD") == 0 || strcmp(request->method, "OPTIONS") == 0 ||
-	    is_same_site(origin, request_header(request, "Host")) || is_listed(api, origin))
+	if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0 ||
+	    strcmp(request->method, "OPTIONS") == 0 || is_allowed(api, request))
 		return 0;
 	return error_set(reterr, -EACCES, "origin_not_allowed",
 			 "pages of this origin may not do this; REALTIME_ALLOWED_ORIGINS lists "
@@ -131,7 +176,7 @@ void access_add_cors(const struct api *api, const struct request *request,
 	if (!origin)
 		return;
 	response_header(response, "Vary", "Origin");
-	if (!is_same_site(origin, request_header(request, "Host")) && !is_listed(api, origin))
+	if (!is_allowed(api, request))
 		return;
 	response_header(response, "Access-Control-Allow-Origin", "%s", origin);
 	response_header(response, "Access-Control-Expose-Headers",

@@ -1,13 +1,16 @@
 /* api.h - what a request handler works with.
  *
- * One for each request thread: the store is the thread's own, the rest is shared and borrowed from
- * main(). Thread: the request's.
+ * One for each request thread. What is the thread's own belongs to whoever started the thread; the
+ * rest is shared and borrowed from main(). Thread: the request's.
  */
 #ifndef API_API_H
 #define API_API_H
 
 #include "core/bus_client.h"
 #include "core/config.h"
+#include "core/identity.h"
+#include "core/jwt.h"
+#include "core/namespaces.h"
 #include "db/store.h"
 
 enum {
@@ -18,9 +21,12 @@ enum {
 
 struct api {
 	const struct config *config;
-	struct store *store;	      /* owned by the thread's starter */
-	struct bus_client *realtimed; /* shared */
-	struct bus_client *sfu;	      /* shared; its control socket */
+	const struct namespaces *namespaces;
+	struct store *store;	       /* the thread's own */
+	struct jwt_verifier *verifier; /* the thread's own */
+	struct identity *anonymous;    /* the thread's own; who a request without credentials is */
+	struct bus_client *realtimed;  /* shared */
+	struct bus_client *sfu;	       /* shared; its control socket */
 };
 
 #endif

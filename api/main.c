@@ -7,18 +7,17 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/commands.h"
 #include "api/edge/front.h"
 #include "api/edge/listener.h"
-#include "core/clock.h"
 #include "core/log.h"
-#include "db/api_keys.h"
 
 enum { LISTENERS_MAX = 16, STOP_TIMEOUT_MS = 2500 };
 
 static const char usage[] = "realtime-api " RT_VERSION ", the REST API behind a web server\n"
 			    "\n"
-			    "  realtime-api                          serve REALTIME_API_LISTEN\n"
-			    "  realtime-api create-api-key NAME      print a new API key\n"
+			    "  realtime-api                    serve REALTIME_API_LISTEN\n"
+			    "  realtime-api COMMAND            see below; COMMAND --help has more\n"
 			    "  realtime-api --help | --version | --print-settings-markdown\n"
 			    "\n";
 
@@ -103,6 +102,7 @@ static int serve(const struct config *config)
 	AUTO(bus_client) realtimed = NULL;
 	AUTO(bus_client) sfu = NULL;
 	AUTO(store) store = NULL;
+	AUTO(namespaces) namespaces = NULL;
 	struct front *front = NULL;
 	struct error error = {0};
 	struct api shared;
@@ -113,6 +113,8 @@ static int serve(const struct config *config)
 	/* Once before the threads do, so that migrations run in one place and faults are told once.
 	 */
 	r = store_open(config->REALTIME_DATABASE, STORE_DURABLE, &store, &error);
+	if (r == 0)
+		r = namespaces_new(config, &namespaces, &error);
 	if (r < 0)
 		return fail(&error, r);
 	r = open_listeners(config->REALTIME_API_LISTEN, &listeners);
@@ -123,7 +125,8 @@ static int serve(const struct config *config)
 	r = bus_client_new(config->REALTIME_BUS, "api", &no_events, NULL, &realtimed);
 	if (r == 0)
 		r = bus_client_new(config->REALTIME_SFU_CONTROL, "api", &no_events, NULL, &sfu);
-	shared = (struct api){.config = config, .realtimed = realtimed, .sfu = sfu};
+	shared = (struct api){
+		.config = config, .namespaces = namespaces, .realtimed = realtimed, .sfu = sfu};
 	if (r == 0)
 		r = front_start(listeners.items, listeners.count, &shared, &front, &error);
 	if (r < 0) {
@@ -143,25 +146,6 @@ static int serve(const struct config *config)
 	return EXIT_SUCCESS;
 }
 
-/* ---- commands ---- */
-
-static int create_api_key(const struct config *config, const char *name)
-{
-	AUTO(store) store = NULL;
-	struct error error = {0};
-	char key[API_KEY_SIZE];
-	int r;
-
-	r = store_open(config->REALTIME_DATABASE, STORE_DURABLE, &store, &error);
-	if (r == 0)
-		r = api_keys_create(store, name, NULL, NULL, 0, clock_unix_ms(), key, &error);
-	if (r < 0)
-		return fail(&error, r);
-	(void)printf("%s\n", key);
-	explicit_bzero(key, sizeof(key));
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 int main(int argc, char **argv)
 {
 	AUTO(config) config = NULL;
@@ -170,6 +154,7 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		(void)fputs(usage, stdout);
+		commands_print_list(stdout);
 		config_print_help(stdout);
 		return EXIT_SUCCESS;
 	}
@@ -181,13 +166,16 @@ int main(int argc, char **argv)
 		config_print_markdown(stdout);
 		return EXIT_SUCCESS;
 	}
-	if (argc != 1 && !(argc == 3 && strcmp(argv[1], "create-api-key") == 0)) {
+	if (argc > 1 && *argv[1] != '-')
+		return commands_run(argc - 1, argv + 1);
+	if (argc > 1) {
 		(void)fputs(usage, stderr);
-		return 2;
+		commands_print_list(stderr);
+		return EXIT_USAGE;
 	}
 	r = config_load(&config, &error);
 	if (r < 0)
 		return fail(&error, r);
 	config_apply_log(config, "api");
-	return argc == 3 ? create_api_key(config, argv[2]) : serve(config);
+	return serve(config);
 }

@@ -186,6 +186,7 @@ void request_fini(struct request *request)
 {
 	free(request->body);
 	free(request->target);
+	request->identity = identity_unref(request->identity);
 	request->body = NULL;
 	request->target = NULL;
 }

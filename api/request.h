@@ -15,8 +15,9 @@
 
 #include "api/wire/uri.h"
 #include "core/error.h"
+#include "core/identity.h"
 
-enum { REQUEST_ID_MAX = 64, REQUEST_PARAMETERS_MAX = 4, REQUEST_USER_ID_MAX = 128 };
+enum { REQUEST_ID_MAX = 64, REQUEST_PARAMETERS_MAX = 4 };
 
 struct request_source {
 	/* The CGI variable of that name, borrowed for the request's life; NULL if there is none. */
@@ -32,7 +33,7 @@ struct request {
 	const char *path; /* percent-decoded */
 	struct query query;
 	char request_id[REQUEST_ID_MAX + 1];
-	char user_id[REQUEST_USER_ID_MAX + 1]; /* whose key it carries; "" for nobody's */
+	struct identity *identity; /* owned reference; who asks. Never NULL in a handler */
 
 	/* What the route's {placeholders} stood for; set by the router. */
 	size_t parameter_count;

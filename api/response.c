@@ -98,8 +98,12 @@ void response_problem(struct response *response, const struct error *error, cons
 {
 	int status = problem_status(error);
 
+	/* RFC 6750 section 3.1: somebody who has shown nothing hears of no error. */
 	if (status == 401)
-		response_header(response, "WWW-Authenticate", "Bearer realm=\"realtime\"");
+		response_header(response, "WWW-Authenticate", "Bearer realm=\"realtime\"%s",
+				strcmp(error->code, "authentication_required") == 0
+					? ""
+					: ", error=\"invalid_token\"");
 	if (status == 503 || status == 429)
 		response_header(response, "Retry-After", "1");
 	(void)json_body(response, status, "application/problem+json",

@@ -20,15 +20,17 @@ static const struct route routes[] = {
 	{"GET", "/realtime/health", ACCESS_PUBLIC, health_realtimed},
 	{"GET", "/realtime/webrtc/health", ACCESS_PUBLIC, health_sfu},
 
-	{"POST", "/realtime/send", ACCESS_PUBLISH, messages_send},
+	/* What depends on the channel the handler demands: a namespace may let anyone publish. */
+	{"POST", "/realtime/send", ACCESS_PUBLIC, messages_send},
 	{"POST", "/realtime/broadcast", ACCESS_PUBLISH, messages_broadcast},
-	{"POST", NOTIFICATIONS "/send", ACCESS_PUBLISH, notifications_send},
-	{"POST", NOTIFICATIONS "/channel", ACCESS_PUBLISH, notifications_send_to_channel},
+	{"POST", NOTIFICATIONS "/send", ACCESS_PUBLIC, notifications_send},
+	{"POST", NOTIFICATIONS "/channel", ACCESS_PUBLIC, notifications_send_to_channel},
 	{"POST", NOTIFICATIONS "/broadcast", ACCESS_PUBLISH, notifications_broadcast},
 	/* One's own: these ask who it is themselves, also where anybody may publish. */
 	{"GET", NOTIFICATIONS, ACCESS_PUBLIC, notifications_handle_list},
 	{"POST", NOTIFICATIONS "/read", ACCESS_PUBLIC, notifications_read_all},
 	{"POST", NOTIFICATIONS "/{notification_id}/read", ACCESS_PUBLIC, notifications_read},
+	{"POST", "/realtime/tickets", ACCESS_PUBLISH, tickets_create},
 	{"GET", "/metrics", ACCESS_ADMIN, metrics_get},
 	{"GET", "/realtime/connections", ACCESS_ADMIN, connections_list},
 	{"DELETE", "/realtime/connections", ACCESS_ADMIN, connections_close_all},
@@ -38,15 +40,15 @@ static const struct route routes[] = {
 	{"GET", ROOMS, ACCESS_PUBLIC, rooms_handle_list},
 	{"POST", ROOMS, ACCESS_PUBLISH, rooms_handle_create},
 	{"GET", ROOM, ACCESS_PUBLIC, rooms_handle_get},
-	{"PUT", ROOM, ACCESS_ADMIN, rooms_handle_update},
-	{"DELETE", ROOM, ACCESS_ADMIN, rooms_handle_delete},
-	{"GET", ROOM "/participants", ACCESS_PUBLISH, participants_list},
+	{"PUT", ROOM, ACCESS_PUBLISH, rooms_handle_update},
+	{"DELETE", ROOM, ACCESS_PUBLISH, rooms_handle_delete},
+	{"GET", ROOM "/participants", ACCESS_READ, participants_list},
 	{"POST", ROOM "/whip", ACCESS_PUBLISH, whip_start},
 	{"PATCH", ROOM "/whip/{session_id}", ACCESS_PUBLISH, whip_patch},
 	{"DELETE", ROOM "/whip/{session_id}", ACCESS_PUBLISH, whip_end},
-	{"POST", ROOM "/whep", ACCESS_PUBLISH, whep_start},
-	{"PATCH", ROOM "/whep/{session_id}", ACCESS_PUBLISH, whip_patch},
-	{"DELETE", ROOM "/whep/{session_id}", ACCESS_PUBLISH, whip_end},
+	{"POST", ROOM "/whep", ACCESS_READ, whep_start},
+	{"PATCH", ROOM "/whep/{session_id}", ACCESS_READ, whip_patch},
+	{"DELETE", ROOM "/whep/{session_id}", ACCESS_READ, whip_end},
 	{"POST", "/realtime/webrtc/signal", ACCESS_PUBLISH, signal_send},
 	{"GET", "/realtime/webrtc/connections", ACCESS_ADMIN, connections_list_webrtc},
 };
@@ -154,6 +156,8 @@ static int dispatch(struct api *api, struct request *request, struct response *r
 				 "this path takes %s only", allow);
 	}
 	r = access_check_origin(api, request, reterr);
+	if (r == 0)
+		r = access_identify(api, request, reterr);
 	if (r == 0)
 		r = access_check(api, request, route->access, reterr);
 	if (r == 0)

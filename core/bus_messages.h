@@ -4,6 +4,9 @@
  * to it. realtime-sfu also answers BUS_SFU_STATUS on a socket of its own (REALTIME_SFU_CONTROL), so
  * that its health can be told while realtimed is away.
  *
+ * `caller` is on whose behalf the API asks: {user_id ("" for nobody known), is_moderator (of the
+ * room in question)}. Only realtimed knows whose peer is meant, and refuses all others.
+ *
  * Numbers are never reused. A change that an older process could not read raises BUS_VERSION;
  * unknown fields are ignored.
  *
@@ -35,21 +38,24 @@ enum { BUS_VERSION = 1 };
 	X(ROOM_UPDATED, 19, "room_updated")                                                        \
 	/* event: {room_id}: the room is gone, end its call */                                     \
 	X(ROOM_DELETED, 20, "room_deleted")                                                        \
-	/* request: a signal of protocol section 5 with sender_peer_id -> {} */                    \
+	/* request: a signal of protocol section 5 with sender_peer_id, and caller -> {} */        \
 	X(SIGNAL, 21, "signal")                                                                    \
 	/* request: {room_id, kind: "whip"|"whep", sdp, publishers?: [], user_id?, name?}          \
 	 *   -> {session_id, sdp} */                                                               \
 	X(HTTP_SESSION_START, 22, "http_session_start")                                            \
-	/* request: {room_id, session_id} -> {} */                                                 \
+	/* request: {room_id, session_id, caller} -> {} */                                         \
 	X(HTTP_SESSION_END, 23, "http_session_end")                                                \
+	/* request: {room_id, session_id, caller} -> {}: it is there, and the caller's */          \
+	X(HTTP_SESSION_CHECK, 26, "http_session_check")                                            \
 	/* request: {connection_id?, user_id?, limit?} -> {connections: [{connection_id,           \
-	 *   transport, user_id, channels}], total, transports: {websocket, sse, signaling}};      \
-	 *   total counts all, the list has those that match */                                    \
+	 *   transport, user_id, channels}], total, transports: {websocket, sse, signaling},       \
+	 *   channels: {name: subscriptions}, channel_count}; the totals count all, the list has   \
+	 *   those that match, and of channels up to 1000 are named */                             \
 	X(CONNECTIONS, 24, "connections")                                                          \
 	/* request: {connection_id?|user_id?} -> {closed}: close what matches, for good */         \
 	X(CONNECTIONS_CLOSE, 40, "connections_close")                                              \
 	/* request: identity (core/identity.h, identity_to_json()) -> {ticket, expires_at}: for    \
-	 * one connection as that one */                                                                         \
+	 * one connection as that one */                                                           \
 	X(TICKET_NEW, 42, "ticket_new")                                                            \
 	/* request: {user_id?|channel?|broadcast?: true, title, body, notification_type?, data?,   \
 	 *   ttl?, persistent? (of a channel), tags?, idempotency_key?, sender?}                   \
@@ -64,7 +70,7 @@ enum { BUS_VERSION = 1 };
 	/* ---- realtimed -> sfu ---- */                                                           \
 	/* request: {room_id, peer_id, kind: "call"|"whip"|"whep", sdp?, publishers?, codecs?,     \
 	 *   may_publish? (true), state} -> {sdp?}. `sdp` is a complete offer and gets a complete  \
-	 * answer (whip, whep); a "call" peer offers later, by PEER_SIGNAL. `state` is any JSON,                                  \
+	 * answer (whip, whep); a "call" peer offers later, by PEER_SIGNAL. `state` is any JSON,   \
 	 * given back in HELLO                                                                     \
 	 */                                                                                        \
 	X(PEER_JOIN, 48, "peer_join")                                                              \

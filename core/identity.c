@@ -23,7 +23,7 @@ struct identity *identity_new(const char *user_id, unsigned rights)
 	if (!identity)
 		return NULL;
 	identity->refs = 1;
-	identity->rights = rights;
+	identity->rights = rights & RIGHT_ADMIN ? RIGHTS_ALL : rights;
 	(void)snprintf(identity->user_id, sizeof(identity->user_id), "%s", user_id);
 	return identity;
 }
@@ -59,16 +59,23 @@ bool identity_is_anonymous(const struct identity *identity)
 
 /* ---- grants ---- */
 
+int rights_add(unsigned *rights, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(right_names); i++)
+		if (strcmp(name, right_names[i].name) == 0) {
+			*rights |= right_names[i].rights;
+			return 0;
+		}
+	return -EINVAL;
+}
+
 static int add_right(unsigned *rights, const json_t *name, const char *pattern,
 		     struct error *reterr)
 {
 	const char *text = json_string_value(name);
 
-	for (size_t i = 0; text && i < ARRAY_LEN(right_names); i++)
-		if (strcmp(text, right_names[i].name) == 0) {
-			*rights |= right_names[i].rights;
-			return 0;
-		}
+	if (text && rights_add(rights, text) == 0)
+		return 0;
 	return error_set(reterr, -EINVAL, "bad_field",
 			 "the rights on %.100s must be subscribe, publish, moderate, admin or *",
 			 pattern);
@@ -122,7 +129,7 @@ static const char *const scope_names[] = {
 	[GRANT_ROOMS] = "rooms",
 };
 
-static json_t *rights_to_json(unsigned rights)
+json_t *rights_to_json(unsigned rights)
 {
 	json_t *names = json_array();
 
@@ -168,7 +175,8 @@ int identity_from_json(const json_t *body, struct identity **ret_identity)
 	AUTO(identity) identity = NULL;
 	int r = 0;
 
-	if (!user_id)
+	/* Cut short it would be somebody else. */
+	if (!user_id || strlen(user_id) > IDENTITY_USER_ID_MAX)
 		return -EINVAL;
 	identity = identity_new(user_id,
 				(unsigned)json_integer_value(json_object_get(body, "rights")));
@@ -193,6 +201,11 @@ const char *own_channel_user(const char *channel)
 	size_t length = sizeof(own_prefix) - 1;
 
 	return strncmp(channel, own_prefix, length) == 0 ? channel + length : NULL;
+}
+
+void own_channel_name(const char *user_id, char *out, size_t size)
+{
+	(void)snprintf(out, size, "%s%s", own_prefix, user_id);
 }
 
 bool identity_may(const struct identity *identity, enum right right, enum grant_scope scope,

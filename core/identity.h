@@ -41,6 +41,12 @@ enum {
 	RIGHTS_ALL = RIGHT_SUBSCRIBE | RIGHT_PUBLISH | RIGHT_MODERATE | RIGHT_ADMIN
 };
 
+/* Add the right of that name: subscribe, publish, moderate, admin (which is all) or * (all).
+ * -EINVAL if there is none. */
+int rights_add(unsigned *rights, const char *name) MUST_CHECK;
+/* ["subscribe", …], a new reference. */
+json_t *rights_to_json(unsigned rights);
+
 enum grant_scope { GRANT_CHANNELS, GRANT_ROOMS, GRANT_SCOPE_COUNT };
 
 struct grant {
@@ -62,7 +68,7 @@ struct identity {
 	} grants[GRANT_SCOPE_COUNT];
 };
 
-/* One reference, the caller's; NULL without memory. */
+/* One reference, the caller's; NULL without memory. `user_id` fits; an admin has every right. */
 struct identity *identity_new(const char *user_id, unsigned rights);
 /* Nobody in particular: may subscribe, and publish (and administer) if `may_publish`. */
 struct identity *identity_new_anonymous(bool may_publish);
@@ -86,10 +92,14 @@ int identity_from_json(const json_t *body, struct identity **ret_identity) MUST_
 /* `name` may be a pattern: then a grant must cover all of it. */
 bool identity_may(const struct identity *identity, enum right right, enum grant_scope scope,
 		  const char *name);
-/* Something that is about no channel or room in particular. */
+/* Something that is about no channel or room at all, whatever the lists say. What reaches every
+ * channel (a broadcast) is identity_may() on "*" instead. */
 bool identity_may_anywhere(const struct identity *identity, enum right right);
 
 /* "user_" and the user's id: somebody's own channel. The id (borrowed), or NULL if it is none. */
 const char *own_channel_user(const char *channel);
+/* The other way round. `out` is cut at `size`, which a valid user id never needs of
+ * CHANNEL_NAME_MAX + 1. */
+void own_channel_name(const char *user_id, char *out, size_t size);
 
 #endif

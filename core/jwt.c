@@ -23,6 +23,7 @@ enum {
 struct key {
 	cjose_jwk_t *jwk;   /* owned */
 	char kid[KID_SIZE]; /* "" if it has none */
+	char algorithm[8];  /* the only one it is for; "" if it does not say */
 	bool is_of_file;    /* of the JWKS, and goes with it */
 };
 
@@ -31,7 +32,7 @@ struct jwt_verifier {
 	struct key keys[KEYS_MAX];
 	size_t key_count;
 	int64_t looked_at_unix_ms;
-	struct timespec jwks_changed_at;
+	struct stat jwks_seen; /* the file as it was read */
 };
 
 /* Which algorithms go with which type of key; nothing else is accepted. */
@@ -44,6 +45,31 @@ static const struct {
 	{"PS256", CJOSE_JWK_KTY_RSA},
 	{"ES256", CJOSE_JWK_KTY_EC},
 };
+
+/* ---- base64url ---- */
+
+/* RFC 4648 section 5 without padding, and something at all. Looked at before libcjose does: on a
+ * `=` in the middle it does not fail but ends the process. */
+static bool is_base64url(const char *text, size_t length)
+{
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	return length > 0 && length % 4 != 1 && strspn(text, alphabet) >= length;
+}
+
+/* Three parts with dots between them (RFC 7515 section 3.1)? */
+static bool is_compact(const char *token)
+{
+	for (int part = 0; part < 3; part++) {
+		size_t length = strcspn(token, ".");
+
+		if (!is_base64url(token, length) || token[length] != (part < 2 ? '.' : '\0'))
+			return false;
+		token += length + 1;
+	}
+	return true;
+}
 
 /* ---- keys ---- */
 
@@ -179,6 +205,22 @@ static void drop_file_keys(struct jwt_verifier *verifier)
 	verifier->key_count = kept;
 }
 
+static bool has_sound_numbers(const json_t *jwk)
+{
+	static const char *const names[] = {"k",  "n",	"e",  "d", "p", "q",
+					    "dp", "dq", "qi", "x", "y"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const json_t *number = json_object_get(jwk, names[i]);
+
+		if (number &&
+		    (!json_is_string(number) ||
+		     !is_base64url(json_string_value(number), json_string_length(number))))
+			return false;
+	}
+	return true;
+}
+
 /* Take the keys of a set; what is in it for other uses or of other types is passed over (RFC 7517
  * section 5). How many. */
 static size_t add_set(struct jwt_verifier *verifier, const json_t *set)
@@ -188,12 +230,17 @@ static size_t add_set(struct jwt_verifier *verifier, const json_t *set)
 
 	json_array_foreach ((json_t *)(uintptr_t)keys, i, item) {
 		const char *use = json_string_value(json_object_get(item, "use")), *objection;
+		const char *algorithm = json_string_value(json_object_get(item, "alg"));
 		AUTO_FREE char *text = json_dumps(item, JSON_COMPACT);
 
-		if (!text || (use && strcmp(use, "sig") != 0))
+		if (!text || (use && strcmp(use, "sig") != 0) || !has_sound_numbers(item))
 			continue;
-		count += add_key_take(verifier, cjose_jwk_import(text, strlen(text), NULL), true,
-				      &objection) == 0;
+		if (add_key_take(verifier, cjose_jwk_import(text, strlen(text), NULL), true,
+				 &objection) < 0)
+			continue;
+		(void)snprintf(verifier->keys[verifier->key_count - 1].algorithm,
+			       sizeof(verifier->keys->algorithm), "%s", algorithm ? algorithm : "");
+		count++;
 	}
 	return count;
 }
@@ -201,18 +248,29 @@ static size_t add_set(struct jwt_verifier *verifier, const json_t *set)
 static int read_set(struct jwt_verifier *verifier, struct error *reterr)
 {
 	const char *path = verifier->config->REALTIME_JWT_JWKS;
+	FILE *file = fopen(path, "re");
 	json_error_t json_error;
-	AUTO_JSON set = json_load_file(path, JSON_REJECT_DUPLICATES, &json_error);
+	AUTO_JSON set = NULL;
 	struct stat status = {0};
 
+	if (!file)
+		return bad_file(reterr, "REALTIME_JWT_JWKS", path, strerror(errno));
+	(void)fstat(fileno(file), &status); /* of the very file that is read, and before */
+	set = json_loadf(file, JSON_REJECT_DUPLICATES, &json_error);
+	(void)fclose(file);
 	if (!set)
 		return bad_file(reterr, "REALTIME_JWT_JWKS", path, json_error.text);
-	(void)stat(path, &status);
-	verifier->jwks_changed_at = status.st_mtim;
+	verifier->jwks_seen = status;
 	drop_file_keys(verifier);
 	if (add_set(verifier, set) == 0)
 		return bad_file(reterr, "REALTIME_JWT_JWKS", path, "it holds no key of ours");
 	return 0;
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ino == b->st_ino && a->st_size == b->st_size;
 }
 
 /* Has the file changed? One that cannot be read changes nothing; one without a key leaves none. */
@@ -221,12 +279,12 @@ static void refresh_set(struct jwt_verifier *verifier, int64_t now_unix_ms)
 	const char *path = verifier->config->REALTIME_JWT_JWKS;
 	struct stat status;
 
-	if (!*path || now_unix_ms < verifier->looked_at_unix_ms + JWKS_LOOK_MS)
-		return;
+	int64_t passed_ms = now_unix_ms - verifier->looked_at_unix_ms;
+
+	if (!*path || (passed_ms >= 0 && passed_ms < JWKS_LOOK_MS))
+		return; /* the clock may have been put back */
 	verifier->looked_at_unix_ms = now_unix_ms;
-	if (stat(path, &status) == 0 &&
-	    (status.st_mtim.tv_sec != verifier->jwks_changed_at.tv_sec ||
-	     status.st_mtim.tv_nsec != verifier->jwks_changed_at.tv_nsec))
+	if (stat(path, &status) == 0 && !is_same_file(&status, &verifier->jwks_seen))
 		(void)read_set(verifier, NULL); /* tokens of missing keys say so themselves */
 }
 
@@ -269,6 +327,8 @@ static int bad_token(struct error *reterr, const char *why)
 /* Does `key` do the algorithm that the token names? */
 static bool does(const struct key *key, const char *algorithm)
 {
+	if (*key->algorithm && strcmp(key->algorithm, algorithm) != 0)
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++)
 		if (strcmp(algorithms[i].name, algorithm) == 0)
 			return cjose_jwk_get_kty(key->jwk, NULL) == algorithms[i].type;
@@ -300,18 +360,35 @@ static bool is_genuine(const struct jwt_verifier *verifier, cjose_jws_t *jws, co
 	return false;
 }
 
-static int check_signature(const struct jwt_verifier *verifier, cjose_jws_t *jws,
+/* The first of the token's parts. Read by us, and strictly: libcjose takes a member that is null, a
+ * string or a number for an absent one where it gives it as JSON, and of two with one name the
+ * last. */
+static int header_of(const char *token, json_t **ret_header, struct error *reterr)
+{
+	uint8_t *text = NULL;
+	size_t length = 0;
+	int r = -EINVAL;
+
+	if (cjose_base64url_decode(token, strcspn(token, "."), &text, &length, NULL))
+		r = json_object_parse((const char *)text, length, ret_header, NULL);
+	free(text);
+	return r < 0 ? bad_token(reterr, "is neither a JSON Web Token nor a key of this server")
+		     : 0;
+}
+
+static int check_signature(const struct jwt_verifier *verifier, const char *token, cjose_jws_t *jws,
 			   struct error *reterr)
 {
-	cjose_header_t *header = cjose_jws_get_protected(jws);
-	const char *algorithm = cjose_header_get(header, CJOSE_HDR_ALG, NULL);
-	const char *kid = cjose_header_get(header, CJOSE_HDR_KID, NULL);
-	char *critical = cjose_header_get_raw(header, "crit", NULL);
+	AUTO_JSON header = NULL;
+	const char *algorithm, *kid;
+	int r = header_of(token, &header, reterr);
 
-	if (critical) {
-		free(critical);
+	if (r < 0)
+		return r;
+	if (json_object_get(header, "crit"))
 		return bad_token(reterr, "demands extensions that are not known here");
-	}
+	algorithm = json_string_value(json_object_get(header, "alg"));
+	kid = json_string_value(json_object_get(header, "kid"));
 	if (!algorithm || !is_genuine(verifier, jws, algorithm, kid))
 		return bad_token(reterr, "is not signed by a key that is trusted here");
 	return 0;
@@ -461,10 +538,10 @@ int jwt_verify(struct jwt_verifier *verifier, const char *token, int64_t now_uni
 	if (length > JWT_MAX)
 		return bad_token(reterr, "is longer than 8192 bytes");
 	refresh_set(verifier, now_unix_ms);
-	jws = cjose_jws_import(token, length, NULL);
+	jws = is_compact(token) ? cjose_jws_import(token, length, NULL) : NULL;
 	if (!jws)
 		return bad_token(reterr, "is neither a JSON Web Token nor a key of this server");
-	r = check_signature(verifier, jws, reterr);
+	r = check_signature(verifier, token, jws, reterr);
 	if (r == 0)
 		r = claims_of(jws, &claims, reterr);
 	cjose_jws_release(jws);

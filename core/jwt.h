@@ -2,8 +2,8 @@
  *
  * HS256 by REALTIME_JWT_SECRET; RS256, PS256 and ES256 by the key in REALTIME_JWT_PUBLIC_KEY (PEM);
  * any of them by the keys in REALTIME_JWT_JWKS (RFC 7517), which is read again when it changes. A
- * key does the algorithms of its own type alone, so that nobody signs with a public key as if it
- * were a secret (RFC 8725 section 3.1).
+ * key does the algorithms of its own type alone (and of its `alg`, if it has one), so that nobody
+ * signs with a public key as if it were a secret (RFC 8725 section 3.1).
  *
  * Claims: sub (or user_id), name, exp, nbf, iss, aud, channels, rooms, roles (docs/auth.md).
  * Thread: any, one at a time for each verifier.

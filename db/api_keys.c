@@ -56,12 +56,16 @@ int api_keys_create(struct store *store, const char *name, const char *user_id,
 	sqlite3_stmt *statement;
 	int r;
 
-	if (strlen(name) < 1 || strlen(name) > API_KEY_NAME_MAX)
+	if (strlen(name) > API_KEY_NAME_MAX || !channel_name_is_valid(name, strlen(name)))
 		return error_set_field(reterr, -EINVAL, "bad_field", "name",
-				       "name must have 1 to %d bytes", API_KEY_NAME_MAX);
-	if (user_id && strlen(user_id) > 128)
+				       "name must have 1 to %d bytes of UTF-8 without control "
+				       "characters",
+				       API_KEY_NAME_MAX);
+	if (user_id && *user_id && !user_id_is_valid(user_id))
 		return error_set_field(reterr, -EINVAL, "bad_field", "user_id",
-				       "user_id must have at most 128 bytes");
+				       "user_id must have at most %d bytes of UTF-8 without "
+				       "control characters and *",
+				       USER_ID_BYTES_MAX);
 	r = statement_get(store, create_sql, &statement, reterr);
 	if (r < 0)
 		return r;
@@ -187,13 +191,24 @@ int api_keys_list(struct store *store,
 	return r;
 }
 
+static int bad_row(const struct api_key_row *row, const char *column, struct error *reterr)
+{
+	return error_set(reterr, -EKEYREJECTED, "bad_api_key",
+			 "the API key %s cannot be used: its %s in the database makes no sense",
+			 row->key_id, column);
+}
+
 int api_key_identity(const struct api_key_row *row, struct identity **ret_identity,
 		     struct error *reterr)
 {
 	const char *const grants[] = {[GRANT_CHANNELS] = row->channels, [GRANT_ROOMS] = row->rooms};
-	AUTO(identity) identity = identity_new(row->user_id, row->rights);
+	AUTO(identity) identity = NULL;
 	int r = 0;
 
+	/* The columns take any text; and a user "" would be nobody. */
+	if (!user_id_is_valid(row->user_id))
+		return bad_row(row, "user_id", reterr);
+	identity = identity_new(row->user_id, row->rights);
 	if (!identity)
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 	(void)snprintf(identity->key_id, sizeof(identity->key_id), "%s", row->key_id);
@@ -202,10 +217,12 @@ int api_key_identity(const struct api_key_row *row, struct identity **ret_identi
 		AUTO_JSON list = grants[scope] ? json_loads(grants[scope], 0, NULL) : NULL;
 
 		if (grants[scope])
-			r = identity_limit(identity, (enum grant_scope)scope, list, reterr);
+			r = identity_limit(identity, (enum grant_scope)scope, list, NULL);
+		if (r == -EINVAL)
+			return bad_row(row, scope == GRANT_ROOMS ? "rooms" : "channels", reterr);
 	}
 	if (r < 0)
-		return r;
+		return error_set(reterr, r, "out_of_memory", "out of memory");
 	*ret_identity = STEAL(identity);
 	return 0;
 }

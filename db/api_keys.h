@@ -36,7 +36,8 @@ struct api_key_row {
 
 void api_key_row_fini(struct api_key_row *row);
 
-/* Who a request with this key is. -EINVAL "bad_field" (an admin's own work)   -ENOMEM */
+/* Who a request with this key is.
+ *   -EKEYREJECTED "bad_api_key" an admin has written into the row what makes no sense   -ENOMEM */
 int api_key_identity(const struct api_key_row *row, struct identity **ret_identity,
 		     struct error *reterr) MUST_CHECK;
 
@@ -53,7 +54,7 @@ bool api_key_looks_like_one(const char *text);
 /* Make a key called `name` (1 to 200 bytes) for `user_id` (NULL or empty: the new key_id). `scope`
  * NULL: it may do everything.
  * ret_key is the only copy that will ever exist; wipe it after use. `expires_at_unix_ms` 0: never.
- *   -EINVAL "bad_field" for the name or user_id */
+ *   -EINVAL "bad_field" for the name or user_id (core/id.h) */
 int api_keys_create(struct store *store, const char *name, const char *user_id,
 		    const struct api_key_scope *scope, int64_t expires_at_unix_ms,
 		    int64_t now_unix_ms, char ret_key[API_KEY_SIZE],

@@ -1,6 +1,7 @@
 #include "db/messages.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "db/statement.h"
 
@@ -12,10 +13,10 @@ static const char sql_reserve[] = "INSERT INTO channels (channel, epoch, last_of
 static const char sql_append[] =
 	"INSERT INTO messages"
 	" (channel, offset, message_id, kind, sender, data, tags, content_type, filename, file_id,"
-	" sha256, payload, payload_bytes, created_at, expires_at)"
+	" sha256, payload, payload_bytes, created_at, expires_at, idempotency_key)"
 	" VALUES (:channel, :offset, :message_id, :kind, :sender, :data, :tags,"
 	" COALESCE(:content_type, 'application/json'), :filename, :file_id, :sha256, :payload,"
-	" :payload_bytes, :created_at, NULLIF(:expires_at, 0))";
+	" :payload_bytes, :created_at, NULLIF(:expires_at, 0), :idempotency_key)";
 
 static const char sql_find[] =
 	"SELECT epoch, MAX(last_offset, COALESCE((SELECT MAX(offset) FROM messages"
@@ -43,6 +44,31 @@ static const char sql_after_id[] = "SELECT " COLUMNS " FROM messages"
 				   " AND (expires_at IS NULL OR expires_at > :now)"
 				   " ORDER BY offset";
 
+static const char sql_all_after_id[] = "SELECT " COLUMNS ", (SELECT epoch FROM channels"
+				       "  WHERE channels.channel = messages.channel)"
+				       " FROM messages"
+				       " WHERE message_id > :message_id"
+				       " AND (expires_at IS NULL OR expires_at > :now)"
+				       " ORDER BY message_id";
+
+static const char sql_repeatable[] =
+	"SELECT channel, message_id, offset, idempotency_key,"
+	" (SELECT epoch FROM channels WHERE channels.channel = messages.channel),"
+	" CASE kind WHEN 'notification' THEN"
+	"  json_object('notification_id', json_extract(data, '$.notification_id'))"
+	"  ELSE 'null' END"
+	" FROM messages"
+	" WHERE message_id > :message_id AND idempotency_key IS NOT NULL"
+	" ORDER BY message_id";
+
+static const char sql_trimmed_after[] = "SELECT channel FROM channels"
+					" WHERE trimmed_message_id > :message_id";
+
+static const char sql_channels[] = "SELECT channel FROM channels"
+				   " WHERE channel > :channel"
+				   " ORDER BY channel"
+				   " LIMIT :limit";
+
 static const char sql_last_id[] = "SELECT MAX(message_id) FROM messages";
 
 static const char sql_sizes[] = "SELECT offset, message_id, COALESCE(payload_bytes, 0)"
@@ -60,6 +86,11 @@ static const char sql_trim_channel[] =
 	"DELETE FROM messages"
 	" WHERE channel = :channel"
 	" AND offset <= (SELECT trimmed_offset FROM channels WHERE channel = :channel)";
+
+static const char sql_oldest_of[] = "SELECT channel, offset, message_id FROM messages"
+				    " WHERE channel = :channel"
+				    " ORDER BY offset"
+				    " LIMIT :limit";
 
 static const char sql_oldest[] = "SELECT channel, offset, message_id FROM messages"
 				 " WHERE message_id < :message_id"
@@ -120,6 +151,7 @@ int messages_append(struct store *store, const struct message_row *row, struct e
 	statement_bind_int(statement, ":payload_bytes", row->payload_bytes);
 	statement_bind_int(statement, ":created_at", row->created_at_unix_ms);
 	statement_bind_int(statement, ":expires_at", row->expires_at_unix_ms);
+	statement_bind_text(statement, ":idempotency_key", row->idempotency_key);
 	r = statement_run(store, statement, reterr);
 	return r < 0 ? r : 0;
 }
@@ -167,6 +199,9 @@ static int visit_rows(struct store *store, sqlite3_stmt *statement, message_visi
 			.sha256 = statement_text_or_null(statement, 12),
 			.payload = sqlite3_column_blob(statement, 13),
 			.payload_bytes = sqlite3_column_int64(statement, 14),
+			.epoch = sqlite3_column_count(statement) > 15
+					 ? statement_text(statement, 15)
+					 : NULL,
 		};
 
 		if (!visit(data, &row)) {
@@ -220,6 +255,84 @@ int messages_read_after_id(struct store *store, const char *channel, const char 
 	statement_bind_text(statement, ":message_id", message_id);
 	statement_bind_int(statement, ":now", now_unix_ms);
 	return visit_rows(store, statement, visit, data, reterr);
+}
+
+int messages_read_all_after_id(struct store *store, const char *message_id, int64_t now_unix_ms,
+			       message_visit_fn visit, void *data, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_all_after_id, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":message_id", message_id);
+	statement_bind_int(statement, ":now", now_unix_ms);
+	return visit_rows(store, statement, visit, data, reterr);
+}
+
+int messages_read_repeatable(struct store *store, const char *message_id, message_visit_fn visit,
+			     void *data, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_repeatable, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":message_id", message_id);
+	while ((r = statement_step(store, statement, reterr)) > 0) {
+		struct message_row row = {
+			.channel = statement_text(statement, 0),
+			.message_id = statement_text(statement, 1),
+			.offset = sqlite3_column_int64(statement, 2),
+			.idempotency_key = statement_text(statement, 3),
+			.epoch = statement_text(statement, 4),
+			.data = statement_text(statement, 5),
+		};
+
+		if (!visit(data, &row)) {
+			(void)sqlite3_reset(statement); /* a SELECT that went well */
+			return 0;
+		}
+	}
+	return r;
+}
+
+static int visit_channels(struct store *store, sqlite3_stmt *statement, channel_visit_fn visit,
+			  void *data, struct error *reterr)
+{
+	int count = 0, r;
+
+	while ((r = statement_step(store, statement, reterr)) > 0) {
+		visit(data, statement_text(statement, 0));
+		count++;
+	}
+	return r < 0 ? r : count;
+}
+
+int channels_trimmed_after(struct store *store, const char *message_id, channel_visit_fn visit,
+			   void *data, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_trimmed_after, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":message_id", message_id);
+	r = visit_channels(store, statement, visit, data, reterr);
+	return r < 0 ? r : 0;
+}
+
+int channels_list(struct store *store, const char *channel, int64_t limit, channel_visit_fn visit,
+		  void *data, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_channels, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", channel);
+	statement_bind_int(statement, ":limit", limit);
+	return visit_channels(store, statement, visit, data, reterr);
 }
 
 int messages_last_id(struct store *store, char *out, size_t size, struct error *reterr)
@@ -301,26 +414,53 @@ static int drop_one(struct store *store, sqlite3_stmt *oldest, struct error *ret
 	return statement_run(store, statement, reterr);
 }
 
+/* Drop what `oldest` finds, up to the first that is not older than `message_id`. How many. */
+static int drop_found(struct store *store, sqlite3_stmt *oldest, const char *message_id,
+		      struct error *reterr)
+{
+	int count = 0, r;
+
+	while ((r = statement_step(store, oldest, reterr)) > 0) {
+		if (strcmp(statement_text(oldest, 2), message_id) >= 0) {
+			(void)sqlite3_reset(oldest); /* a SELECT that went well */
+			return count;
+		}
+		r = drop_one(store, oldest, reterr);
+		if (r < 0) {
+			(void)sqlite3_reset(oldest); /* already failing */
+			return r;
+		}
+		count++;
+	}
+	return r < 0 ? r : count;
+}
+
+int messages_trim_channel_old(struct store *store, const char *channel, const char *message_id,
+			      int64_t limit, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_oldest_of, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", channel);
+	statement_bind_int(statement, ":limit", limit);
+	return drop_found(store, statement, message_id, reterr);
+}
+
 int messages_trim_old(struct store *store, const char *message_id, int64_t now_unix_ms,
 		      int64_t limit, struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	int count = 0, r;
+	int count, r;
 
 	r = statement_get(store, sql_oldest, &statement, reterr);
 	if (r < 0)
 		return r;
 	statement_bind_text(statement, ":message_id", message_id);
 	statement_bind_int(statement, ":limit", limit);
-	while ((r = statement_step(store, statement, reterr)) > 0) {
-		r = drop_one(store, statement, reterr);
-		if (r < 0) {
-			(void)sqlite3_reset(statement); /* already failing */
-			return r;
-		}
-		count++;
-	}
-	if (r == 0)
+	count = r = drop_found(store, statement, message_id, reterr);
+	if (r >= 0)
 		r = statement_get(store, sql_delete_expired, &statement, reterr);
 	if (r < 0)
 		return r;

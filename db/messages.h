@@ -2,7 +2,8 @@
  *
  * A channel has a row once it had a persistent message. Its mark, and its newest message, are what
  * no offset given out has passed, so that none is given out twice after a crash; the mark may be
- * ahead of the newest message, and stays when that is deleted. message_ids sort in the order of delivery over all channels ("msg_" and 16 hex digits).
+ * ahead of the newest message, and stays when that is deleted. message_ids sort in the order of
+ * delivery over all channels ("msg_" and 16 hex digits).
  *
  * realtimed alone writes. Functions that write belong inside store_begin() and store_commit(); all
  * may also fail with the errors of statement_step() (db/statement.h). Thread: the store's.
@@ -21,6 +22,8 @@ struct message_row {
 	const char *kind; /* "message", "binary" or "notification" */
 	const char *data; /* JSON */
 	const char *sender, *tags;
+	const char *idempotency_key; /* for append alone */
+	const char *epoch;	     /* of its channel; from messages_read_all_after_id() alone */
 	const char *content_type, *filename, *file_id, *sha256; /* of a binary message */
 	const void *payload;					/* NULL: it lies in the file */
 	int64_t payload_bytes; /* of the payload, or of data if there is none */
@@ -63,6 +66,24 @@ int messages_read_after_id(struct store *store, const char *channel, const char 
 			   int64_t now_unix_ms, message_visit_fn visit, void *data,
 			   struct error *reterr) MUST_CHECK;
 
+/* The same over all channels, in the order of delivery; each row has its channel's epoch. */
+int messages_read_all_after_id(struct store *store, const char *message_id, int64_t now_unix_ms,
+			       message_visit_fn visit, void *data, struct error *reterr) MUST_CHECK;
+
+/* Messages after a message_id that have an idempotency_key; `row` has channel, message_id, offset,
+ * epoch, idempotency_key and data (of a notification {"notification_id": …}, otherwise null). */
+int messages_read_repeatable(struct store *store, const char *message_id, message_visit_fn visit,
+			     void *data, struct error *reterr) MUST_CHECK;
+
+typedef void (*channel_visit_fn)(void *data, const char *channel);
+
+/* Channels from which retention has taken something after a message_id. */
+int channels_trimmed_after(struct store *store, const char *message_id, channel_visit_fn visit,
+			   void *data, struct error *reterr) MUST_CHECK;
+/* Up to `limit` channels after `channel` ("" for the first), by name. Returns how many. */
+int channels_list(struct store *store, const char *channel, int64_t limit, channel_visit_fn visit,
+		  void *data, struct error *reterr) MUST_CHECK;
+
 /* The newest message of all; "" if there is none. */
 int messages_last_id(struct store *store, char *out, size_t size, struct error *reterr) MUST_CHECK;
 
@@ -71,6 +92,10 @@ int messages_last_id(struct store *store, char *out, size_t size, struct error *
  * went. */
 int messages_trim_channel(struct store *store, const char *channel, int64_t kept_count,
 			  int64_t kept_bytes, struct error *reterr) MUST_CHECK;
+/* Drop up to `limit` messages of a channel that are older than `message_id`. Returns how many went.
+ */
+int messages_trim_channel_old(struct store *store, const char *channel, const char *message_id,
+			      int64_t limit, struct error *reterr) MUST_CHECK;
 /* Drop up to `limit` messages older than `message_id` and up to `limit` that have expired. Returns
  * how many went. */
 int messages_trim_old(struct store *store, const char *message_id, int64_t now_unix_ms,

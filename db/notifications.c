@@ -49,8 +49,7 @@ static const char sql_count_unread[] = "SELECT COUNT(*) FROM notifications"
 
 static const char sql_mark_delivered[] = "UPDATE notifications"
 					 " SET delivered_at = :now"
-					 " WHERE user_id = :user_id AND delivered_at IS NULL"
-					 " AND message_id <= :message_id";
+					 " WHERE message_id = :message_id AND delivered_at IS NULL";
 
 static const char sql_mark_read[] =
 	"UPDATE notifications"
@@ -185,15 +184,14 @@ int notifications_count_unread(struct store *store, const char *user_id, int64_t
 
 /* ---- marking ---- */
 
-int notifications_mark_delivered(struct store *store, const char *user_id, const char *message_id,
-				 int64_t now_unix_ms, struct error *reterr)
+int notifications_mark_delivered(struct store *store, const char *message_id, int64_t now_unix_ms,
+				 struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	int r = statement_get(store, sql_mark_delivered, &statement, reterr);
 
 	if (r < 0)
 		return r;
-	statement_bind_text(statement, ":user_id", user_id);
 	statement_bind_text(statement, ":message_id", message_id);
 	statement_bind_int(statement, ":now", now_unix_ms);
 	return statement_run(store, statement, reterr);

@@ -52,9 +52,9 @@ int notifications_list(struct store *store, const char *user_id, const char *bef
 int notifications_count_unread(struct store *store, const char *user_id, int64_t now_unix_ms,
 			       int64_t *ret_count, struct error *reterr) MUST_CHECK;
 
-/* All of the user's up to and including message_id. Returns how many were not delivered before. */
-int notifications_mark_delivered(struct store *store, const char *user_id, const char *message_id,
-				 int64_t now_unix_ms, struct error *reterr) MUST_CHECK;
+/* Returns 1, or 0 if it was delivered before (or is unknown). */
+int notifications_mark_delivered(struct store *store, const char *message_id, int64_t now_unix_ms,
+				 struct error *reterr) MUST_CHECK;
 
 /* One, or all of the user's (notification_id NULL). Returns how many were not read before.
  *   -ENOENT "notification_not_found" there is none, or it is another user's */

@@ -142,7 +142,8 @@ static int configure(struct store *store, enum store_durability durability, stru
 		return r;
 	r = run_sql(store,
 		    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
-		    "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -16000",
+		    "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8000; PRAGMA "
+		    "cache_size = -16000",
 		    reterr);
 	if (r < 0)
 		return r;

@@ -38,8 +38,8 @@ void store_rollback(struct store *store);
 /* Is one open? Some errors (a full disk, a failing one) roll back by themselves. */
 bool store_in_transaction(const struct store *store);
 
-/* A number that changes whenever somebody else has changed the store (not by what was written by way
- * of this one). */
+/* A number that changes whenever somebody else has changed the store (not by what was written by
+ * way of this one). */
 int store_version(struct store *store, int64_t *ret_version, struct error *reterr) MUST_CHECK;
 
 /* Is the file readable right now? For health checks. */

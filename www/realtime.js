@@ -8,8 +8,12 @@
  *   await client.publish("general", {text: "Hello"}, {persistent: true});
  *
  * It reconnects by itself with full-jitter back-off and resumes each channel where it was, so that
- * nothing is lost and nothing comes twice. What is asked for while there is no connection waits for
- * the next one. Close codes that are final are not argued with.
+ * nothing is lost and nothing comes twice. What is published carries an idempotency_key and is sent
+ * again until it is acknowledged; what else is asked for while there is no connection waits for the
+ * next one. Close codes that are final are not argued with.
+ *
+ * With getToken the client stays who it is: when the server tells that the token is about to expire, a
+ * new one is fetched and shown, without a new connection.
  *
  * Events: "open", "close", and every type of message the server sends ("welcome", "subscribed",
  * "message", "notification", "gap", "error" …); from SSE also "sse-open" and "sse-lost".
@@ -22,7 +26,9 @@ const BACKOFF_MAX_MS = 20_000;
 const ANSWER_TIMEOUT_MS = 10_000;
 /** Until then the browser has surely begun to read what it saves. */
 const DOWNLOAD_START_MS = 10_000;
-const SSE_EVENTS = ["message", "notification", "binary_data", "join", "leave", "gap", "disconnect"];
+const SSE_EVENTS = ["message", "notification", "binary_data", "presence", "join", "leave", "gap", "disconnect"];
+/** What counts in its channel: by the last one seen, a connection goes on after a drop. */
+const COUNTED = new Set(["message", "binary", "notification"]);
 
 /** Full jitter: anywhere between nothing and the doubled limit. */
 export function backoffMs(attempt) {
@@ -34,12 +40,30 @@ export function socketUrl(path, location = window.location) {
   return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${path}`;
 }
 
-/** @param {string} sseUrl @param {string[]} channels @param {{lastEventId?: string, token?: string | null}} resume */
-export function eventsUrl(sseUrl, channels, { lastEventId, token } = {}) {
+/**
+ * @param {string} sseUrl @param {string[]} channels
+ * @param {{lastEventId?: string, token?: string | null, filters?: object, presence?: boolean, joinLeave?: boolean}} more
+ */
+export function eventsUrl(sseUrl, channels, { lastEventId, token, filters, presence, joinLeave } = {}) {
   const query = channels.map((channel) => `channel=${encodeURIComponent(channel)}`);
+  if (filters) query.push(`filters=${encodeURIComponent(JSON.stringify(filters))}`);
+  if (presence) query.push("presence=true");
+  if (joinLeave) query.push("join_leave=true");
   if (lastEventId) query.push(`last_event_id=${encodeURIComponent(lastEventId)}`);
   if (token) query.push(`token=${encodeURIComponent(token)}`); // an EventSource sends no headers
   return `${sseUrl}?${query.join("&")}`;
+}
+
+/** In time for a server that knows the key for minutes; unguessable, so nobody else's. */
+function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** @param {Uint8Array} bytes */
+function base64Of(bytes) {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  return btoa(text);
 }
 
 function blobOf({ content_type, binary_data }) {
@@ -83,6 +107,7 @@ export class RealtimeClient extends EventTarget {
     this.attempt = 0;
     this.isWanted = false;
     this.isConnecting = false;
+    this.wasWelcomed = false;
     this.retryAfterMs = 0;
   }
 
@@ -132,10 +157,17 @@ export class RealtimeClient extends EventTarget {
     if (this.ws !== ws) return;
     this.ws = this.connectionId = null;
     clearInterval(this.pingTimer);
-    const isFinal = FINAL_CODES.has(code);
+    /* A token that expired while this machine slept: once more with a new one. */
+    const mayRenew = code === 4401 && this.getToken !== null && this.wasWelcomed;
+    const isFinal = FINAL_CODES.has(code) && !mayRenew;
     if (isFinal) this.isWanted = false;
-    for (const [id, { isSent, reject, timer }] of this.pending) {
-      if (!isSent && this.isWanted) continue; // the next connection takes it
+    this.wasWelcomed = false;
+    for (const [id, request] of this.pending) {
+      const { isSent, message, reject, timer } = request;
+      if (this.isWanted && (!isSent || message.idempotency_key)) {
+        request.isSent = false; // the next connection takes it, perhaps once more
+        continue;
+      }
       this.pending.delete(id);
       clearTimeout(timer);
       reject(new RealtimeError("disconnected", "The connection was lost"));
@@ -173,6 +205,7 @@ export class RealtimeClient extends EventTarget {
   receive(message) {
     if (message.type === "welcome") this.welcomed(message);
     if (message.type === "disconnect") this.warned(message);
+    if (message.type === "refresh_required") this.refresh();
     this.note(message);
     this.settle(message);
     this.emit(message.type, message);
@@ -183,6 +216,7 @@ export class RealtimeClient extends EventTarget {
 
   welcomed(message) {
     this.attempt = 0;
+    this.wasWelcomed = true;
     this.connectionId = message.connection_id;
     if (message.ping_interval > 0) {
       this.pingTimer = setInterval(() => this.ping(), message.ping_interval * 1000);
@@ -191,9 +225,21 @@ export class RealtimeClient extends EventTarget {
     for (const request of this.pending.values()) this.sendRequest(request);
   }
 
+  /** Show the server a new token, before the old one expires. */
+  async refresh() {
+    if (!this.getToken) return;
+    try {
+      this.token = await this.getToken();
+      await this.request({ type: "refresh", token: this.token });
+    } catch (error) {
+      this.emit("error", { type: "error", code: error.code ?? "no_token", detail: String(error.message ?? error) });
+    }
+  }
+
   /** The server is about to close, and says whether to come back. */
   warned(message) {
-    if (message.reconnect === false) this.isWanted = false;
+    const mayRenew = message.code === "token_expired" && this.getToken !== null;
+    if (message.reconnect === false && !mayRenew) this.isWanted = false;
     this.retryAfterMs = (message.retry_after ?? 0) * 1000;
   }
 
@@ -206,14 +252,14 @@ export class RealtimeClient extends EventTarget {
     }
   }
 
-  /** Remember how far each channel has come. An ack does not count: the message itself may still be on its way. */
+  /** Remember how far each channel has come (a pattern of channels comes nowhere). An ack does not count: the message itself may still be on its way. */
   note({ type, channel, epoch, offset, recovered, replay_count }) {
     const subscription = this.subscriptions.get(channel);
     if (!subscription || offset === undefined) return;
     if (type === "subscribed") {
       if (recovered === false) this.emit("gap", { type: "gap", channel, reason: "not_recovered" });
       if (replay_count > 0) return; // the replayed ones tell
-    } else if (type !== "message" && type !== "binary") return;
+    } else if (!COUNTED.has(type)) return;
     subscription.epoch = epoch;
     subscription.offset = offset;
   }
@@ -255,7 +301,7 @@ export class RealtimeClient extends EventTarget {
   async sendSubscribe(channel) {
     const subscription = this.subscriptions.get(channel);
     const { options, epoch, offset } = subscription;
-    const recover = epoch === undefined ? undefined : { epoch, offset };
+    const recover = epoch === undefined || channel.includes("*") ? undefined : { epoch, offset };
     try {
       subscription.resolve(await this.request({ type: "subscribe", channel, ...options, recover }));
     } catch (error) {
@@ -286,19 +332,61 @@ export class RealtimeClient extends EventTarget {
   }
 
   /**
-   * Resolves with the server's `ack`; a persistent message is stored by then.
+   * Resolves with the server's `ack`; a persistent message is stored by then. It is published once,
+   * however often the connection breaks meanwhile.
    * @param {string} channel @param {any} data @param {object=} options persistent, ttl, tags …
    */
   publish(channel, data, options = {}) {
-    return this.request({ type: "message", channel, data, ...options });
+    return this.request({ type: "message", channel, data, idempotency_key: newKey(), ...options });
+  }
+
+  /** To all connections of one user. @param {string} userId @param {any} data @param {object=} options */
+  direct(userId, data, options = {}) {
+    return this.request({ type: "direct", user_id: userId, data, idempotency_key: newKey(), ...options });
+  }
+
+  /** To everybody who is connected. @param {any} data */
+  broadcast(data) {
+    return this.request({ type: "broadcast", data });
+  }
+
+  /**
+   * A notification {title, body, notification_type, data} to {user_id}, {channel} or {broadcast: true}.
+   * @param {object} target @param {object} notification
+   */
+  notify(target, notification) {
+    const key = target.broadcast ? {} : { idempotency_key: newKey() };
+    return this.request({ type: "notification", ...key, ...target, ...notification });
+  }
+
+  /**
+   * @param {ArrayBuffer | Uint8Array} bytes
+   * @param {{channel?: string, content_type?: string, filename?: string, persistent?: boolean}=} options
+   */
+  sendBinary(bytes, options = {}) {
+    const binary_data = base64Of(new Uint8Array(bytes));
+    return this.request({ type: "binary", binary_data, idempotency_key: newKey(), ...options });
+  }
+
+  /** Who is on a channel: {members, count, version}. @param {string} channel */
+  presence(channel) {
+    return this.request({ type: "presence", channel });
+  }
+
+  /** Stored messages. @param {string} channel @param {{limit?: number, since?: object, reverse?: boolean}=} options */
+  history(channel, options = {}) {
+    return this.request({ type: "history", channel, ...options });
   }
 
   // ---- SSE ----
 
-  /** @param {string | string[]} channels */
-  connectSSE(channels) {
+  /**
+   * @param {string | string[]} channels
+   * @param {{filters?: object, presence?: boolean, joinLeave?: boolean}=} options
+   */
+  connectSSE(channels, options = {}) {
     this.disconnectSSE();
-    this.sse = { channels: [channels].flat(), lastEventId: "", attempt: 0, timer: 0 };
+    this.sse = { channels: [channels].flat(), options, lastEventId: "", attempt: 0, timer: 0 };
     this.openEventSource();
   }
 
@@ -312,7 +400,7 @@ export class RealtimeClient extends EventTarget {
   openEventSource() {
     const { sse } = this;
     const source = new EventSource(
-      eventsUrl(this.sseUrl, sse.channels, { lastEventId: sse.lastEventId, token: this.token }),
+      eventsUrl(this.sseUrl, sse.channels, { ...sse.options, lastEventId: sse.lastEventId, token: this.token }),
     );
     this.eventSource = source;
     source.onopen = () => {

@@ -44,6 +44,26 @@ static void *run(void *data)
 	return NULL;
 }
 
+static void close_api(struct api *api)
+{
+	api->store = store_free(api->store);
+	api->verifier = jwt_verifier_free(api->verifier);
+	api->anonymous = identity_unref(api->anonymous);
+}
+
+/* What a thread has for itself. On failure it is to be closed as well. */
+static int open_api(struct api *api, struct error *reterr)
+{
+	int r = store_open(api->config->REALTIME_DATABASE, STORE_DURABLE, &api->store, reterr);
+
+	if (r == 0)
+		r = jwt_verifier_new(api->config, &api->verifier, reterr);
+	if (r < 0)
+		return r;
+	api->anonymous = identity_new_anonymous(api->config->REALTIME_ANONYMOUS_PUBLISH);
+	return api->anonymous ? 0 : -ENOMEM;
+}
+
 static int start_thread(struct front *front, const struct listener *listener,
 			const struct api *shared, struct error *reterr)
 {
@@ -53,19 +73,22 @@ static int start_thread(struct front *front, const struct listener *listener,
 
 	thread->api = *shared;
 	thread->api.store = NULL;
+	thread->api.verifier = NULL;
+	thread->api.anonymous = NULL;
 	thread->listener = listener;
 	thread->is_stopping = &front->is_stopping;
 	thread->idle_fd = -1;
-	r = store_open(shared->config->REALTIME_DATABASE, STORE_DURABLE, &thread->api.store,
-		       reterr);
-	if (r < 0)
+	r = open_api(&thread->api, reterr);
+	if (r < 0) {
+		close_api(&thread->api);
 		return r;
+	}
 	(void)pthread_attr_init(&attributes);
 	(void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
 	r = pthread_create(&thread->thread, &attributes, run, thread);
 	(void)pthread_attr_destroy(&attributes);
 	if (r != 0) {
-		thread->api.store = store_free(thread->api.store);
+		close_api(&thread->api);
 		return error_set(reterr, -r, "no_thread", "cannot start thread %zu: %s",
 				 front->thread_count + 1, strerror(r));
 	}
@@ -141,7 +164,7 @@ struct front *front_free(struct front *front)
 	if (!front)
 		return NULL;
 	for (size_t i = 0; i < front->thread_count; i++)
-		(void)store_free(front->threads[i].api.store);
+		close_api(&front->threads[i].api);
 	free(front->threads);
 	free(front);
 	return NULL;

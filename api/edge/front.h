@@ -25,7 +25,7 @@ enum {
 
 struct front_thread {
 	pthread_t thread;
-	struct api api; /* its store is owned */
+	struct api api; /* what is the thread's own is owned */
 	const struct listener *listener;
 	const atomic_bool *is_stopping;
 	/* For front_stop(): what the thread may be blocked in. */
@@ -36,8 +36,8 @@ struct front_thread {
 
 struct front;
 
-/* Open a store for each thread and start them. `listeners` and what `shared` points to are
- * borrowed. The store's errors, -EAGAIN, -ENOMEM. */
+/* Open a store for each thread, read the keys of tokens, and start them. `listeners` and what
+ * `shared` points to are borrowed. The store's errors, jwt_verifier_new()'s, -EAGAIN, -ENOMEM. */
 int front_start(const struct listener *listeners, size_t listener_count, const struct api *shared,
 		struct front **ret_front, struct error *reterr) MUST_CHECK;
 

@@ -27,10 +27,17 @@ handler_fn metrics_get;
 
 /* messages.c */
 handler_fn messages_send, messages_broadcast;
+/* May this be published: {channel}, {user_id}, or neither? What goes to a connection or to
+ * everybody passes by the channels, so it takes the right to all. */
+int messages_demand_rights(const struct api *api, const struct request *request,
+			   const json_t *message, struct error *reterr) MUST_CHECK;
 
 /* notifications.c */
 handler_fn notifications_send, notifications_send_to_channel, notifications_broadcast,
 	notifications_handle_list, notifications_read, notifications_read_all;
+
+/* tickets.c */
+handler_fn tickets_create;
 
 /* signal.c */
 handler_fn signal_send;

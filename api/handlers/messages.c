@@ -1,6 +1,7 @@
 /* /realtime/send and /realtime/broadcast: publish over REST. realtimed owns the channels; what is
  * checked here is the form, so that the fault is named where it was made. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/handlers/handlers.h"
@@ -103,6 +104,20 @@ static int copy_options(const json_t *body, json_t *message, struct error *reter
 	return r < 0 ? r : 0;
 }
 
+int messages_demand_rights(const struct api *api, const struct request *request,
+			   const json_t *message, struct error *reterr)
+{
+	const char *channel = json_string_value(json_object_get(message, "channel"));
+	const char *user_id = json_string_value(json_object_get(message, "user_id"));
+	char own_channel[CHANNEL_NAME_MAX + 1];
+
+	if (user_id) {
+		own_channel_name(user_id, own_channel, sizeof(own_channel));
+		channel = own_channel;
+	}
+	return access_demand_publish(api, request, channel, reterr);
+}
+
 static int publish(struct api *api, struct request *request, bool to_everyone,
 		   struct response *response, struct error *reterr)
 {
@@ -117,11 +132,14 @@ static int publish(struct api *api, struct request *request, bool to_everyone,
 	else if (r == 0)
 		r = copy_target(body, message, reterr);
 	if (r == 0)
+		r = messages_demand_rights(api, request, message, reterr);
+	if (r == 0)
 		r = copy_data(body, message, reterr);
 	if (r == 0)
 		r = copy_options(body, message, reterr);
-	if (r == 0 && *request->user_id)
-		(void)json_object_set_new(message, "sender", json_string(request->user_id));
+	if (r == 0 && !identity_is_anonymous(request->identity))
+		(void)json_object_set_new(message, "sender",
+					  json_string(request->identity->user_id));
 	if (r == 0)
 		r = bus_client_call(api->realtimed, BUS_PUBLISH, json_incref(message),
 				    BUS_TIMEOUT_MS, &answer, reterr);

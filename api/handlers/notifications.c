@@ -35,7 +35,7 @@ static const char *const target_fields[] = {
 /* Who asks; "" for nobody that we know. */
 static const char *caller_of(const struct request *request)
 {
-	return request->user_id;
+	return request->identity->user_id;
 }
 
 static int require_caller(const struct request *request, const char **ret_user_id,
@@ -211,6 +211,8 @@ static int notify(struct api *api, struct request *request, enum target target,
 	if (r == 0)
 		r = copy_target(body, target, notification, reterr);
 	if (r == 0)
+		r = messages_demand_rights(api, request, notification, reterr);
+	if (r == 0)
 		r = copy_needed_text(body, "title", 1, TITLE_MAX, notification, reterr);
 	if (r == 0)
 		r = copy_needed_text(body, "body", 0, BODY_MAX, notification, reterr);
@@ -340,7 +342,7 @@ int notifications_handle_list(struct api *api, struct request *request, struct r
 {
 	const char *cursor = query_find(&request->query, "cursor"), *user_id;
 	struct page page = {.limit = PAGE_DEFAULT};
-	bool is_unread_only;
+	bool is_unread_only = false;
 	json_t *answer = NULL;
 	int r = require_caller(request, &user_id, reterr);
 

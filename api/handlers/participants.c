@@ -16,6 +16,8 @@ int participants_list(struct api *api, struct request *request, struct response 
 
 	r = request_room_id(request, &room_id, reterr);
 	if (r == 0)
+		r = access_demand(request, RIGHT_SUBSCRIBE, GRANT_ROOMS, room_id, reterr);
+	if (r == 0)
 		r = rooms_get(api->store, room_id, &room, reterr);
 	if (r == 0)
 		r = bus_client_call(api->realtimed, BUS_ROOM_OCCUPANCY,

@@ -172,6 +172,10 @@ int rooms_handle_create(struct api *api, struct request *request, struct respons
 	r = request_read_json(request, api->config->REALTIME_MAX_BODY, &body, reterr);
 	if (r == 0)
 		r = read_room_id(body, room.room_id, reterr);
+	/* One that is to be given its name here may get any. */
+	if (r >= 0)
+		r = access_demand(request, RIGHT_PUBLISH, GRANT_ROOMS, r > 0 ? room.room_id : "*",
+				  reterr);
 	if (r >= 0)
 		r = apply_fields(api->config, body, &room, reterr);
 	if (r >= 0)
@@ -320,6 +324,8 @@ int rooms_handle_update(struct api *api, struct request *request, struct respons
 
 	r = request_room_id(request, &room_id, reterr);
 	if (r == 0)
+		r = access_demand_room(request, room_id, reterr);
+	if (r == 0)
 		r = read_update(api, request, room_id, &body, reterr);
 	if (r == 0)
 		r = store_begin(api->store, reterr);
@@ -347,6 +353,8 @@ int rooms_handle_delete(struct api *api, struct request *request, struct respons
 	int r;
 
 	r = request_room_id(request, &room_id, reterr);
+	if (r == 0)
+		r = access_demand_room(request, room_id, reterr);
 	if (r == 0)
 		r = rooms_delete(api->store, room_id, reterr);
 	if (r < 0)

@@ -26,7 +26,7 @@ static int check_type(const json_t *body, struct error *reterr)
 			       "renegotiate");
 }
 
-static int check_ids(const json_t *body, struct error *reterr)
+static int check_ids(const json_t *body, const char **ret_room_id, struct error *reterr)
 {
 	const char *room_id, *peer_id;
 	int r;
@@ -34,6 +34,7 @@ static int check_ids(const json_t *body, struct error *reterr)
 	r = json_get_text(body, "room_id", 1, ROOM_ID_MAX, &room_id, reterr);
 	if (r <= 0)
 		return r < 0 ? r : json_missing("room_id", reterr);
+	*ret_room_id = room_id;
 	if (!room_id_is_valid(room_id))
 		return error_set_field(reterr, -EINVAL, "bad_field", "room_id",
 				       "room_id must be 1 to 128 of the characters A-Z a-z 0-9 _ . "
@@ -50,17 +51,20 @@ int signal_send(struct api *api, struct request *request, struct response *respo
 {
 	AUTO_JSON body = NULL;
 	json_t *answer = NULL;
-	const char *sdp;
+	const char *sdp, *room_id = NULL;
 	int r;
 
 	r = request_read_json(request, api->config->REALTIME_MAX_BODY, &body, reterr);
 	if (r == 0)
 		r = check_type(body, reterr);
 	if (r == 0)
-		r = check_ids(body, reterr);
+		r = check_ids(body, &room_id, reterr);
 	if (r == 0)
 		r = json_get_text(body, "sdp", 1, (size_t)api->config->REALTIME_MAX_BODY, &sdp,
 				  reterr);
+	/* Over what it may say of itself. */
+	if (r >= 0 && json_object_set_new(body, "caller", access_caller(request, room_id)) < 0)
+		r = -ENOMEM;
 	if (r >= 0)
 		r = bus_client_call(api->realtimed, BUS_SIGNAL, json_incref(body), BUS_TIMEOUT_MS,
 				    &answer, reterr);

@@ -64,7 +64,7 @@ static int answer_session(struct response *response, const char *kind, const cha
 	return response_text(response, 201, "application/sdp", sdp);
 }
 
-static int start(struct api *api, struct request *request, const char *kind,
+static int start(struct api *api, struct request *request, const char *kind, enum right right,
 		 struct response *response, struct error *reterr)
 {
 	AUTO_JSON publishers = NULL;
@@ -75,6 +75,8 @@ static int start(struct api *api, struct request *request, const char *kind,
 	int r;
 
 	r = request_room_id(request, &room_id, reterr);
+	if (r == 0)
+		r = access_demand(request, right, GRANT_ROOMS, room_id, reterr);
 	if (r == 0)
 		r = read_offer(api, request, reterr);
 	if (r == 0)
@@ -88,8 +90,8 @@ static int start(struct api *api, struct request *request, const char *kind,
 		return error_set(reterr, -EINVAL, "bad_sdp", "the SDP is not UTF-8");
 	if (json_array_size(publishers) > 0)
 		(void)json_object_set(ask, "publishers", publishers);
-	if (*request->user_id)
-		(void)json_object_set_new(ask, "user_id", json_string(request->user_id));
+	(void)json_object_set_new(ask, "user_id", json_string(request->identity->user_id));
+	(void)json_object_set_new(ask, "name", json_string(request->identity->name));
 	r = bus_client_call(api->realtimed, BUS_HTTP_SESSION_START, ask, BUS_MEDIA_TIMEOUT_MS,
 			    &session, reterr);
 	return r < 0 ? r : answer_session(response, kind, room_id, session, reterr);
@@ -98,13 +100,32 @@ static int start(struct api *api, struct request *request, const char *kind,
 int whip_start(struct api *api, struct request *request, struct response *response,
 	       struct error *reterr)
 {
-	return start(api, request, "whip", response, reterr);
+	return start(api, request, "whip", RIGHT_PUBLISH, response, reterr);
 }
 
 int whep_start(struct api *api, struct request *request, struct response *response,
 	       struct error *reterr)
 {
-	return start(api, request, "whep", response, reterr);
+	return start(api, request, "whep", RIGHT_SUBSCRIBE, response, reterr);
+}
+
+/* Ask realtimed something about the {session_id} of the path, which it does if that is for the
+ * caller to ask. */
+static int ask_about_session(struct api *api, const struct request *request,
+			     enum bus_message message, struct error *reterr)
+{
+	const char *session_id = request_parameter(request, "session_id"), *room_id;
+	json_t *ask;
+	int r = request_room_id(request, &room_id, reterr);
+
+	if (r < 0)
+		return r;
+	ask = json_pack("{s:s, s:s, s:o}", "room_id", room_id, "session_id", session_id, "caller",
+			access_caller(request, room_id));
+	if (!ask)
+		return error_set_field(reterr, -EINVAL, "bad_field", "session_id",
+				       "session_id must be UTF-8");
+	return bus_client_call(api->realtimed, message, ask, BUS_TIMEOUT_MS, NULL, reterr);
 }
 
 /* Trickled candidates. Our side is ICE-lite and learns a peer's addresses from its checks, so
@@ -112,16 +133,14 @@ int whep_start(struct api *api, struct request *request, struct response *respon
 int whip_patch(struct api *api, struct request *request, struct response *response,
 	       struct error *reterr)
 {
-	const char *room_id;
 	int r;
 
-	r = request_room_id(request, &room_id, reterr);
-	if (r < 0)
-		return r;
 	if (!request_has_content_type(request, "application/trickle-ice-sdpfrag"))
 		return error_set(reterr, -EPROTONOSUPPORT, "unsupported_media_type",
 				 "the body must be application/trickle-ice-sdpfrag");
 	r = request_read_body(request, api->config->REALTIME_MAX_BODY, reterr);
+	if (r == 0)
+		r = ask_about_session(api, request, BUS_HTTP_SESSION_CHECK, reterr);
 	if (r < 0)
 		return r;
 	response_empty(response, 204);
@@ -131,19 +150,8 @@ int whip_patch(struct api *api, struct request *request, struct response *respon
 int whip_end(struct api *api, struct request *request, struct response *response,
 	     struct error *reterr)
 {
-	const char *session_id = request_parameter(request, "session_id"), *room_id;
-	json_t *ask;
-	int r;
+	int r = ask_about_session(api, request, BUS_HTTP_SESSION_END, reterr);
 
-	r = request_room_id(request, &room_id, reterr);
-	if (r < 0)
-		return r;
-	ask = json_pack("{s:s, s:s}", "room_id", room_id, "session_id", session_id);
-	if (!ask)
-		return error_set_field(reterr, -EINVAL, "bad_field", "session_id",
-				       "session_id must be UTF-8");
-	r = bus_client_call(api->realtimed, BUS_HTTP_SESSION_END, ask, BUS_TIMEOUT_MS, NULL,
-			    reterr);
 	if (r < 0)
 		return r;
 	response_empty(response, 204);

@@ -7,16 +7,17 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/origin.h"
 #include "realtime/edge/health.h"
 #include "realtime/edge/http.h"
 #include "realtime/edge/metrics_page.h"
 #include "realtime/edge/peer_address.h"
 #include "realtime/edge/standing.h"
 #include "realtime/model/signaling_session.h"
-#include "realtime/wire/origin.h"
 #include "realtime/wire/reply.h"
+#include "realtime/wire/sse.h"
 
-enum { HEADER_SIZE = 1024, VALUE_SIZE = 512 };
+enum { HEADER_SIZE = 1024, VALUE_SIZE = 512, FILTERS_SIZE = 4097 };
 
 /* ---- who may ---- */
 
@@ -146,7 +147,7 @@ static int prepare_signaling(struct server *server, struct connection *connectio
 				       "characters",
 				       PEER_NAME_MAX);
 	signaling_session_init(&connection->signaling, server->board, &connection->outbox, room_id,
-			       name, look_up_room);
+			       name, look_up_room, standing_identify_caller);
 	if (http_query_get(connection->wsi, "peer_id", 0, peer_id, sizeof(peer_id)) &&
 	    http_query_get(connection->wsi, "resume_token", 0, token, sizeof(token)))
 		signaling_session_set_resume(&connection->signaling, peer_id, token);
@@ -158,21 +159,31 @@ static int prepare_stream(struct server *server, struct connection *connection,
 			  struct error *reterr)
 {
 	static char values[STREAM_CHANNELS_MAX + 1][VALUE_SIZE]; /* the loop's alone */
+	static char filters[FILTERS_SIZE];
 	const char *channels[STREAM_CHANNELS_MAX + 1];
+	struct event_stream_request request = {.channels = channels};
+	struct lws *wsi = connection->wsi;
 	char last[VALUE_SIZE];
-	unsigned count = 0;
 
 	event_stream_init(&connection->stream, server->hub, server->config->SSE_RETRY_TIMEOUT,
-			  (uint32_t)server->config->REALTIME_HISTORY_SIZE, connection->id,
-			  &connection->outbox);
-	while (count <= STREAM_CHANNELS_MAX &&
-	       http_query_get(connection->wsi, "channel", count, values[count], VALUE_SIZE)) {
-		channels[count] = values[count];
-		count++;
+			  connection->id, &connection->outbox);
+	while (request.channel_count <= STREAM_CHANNELS_MAX &&
+	       http_query_get(wsi, "channel", (unsigned)request.channel_count,
+			      values[request.channel_count], VALUE_SIZE)) {
+		channels[request.channel_count] = values[request.channel_count];
+		request.channel_count++;
 	}
-	if (!http_custom_header_get(connection->wsi, "last-event-id:", last, sizeof(last)))
-		(void)http_query_get(connection->wsi, "last_event_id", 0, last, sizeof(last));
-	return event_stream_ask(&connection->stream, channels, count, *last ? last : NULL, reterr);
+	if (!http_custom_header_get(wsi, "last-event-id:", last, sizeof(last)))
+		(void)http_query_get(wsi, "last_event_id", 0, last, sizeof(last));
+	request.last_event_id = *last ? last : NULL;
+	if (http_query_get(wsi, "filters", 0, filters, sizeof(filters)))
+		request.filters = filters;
+	else if (*filters)
+		return error_set_field(reterr, -EINVAL, "bad_field", "filters",
+				       "filters may have %d bytes of JSON", FILTERS_SIZE - 1);
+	request.wants_presence = http_query_is_true(wsi, "presence");
+	request.wants_join_leave = http_query_is_true(wsi, "join_leave");
+	return event_stream_ask(&connection->stream, &request, reterr);
 }
 
 /* One more of this address. */
@@ -427,11 +438,23 @@ static const struct stream_watch_events watch_events = {
 	.writable = on_reader_ready,
 };
 
+/* Was the reader told not to come back? An EventSource does so all the same, once. */
+static bool has_had_farewell(struct lws *wsi)
+{
+	char last[sizeof(SSE_FAREWELL) + 1];
+
+	return http_custom_header_get(wsi, "last-event-id:", last, sizeof(last)) &&
+	       strcmp(last, SSE_FAREWELL) == 0;
+}
+
 static int serve_stream(struct server *server, struct lws *wsi)
 {
 	struct connection *connection;
-	int r = admit(server, wsi, TRANSPORT_SSE);
+	int r;
 
+	if (has_had_farewell(wsi))
+		return http_answer_no_content(wsi);
+	r = admit(server, wsi, TRANSPORT_SSE);
 	if (r < 0)
 		return r;
 	connection = lws_get_opaque_user_data(wsi);
@@ -482,19 +505,21 @@ void admission_on_closed(struct server *server, struct connection *connection)
 	case TRANSPORT_WEBSOCKET:
 		if (connection->session.hub)
 			session_fini(&connection->session);
+		connection_received_free(connection);
 		break;
 	case TRANSPORT_SIGNALING:
 		if (connection->signaling.board)
 			signaling_session_fini(&connection->signaling, server->is_stopping);
+		connection_received_free(connection);
 		break;
 	case TRANSPORT_SSE:
 		if (connection->stream.hub)
 			event_stream_fini(&connection->stream);
+		connection->watch = stream_watch_free(connection->watch);
 		break;
 	case TRANSPORT_COUNT:
 		break;
 	}
-	connection->watch = stream_watch_free(connection->watch);
 	lws_set_opaque_user_data(connection->wsi, NULL);
 	table_remove(&server->connections, &connection->by_id);
 	list_remove(&connection->heartbeat_link);
@@ -506,7 +531,5 @@ void admission_on_closed(struct server *server, struct connection *connection)
 	connection->by_user = quota_release(&server->by_user, connection->by_user);
 	outbox_fini(&connection->outbox);
 	connection->identity = identity_unref(connection->identity);
-	connection->inflater = inflater_free(connection->inflater);
-	free(connection->received);
 	free(connection);
 }

@@ -6,188 +6,14 @@
 
 #include "core/clock.h"
 #include "core/json.h"
+#include "realtime/edge/api_publish.h"
 #include "realtime/edge/drain.h"
 #include "realtime/edge/metrics_page.h"
 #include "realtime/edge/room_lookup.h"
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/envelope.h"
-#include "realtime/wire/json_frames.h"
-#include "realtime/wire/reply.h"
 
-enum {
-	TTL_MAX_S = 315360000,
-	TEXT_MAX = 200,
-	CONNECTIONS_LISTED = 1000,
-	CONNECTIONS_LISTED_MAX = 10000
-};
-
-/* Who asked, and what: enough to answer later. */
-static uint64_t token_of(const struct bus_peer *peer, const struct bus_frame *frame)
-{
-	return (uint64_t)peer->number << 32 | frame->request_id;
-}
-
-static struct bus_peer *asker_of(struct daemon *daemon, uint64_t token)
-{
-	return bus_peer_find(&daemon->bus, (uint32_t)(token >> 32));
-}
-
-/* ---- publishing ---- */
-
-static void on_published(struct hub *hub, const struct publish_order *order,
-			 const struct publication *publication, unsigned delivered_count,
-			 const struct error *error)
-{
-	struct daemon *daemon = order->origin.data;
-	struct bus_peer *peer = asker_of(daemon, order->origin.token);
-	uint32_t request_id = (uint32_t)order->origin.token;
-	char message_id[MESSAGE_ID_SIZE];
-
-	(void)hub;
-	if (!peer)
-		return; /* it has gone meanwhile */
-	if (error) {
-		bus_peer_refuse(peer, BUS_PUBLISH, request_id, error);
-		return;
-	}
-	message_id_format(publication->position, message_id);
-	bus_peer_respond(peer, BUS_PUBLISH, request_id,
-			 json_pack("{s:s, s:s, s:I, s:s, s:i}", "message_id", message_id, "channel",
-				   publication->channel, "offset", (json_int_t)publication->offset,
-				   "epoch", publication->epoch, "delivered_to",
-				   (int)delivered_count));
-}
-
-/* To one connection alone: no channel counts it and nothing keeps it. */
-static int send_directly(struct daemon *daemon, struct bus_peer *peer,
-			 const struct bus_frame *frame, const char *connection_id,
-			 const json_t *data, struct error *reterr)
-{
-	struct subscriber *subscriber = hub_subscriber_find(&daemon->hub, connection_id);
-	char message_id[MESSAGE_ID_SIZE + ID_SIZE];
-	struct json_frames frames;
-	int r;
-
-	if (!subscriber)
-		return error_set_field(reterr, -ENOENT, "connection_not_found", "connection_id",
-				       "there is no connection %s", connection_id);
-	id_new("msg", message_id, sizeof(message_id));
-	r = json_frames_init_take(
-		&frames, reply_new_message(data, message_id, clock_unix_ms(), NULL), "message");
-	if (r < 0)
-		return error_set(reterr, r, "out_of_memory", "out of memory");
-	outbox_push(subscriber->outbox, json_frames_get(&frames, subscriber->form));
-	json_frames_fini(&frames);
-	bus_peer_respond(peer, BUS_PUBLISH, frame->request_id,
-			 json_pack("{s:s, s:n, s:i, s:s, s:i}", "message_id", message_id, "channel",
-				   "offset", 0, "epoch", daemon->hub.epoch, "delivered_to", 1));
-	return 0;
-}
-
-static int send_to_everybody(struct daemon *daemon, struct bus_peer *peer,
-			     const struct bus_frame *frame, const char *sender, const json_t *data,
-			     struct error *reterr)
-{
-	char message_id[MESSAGE_ID_SIZE + ID_SIZE];
-	int r = broadcast_check(frame->body, reterr);
-
-	if (r < 0)
-		return r;
-	id_new("msg", message_id, sizeof(message_id));
-	r = hub_broadcast_take(&daemon->hub,
-			       reply_new_message(data, message_id, clock_unix_ms(), sender));
-	if (r < 0)
-		return error_set(reterr, r, "out_of_memory", "out of memory");
-	bus_peer_respond(peer, BUS_PUBLISH, frame->request_id,
-			 json_pack("{s:s, s:n, s:i, s:s, s:i}", "message_id", message_id, "channel",
-				   "offset", 0, "epoch", daemon->hub.epoch, "delivered_to", r));
-	return 0;
-}
-
-struct publish_fields {
-	const char *channel, *user_id, *connection_id, *sender;
-	json_t *tags;
-	bool is_broadcast, is_persistent;
-	int64_t ttl_s;
-};
-
-static int publish_fields_get(const json_t *body, struct publish_fields *fields,
-			      struct error *reterr)
-{
-	int r = json_get_text(body, "channel", 1, CHANNEL_NAME_MAX, &fields->channel, reterr);
-
-	if (r > 0)
-		r = channel_name_check(fields->channel, "channel", reterr);
-	if (r >= 0)
-		r = json_get_text(body, "user_id", 1, USER_ID_MAX, &fields->user_id, reterr);
-	if (r >= 0)
-		r = json_get_text(body, "connection_id", 1, TEXT_MAX, &fields->connection_id,
-				  reterr);
-	if (r >= 0)
-		r = json_get_text(body, "sender", 1, USER_ID_MAX, &fields->sender, reterr);
-	if (r >= 0)
-		r = json_get_bool(body, "persistent", &fields->is_persistent, reterr);
-	if (r >= 0)
-		r = json_get_int(body, "ttl", 1, TTL_MAX_S, &fields->ttl_s, reterr);
-	if (r >= 0)
-		r = json_get_container(body, "tags", JSON_OBJECT, &fields->tags, reterr);
-	if (r >= 0)
-		r = json_get_bool(body, "broadcast", &fields->is_broadcast, reterr);
-	if (r >= 0 && !fields->is_broadcast && !fields->channel && !fields->user_id &&
-	    !fields->connection_id)
-		r = json_missing("channel", reterr);
-	return r < 0 ? r : 0;
-}
-
-static int make_publication(const struct publish_fields *fields, const json_t *data,
-			    uint64_t now_unix_us, struct publication **ret_publication,
-			    struct error *reterr)
-{
-	AUTO_FREE char *data_text = json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
-	AUTO_FREE char *tags = fields->tags ? json_dumps(fields->tags, JSON_COMPACT) : NULL;
-	char channel[CHANNEL_NAME_MAX + 1];
-	struct publication *publication = NULL;
-
-	(void)snprintf(channel, sizeof(channel), "%s%s", fields->channel ? "" : "user_",
-		       fields->channel ? fields->channel : fields->user_id);
-	if (channel_name_check(channel, "user_id", reterr) < 0)
-		return -EINVAL;
-	if (data_text && (tags || !fields->tags))
-		publication = publication_new(channel, data_text, fields->sender, tags);
-	if (!publication)
-		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
-	publication->is_persistent = fields->is_persistent;
-	if (fields->ttl_s > 0)
-		publication->expires_at_unix_ms =
-			(int64_t)(now_unix_us / 1000) + fields->ttl_s * 1000;
-	*ret_publication = publication;
-	return 0;
-}
-
-static int on_publish(struct daemon *daemon, struct bus_peer *peer, const struct bus_frame *frame,
-		      struct error *reterr)
-{
-	struct publish_origin origin = {
-		.done = on_published, .data = daemon, .token = token_of(peer, frame)};
-	const json_t *data = json_object_get(frame->body, "data");
-	struct publish_fields fields = {0};
-	struct publication *publication = NULL;
-	uint64_t now_unix_us = clock_unix_us();
-	int r = publish_fields_get(frame->body, &fields, reterr);
-
-	if (r == 0 && !data)
-		r = json_missing("data", reterr);
-	if (r < 0)
-		return r;
-	if (fields.is_broadcast)
-		return send_to_everybody(daemon, peer, frame, fields.sender, data, reterr);
-	if (!fields.channel && !fields.user_id)
-		return send_directly(daemon, peer, frame, fields.connection_id, data, reterr);
-	r = make_publication(&fields, data, now_unix_us, &publication, reterr);
-	if (r < 0)
-		return r;
-	return hub_publish_take(&daemon->hub, publication, &origin, now_unix_us, reterr);
-}
+enum { TEXT_MAX = 200, CONNECTIONS_LISTED = 1000, CHANNELS_LISTED = 1000, CONNECTIONS_LISTED_MAX = 10000 };
 
 /* ---- looking ---- */
 
@@ -280,11 +106,13 @@ static int list_connections(const struct daemon *daemon, const json_t *body, jso
 		return r;
 	search.found = json_array();
 	table_for_each(&daemon->server.connections, list_connection, &search);
-	*ret_answer = json_pack("{s:o, s:I, s:{s:I, s:I, s:I}, s:I}", "connections", search.found,
-				"total", (json_int_t)daemon->server.connections.count, "transports",
+	*ret_answer = json_pack("{s:o, s:I, s:{s:I, s:I, s:I}, s:o, s:I}", "connections",
+				search.found, "total",
+				(json_int_t)daemon->server.connections.count, "transports",
 				"websocket", (json_int_t)counts[TRANSPORT_WEBSOCKET], "sse",
 				(json_int_t)counts[TRANSPORT_SSE], "signaling",
 				(json_int_t)counts[TRANSPORT_SIGNALING], "channels",
+				hub_channel_sizes(&daemon->hub, CHANNELS_LISTED), "channel_count",
 				(json_int_t)hub_channel_count(&daemon->hub));
 	return 0;
 }
@@ -331,11 +159,13 @@ static int new_ticket(struct daemon *daemon, const json_t *body, json_t **ret_an
 	int64_t expires_at;
 	int r = identity_from_json(body, &identity);
 
-	if (r == 0)
-		r = tickets_add(&daemon->server.auth.tickets, identity, clock_unix_ms(), ticket,
-				&expires_at);
+	if (r < 0 || identity_is_anonymous(identity))
+		return error_set(reterr, -EINVAL, "bad_request",
+				 "there is no ticket for this identity");
+	r = tickets_add(&daemon->server.auth.tickets, identity, clock_unix_ms(), ticket,
+			&expires_at, reterr);
 	if (r < 0)
-		return error_set(reterr, r, "bad_request", "there is no ticket for this identity");
+		return r;
 	*ret_answer =
 		json_pack("{s:s, s:I}", "ticket", ticket, "expires_at", (json_int_t)expires_at);
 	explicit_bzero(ticket, sizeof(ticket));
@@ -351,24 +181,52 @@ static json_t *metrics(const struct daemon *daemon)
 
 /* ---- calls ---- */
 
+/* Strings are borrowed from `body`. */
+static int caller_get(const json_t *body, struct caller *ret_caller, struct error *reterr)
+{
+	json_t *caller = NULL;
+	int r = json_get_container(body, "caller", JSON_OBJECT, &caller, reterr);
+
+	*ret_caller = (struct caller){.user_id = ""};
+	if (r == 0)
+		return json_missing("caller", reterr);
+	if (r > 0)
+		r = json_get_text(caller, "user_id", 0, USER_ID_MAX, &ret_caller->user_id, reterr);
+	if (r >= 0)
+		r = json_get_bool(caller, "is_moderator", &ret_caller->is_moderator, reterr);
+	return r < 0 ? r : 0;
+}
+
 static int on_signal(struct daemon *daemon, const json_t *body, struct error *reterr)
 {
+	AUTO_JSON said = json_copy((json_t *)(uintptr_t)body);
 	AUTO_SIGNAL signal = {0};
 	const char *sender_id = NULL;
 	const struct peer *sender;
-	int r = json_get_text(body, "sender_peer_id", 1, PEER_ID_MAX, &sender_id, reterr);
+	struct caller caller;
+	int r = caller_get(body, &caller, reterr);
 
 	if (r == 0)
+		r = json_get_text(body, "sender_peer_id", 1, PEER_ID_MAX, &sender_id, reterr);
+	if (r == 0)
 		r = json_missing("sender_peer_id", reterr);
+	(void)json_object_del(said, "caller"); /* nothing that another peer should hear */
 	if (r > 0)
-		r = signal_from_json((json_t *)(uintptr_t)body, &signal, reterr);
+		r = signal_from_json(said, &signal, reterr);
 	if (r < 0)
 		return r;
+	if (signal.kind != SIGNAL_SIGNAL)
+		return error_set_field(reterr, -EINVAL, "bad_field", "type",
+				       "type must be signal, which is all that goes by this way");
 	sender = switchboard_peer_find(&daemon->board, sender_id);
 	if (!sender || sender->kind != PEER_CALL)
 		return error_set_field(reterr, -ENOENT, "unknown_peer", "sender_peer_id",
 				       "nobody called %s is in a call", sender_id);
-	return signaling_signal(&daemon->board, sender, &signal, reterr);
+	/* A moderator of one room is none of another, which signaling_signal() looks at, too. */
+	if (!signal.room_id || strcmp(signal.room_id, sender->room->room_id) != 0)
+		caller.is_moderator = false;
+	r = peer_check_caller(sender, &caller, reterr);
+	return r < 0 ? r : signaling_signal(&daemon->board, sender, &signal, reterr);
 }
 
 /* A request that waits for its room. Its id stands in the ticket. */
@@ -417,7 +275,7 @@ static int on_http_start(struct daemon *daemon, struct bus_peer *peer,
 		return error_set_field(reterr, -EINVAL, "bad_field", "kind",
 				       "kind must be whip or whep");
 	start->daemon = daemon;
-	start->token = token_of(peer, frame);
+	start->token = api_token_of(peer, frame);
 	start->request = json_incref(frame->body);
 	r = room_lookup(daemon->store, daemon->config, room_id, false, "", on_room_found, start,
 			reterr);
@@ -432,7 +290,7 @@ void api_on_http_started(void *data, uint64_t token, const char *peer_id, const 
 			 const struct error *error)
 {
 	struct daemon *daemon = data;
-	struct bus_peer *peer = asker_of(daemon, token);
+	struct bus_peer *peer = api_asker_of(daemon, token);
 	json_t *sdp = json_object_get(answer, "sdp");
 
 	if (!peer)
@@ -444,18 +302,26 @@ void api_on_http_started(void *data, uint64_t token, const char *peer_id, const 
 				 json_pack("{s:s, s:O?}", "session_id", peer_id, "sdp", sdp));
 }
 
-static int on_http_end(struct daemon *daemon, const json_t *body, struct error *reterr)
+static int on_http_session(struct daemon *daemon, const json_t *body, bool is_over,
+			   struct error *reterr)
 {
 	const char *room_id = NULL, *session_id = NULL;
+	struct peer *peer = NULL;
+	struct caller caller;
 	int r = json_get_text(body, "room_id", 1, ROOM_ID_MAX, &room_id, reterr);
 
 	if (r > 0)
 		r = json_get_text(body, "session_id", 1, PEER_ID_MAX, &session_id, reterr);
 	if (r == 0)
 		r = json_missing(room_id ? "session_id" : "room_id", reterr);
-	if (r < 0)
-		return r;
-	return switchboard_http_end(&daemon->board, room_id, session_id, reterr);
+	if (r > 0)
+		r = caller_get(body, &caller, reterr);
+	if (r == 0)
+		r = switchboard_http_find(&daemon->board, room_id, session_id, &caller, &peer,
+					  reterr);
+	if (r == 0 && is_over)
+		switchboard_leave(&daemon->board, peer, "left", true);
+	return r;
 }
 
 /* ---- dispatch ---- */
@@ -468,7 +334,13 @@ void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct b
 
 	switch ((int)frame->message) { /* others are not asked of us */
 	case BUS_PUBLISH:
-		r = on_publish(daemon, peer, frame, &error); /* answers by itself */
+		r = api_on_publish(daemon, peer, frame, &error); /* answers by itself */
+		break;
+	case BUS_NOTIFY:
+		r = api_on_notify(daemon, peer, frame, &error); /* answers by itself */
+		break;
+	case BUS_NOTIFICATIONS_READ:
+		r = api_on_notifications_read(daemon, peer, frame, &error); /* answers by itself */
 		break;
 	case BUS_HTTP_SESSION_START:
 		r = on_http_start(daemon, peer, frame, &error); /* answers by itself */
@@ -498,7 +370,9 @@ void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct b
 		answer = r < 0 ? NULL : json_object();
 		break;
 	case BUS_HTTP_SESSION_END:
-		r = on_http_end(daemon, frame->body, &error);
+	case BUS_HTTP_SESSION_CHECK:
+		r = on_http_session(daemon, frame->body, frame->message == BUS_HTTP_SESSION_END,
+				    &error);
 		answer = r < 0 ? NULL : json_object();
 		break;
 	default:

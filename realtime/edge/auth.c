@@ -138,6 +138,8 @@ int auth_identify(struct authenticator *auth, const struct credentials *credenti
 	case CREDENTIAL_TICKET:
 		r = tickets_use(&auth->tickets, credentials->text, now_unix_ms, ret_identity,
 				reterr);
+		if (r == 0 && *(*ret_identity)->key_id)
+			auth->has_unchecked_key = true;
 		break;
 	}
 	return r < 0 ? r : 1;

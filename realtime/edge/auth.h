@@ -23,6 +23,7 @@ struct authenticator {
 	struct store_thread *store;    /* borrowed */
 	struct jwt_verifier *verifier; /* owned */
 	struct tickets tickets;
+	bool has_unchecked_key; /* somebody came by the ticket of a key, perhaps revoked since */
 };
 
 /* From the first of these that is there (protocol section 2): Authorization: Bearer or ApiKey,

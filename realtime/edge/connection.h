@@ -45,22 +45,34 @@ struct connection {
 	struct deadline deadline;			   /* of its standing */
 	bool was_warned;				   /* of the end of its token */
 	bool wants_native;				   /* by its subprotocol */
-	struct identity *identity;  /* owned reference; anonymous until it is known better */
-	struct stream_watch *watch; /* owned; of an event stream */
-	struct inflater *inflater;  /* owned; from its first deflated message on */
+	struct identity *identity; /* owned reference; anonymous until it is known better */
 	uint64_t heard_at_us, pinged_at_us;
-	/* A message that comes in pieces, or deflated. */
-	char *received;
-	size_t received_length, received_capacity;
 	union { /* the last: only as much as the transport needs is allocated */
-		struct session session;
-		struct event_stream stream;
-		struct signaling_session signaling;
+		struct {
+			struct stream_watch *watch; /* owned */
+			struct event_stream stream;
+		};
+		struct {
+			struct inflater *inflater; /* owned; from its first deflated message on */
+			/* A message that comes in pieces, or deflated. */
+			char *received;
+			size_t received_length, received_capacity;
+			union {
+				struct session session;
+				struct signaling_session signaling;
+			};
+		};
 	};
 };
 
 /* Bytes of a connection of that transport. */
 size_t connection_size(enum transport transport);
+
+/* Sending to thousands of connections waits for memory more than for anything else of ours: ask for
+ * what connection_flush() will look at. First this; */
+void connection_prefetch(const struct connection *connection);
+/* and, when that is there, this. */
+void connection_prefetch_socket(const struct connection *connection);
 
 /* Send what is owed, as far as the kernel takes it. */
 void connection_flush(struct connection *connection);
@@ -72,6 +84,8 @@ int connection_receive(struct connection *connection, const void *bytes, size_t 
 		       size_t limit) MUST_CHECK;
 /* The message is dealt with. */
 void connection_received_clear(struct connection *connection);
+/* It is over. Not for an event stream, which says nothing. */
+void connection_received_free(struct connection *connection);
 
 /* Close without ceremony: the peer is dead. */
 void connection_kill(struct connection *connection);

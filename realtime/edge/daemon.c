@@ -11,9 +11,8 @@
 
 enum {
 	CHORES_MS = 1000,
-	TRIM_EVERY = 5,		    /* chores */
-	STOP_DEADLINE_MS = 1500,    /* for the last clients to take their goodbye */
-	KEPT_PER_CHANNEL_MIN = 1000 /* stored messages, if REALTIME_HISTORY_SIZE is not more */
+	TRIM_EVERY = 5,		/* chores */
+	STOP_DEADLINE_MS = 1500 /* for the last clients to take their goodbye */
 };
 
 /* ---- the SFU ---- */
@@ -205,15 +204,13 @@ static void add_stun_server(void *data, const char *item)
 static int open_store(struct daemon *daemon, struct error *reterr)
 {
 	const struct config *config = daemon->config;
-	struct retention retention = {
-		.count = config->REALTIME_HISTORY_SIZE > KEPT_PER_CHANNEL_MIN
-				 ? config->REALTIME_HISTORY_SIZE
-				 : KEPT_PER_CHANNEL_MIN,
-		.bytes = config->REALTIME_HISTORY_BYTES,
-	};
-	uint64_t last_position = 0;
-	int r = store_thread_new(&daemon->loop, config->REALTIME_DATABASE, &daemon->store, reterr);
+	uint64_t last_position = 0,
+		 repeats_us = (uint64_t)config->REALTIME_IDEMPOTENCY_TIME * 1000000u;
+	int r = namespaces_new(config, &daemon->namespaces, reterr);
 
+	if (r == 0)
+		r = store_thread_new(&daemon->loop, config->REALTIME_DATABASE, &daemon->store,
+				     reterr);
 	if (r < 0)
 		return r;
 	if (message_id_parse(store_thread_last_id(daemon->store), &last_position) < 0)
@@ -221,12 +218,16 @@ static int open_store(struct daemon *daemon, struct error *reterr)
 	daemon->hub_link = (struct hub_store_link){
 		.hub = &daemon->hub,
 		.thread = daemon->store,
-		.kept_s = config->REALTIME_HISTORY_TTL,
+		.namespaces = daemon->namespaces,
+		.notifications_kept_s = config->REALTIME_NOTIFICATION_TTL,
 	};
-	r = hub_init(&daemon->hub, (uint32_t)config->REALTIME_HISTORY_SIZE, retention,
-		     last_position, &hub_store_calls, &daemon->hub_link);
+	r = hub_init(&daemon->hub, daemon->namespaces, repeats_us, last_position, &hub_store_calls,
+		     &daemon->hub_link);
 	if (r < 0)
 		daemon->store = store_thread_free(daemon->store);
+	else
+		r = hub_store_recall_repeats(&daemon->hub_link, config->REALTIME_DATABASE,
+					     repeats_us, reterr);
 	return r;
 }
 
@@ -277,6 +278,7 @@ static void stop_services(struct daemon *daemon)
 	server_fini(&daemon->server);
 	switchboard_fini(&daemon->board);
 	hub_fini(&daemon->hub);
+	daemon->namespaces = namespaces_free(daemon->namespaces);
 	uv_close((uv_handle_t *)&daemon->on_term, NULL);
 	uv_close((uv_handle_t *)&daemon->on_int, NULL);
 	uv_close((uv_handle_t *)&daemon->chores, NULL);

@@ -15,6 +15,7 @@ struct daemon {
 	uv_signal_t on_term, on_int;
 	uv_timer_t chores, stop_deadline;
 	struct store_thread *store;
+	struct namespaces *namespaces; /* owned */
 	struct hub_store_link hub_link;
 	struct hub hub;
 	struct switchboard board;

@@ -1,5 +1,6 @@
 /* deadlines.h - connections that something happens to at a given second: a wheel of lists, so that
- * neither setting a deadline nor looking for the due ones costs more with many. Thread: loop. */
+ * neither setting a deadline nor looking for the due ones costs more with many. The clock is the
+ * wall's and may be put forward or back. Thread: loop. */
 #ifndef REALTIME_EDGE_DEADLINES_H
 #define REALTIME_EDGE_DEADLINES_H
 

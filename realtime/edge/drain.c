@@ -1,7 +1,10 @@
 #include "realtime/edge/drain.h"
 
+#include <string.h>
+
 #include "core/id.h"
-#include "realtime/wire/json_frames.h"
+#include "core/json.h"
+#include "realtime/wire/sse.h"
 
 enum {
 	TICK_MS = 50,
@@ -13,17 +16,23 @@ enum {
 static void say(struct connection *connection, const char *code, const char *reason,
 		bool may_return, uint32_t wait_ms)
 {
-	json_t *body = json_pack("{s:s, s:s, s:s, s:b}", "type", "disconnect", "code", code,
-				 "reason", reason, "reconnect", may_return);
-	enum wire_form form = connection->transport == TRANSPORT_SSE ? FORM_SSE : FORM_WEBSOCKET;
-	struct json_frames frames;
+	AUTO_JSON body = json_pack("{s:s, s:s, s:s, s:b}", "type", "disconnect", "code", code,
+				   "reason", reason, "reconnect", may_return);
+	AUTO_FREE char *text = NULL;
+	struct frame *frame;
 
 	if (may_return)
 		(void)json_object_set_new(body, "retry_after", json_real(wait_ms / 1000.0));
-	if (json_frames_init_take(&frames, body, "disconnect") < 0)
+	text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	if (!text)
 		return; /* the close code says the same */
-	outbox_push(&connection->outbox, json_frames_get(&frames, form));
-	json_frames_fini(&frames);
+	if (connection->transport != TRANSPORT_SSE)
+		frame = frame_new_text(text, strlen(text));
+	else if (may_return)
+		frame = sse_frame_new_event("disconnect", text, 0);
+	else
+		frame = sse_frame_new_farewell("disconnect", text);
+	outbox_push_take(&connection->outbox, frame);
 }
 
 void drain_dismiss(struct connection *connection, enum close_code close_code, const char *code,

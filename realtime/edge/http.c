@@ -6,9 +6,12 @@
 
 #include "core/id.h"
 #include "core/problem.h"
+#include "realtime/wire/request_head.h"
 #include "realtime/wire/text.h"
 
-enum { QUERY_PART_SIZE = 8448 }; /* a token, and its name */
+/* Whatever a request's head can hold: an argument that is too long to be copied looks absent, and
+ * whoever gives a token must not become anonymous by its length. */
+enum { QUERY_PART_SIZE = REQUEST_HEAD_MAX + 1 };
 
 bool http_header_get(struct lws *wsi, enum lws_token_indexes token, char *out, size_t size)
 {
@@ -36,6 +39,14 @@ bool http_custom_header_get(struct lws *wsi, const char *name, char *out, size_t
 	return lws_hdr_custom_copy(wsi, out, (int)size, name, (int)strlen(name)) > 0;
 }
 
+bool http_query_is_true(struct lws *wsi, const char *name)
+{
+	char value[8];
+
+	return http_query_get(wsi, name, 0, value, sizeof(value)) &&
+	       (strcmp(value, "true") == 0 || strcmp(value, "1") == 0);
+}
+
 bool http_query_get(struct lws *wsi, const char *name, unsigned index, char *out, size_t size)
 {
 	static char part[QUERY_PART_SIZE]; /* the loop's alone */
@@ -49,6 +60,16 @@ bool http_query_get(struct lws *wsi, const char *name, unsigned index, char *out
 		return (size_t)snprintf(out, size, "%s", part + length + 1) < size;
 	}
 	return false;
+}
+
+int http_answer_no_content(struct lws *wsi)
+{
+	static const char answer[] = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+	unsigned char bytes[LWS_PRE + sizeof(answer)];
+
+	memcpy(bytes + LWS_PRE, answer, sizeof(answer));
+	(void)lws_write(wsi, bytes + LWS_PRE, sizeof(answer) - 1, LWS_WRITE_RAW); /* closing anyway */
+	return -1;
 }
 
 int http_answer(struct lws *wsi, int status, const char *content_type, const char *body)
@@ -65,6 +86,8 @@ int http_answer(struct lws *wsi, int status, const char *content_type, const cha
 	text_add_string(&text, content_type);
 	text_add_string(&text, "\r\ncontent-length: ");
 	text_add_number(&text, (int64_t)strlen(body));
+	if (status == 401)
+		text_add_string(&text, "\r\nwww-authenticate: Bearer realm=\"realtime\"");
 	text_add_string(&text, "\r\ncache-control: no-store\r\nconnection: close\r\n\r\n");
 	text_add_string(&text, body);
 	if (!text.failed)

@@ -17,8 +17,11 @@ bool http_custom_header_get(struct lws *wsi, const char *name, char *out, size_t
 
 /* The `index`-th query argument called `name`, decoded; false if there are not so many. */
 bool http_query_get(struct lws *wsi, const char *name, unsigned index, char *out, size_t size);
+/* ?name=true or ?name=1 */
+bool http_query_is_true(struct lws *wsi, const char *name);
 
-/* Answer and close. Both return -1, for the callback to return. */
+/* Answer and close. All return -1, for the callback to return. */
+int http_answer_no_content(struct lws *wsi);
 int http_answer(struct lws *wsi, int status, const char *content_type, const char *body);
 int http_answer_problem(struct lws *wsi, const struct error *error);
 

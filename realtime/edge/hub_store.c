@@ -6,10 +6,16 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/pattern.h"
 #include "db/messages.h"
+#include "db/notifications.h"
+#include "realtime/wire/notification.h"
 
 enum {
-	TRIM_BATCH = 500 /* messages of one transaction */
+	TRIM_BATCH = 500,	   /* messages of one transaction */
+	SWEEP_BATCH = 200,	   /* channels of one */
+	NOTIFICATIONS_KEPT = 1000, /* of a user */
+	NOTIFICATIONS_TRIM_EVERY = 64
 };
 
 /* ---- appending ---- */
@@ -19,6 +25,29 @@ struct append_job {
 	struct hub_store_link *link;
 	struct publish_order *order; /* the hub's, constant until it is answered */
 };
+
+/* What was sent to a user is kept apart until it is read. */
+static int note_down(struct store *store, const struct message_row *row, struct error *reterr)
+{
+	const char *user_id = own_channel_user(row->channel);
+	struct notification_row notification = {
+		.user_id = user_id,
+		.message_id = row->message_id,
+		.fields = row->data,
+		.sender = row->sender,
+		.offset = row->offset,
+		.created_at_unix_ms = row->created_at_unix_ms,
+		.expires_at_unix_ms = row->expires_at_unix_ms,
+	};
+	int r;
+
+	if (!user_id)
+		return 0;
+	r = notifications_insert(store, &notification, reterr);
+	if (r == 0 && row->offset % NOTIFICATIONS_TRIM_EVERY == 0) /* it walks past all */
+		r = notifications_trim_user(store, user_id, NOTIFICATIONS_KEPT, reterr);
+	return r < 0 ? r : 0;
+}
 
 static int append_run(struct store_job *store_job, struct store *store, struct error *reterr)
 {
@@ -44,6 +73,7 @@ static int append_run(struct store_job *store_job, struct store *store, struct e
 		.offset = (int64_t)publication->offset,
 		.created_at_unix_ms = publication->created_at_unix_ms,
 		.expires_at_unix_ms = publication->expires_at_unix_ms,
+		.idempotency_key = publication->idempotency_key,
 	};
 	int r = 0;
 
@@ -54,6 +84,8 @@ static int append_run(struct store_job *store_job, struct store *store, struct e
 	message_id_format(publication->position, message_id);
 	if (r == 0 && publication->is_persistent)
 		r = messages_append(store, &row, reterr);
+	if (r == 0 && publication->kind == PUBLICATION_NOTIFICATION)
+		r = note_down(store, &row, reterr);
 	if (r == 0 && job->order->retention)
 		r = messages_trim_channel(store, row.channel, job->order->retention->count,
 					  job->order->retention->bytes, reterr);
@@ -93,8 +125,19 @@ struct read_job {
 	struct hub_store_link *link;
 	struct history_query *query; /* owned until it is answered */
 	int64_t now_unix_ms;
-	const char *epoch; /* of the channel being read */
+	const struct history_channel *channel; /* the one being read */
+	unsigned scanned_count;		       /* of a pattern: messages looked at */
+	bool is_trimmed;		       /* of a pattern: some of what was missed is gone */
 };
+
+static bool is_of_pattern(const struct read_job *job, const char *channel)
+{
+	const struct namespaces *namespaces = job->link->namespaces;
+	const char *pattern = job->channel->name;
+
+	return pattern_matches(pattern, channel) && !own_channel_user(channel) &&
+	       namespaces_find(namespaces, channel) == namespaces_find(namespaces, pattern);
+}
 
 /* -ENOMEM */
 static int take_attachment(struct publication *publication, const struct message_row *row)
@@ -117,30 +160,88 @@ static int take_attachment(struct publication *publication, const struct message
 static bool take_row(void *data, const struct message_row *row)
 {
 	struct read_job *job = data;
+	const char *epoch = row->epoch ? row->epoch : job->channel->state.epoch;
 	AUTO(publication)
 	publication = publication_new(row->channel, row->data, row->sender, row->tags);
 
 	if (!publication)
 		return history_query_add_take(job->query, NULL);
 	publication->kind = publication_kind_parse(row->kind);
-	if (publication->kind == PUBLICATION_BINARY && take_attachment(publication, row) < 0)
+	if ((publication->kind == PUBLICATION_BINARY && take_attachment(publication, row) < 0) ||
+	    (publication->kind == PUBLICATION_NOTIFICATION &&
+	     publication_make_notification(publication) < 0))
 		return history_query_add_take(job->query, NULL);
 	publication->is_persistent = true;
 	publication->is_replayed = true;
 	publication->offset = (uint64_t)row->offset;
 	publication->created_at_unix_ms = row->created_at_unix_ms;
 	publication->expires_at_unix_ms = row->expires_at_unix_ms;
-	(void)snprintf(publication->epoch, sizeof(publication->epoch), "%s", job->epoch);
+	(void)snprintf(publication->epoch, sizeof(publication->epoch), "%s", epoch);
 	if (message_id_parse(row->message_id, &publication->position) < 0)
 		publication->position = 0; /* an admin's own row: it has no place in the order */
 	publication->cursor = publication->position;
 	return history_query_add_take(job->query, STEAL(publication));
 }
 
+/* A row of any channel: does the pattern that is being read stand for it? */
+static bool take_row_of_pattern(void *data, const struct message_row *row)
+{
+	struct read_job *job = data;
+
+	if (++job->scanned_count > HISTORY_SCANNED_MAX) {
+		job->query->is_too_big = true;
+		return false;
+	}
+	return is_of_pattern(job, row->channel) ? take_row(job, row) : true;
+}
+
+static void note_trimmed(void *data, const char *channel)
+{
+	struct read_job *job = data;
+
+	if (is_of_pattern(job, channel))
+		job->is_trimmed = true;
+}
+
+/* Has retention taken something that the reader of a pattern has not seen? */
+static int check_pattern(struct read_job *job, struct store *store, struct history_channel *channel,
+			 struct error *reterr)
+{
+	char message_id[MESSAGE_ID_SIZE];
+	int r;
+
+	if (!pattern_is_wild(channel->name) || channel->kind != HISTORY_AFTER_POSITION)
+		return 0;
+	job->channel = channel;
+	job->is_trimmed = false;
+	message_id_format(job->query->after_position, message_id);
+	r = channels_trimmed_after(store, message_id, note_trimmed, job, reterr);
+	if (r == 0 && job->is_trimmed)
+		channel->unrecovered_reason = "history_trimmed";
+	return r;
+}
+
+static bool take_notification(void *data, const struct notification_row *row)
+{
+	struct message_row message = {
+		.channel = ((struct read_job *)data)->channel->name,
+		.message_id = row->message_id,
+		.kind = publication_kind_name(PUBLICATION_NOTIFICATION),
+		.data = row->fields,
+		.sender = row->sender,
+		.offset = row->offset,
+		.created_at_unix_ms = row->created_at_unix_ms,
+		.expires_at_unix_ms = row->expires_at_unix_ms,
+	};
+
+	return take_row(data, &message);
+}
+
 static int read_state(struct store *store, struct history_channel *channel, struct error *reterr)
 {
 	struct channel_row row;
-	int r = channels_find(store, channel->name, &row, reterr);
+	int r = pattern_is_wild(channel->name) ? 0
+					       : channels_find(store, channel->name, &row, reterr);
 
 	if (r <= 0)
 		return r;
@@ -159,7 +260,13 @@ static int read_rows(struct read_job *job, struct store *store,
 {
 	char message_id[MESSAGE_ID_SIZE] = "";
 
-	job->epoch = channel->state.epoch;
+	job->channel = channel;
+	if (kind == HISTORY_AFTER_POSITION)
+		message_id_format(job->query->after_position, message_id);
+	if ((kind == HISTORY_AFTER_POSITION || kind == HISTORY_OLDEST) &&
+	    pattern_is_wild(channel->name))
+		return messages_read_all_after_id(store, message_id, job->now_unix_ms,
+						  take_row_of_pattern, job, reterr);
 	switch (kind) {
 	case HISTORY_NONE:
 		return 0;
@@ -171,12 +278,15 @@ static int read_rows(struct read_job *job, struct store *store,
 						  (int64_t)channel->after_offset, job->now_unix_ms,
 						  take_row, job, reterr);
 	case HISTORY_AFTER_POSITION:
-		message_id_format(job->query->after_position, message_id);
 		return messages_read_after_id(store, channel->name, message_id, job->now_unix_ms,
 					      take_row, job, reterr);
 	case HISTORY_OLDEST:
 		return messages_read_after_id(store, channel->name, message_id, job->now_unix_ms,
 					      take_row, job, reterr);
+	case HISTORY_UNDELIVERED:
+		return notifications_read_undelivered(store, own_channel_user(channel->name),
+						      channel->limit, job->now_unix_ms,
+						      take_notification, job, reterr);
 	}
 	return 0;
 }
@@ -192,10 +302,13 @@ static int read_run(struct store_job *store_job, struct store *store, struct err
 		enum history_kind kind;
 
 		r = read_state(store, channel, reterr);
+		if (r == 0)
+			r = check_pattern(job, store, channel, reterr);
 		if (r < 0)
 			return r;
-		kind = channel->state.is_stored ? history_channel_decide(channel, query)
-						: HISTORY_NONE;
+		kind = channel->state.is_stored || pattern_is_wild(channel->name)
+			       ? history_channel_decide(channel, query)
+			       : HISTORY_NONE;
 		r = read_rows(job, store, channel, kind, reterr);
 	}
 	history_query_sort(query);
@@ -214,7 +327,7 @@ static int read_run_bounded(struct store_job *store_job, struct store *store, st
 	for (size_t i = 0; i < query->channel_count; i++) {
 		struct history_channel *channel = &query->channels[i];
 
-		if (channel->kind != HISTORY_NEWEST)
+		if (channel->kind != HISTORY_NEWEST && channel->kind != HISTORY_UNDELIVERED)
 			channel->unrecovered_reason = "too_much_missed";
 	}
 	return read_run(store_job, store, reterr);
@@ -247,24 +360,145 @@ static int read_history(void *data, struct history_query *query, struct error *r
 	return r;
 }
 
-const struct hub_store hub_store_calls = {.append = append, .read = read_history};
+/* ---- notifications ---- */
+
+struct delivered_job {
+	struct store_job job;
+	char message_id[MESSAGE_ID_SIZE];
+};
+
+static int delivered_run(struct store_job *store_job, struct store *store, struct error *reterr)
+{
+	const struct delivered_job *job = CONTAINER_OF(store_job, struct delivered_job, job);
+	int r = notifications_mark_delivered(store, job->message_id, clock_unix_ms(), reterr);
+
+	return r < 0 ? r : 0;
+}
+
+static void delivered_done(struct store_job *store_job)
+{
+	struct delivered_job *job = CONTAINER_OF(store_job, struct delivered_job, job);
+
+	if (store_job->error.number < 0)
+		LOG(LOG_WARNING, LOG_WEBSOCKET, "notification_not_marked",
+		    LOG_TEXT("message", job->message_id), LOG_ERR(&store_job->error));
+	free(job);
+}
+
+static void delivered(void *data, uint64_t position)
+{
+	const struct hub_store_link *link = data;
+	AUTO_FREE struct delivered_job *job = calloc(1, sizeof(*job));
+	struct error error = {.number = -ENOMEM, .code = "out_of_memory"};
+	int r = -ENOMEM;
+
+	if (job) {
+		job->job = (struct store_job){
+			.is_write = true, .run = delivered_run, .done = delivered_done};
+		message_id_format(position, job->message_id);
+		r = store_thread_submit_take(link->thread, &job->job, &error);
+	}
+	if (r == 0)
+		(void)STEAL(job);
+	else
+		LOG(LOG_WARNING, LOG_WEBSOCKET, "notification_not_marked", LOG_ERR(&error));
+}
+
+const struct hub_store hub_store_calls = {
+	.append = append, .read = read_history, .delivered = delivered};
+
+/* ---- idempotency ---- */
+
+static bool recall(void *data, const struct message_row *row)
+{
+	struct hub *hub = data;
+	uint64_t position;
+
+	if (message_id_parse(row->message_id, &position) == 0)
+		hub_remember_repeat(hub, row->channel, row->idempotency_key, row->epoch, row->data,
+				    (uint64_t)row->offset, position);
+	return true;
+}
+
+int hub_store_recall_repeats(struct hub_store_link *link, const char *path, uint64_t kept_us,
+			     struct error *reterr)
+{
+	uint64_t now_us = clock_unix_us();
+	char message_id[MESSAGE_ID_SIZE];
+	AUTO(store) store = NULL;
+	int r = store_open(path, STORE_DURABLE, &store, reterr);
+
+	message_id_format(now_us > kept_us ? now_us - kept_us : 0, message_id);
+	return r < 0 ? r : messages_read_repeatable(store, message_id, recall, link->hub, reterr);
+}
 
 /* ---- retention ---- */
 
 struct trim_job {
 	struct store_job job;
 	struct hub_store_link *link;
+	struct store *store;
+	struct error *reterr;
+	uint64_t now_us;
+	int64_t age_max_s;
+	char last[CHANNEL_NAME_MAX + 1]; /* the last channel looked at */
+	int result;
 };
+
+/* Positions are made of the time, so age is a matter of comparing ids. */
+static void oldest_kept(uint64_t now_us, int64_t kept_s, char out[MESSAGE_ID_SIZE])
+{
+	uint64_t kept_us = (uint64_t)kept_s * 1000000u;
+
+	message_id_format(now_us > kept_us ? now_us - kept_us : 0, out);
+}
+
+/* A channel of a namespace that keeps its messages for less than others do. */
+static void sweep_channel(void *data, const char *channel)
+{
+	struct trim_job *job = data;
+	const struct namespace *namespace = namespaces_find(job->link->namespaces, channel);
+	char message_id[MESSAGE_ID_SIZE];
+
+	(void)snprintf(job->last, sizeof(job->last), "%s", channel);
+	if (job->result < 0 || namespace->retention.age_s >= job->age_max_s)
+		return;
+	oldest_kept(job->now_us, namespace->retention.age_s, message_id);
+	job->result =
+		messages_trim_channel_old(job->store, channel, message_id, TRIM_BATCH, job->reterr);
+}
+
+/* Some more of the channels, from where the last sweep ended. */
+static int sweep(struct trim_job *job)
+{
+	char from[CHANNEL_NAME_MAX + 1];
+	int r;
+
+	memcpy(from, job->last, sizeof(from));
+	r = channels_list(job->store, from, SWEEP_BATCH, sweep_channel, job, job->reterr);
+	if (r >= 0 && r < SWEEP_BATCH)
+		*job->last = '\0'; /* that was the end; from the beginning again */
+	return r < 0 ? r : job->result < 0 ? job->result : 0;
+}
 
 static int trim_run(struct store_job *store_job, struct store *store, struct error *reterr)
 {
-	const struct trim_job *job = CONTAINER_OF(store_job, struct trim_job, job);
-	uint64_t now_us = clock_unix_us(), kept_us = (uint64_t)job->link->kept_s * 1000000u;
+	struct trim_job *job = CONTAINER_OF(store_job, struct trim_job, job);
 	char message_id[MESSAGE_ID_SIZE];
+	int64_t now_ms;
+	int r;
 
-	/* Positions are made of the time, so age is a matter of comparing ids. */
-	message_id_format(now_us > kept_us ? now_us - kept_us : 0, message_id);
-	return messages_trim_old(store, message_id, (int64_t)(now_us / 1000), TRIM_BATCH, reterr);
+	job->store = store;
+	job->reterr = reterr;
+	job->now_us = clock_unix_us();
+	job->age_max_s = namespaces_age_max_s(job->link->namespaces);
+	now_ms = (int64_t)(job->now_us / 1000);
+	oldest_kept(job->now_us, job->age_max_s, message_id);
+	r = messages_trim_old(store, message_id, now_ms, TRIM_BATCH, reterr);
+	if (r >= 0)
+		r = notifications_trim(store, now_ms - job->link->notifications_kept_s * 1000,
+				       now_ms, TRIM_BATCH, reterr);
+	return r < 0 ? r : sweep(job);
 }
 
 static void trim_done(struct store_job *store_job)
@@ -273,6 +507,7 @@ static void trim_done(struct store_job *store_job)
 
 	if (store_job->error.number < 0)
 		LOG(LOG_WARNING, LOG_MAIN, "trim_failed", LOG_ERR(&store_job->error));
+	memcpy(job->link->swept, job->last, sizeof(job->link->swept));
 	job->link->is_trimming = false;
 	free(job);
 }
@@ -288,6 +523,7 @@ void hub_store_trim(struct hub_store_link *link)
 		return; /* the next time will do */
 	job->job = (struct store_job){.is_write = true, .run = trim_run, .done = trim_done};
 	job->link = link;
+	memcpy(job->last, link->swept, sizeof(job->last));
 	if (store_thread_submit_take(link->thread, &job->job, NULL) == 0) {
 		link->is_trimming = true;
 		(void)STEAL(job);

@@ -1,6 +1,7 @@
 #include "realtime/edge/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -29,6 +30,7 @@ enum {
 	SIGNALING_MESSAGE_MAX = 524288,
 	LISTENER_MESSAGE_MAX = 65536, /* of somebody who may not publish */
 	ENVELOPE_BYTES = 65536,	      /* around the bytes of a message */
+	OPENED_MANY = 64,	      /* connections, whose handshakes leave holes in the heap */
 	REQUEST_TIMEOUT_S = 10
 };
 
@@ -205,6 +207,26 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 	}
 }
 
+static struct connection *connection_of(struct list *dirty_link)
+{
+	struct outbox *outbox = LIST_ITEM(dirty_link, struct outbox, dirty_link);
+
+	return CONTAINER_OF(outbox, struct connection, outbox);
+}
+
+/* Thousands of connections do not fit into the cache: have the two that come after `link` fetched
+ * while the kernel sends for this one; the nearer one was asked for a step ago. */
+static void prefetch_next(const struct server *server, const struct list *link)
+{
+	struct list *next = link->next;
+
+	if (next == &server->dirty)
+		return;
+	connection_prefetch_socket(connection_of(next));
+	if (next->next != &server->dirty)
+		connection_prefetch(connection_of(next->next));
+}
+
 /* The end of the loop's turn: each connection gets what it is owed, in one go. */
 static void on_flush(uv_prepare_t *prepare)
 {
@@ -212,13 +234,9 @@ static void on_flush(uv_prepare_t *prepare)
 	struct list *link;
 
 	while ((link = list_first(&server->dirty))) {
-		struct outbox *outbox = LIST_ITEM(link, struct outbox, dirty_link);
-
-		/* Thousands of connections do not fit into the cache: fetch the next one while the
-		 * kernel sends for this one. */
-		__builtin_prefetch(link->next);
+		prefetch_next(server, link);
 		list_remove(link);
-		connection_flush(CONTAINER_OF(outbox, struct connection, outbox));
+		connection_flush(connection_of(link));
 	}
 	if (server->hub->stats.unsent_count > 0)
 		hub_on_flushed(server->hub, clock_unix_us());
@@ -248,6 +266,20 @@ static void beat(struct server *server, enum transport transport, uint64_t inter
 	}
 }
 
+/* Each handshake takes HEADERS_MAX for a moment, and many at a time leave as many holes in the heap
+ * behind, among what stays: up to a KiB for each connection. When it is calm again, the kernel gets
+ * back what is unused of them. */
+static void give_back_memory(struct server *server)
+{
+	bool is_calm = server->opened_count == server->opened_before;
+
+	server->opened_before = server->opened_count;
+	if (!is_calm || server->opened_count - server->opened_at_trim < OPENED_MANY)
+		return;
+	server->opened_at_trim = server->opened_count;
+	(void)malloc_trim(0); /* there may be nothing to give */
+}
+
 static void on_heartbeat(uv_timer_t *timer)
 {
 	struct server *server = timer->data;
@@ -262,6 +294,7 @@ static void on_heartbeat(uv_timer_t *timer)
 	switchboard_on_timer(server->board, now_us);
 	arrivals_on_timer(&server->arrivals, now_us);
 	standing_on_timer(server);
+	give_back_memory(server);
 	if (server->is_resting && !server->is_stopping) {
 		server->is_resting = false;
 		(void)uv_poll_start(&server->accepting, UV_READABLE, on_acceptable);
@@ -347,7 +380,6 @@ int server_start(struct server *server, struct error *reterr)
 	server->limits = (struct session_limits){
 		.ping_interval_s = config->WEBSOCKET_HEARTBEAT_INTERVAL,
 		.max_message_bytes = config->WEBSOCKET_BINARY_MAX_SIZE,
-		.history_size = (uint32_t)config->REALTIME_HISTORY_SIZE,
 		.history_ttl_s = config->REALTIME_HISTORY_TTL,
 		.is_binary_enabled = config->BINARY_DATA_ENABLED,
 		.max_file_bytes = config->BINARY_MAX_FILE_SIZE,

@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "db/api_keys.h"
 #include "realtime/edge/drain.h"
+#include "realtime/model/signaling_session.h"
 #include "realtime/wire/json_frames.h"
 
 /* ---- expiry ---- */
@@ -54,7 +55,7 @@ static void warn(struct connection *connection)
 	if (json_frames_init_take(&frames,
 				  json_pack("{s:s, s:I}", "type", "refresh_required", "expires_at",
 					    (json_int_t)connection->identity->expires_at_unix_ms),
-				  "refresh_required") < 0)
+				  "refresh_required", 0) < 0)
 		return; /* the end will be told again */
 	outbox_push(&connection->outbox,
 		    json_frames_get(&frames, is_stream ? FORM_SSE : FORM_WEBSOCKET));
@@ -82,7 +83,8 @@ static void on_due(void *data, struct deadline *deadline)
  *
  * Once a second the store's thread is asked whether anything was written by others. Only then the
  * keys in use are looked up again: a key that was looked up before the question was asked is
- * in use by the time of its answer, and one that was looked up later is refused by itself. */
+ * in use by the time of its answer, and one that was looked up later is refused by itself. Behind
+ * a ticket there may be a key that was revoked meanwhile, so that one is looked up in any case. */
 
 typedef char key_id[IDENTITY_KEY_ID_MAX + 1];
 
@@ -137,6 +139,7 @@ static void keys_done(struct store_job *store_job)
 	server->is_checking_keys = false;
 	if (store_job->error.number < 0) {
 		LOG(LOG_WARNING, LOG_WEBSOCKET, "keys_check_failed", LOG_ERR(&store_job->error));
+		server->auth.has_unchecked_key = true; /* once more */
 	} else {
 		server->keys_version = job->version;
 		if (job->invalid_count > 0) /* seldom, so a walk over all is fine */
@@ -169,6 +172,8 @@ static void submit(struct server *server, size_t count, int64_t version)
 	if (store_thread_submit_take(server->store, &job->job, NULL) < 0)
 		return;
 	server->is_checking_keys = true;
+	if (count > 0)
+		server->auth.has_unchecked_key = false;
 	(void)STEAL(job);
 }
 
@@ -180,7 +185,8 @@ static void version_done(struct store_job *store_job)
 	server->is_checking_keys = false;
 	if (store_job->error.number < 0)
 		LOG(LOG_WARNING, LOG_WEBSOCKET, "keys_check_failed", LOG_ERR(&store_job->error));
-	else if (job->version != server->keys_version && server->by_key.entries.count > 0)
+	else if ((job->version != server->keys_version || server->auth.has_unchecked_key) &&
+		 server->by_key.entries.count > 0)
 		submit(server, server->by_key.entries.count, job->version);
 	free(job);
 }
@@ -190,8 +196,9 @@ void standing_on_timer(struct server *server)
 	int64_t now_ms = clock_unix_ms();
 
 	deadlines_on_timer(&server->deadlines, now_ms / 1000, on_due, server);
-	if (now_ms < server->keys_checked_at_unix_ms + KEYS_CHECK_MS)
-		return;
+	if (now_ms >= server->keys_checked_at_unix_ms &&
+	    now_ms < server->keys_checked_at_unix_ms + KEYS_CHECK_MS)
+		return; /* a clock that was put back does not stop this */
 	server->keys_checked_at_unix_ms = now_ms;
 	if (!server->is_checking_keys && server->by_key.entries.count > 0)
 		submit(server, 0, 0);
@@ -214,6 +221,30 @@ static int count_user(struct server *server, struct connection *connection,
 			 "a user may have %zu connections at once", server->by_user.limit);
 }
 
+static int check_identity(const struct connection *connection, const struct identity *identity,
+			  struct error *reterr)
+{
+	return connection->transport == TRANSPORT_SIGNALING
+		       ? signaling_session_check_identity(&connection->signaling, identity, reterr)
+		       : session_check_identity(&connection->session, identity, reterr);
+}
+
+static void tell_unidentified(struct connection *connection, const struct error *error)
+{
+	if (connection->transport == TRANSPORT_SIGNALING)
+		signaling_session_on_unidentified(&connection->signaling, error);
+	else
+		session_on_unidentified(&connection->session, error);
+}
+
+static void tell_identified(struct connection *connection)
+{
+	if (connection->transport == TRANSPORT_SIGNALING)
+		signaling_session_on_identified(&connection->signaling, connection->identity);
+	else
+		session_on_identified(&connection->session, connection->identity, clock_unix_us());
+}
+
 static void on_known(void *data, const char *connection_id, struct identity *identity,
 		     const struct error *error)
 {
@@ -225,23 +256,22 @@ static void on_known(void *data, const char *connection_id, struct identity *ide
 	if (!connection || outbox_is_ending(&connection->outbox))
 		return; /* it has left meanwhile */
 	if (!error)
-		r = session_check_identity(&connection->session, identity, &refusal);
+		r = check_identity(connection, identity, &refusal);
 	if (!error && r == 0)
 		r = count_user(server, connection, identity, &refusal);
 	if (error || r < 0) {
-		session_on_unidentified(&connection->session, error ? error : &refusal);
+		tell_unidentified(connection, error ? error : &refusal);
 		return;
 	}
 	(void)identity_unref(connection->identity);
 	connection->identity = identity_ref(identity);
 	standing_begin(server, connection);
-	session_on_identified(&connection->session, identity, clock_unix_us());
+	tell_identified(connection);
 }
 
-void standing_identify(struct session *session, const char *text)
+static void identify(struct connection *connection, const char *text)
 {
 	static struct credentials credentials; /* the loop's alone; large */
-	struct connection *connection = CONTAINER_OF(session, struct connection, session);
 	struct server *server = lws_context_user(lws_get_context(connection->wsi));
 	AUTO(identity) identity = NULL;
 	struct error error = {0};
@@ -253,4 +283,14 @@ void standing_identify(struct session *session, const char *text)
 	    auth_look_up(&server->auth, &credentials, connection->id, on_known, server, &error) < 0)
 		on_known(server, connection->id, identity, r > 0 ? NULL : &error);
 	credentials_wipe(&credentials);
+}
+
+void standing_identify(struct session *session, const char *credential)
+{
+	identify(CONTAINER_OF(session, struct connection, session), credential);
+}
+
+void standing_identify_caller(struct signaling_session *session, const char *credential)
+{
+	identify(CONTAINER_OF(session, struct connection, signaling), credential);
 }

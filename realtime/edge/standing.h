@@ -20,7 +20,8 @@ void standing_end(struct server *server, struct connection *connection);
 
 void standing_on_timer(struct server *server);
 
-/* For session_limits.identify: an `auth` or `refresh` message. */
+/* An `auth` or `refresh` message: for session_limits.identify and signaling_session.identify. */
 void standing_identify(struct session *session, const char *credential);
+void standing_identify_caller(struct signaling_session *session, const char *credential);
 
 #endif

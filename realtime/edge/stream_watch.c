@@ -4,23 +4,21 @@
 #include <fcntl.h>
 
 struct stream_watch {
-	uv_poll_t poll;
-	int fd;					  /* ours; the same socket as the one given */
+	uv_poll_t poll; /* of a descriptor that is ours; its data is the watcher's */
 	const struct stream_watch_events *events; /* borrowed */
-	void *data;
 };
 
 static void on_event(uv_poll_t *poll, int status, int events)
 {
-	struct stream_watch *watch = poll->data;
+	const struct stream_watch *watch = CONTAINER_OF(poll, struct stream_watch, poll);
 
 	if (status < 0 || (events & UV_DISCONNECT)) {
 		(void)uv_poll_stop(poll); /* once is enough */
-		watch->events->gone(watch->data);
+		watch->events->gone(poll->data);
 		return;
 	}
 	(void)uv_poll_start(poll, UV_DISCONNECT, on_event);
-	watch->events->writable(watch->data);
+	watch->events->writable(poll->data);
 }
 
 void stream_watch_writable(struct stream_watch *watch)
@@ -30,28 +28,27 @@ void stream_watch_writable(struct stream_watch *watch)
 
 static void on_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	free(CONTAINER_OF((uv_poll_t *)handle, struct stream_watch, poll));
 }
 
 int stream_watch_new(uv_loop_t *loop, int fd, const struct stream_watch_events *events, void *data,
 		     struct stream_watch **ret_watch)
 {
 	AUTO_FREE struct stream_watch *watch = calloc(1, sizeof(*watch));
-	int r;
+	int own, r;
 
 	if (!watch)
 		return -ENOMEM;
-	watch->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (watch->fd < 0)
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0)
 		return -errno;
-	r = uv_poll_init(loop, &watch->poll, watch->fd);
+	r = uv_poll_init(loop, &watch->poll, own);
 	if (r < 0) {
-		(void)close(watch->fd);
+		(void)close(own);
 		return r;
 	}
 	watch->events = events;
-	watch->data = data;
-	watch->poll.data = watch;
+	watch->poll.data = data;
 	*ret_watch = STEAL(watch);
 	r = uv_poll_start(&(*ret_watch)->poll, UV_DISCONNECT, on_event);
 	if (r < 0)
@@ -61,9 +58,12 @@ int stream_watch_new(uv_loop_t *loop, int fd, const struct stream_watch_events *
 
 struct stream_watch *stream_watch_free(struct stream_watch *watch)
 {
+	uv_os_fd_t own;
+
 	if (!watch)
 		return NULL;
-	uv_close((uv_handle_t *)&watch->poll, on_closed); /* stops watching at once */
-	(void)close(watch->fd);
+	(void)uv_fileno((uv_handle_t *)&watch->poll, &own); /* it has one until it is closed */
+	uv_close((uv_handle_t *)&watch->poll, on_closed);   /* stops watching at once */
+	(void)close(own);
 	return NULL;
 }

@@ -1,6 +1,9 @@
 #include "realtime/model/history.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "core/pattern.h"
 
 struct history_query *history_query_new(size_t channel_count)
 {
@@ -23,10 +26,24 @@ struct history_query *history_query_free(struct history_query *query)
 	return NULL;
 }
 
+void history_channel_set_own(struct history_channel *channel, const char *name)
+{
+	(void)snprintf(channel->name, sizeof(channel->name), "%s", name);
+	channel->kind = HISTORY_UNDELIVERED;
+	channel->limit = HISTORY_UNDELIVERED_MAX;
+	channel->is_implicit = true;
+}
+
+/* Of a pattern there is no newest: each of its channels would have its own. */
+static enum history_kind newest(const struct history_channel *channel)
+{
+	return pattern_is_wild(channel->name) ? HISTORY_NONE : HISTORY_NEWEST;
+}
+
 static enum history_kind give_newest(struct history_channel *channel, const char *reason)
 {
 	channel->unrecovered_reason = reason;
-	return HISTORY_NEWEST;
+	return newest(channel);
 }
 
 enum history_kind history_channel_decide(struct history_channel *channel,
@@ -35,13 +52,17 @@ enum history_kind history_channel_decide(struct history_channel *channel,
 	const struct channel_state *state = &channel->state;
 
 	if (channel->unrecovered_reason)
-		return HISTORY_NEWEST; /* decided before */
+		return newest(channel); /* decided before */
 	switch (channel->kind) {
-	case HISTORY_NONE:
 	case HISTORY_NEWEST:
+		return newest(channel);
+	case HISTORY_NONE:
 	case HISTORY_OLDEST:
+	case HISTORY_UNDELIVERED:
 		return channel->kind;
 	case HISTORY_AFTER_OFFSET:
+		if (pattern_is_wild(channel->name))
+			return give_newest(channel, "pattern"); /* offsets count in one channel */
 		if (!state->is_stored)
 			return HISTORY_NONE; /* the hub compares its own count */
 		if (strcmp(channel->epoch, state->epoch) != 0)
@@ -96,8 +117,23 @@ static int by_position(const void *left, const void *right)
 
 void history_query_sort(struct history_query *query)
 {
-	if (query->row_count > 1)
-		qsort(query->rows, query->row_count, sizeof(struct publication *), by_position);
+	size_t kept = 0;
+
+	if (query->row_count < 2)
+		return;
+	qsort(query->rows, query->row_count, sizeof(struct publication *), by_position);
+	for (size_t i = 0; i < query->row_count; i++) {
+		struct publication *row = query->rows[i];
+
+		/* A pattern may have found what a name did. Position 0 is nobody's in particular.
+		 */
+		if (kept > 0 && row->position > 0 &&
+		    row->position == query->rows[kept - 1]->position)
+			(void)publication_unref(row);
+		else
+			query->rows[kept++] = row;
+	}
+	query->row_count = kept;
 }
 
 void history_query_clear(struct history_query *query)

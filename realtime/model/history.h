@@ -17,7 +17,9 @@
 #include "realtime/wire/publication.h"
 
 enum {
-	HISTORY_BYTES_MAX = 32 << 20, /* of data, for one query */
+	HISTORY_BYTES_MAX = 32 << 20,  /* of data, for one query */
+	HISTORY_SCANNED_MAX = 20000,   /* messages looked at for a pattern of names */
+	HISTORY_UNDELIVERED_MAX = 100, /* notifications at once */
 	CONNECTION_ID_SIZE = 32
 };
 
@@ -32,7 +34,8 @@ enum history_kind {
 	HISTORY_NEWEST,		/* the newest `limit` */
 	HISTORY_AFTER_OFFSET,	/* everything after epoch and after_offset */
 	HISTORY_AFTER_POSITION, /* everything after the query's after_position */
-	HISTORY_OLDEST		/* everything there is */
+	HISTORY_OLDEST,		/* everything there is */
+	HISTORY_UNDELIVERED /* of a user's own channel: notifications that nobody was there for */
 };
 
 /* What the store knows of a channel. */
@@ -45,9 +48,11 @@ struct channel_state {
 };
 
 struct history_channel {
-	char name[CHANNEL_NAME_MAX + 1];
+	char name[CHANNEL_NAME_MAX + 1]; /* or a pattern of names */
 	/* the question */
 	enum history_kind kind;
+	bool is_implicit; /* nobody asked for this channel, so nobody is told that it is subscribed
+			   */
 	uint32_t limit;
 	char epoch[EPOCH_SIZE];
 	uint64_t after_offset;
@@ -77,6 +82,9 @@ struct history_query *history_query_new(size_t channel_count);
 struct history_query *history_query_free(struct history_query *query);
 DEFINE_AUTO(history_query, history_query_free);
 
+/* Ask for a user's own channel on nobody's request: what is live, and what nobody was there for. */
+void history_channel_set_own(struct history_channel *channel, const char *name);
+
 /* With the channel's state filled in: what is really to be read? Sets unrecovered_reason where
  * that is less than what was asked for: the newest instead. */
 enum history_kind history_channel_decide(struct history_channel *channel,
@@ -85,7 +93,7 @@ enum history_kind history_channel_decide(struct history_channel *channel,
 /* Take one row (NULL stands for "no memory to make it"). false: no more, see is_too_big and
  * is_out_of_memory; the row is freed then. */
 bool history_query_add_take(struct history_query *query, struct publication *row);
-/* Order the rows of all channels by position. */
+/* Order the rows of all channels by position, each once. */
 void history_query_sort(struct history_query *query);
 /* Forget the rows again, as for reading another kind. */
 void history_query_clear(struct history_query *query);

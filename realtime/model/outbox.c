@@ -101,6 +101,21 @@ void outbox_push_replay(struct outbox *outbox, struct frame *frame)
 	push(outbox, frame, true);
 }
 
+bool outbox_replace(struct outbox *outbox, const struct frame *old, struct frame *frame)
+{
+	for (uint32_t i = outbox->front_sent > 0 ? 1 : 0; i < outbox->count; i++) {
+		struct frame **place = &outbox->frames[(outbox->head + i) & (outbox->capacity - 1)];
+
+		if (*place != old)
+			continue;
+		outbox->owed_bytes = outbox->owed_bytes - old->length + frame->length;
+		(void)frame_unref(*place);
+		*place = frame_ref(frame);
+		return true;
+	}
+	return false;
+}
+
 void outbox_end(struct outbox *outbox, enum close_code code, const char *reason)
 {
 	if (outbox_is_ending(outbox))
@@ -115,16 +130,6 @@ void outbox_push_last_take(struct outbox *outbox, struct frame *frame)
 	if (frame && (outbox->count < outbox->capacity || grow(outbox)))
 		append(outbox, frame);
 	(void)frame_unref(frame);
-}
-
-bool outbox_is_ending(const struct outbox *outbox)
-{
-	return outbox->close_code != CLOSE_NONE;
-}
-
-struct frame *outbox_peek(const struct outbox *outbox, uint32_t i)
-{
-	return outbox->frames[(outbox->head + i) & (outbox->capacity - 1)];
 }
 
 void outbox_drop(struct outbox *outbox, uint32_t count)

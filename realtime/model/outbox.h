@@ -64,14 +64,24 @@ void outbox_push_take(struct outbox *outbox, struct frame *frame);
 /* A part of a replay: counted against REPLAY_OWED_MAX alone. */
 void outbox_push_replay(struct outbox *outbox, struct frame *frame);
 
+/* Put `frame` (borrowed) where `old` waits, if nothing of that has been sent. false: it does not
+ * wait. */
+bool outbox_replace(struct outbox *outbox, const struct frame *old, struct frame *frame);
+
 /* Send what is queued, then close. The first reason counts. `reason` is a constant. */
 void outbox_end(struct outbox *outbox, enum close_code code, const char *reason);
 /* The very last frame, of one that is ending; the reference is taken. */
 void outbox_push_last_take(struct outbox *outbox, struct frame *frame);
-bool outbox_is_ending(const struct outbox *outbox);
+static inline bool outbox_is_ending(const struct outbox *outbox)
+{
+	return outbox->close_code != CLOSE_NONE;
+}
 
 /* The i-th frame from the front, borrowed. */
-struct frame *outbox_peek(const struct outbox *outbox, uint32_t i);
+static inline struct frame *outbox_peek(const struct outbox *outbox, uint32_t i)
+{
+	return outbox->frames[(outbox->head + i) & (outbox->capacity - 1)];
+}
 /* The first `count` frames have been sent. */
 void outbox_drop(struct outbox *outbox, uint32_t count);
 

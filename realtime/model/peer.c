@@ -66,9 +66,8 @@ json_t *peer_to_json(const struct peer *peer)
 json_t *peer_state_to_json(const struct peer *peer)
 {
 	return json_pack("{s:b, s:s, s:s, s:s, s:I}", "may_publish", (int)peer->may_publish, "name",
-			 peer->name, "user_id", peer->user_id,
-			 "resume_hash", peer->resume_hash, "joined_at",
-			 (json_int_t)peer->joined_at_unix_ms);
+			 peer->name, "user_id", peer->user_id, "resume_hash", peer->resume_hash,
+			 "joined_at", (json_int_t)peer->joined_at_unix_ms);
 }
 
 static void take_text(const json_t *state, const char *name, char *out, size_t size)
@@ -85,6 +84,16 @@ void peer_state_from_json(struct peer *peer, const json_t *state)
 	take_text(state, "user_id", peer->user_id, sizeof(peer->user_id));
 	take_text(state, "resume_hash", peer->resume_hash, sizeof(peer->resume_hash));
 	peer->joined_at_unix_ms = json_integer_value(json_object_get(state, "joined_at"));
+}
+
+int peer_check_caller(const struct peer *peer, const struct caller *caller, struct error *reterr)
+{
+	bool is_own = *peer->user_id ? strcmp(peer->user_id, caller->user_id) == 0
+				     : peer->kind == PEER_WHEP;
+
+	if (is_own || caller->is_moderator)
+		return 0;
+	return error_set(reterr, -EACCES, "forbidden", "%s is somebody else's", peer->peer_id);
 }
 
 json_t *peer_join_body(const struct peer *peer)

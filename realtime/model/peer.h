@@ -52,6 +52,12 @@ struct peer {
 	uint64_t linger_until_us;	   /* while detached */
 };
 
+/* Who asks by REST that something be done for a peer. */
+struct caller {
+	const char *user_id; /* "" for somebody unknown */
+	bool is_moderator;   /* of the peer's room */
+};
+
 const char *peer_kind_name(enum peer_kind kind);
 int peer_kind_parse(const char *text, enum peer_kind *ret_kind) MUST_CHECK;
 
@@ -64,6 +70,12 @@ json_t *peer_to_json(const struct peer *peer);
 /* What the SFU keeps for us across a restart, and taking it back. */
 json_t *peer_state_to_json(const struct peer *peer);
 void peer_state_from_json(struct peer *peer, const json_t *state);
+
+/* May the caller act for this peer? Its own user may, and a moderator. Nobody's own are those who
+ * watch by HTTP unknown: their id is told to nobody else, so whoever knows it is the one.
+ *   -EACCES "forbidden" */
+int peer_check_caller(const struct peer *peer, const struct caller *caller,
+		      struct error *reterr) MUST_CHECK;
 
 /* What the SFU is told of it: the body of PEER_JOIN, as far as it is always there. */
 json_t *peer_join_body(const struct peer *peer);

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "core/pattern.h"
+
 static int refuse_publishing(const struct identity *identity, const char *channel,
 			     struct error *reterr)
 {
@@ -13,13 +15,23 @@ static int refuse_publishing(const struct identity *identity, const char *channe
 			       channel ? channel : "everybody");
 }
 
-int permission_check(const struct identity *identity, enum right right, const char *channel,
-		     struct error *reterr)
+static bool may(const struct namespaces *namespaces, const struct identity *identity,
+		enum right right, const char *channel)
 {
-	bool may = channel ? identity_may(identity, right, GRANT_CHANNELS, channel)
-			   : identity_may_anywhere(identity, right);
+	return channel ? namespace_lets(namespaces_find(namespaces, channel), identity, right,
+					channel)
+		       /* Whoever is limited to some channels reaches nobody by a broadcast. */
+		       : identity_may(identity, right, GRANT_CHANNELS, "*");
+}
 
-	if (may)
+int permission_check(const struct namespaces *namespaces, const struct identity *identity,
+		     enum right right, const char *channel, struct error *reterr)
+{
+	if (channel && pattern_is_wild(channel) &&
+	    !namespaces_find(namespaces, channel)->has_wildcards)
+		return error_set_field(reterr, -EACCES, "no_wildcards", "channel",
+				       "subscriptions with a * are switched off for %s", channel);
+	if (may(namespaces, identity, right, channel))
 		return 0;
 	if (right == RIGHT_PUBLISH)
 		return refuse_publishing(identity, channel, reterr);
@@ -28,4 +40,18 @@ int permission_check(const struct identity *identity, enum right right, const ch
 				       "%s is for connections of that user alone", channel);
 	return error_set_field(reterr, -EACCES, "forbidden", "channel",
 			       "%s is not for you with what you have shown", channel);
+}
+
+int permission_check_presence(const struct namespaces *namespaces, const struct identity *identity,
+			      const char *channel, struct error *reterr)
+{
+	int r = permission_check(namespaces, identity, RIGHT_SUBSCRIBE, channel, reterr);
+
+	if (r < 0)
+		return r;
+	if (namespaces_find(namespaces, channel)->has_presence && !pattern_is_wild(channel) &&
+	    !own_channel_user(channel))
+		return 0;
+	return error_set_field(reterr, -EACCES, "presence_disabled", "channel",
+			       "who is on %s is not told", channel);
 }

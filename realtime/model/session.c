@@ -94,6 +94,7 @@ void session_on_text(struct session *session, const char *text, size_t length, u
 			break;
 		case ENVELOPE_MESSAGE:
 		case ENVELOPE_TEXT:
+		case ENVELOPE_DIRECT:
 			r = session_publish(session, &envelope, now_unix_us, &error);
 			break;
 		case ENVELOPE_BINARY:
@@ -104,6 +105,12 @@ void session_on_text(struct session *session, const char *text, size_t length, u
 			break;
 		case ENVELOPE_HISTORY:
 			r = session_history(session, &envelope, &error);
+			break;
+		case ENVELOPE_PRESENCE:
+			r = session_presence(session, &envelope, &error);
+			break;
+		case ENVELOPE_NOTIFICATION:
+			r = session_notify(session, &envelope, now_unix_us, &error);
 			break;
 		case ENVELOPE_PING:
 			session_tell(session, reply_new("pong", envelope.id));
@@ -156,6 +163,7 @@ void session_start(struct session *session, struct identity *identity, uint64_t 
 		(void)json_object_set_new(body, "expires_at",
 					  json_integer((json_int_t)identity->expires_at_unix_ms));
 	session_tell(session, body);
+	hub_hear_own(session->hub, subscriber);
 }
 
 void session_fini(struct session *session)

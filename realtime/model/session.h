@@ -18,7 +18,6 @@ struct session;
 
 struct session_limits {
 	int64_t ping_interval_s, max_message_bytes;
-	uint32_t history_size;
 	int64_t history_ttl_s;
 	bool is_binary_enabled;
 	int64_t max_file_bytes;

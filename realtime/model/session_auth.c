@@ -51,10 +51,10 @@ static void review_subscriptions(struct session *session)
 		struct error error;
 		json_t *body;
 
-		if (permission_check(session->subscriber.identity, RIGHT_SUBSCRIBE, channel,
-				     &error) == 0)
+		if (permission_check(session->hub->namespaces, session->subscriber.identity,
+				     RIGHT_SUBSCRIBE, channel, &error) == 0 ||
+		    hub_unsubscribe(session->hub, &session->subscriber, channel, NULL) < 0)
 			continue;
-		(void)hub_unsubscribe(session->hub, &session->subscriber, channel);
 		body = reply_new("unsubscribed", NULL);
 		(void)json_object_set_new(body, "channel", json_string(channel));
 		(void)json_object_set_new(body, "code", json_string(error.code));
@@ -89,6 +89,7 @@ void session_on_identified(struct session *session, struct identity *identity, u
 	hub_change_identity(session->hub, &session->subscriber, identity);
 	acknowledge(session, request_id);
 	review_subscriptions(session);
+	hub_hear_own(session->hub, &session->subscriber);
 }
 
 void session_on_unidentified(struct session *session, const struct error *error)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base64.h"
+#include "core/log.h"
 #include "core/media_range.h"
 #include "realtime/model/session_private.h"
 #include "realtime/wire/native.h"
@@ -58,20 +59,22 @@ static int publish_bytes(struct session *session, const struct envelope_attachme
 {
 	AUTO_FREE uint8_t *bytes = taken;
 	const char *type = NULL, *sender = session_sender(session);
-	AUTO_FREE char *tags = fields->tags ? json_dumps(fields->tags, JSON_COMPACT) : NULL;
-	AUTO(publication) publication = publication_new(fields->channel, "null", sender, tags);
+	AUTO(publication) publication = publication_new(fields->channel, "null", sender, NULL);
 	int r = choose_type(session->limits, fields->content_type, &(struct slice){bytes, length},
 			    &type, reterr);
 
 	if (r < 0)
 		return r;
-	if (!publication || (fields->tags && !tags) ||
-	    publication_attach_take(publication, type, fields->filename, STEAL(bytes), length) < 0)
+	if (!publication ||
+	    publication_attach_take(publication, type, fields->filename, STEAL(bytes), length) <
+		    0 ||
+	    envelope_options_apply(&fields->options, publication, (int64_t)(now_unix_us / 1000)) <
+		    0)
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
-	publication->is_persistent = fields->is_persistent;
-	if (fields->ttl_s > 0)
-		publication->expires_at_unix_ms =
-			(int64_t)(now_unix_us / 1000) + fields->ttl_s * 1000;
+	LOG(LOG_DEBUG, LOG_WEBSOCKET, "binary_sent", LOG_TEXT("connection", session->subscriber.connection_id),
+	    LOG_TEXT("user", session->subscriber.identity->user_id),
+	    LOG_TEXT("channel", publication->channel), LOG_TEXT("content_type", type),
+	    LOG_INT("file_size", (int64_t)publication->attachment.size_bytes));
 	return session_publish_take(session, STEAL(publication), request_id, now_unix_us, reterr);
 }
 
@@ -122,7 +125,7 @@ static int take_frame(struct session *session, const void *message, size_t messa
 		r = check_size(session->limits, payload.length, reterr);
 	if (r < 0)
 		return r;
-	fields.is_persistent |= header->is_persistent;
+	fields.options.is_persistent |= header->is_persistent;
 	bytes = malloc(payload.length + 1);
 	request_id = header->number ? json_integer((json_int_t)header->number) : NULL;
 	if (!bytes)

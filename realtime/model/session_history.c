@@ -51,8 +51,8 @@ int session_history(struct session *session, const struct envelope *envelope, st
 	int r = envelope_history_get(envelope, &fields, reterr);
 
 	if (r >= 0)
-		r = permission_check(session->subscriber.identity, RIGHT_SUBSCRIBE, fields.channel,
-				     reterr);
+		r = permission_check(session->hub->namespaces, session->subscriber.identity,
+				     RIGHT_SUBSCRIBE, fields.channel, reterr);
 	if (r < 0)
 		return r;
 	query = history_query_new(1);

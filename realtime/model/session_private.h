@@ -34,6 +34,10 @@ int session_broadcast(struct session *session, const struct envelope *envelope,
 		      uint64_t now_unix_us, struct error *reterr) MUST_CHECK;
 int session_history(struct session *session, const struct envelope *envelope,
 		    struct error *reterr) MUST_CHECK;
+int session_presence(struct session *session, const struct envelope *envelope,
+		     struct error *reterr) MUST_CHECK;
+int session_notify(struct session *session, const struct envelope *envelope, uint64_t now_unix_us,
+		   struct error *reterr) MUST_CHECK;
 
 /* `auth` and `refresh`. */
 int session_authenticate(struct session *session, const struct envelope *envelope,
@@ -44,6 +48,12 @@ int session_authenticate(struct session *session, const struct envelope *envelop
 int session_publish_take(struct session *session, struct publication *publication,
 			 const json_t *request_id, uint64_t now_unix_us,
 			 struct error *reterr) MUST_CHECK;
+
+/* To everybody, answered by an ack. `message` is taken in any case and may be NULL. -EACCES,
+ * -ENOMEM */
+int session_broadcast_take(struct session *session, json_t *message, const char *event,
+			   const char *message_id, const json_t *request_id,
+			   struct error *reterr) MUST_CHECK;
 
 /* What the hub reports (struct subscriber_events). */
 void session_on_subscribed(struct subscriber *subscriber, const struct subscribe_result *result);

@@ -26,19 +26,20 @@ static int make_publication(const struct session *session, const struct envelope
 			    uint64_t now_unix_us, struct publication **ret_publication)
 {
 	AUTO_FREE char *data = json_dumps(fields->data, JSON_COMPACT | JSON_ENCODE_ANY);
-	AUTO_FREE char *tags = fields->tags ? json_dumps(fields->tags, JSON_COMPACT) : NULL;
-	struct publication *publication;
+	char own_name[CHANNEL_NAME_MAX + 1];
+	const char *channel = fields->channel;
+	AUTO(publication) publication = NULL;
 
-	if (!data || (fields->tags && !tags))
+	if (fields->user_id) {
+		own_channel_name(fields->user_id, own_name, sizeof(own_name));
+		channel = own_name;
+	}
+	if (data)
+		publication = publication_new(channel, data, session_sender(session), NULL);
+	if (!publication || envelope_options_apply(&fields->options, publication,
+						   (int64_t)(now_unix_us / 1000)) < 0)
 		return -ENOMEM;
-	publication = publication_new(fields->channel, data, session_sender(session), tags);
-	if (!publication)
-		return -ENOMEM;
-	publication->is_persistent = fields->is_persistent;
-	if (fields->ttl_s > 0)
-		publication->expires_at_unix_ms =
-			(int64_t)(now_unix_us / 1000) + fields->ttl_s * 1000;
-	*ret_publication = publication;
+	*ret_publication = STEAL(publication);
 	return 0;
 }
 
@@ -47,8 +48,8 @@ int session_publish_take(struct session *session, struct publication *taken,
 {
 	struct publish_origin origin = {.done = on_published};
 	AUTO(publication) publication = taken;
-	int r = permission_check(session->subscriber.identity, RIGHT_PUBLISH, publication->channel,
-				 reterr);
+	int r = permission_check(session->hub->namespaces, session->subscriber.identity,
+				 RIGHT_PUBLISH, publication->channel, reterr);
 
 	if (r < 0)
 		return r;
@@ -72,27 +73,20 @@ int session_publish(struct session *session, const struct envelope *envelope, ui
 	return session_publish_take(session, publication, envelope->id, now_unix_us, reterr);
 }
 
-int session_broadcast(struct session *session, const struct envelope *envelope,
-		      uint64_t now_unix_us, struct error *reterr)
+int session_broadcast_take(struct session *session, json_t *taken, const char *event,
+			   const char *message_id, const json_t *request_id, struct error *reterr)
 {
-	const struct subscriber *subscriber = &session->subscriber;
-	char message_id[MESSAGE_ID_SIZE + ID_SIZE];
-	struct envelope_message fields;
+	AUTO_JSON message = taken;
 	json_t *body;
-	int r = envelope_message_get(envelope, &fields, reterr);
+	int r = permission_check(session->hub->namespaces, session->subscriber.identity,
+				 RIGHT_PUBLISH, NULL, reterr);
 
 	if (r < 0)
 		return r;
-	r = permission_check(subscriber->identity, RIGHT_PUBLISH, NULL, reterr);
-	if (r < 0)
-		return r;
-	id_new("msg", message_id, sizeof(message_id));
-	r = hub_broadcast_take(session->hub, reply_new_message(fields.data, message_id,
-							       (int64_t)(now_unix_us / 1000),
-							       session_sender(session)));
+	r = hub_broadcast_take(session->hub, STEAL(message), event);
 	if (r < 0)
 		return error_set(reterr, r, "out_of_memory", "out of memory");
-	body = reply_new("ack", envelope->id);
+	body = reply_new("ack", request_id);
 	(void)json_object_set_new(body, "channel", json_null());
 	(void)json_object_set_new(body, "offset", json_integer(0));
 	(void)json_object_set_new(body, "epoch", json_string(session->hub->epoch));
@@ -100,4 +94,21 @@ int session_broadcast(struct session *session, const struct envelope *envelope,
 	(void)json_object_set_new(body, "delivered_to", json_integer(r));
 	session_tell(session, body);
 	return 0;
+}
+
+int session_broadcast(struct session *session, const struct envelope *envelope,
+		      uint64_t now_unix_us, struct error *reterr)
+{
+	char message_id[MESSAGE_ID_SIZE + ID_SIZE];
+	struct envelope_message fields;
+	int r = envelope_message_get(envelope, &fields, reterr);
+
+	if (r < 0)
+		return r;
+	id_new("msg", message_id, sizeof(message_id));
+	return session_broadcast_take(session,
+				      reply_new_message(fields.data, message_id,
+							(int64_t)(now_unix_us / 1000),
+							session_sender(session)),
+				      "message", message_id, envelope->id, reterr);
 }

@@ -14,9 +14,12 @@ static void tell(struct signaling_session *session, json_t *taken)
 
 void signaling_session_init(struct signaling_session *session, struct switchboard *board,
 			    struct outbox *outbox, const char *room_id, const char *name,
-			    void (*look_up)(struct signaling_session *session))
+			    void (*look_up)(struct signaling_session *session),
+			    void (*identify)(struct signaling_session *session,
+					     const char *credential))
 {
-	*session = (struct signaling_session){.board = board, .outbox = outbox, .look_up = look_up};
+	*session = (struct signaling_session){
+		.board = board, .outbox = outbox, .look_up = look_up, .identify = identify};
 	list_init(&session->waiting_link);
 	(void)snprintf(session->room_id, sizeof(session->room_id), "%s", room_id);
 	(void)snprintf(session->name, sizeof(session->name), "%s", name);
@@ -74,6 +77,8 @@ void signaling_session_fini(struct signaling_session *session, bool keep_peer)
 	struct peer *peer = session->peer;
 
 	list_remove(&session->waiting_link);
+	json_decref(session->identifying_id);
+	session->identifying_id = NULL;
 	session->state = SIGNALING_CLOSED;
 	if (!peer)
 		return;
@@ -81,6 +86,58 @@ void signaling_session_fini(struct signaling_session *session, bool keep_peer)
 	session->peer = NULL;
 	if (!keep_peer)
 		switchboard_leave(session->board, peer, "left", true);
+}
+
+/* ---- a new token in place of an old one ---- */
+
+static int refresh(struct signaling_session *session, const struct signal *signal,
+		   struct error *reterr)
+{
+	if (session->is_identifying)
+		return error_set(reterr, -EBUSY, "busy",
+				 "wait for the answer to the credentials that you gave before");
+	session->is_identifying = true;
+	session->identifying_id = json_incref((json_t *)(uintptr_t)signal->id);
+	session->identify(session, signal->token);
+	return 0;
+}
+
+int signaling_session_check_identity(const struct signaling_session *session,
+				     const struct identity *identity, struct error *reterr)
+{
+	if (strcmp(identity->user_id, session->user_id) != 0)
+		return error_set_field(reterr, -EACCES, "other_user", "token",
+				       "this connection is another user's; connect anew to be "
+				       "somebody else");
+	if (!identity_may(identity, RIGHT_SUBSCRIBE, GRANT_ROOMS, session->room_id) ||
+	    (session->may_publish &&
+	     !identity_may(identity, RIGHT_PUBLISH, GRANT_ROOMS, session->room_id)))
+		return error_set_field(reterr, -EACCES, "forbidden", "token",
+				       "this token allows less in %s than the one you came with",
+				       session->room_id);
+	return 0;
+}
+
+void signaling_session_on_identified(struct signaling_session *session,
+				     const struct identity *identity)
+{
+	AUTO_JSON request_id = STEAL(session->identifying_id);
+	json_t *body = reply_new("ack", request_id);
+
+	session->is_identifying = false;
+	(void)json_object_set_new(body, "user_id", json_string(identity->user_id));
+	if (identity->expires_at_unix_ms > 0)
+		(void)json_object_set_new(body, "expires_at",
+					  json_integer((json_int_t)identity->expires_at_unix_ms));
+	tell(session, body);
+}
+
+void signaling_session_on_unidentified(struct signaling_session *session, const struct error *error)
+{
+	AUTO_JSON request_id = STEAL(session->identifying_id);
+
+	session->is_identifying = false;
+	tell(session, reply_new_error(request_id, error));
 }
 
 /* ---- signals ---- */
@@ -172,7 +229,9 @@ void signaling_session_on_text(struct signaling_session *session, const char *te
 	}
 	if (r >= 0 && session->state != SIGNALING_JOINED)
 		r = error_set(&error, -EPROTO, "not_joined", "wait for `joined` first");
-	if (r >= 0 && signal.kind == SIGNAL_SIGNAL)
+	if (r >= 0 && signal.kind == SIGNAL_REFRESH)
+		r = refresh(session, &signal, &error);
+	else if (r >= 0 && signal.kind == SIGNAL_SIGNAL)
 		r = signaling_signal(session->board, session->peer, &signal, &error);
 	else if (r >= 0)
 		on_track(session, &signal);

@@ -6,15 +6,27 @@
 #include "realtime/model/switchboard.h"
 
 /* Strings are copied. `look_up` asks the store for the room, after which switchboard_join() or
- * signaling_session_refuse() follows. */
+ * signaling_session_refuse() follows; `identify` as in struct signaling_session. */
 void signaling_session_init(struct signaling_session *session, struct switchboard *board,
 			    struct outbox *outbox, const char *room_id, const char *name,
-			    void (*look_up)(struct signaling_session *session));
+			    void (*look_up)(struct signaling_session *session),
+			    void (*identify)(struct signaling_session *session,
+					     const char *credential));
 void signaling_session_set_resume(struct signaling_session *session, const char *peer_id,
 				  const char *token);
 /* It is known who it is: may they be in this room at all, and publish there? Refuses by itself. */
 void signaling_session_start(struct signaling_session *session, const struct identity *identity,
 			     uint64_t now_us);
+/* A `refresh`: may this one go on in its place? It must be the same user and allow what the old one
+ * did, since the others and the SFU have been told. -EACCES "other_user", "forbidden" */
+int signaling_session_check_identity(const struct signaling_session *session,
+				     const struct identity *identity,
+				     struct error *reterr) MUST_CHECK;
+/* It is, or it is not and the old one counts still. */
+void signaling_session_on_identified(struct signaling_session *session,
+				     const struct identity *identity);
+void signaling_session_on_unidentified(struct signaling_session *session,
+				       const struct error *error);
 /* The connection is over: its peer leaves, unless `keep_peer` (we stop, its media goes on). */
 void signaling_session_fini(struct signaling_session *session, bool keep_peer);
 

@@ -21,6 +21,7 @@ struct subscribe_result {
 	uint64_t offset; /* what is not replayed comes live, and is beyond this */
 	bool is_recovery;
 	const char *unrecovered_reason; /* of a recovery: NULL if it is complete */
+	uint64_t after_position;	/* from where an event stream wanted to go on; or 0 */
 	size_t replay_count;
 	const json_t *request_id;
 };
@@ -38,15 +39,26 @@ struct subscriber_events {
 			const struct error *error);
 };
 
+/* What a subscriber was given of its user's own channel before it asked for the channel's history,
+ * so that it does not get the same again. */
+struct given {
+	uint64_t live_after_offset, live_until_offset; /* what is between them came live */
+	size_t count;
+	uint64_t offsets[]; /* of those that were waiting */
+};
+
 struct subscriber {
+	struct outbox *outbox; /* borrowed */
+	enum wire_form form;
+	bool has_begun;		 /* of an event stream: its replay is behind it */
+	uint64_t heard_position; /* of the message that its subscription to the very channel gave */
 	struct table_link by_connection_id; /* in the hub */
 	char connection_id[CONNECTION_ID_SIZE];
 	struct identity *identity; /* owned reference; set by hub_add() */
-	enum wire_form form;
-	struct outbox *outbox;	   /* borrowed */
 	struct list subscriptions; /* of struct subscription.subscriber_link; owned by the hub */
 	unsigned subscription_count;
 	unsigned read_count; /* questions to the store that it waits for */
+	struct given *given; /* owned by the hub; NULL: nothing */
 	const struct subscriber_events *events;
 };
 

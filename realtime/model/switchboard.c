@@ -232,6 +232,11 @@ int switchboard_resume(struct switchboard *board, struct signaling_session *sess
 		return error_set_field(reterr, -EACCES, "bad_resume_token", "resume_token",
 				       "resume_token is not the one that %s was given",
 				       session->resume_peer_id);
+	/* What this user may do there is not what the other one might. */
+	if (strcmp(peer->user_id, session->user_id) != 0)
+		return error_set(reterr, -EACCES, "forbidden", "%s is another user's",
+				 session->resume_peer_id);
+	peer->may_publish = peer->may_publish && session->may_publish;
 	/* An old connection that has not noticed its end yet makes way for the new one. */
 	close_session(peer, CLOSE_KICKED, "resumed elsewhere");
 	peer->session = session;
@@ -318,15 +323,17 @@ void switchboard_on_sfu_answer(struct switchboard *board, const char *peer_id, u
 	board->events->http_started(board->events_data, token, peer_id, answer, error);
 }
 
-int switchboard_http_end(struct switchboard *board, const char *room_id, const char *peer_id,
-			 struct error *reterr)
+int switchboard_http_find(const struct switchboard *board, const char *room_id, const char *peer_id,
+			  const struct caller *caller, struct peer **ret_peer, struct error *reterr)
 {
 	struct peer *peer = switchboard_peer_find(board, peer_id);
 
 	if (!peer || peer->kind == PEER_CALL || strcmp(peer->room->room_id, room_id) != 0)
 		return error_set(reterr, -ENOENT, "session_not_found",
 				 "there is no such session in %s", room_id);
-	switchboard_leave(board, peer, "left", true);
+	if (peer_check_caller(peer, caller, reterr) < 0)
+		return -EACCES;
+	*ret_peer = peer;
 	return 0;
 }
 

@@ -63,6 +63,11 @@ struct signaling_session {
 	char name[PEER_NAME_MAX + 1];
 	char resume_peer_id[PEER_ID_SIZE], resume_token[PEER_ID_SIZE]; /* "" if not asked for */
 	void (*look_up)(struct signaling_session *session);	       /* go on without resuming */
+	/* Whose credential is that? Answered by signaling_session_on_identified() or
+	 * signaling_session_on_unidentified(), perhaps before it returns. */
+	void (*identify)(struct signaling_session *session, const char *credential);
+	bool is_identifying;	/* identify() was asked and has not answered */
+	json_t *identifying_id; /* owned; of that request; may be NULL */
 };
 
 struct switchboard {
@@ -92,7 +97,7 @@ int switchboard_join(struct switchboard *board, struct signaling_session *sessio
 		     const struct room_facts *facts, int64_t now_unix_ms,
 		     struct error *reterr) MUST_CHECK;
 /* Take over the peer that session->resume_peer_id names: 1; 0 if it is not there or not in that
- * room; -EACCES "bad_resume_token". */
+ * room; -EACCES "bad_resume_token", or "forbidden" if it is another user's. */
 int switchboard_resume(struct switchboard *board, struct signaling_session *session,
 		       struct error *reterr) MUST_CHECK;
 
@@ -105,9 +110,11 @@ void switchboard_leave(struct switchboard *board, struct peer *peer, const char 
 int switchboard_http_start(struct switchboard *board, const struct room_facts *facts,
 			   enum peer_kind kind, const json_t *request, uint64_t token,
 			   int64_t now_unix_ms, struct error *reterr) MUST_CHECK;
-/* -ENOENT "session_not_found" */
-int switchboard_http_end(struct switchboard *board, const char *room_id, const char *peer_id,
-			 struct error *reterr) MUST_CHECK;
+/* The caller's own HTTP session in that room. *ret_peer is borrowed.
+ *   -ENOENT "session_not_found"   -EACCES "forbidden" */
+int switchboard_http_find(const struct switchboard *board, const char *room_id, const char *peer_id,
+			  const struct caller *caller, struct peer **ret_peer,
+			  struct error *reterr) MUST_CHECK;
 
 /* `rooms` is what the SFU still serves (BUS_HELLO). */
 void switchboard_on_sfu_connected(struct switchboard *board, const json_t *rooms, uint64_t now_us);

@@ -14,12 +14,21 @@ static const struct {
 	const char *name;
 	enum envelope_type type;
 } types[] = {
-	{"subscribe", ENVELOPE_SUBSCRIBE}, {"unsubscribe", ENVELOPE_UNSUBSCRIBE},
-	{"message", ENVELOPE_MESSAGE},	   {"channel_message", ENVELOPE_MESSAGE},
-	{"send", ENVELOPE_MESSAGE},	   {"text", ENVELOPE_TEXT},
-	{"broadcast", ENVELOPE_BROADCAST}, {"history", ENVELOPE_HISTORY},
-	{"auth", ENVELOPE_AUTH},	   {"refresh", ENVELOPE_REFRESH},
-	{"binary", ENVELOPE_BINARY},	   {"ping", ENVELOPE_PING},
+	{"subscribe", ENVELOPE_SUBSCRIBE},
+	{"unsubscribe", ENVELOPE_UNSUBSCRIBE},
+	{"message", ENVELOPE_MESSAGE},
+	{"channel_message", ENVELOPE_MESSAGE},
+	{"send", ENVELOPE_MESSAGE},
+	{"text", ENVELOPE_TEXT},
+	{"broadcast", ENVELOPE_BROADCAST},
+	{"history", ENVELOPE_HISTORY},
+	{"auth", ENVELOPE_AUTH},
+	{"refresh", ENVELOPE_REFRESH},
+	{"binary", ENVELOPE_BINARY},
+	{"ping", ENVELOPE_PING},
+	{"direct", ENVELOPE_DIRECT},
+	{"presence", ENVELOPE_PRESENCE},
+	{"notification", ENVELOPE_NOTIFICATION},
 };
 
 static int id_get(struct envelope *envelope, struct error *reterr)
@@ -150,14 +159,28 @@ static int position_get(const json_t *object, const char *name, struct envelope_
 	return r;
 }
 
+/* Any JSON that is not too long. */
+static int info_get(const json_t *object, const json_t **ret_info, struct error *reterr)
+{
+	const json_t *info = json_object_get(object, "info");
+
+	*ret_info = info;
+	if (!info || json_dumpb(info, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) <= INFO_BYTES_MAX)
+		return 0;
+	return error_set_field(reterr, -EINVAL, "bad_field", "info",
+			       "info may have %d bytes of JSON", INFO_BYTES_MAX);
+}
+
 int envelope_subscribe_get(const struct envelope *envelope, struct envelope_subscribe *ret,
 			   struct error *reterr)
 {
-	json_t *history;
+	json_t *history, *filters = NULL;
 	int r;
 
 	ret->recover = (struct envelope_position){0};
 	ret->history_limit = -1;
+	ret->filters = ret->info = NULL;
+	ret->wants_presence = ret->wants_join_leave = false;
 	r = envelope_channels_get(envelope, &ret->channels, reterr);
 	if (r < 0)
 		return r;
@@ -168,6 +191,15 @@ int envelope_subscribe_get(const struct envelope *envelope, struct envelope_subs
 	if (r > 0)
 		r = json_get_int(history, "limit", 0, HISTORY_LIMIT_MAX, &ret->history_limit,
 				 reterr);
+	if (r >= 0)
+		r = json_get_container(envelope->body, "filters", JSON_OBJECT, &filters, reterr);
+	ret->filters = filters;
+	if (r >= 0)
+		r = json_get_bool(envelope->body, "presence", &ret->wants_presence, reterr);
+	if (r >= 0)
+		r = json_get_bool(envelope->body, "join_leave", &ret->wants_join_leave, reterr);
+	if (r >= 0)
+		r = info_get(envelope->body, &ret->info, reterr);
 	return r < 0 ? r : 0;
 }
 
@@ -204,19 +236,90 @@ int broadcast_check(const json_t *object, struct error *reterr)
 	return 0;
 }
 
-/* What every message for a channel may ask for. */
-static int options_get(const json_t *object, bool *ret_is_persistent, int64_t *ret_ttl_s,
-		       const json_t **ret_tags, struct error *reterr)
+static int key_get(const json_t *object, const char **ret_key, struct error *reterr)
+{
+	int r = json_get_text(object, "idempotency_key", 1, IDEMPOTENCY_KEY_MAX, ret_key, reterr);
+
+	if (r > 0 && !channel_name_is_valid(*ret_key, strlen(*ret_key)))
+		return error_set_field(reterr, -EINVAL, "bad_field", "idempotency_key",
+				       "idempotency_key must be 1 to %d bytes of UTF-8 without "
+				       "control characters",
+				       IDEMPOTENCY_KEY_MAX);
+	return r;
+}
+
+int envelope_options_get(const json_t *object, struct envelope_options *ret, struct error *reterr)
 {
 	json_t *tags = NULL;
-	int r = json_get_bool(object, "persistent", ret_is_persistent, reterr);
+	int r;
 
+	*ret = (struct envelope_options){0};
+	r = json_get_bool(object, "persistent", &ret->is_persistent, reterr);
 	if (r >= 0)
-		r = json_get_int(object, "ttl", 1, TTL_MAX_S, ret_ttl_s, reterr);
+		r = json_get_int(object, "ttl", 1, TTL_MAX_S, &ret->ttl_s, reterr);
 	if (r >= 0)
 		r = json_get_container(object, "tags", JSON_OBJECT, &tags, reterr);
-	*ret_tags = tags;
+	ret->tags = tags;
+	if (r >= 0)
+		r = key_get(object, &ret->idempotency_key, reterr);
 	return r < 0 ? r : 0;
+}
+
+int envelope_options_apply(const struct envelope_options *options, struct publication *publication,
+			   int64_t now_unix_ms)
+{
+	publication->is_persistent = options->is_persistent;
+	if (options->ttl_s > 0)
+		publication->expires_at_unix_ms = now_unix_ms + options->ttl_s * 1000;
+	if (options->tags)
+		publication->tags = json_dumps(options->tags, JSON_COMPACT);
+	if (options->idempotency_key)
+		publication->idempotency_key = strdup(options->idempotency_key);
+	return (options->tags && !publication->tags) ||
+			       (options->idempotency_key && !publication->idempotency_key)
+		       ? -ENOMEM
+		       : 0;
+}
+
+/* 1, 0 (absent), or -EINVAL. */
+static int user_get(const json_t *object, const char **ret_user_id, struct error *reterr)
+{
+	int r = json_get_text(object, "user_id", 1, USER_ID_BYTES_MAX, ret_user_id, reterr);
+
+	if (r > 0 && !user_id_is_valid(*ret_user_id))
+		return error_set_field(reterr, -EINVAL, "bad_field", "user_id",
+				       "user_id must be 1 to %d bytes of UTF-8 without control "
+				       "characters and *",
+				       USER_ID_BYTES_MAX);
+	return r;
+}
+
+int envelope_target_get(const json_t *object, struct envelope_target *ret, struct error *reterr)
+{
+	int r;
+
+	*ret = (struct envelope_target){0};
+	r = channel_get(object, &ret->channel, reterr);
+	if (r >= 0)
+		r = user_get(object, &ret->user_id, reterr);
+	if (r >= 0)
+		r = json_get_bool(object, "broadcast", &ret->is_broadcast, reterr);
+	if (r < 0)
+		return r;
+	if (!ret->channel && !ret->user_id && !ret->is_broadcast)
+		return json_missing("user_id", reterr);
+	if (!!ret->channel + !!ret->user_id + ret->is_broadcast > 1)
+		return error_set_field(reterr, -EINVAL, "bad_field", "user_id",
+				       "only one of user_id, channel and broadcast may be given");
+	return 0;
+}
+
+int envelope_channel_get(const struct envelope *envelope, const char **ret_channel,
+			 struct error *reterr)
+{
+	int r = channel_get(envelope->body, ret_channel, reterr);
+
+	return r == 0 ? json_missing("channel", reterr) : r < 0 ? r : 0;
 }
 
 /* A path is no name, and what a terminal or a browser's dialog would take for more than a name is
@@ -246,7 +349,7 @@ int envelope_attachment_get(const json_t *object, struct envelope_attachment *re
 				       "slashes and control characters",
 				       FILENAME_MAX_BYTES);
 	if (r >= 0)
-		r = options_get(object, &ret->is_persistent, &ret->ttl_s, &ret->tags, reterr);
+		r = envelope_options_get(object, &ret->options, reterr);
 	return r;
 }
 
@@ -260,17 +363,21 @@ int envelope_message_get(const struct envelope *envelope, struct envelope_messag
 		r = broadcast_check(envelope->body, reterr);
 		return r < 0 ? r : data_get(envelope, &ret->data, reterr);
 	}
-	r = channel_get(envelope->body, &ret->channel, reterr);
-	if (r < 0)
-		return r;
-	if (r == 0 && envelope->type != ENVELOPE_TEXT)
-		return json_missing("channel", reterr);
-	if (r == 0)
-		ret->channel = default_channel;
-	r = data_get(envelope, &ret->data, reterr);
+	if (envelope->type == ENVELOPE_DIRECT) {
+		r = user_get(envelope->body, &ret->user_id, reterr);
+		if (r == 0)
+			r = json_missing("user_id", reterr);
+	} else {
+		r = channel_get(envelope->body, &ret->channel, reterr);
+		if (r == 0 && envelope->type != ENVELOPE_TEXT)
+			r = json_missing("channel", reterr);
+		else if (r == 0)
+			ret->channel = default_channel;
+	}
 	if (r >= 0)
-		r = options_get(envelope->body, &ret->is_persistent, &ret->ttl_s, &ret->tags,
-				reterr);
+		r = data_get(envelope, &ret->data, reterr);
+	if (r >= 0)
+		r = envelope_options_get(envelope->body, &ret->options, reterr);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "realtime/wire/publication.h"
 
 enum envelope_type {
 	ENVELOPE_SUBSCRIBE,
@@ -19,6 +20,9 @@ enum envelope_type {
 	ENVELOPE_BINARY,
 	ENVELOPE_BROADCAST,
 	ENVELOPE_HISTORY,
+	ENVELOPE_PRESENCE,
+	ENVELOPE_DIRECT,
+	ENVELOPE_NOTIFICATION,
 	ENVELOPE_AUTH,
 	ENVELOPE_REFRESH,
 	ENVELOPE_PING
@@ -29,7 +33,9 @@ enum {
 	ENVELOPE_ID_MAX = 64,
 	HISTORY_LIMIT_MAX = 1000,
 	CONTENT_TYPE_MAX = 128, /* bytes, like the next */
-	FILENAME_MAX_BYTES = 255
+	FILENAME_MAX_BYTES = 255,
+	IDEMPOTENCY_KEY_MAX = 128,
+	INFO_BYTES_MAX = 1024 /* as JSON */
 };
 
 struct envelope {
@@ -63,17 +69,33 @@ struct envelope_subscribe {
 	struct envelope_channels channels;
 	struct envelope_position recover; /* epoch NULL: not asked for */
 	int64_t history_limit;		  /* -1: not said */
+	const json_t *filters, *info;	  /* NULL: none */
+	bool wants_presence, wants_join_leave;
 };
 int envelope_subscribe_get(const struct envelope *envelope, struct envelope_subscribe *ret,
 			   struct error *reterr) MUST_CHECK;
 
-/* Of `message` (data is any JSON), of `text` (data is a string, the channel may be missing), and of
- * `broadcast` (data is any JSON, there is no channel and nothing is kept). */
-struct envelope_message {
-	const char *channel;	   /* NULL: a broadcast */
-	const json_t *data, *tags; /* borrowed; tags NULL if there are none */
+/* What every message for a channel may ask for. */
+struct envelope_options {
 	bool is_persistent;
-	int64_t ttl_s; /* 0: the default */
+	int64_t ttl_s;		     /* 0: the default */
+	const json_t *tags;	     /* NULL: none */
+	const char *idempotency_key; /* NULL: none */
+};
+int envelope_options_get(const json_t *object, struct envelope_options *ret,
+			 struct error *reterr) MUST_CHECK;
+/* Give them to a message that is to be published now. -ENOMEM */
+int envelope_options_apply(const struct envelope_options *options, struct publication *publication,
+			   int64_t now_unix_ms) MUST_CHECK;
+
+/* Of `message` (data is any JSON), of `text` (data is a string, the channel may be missing), of
+ * `direct` (to a user instead of a channel), and of `broadcast` (data is any JSON, there is no
+ * channel and nothing is kept). */
+struct envelope_message {
+	const char *channel; /* NULL: a broadcast, or direct */
+	const char *user_id; /* of `direct` */
+	const json_t *data;  /* borrowed */
+	struct envelope_options options;
 };
 int envelope_message_get(const struct envelope *envelope, struct envelope_message *ret,
 			 struct error *reterr) MUST_CHECK;
@@ -83,9 +105,7 @@ struct envelope_attachment {
 	const char *channel;
 	const char *content_type; /* NULL: not said */
 	const char *filename;	  /* NULL: none */
-	const json_t *tags;	  /* NULL: none */
-	bool is_persistent;
-	int64_t ttl_s; /* 0: the default */
+	struct envelope_options options;
 };
 int envelope_attachment_get(const json_t *object, struct envelope_attachment *ret,
 			    struct error *reterr) MUST_CHECK;
@@ -100,6 +120,19 @@ struct envelope_history {
 	bool is_reverse;
 };
 int envelope_history_get(const struct envelope *envelope, struct envelope_history *ret,
+			 struct error *reterr) MUST_CHECK;
+
+/* Of `notification`, but for its own fields (realtime/wire/notification.h): exactly one of these.
+ */
+struct envelope_target {
+	const char *channel, *user_id;
+	bool is_broadcast;
+};
+int envelope_target_get(const json_t *object, struct envelope_target *ret,
+			struct error *reterr) MUST_CHECK;
+
+/* `channel` alone, as of `presence`. -EINVAL "missing_field", "bad_field" */
+int envelope_channel_get(const struct envelope *envelope, const char **ret_channel,
 			 struct error *reterr) MUST_CHECK;
 
 /* A channel name from outside. -EINVAL "bad_field" */

@@ -5,9 +5,10 @@
 
 #include "realtime/wire/sse.h"
 
-int json_frames_init_take(struct json_frames *frames, json_t *body, const char *event)
+int json_frames_init_take(struct json_frames *frames, json_t *body, const char *event,
+			  uint64_t cursor)
 {
-	*frames = (struct json_frames){.event = event};
+	*frames = (struct json_frames){.event = event, .cursor = cursor};
 	frames->text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	json_decref(body);
 	return frames->text ? 0 : -ENOMEM;
@@ -30,7 +31,8 @@ struct frame *json_frames_get(struct json_frames *frames, enum wire_form form)
 	if (frames->frames[form])
 		return frames->frames[form];
 	if (form == FORM_SSE)
-		frames->frames[form] = sse_frame_new_event(frames->event, frames->text);
+		frames->frames[form] =
+			sse_frame_new_event(frames->event, frames->text, frames->cursor);
 	else if (form == FORM_WEBSOCKET_DEFLATED)
 		frames->frames[form] = frame_new_text_deflated(frames->text, strlen(frames->text));
 	else

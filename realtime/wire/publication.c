@@ -122,6 +122,8 @@ struct publication *publication_unref(struct publication *publication)
 	free(publication->sender);
 	free(publication->tags);
 	free(publication->notification_type);
+	free(publication->idempotency_key);
+	free(publication->excluded_connection_id);
 	attachment_fini(&publication->attachment);
 	free(publication);
 	return NULL;

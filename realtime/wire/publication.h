@@ -43,6 +43,8 @@ struct publication {
 	char *sender, *tags;  /* owned; NULL if there are none; tags is JSON */
 	struct attachment attachment; /* of a binary message */
 	char *notification_type;      /* of a notification; owned */
+	char *idempotency_key;	      /* owned; NULL if it has none */
+	char *excluded_connection_id; /* who does not get it; owned; NULL for nobody */
 	bool is_persistent, is_replayed;
 	int64_t created_at_unix_ms, expires_at_unix_ms; /* 0: does not expire */
 	uint64_t offset, position;

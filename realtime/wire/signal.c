@@ -113,6 +113,12 @@ static int read_body(struct signal *signal, struct error *reterr)
 		signal->kind = SIGNAL_TRACK;
 		return read_track(signal, reterr);
 	}
+	if (strcmp(type, "refresh") == 0) {
+		signal->kind = SIGNAL_REFRESH;
+		r = json_get_text(signal->body, "token", 1, SIGNAL_TOKEN_MAX, &signal->token,
+				  reterr);
+		return r == 0 ? json_missing("token", reterr) : r;
+	}
 	if (strcmp(type, "ping") == 0) {
 		signal->kind = SIGNAL_PING;
 		return 0;

@@ -6,15 +6,21 @@
 #include "core/error.h"
 #include "core/json.h"
 
-enum signal_kind { SIGNAL_SIGNAL, SIGNAL_TRACK, SIGNAL_PING };
+enum signal_kind { SIGNAL_SIGNAL, SIGNAL_TRACK, SIGNAL_REFRESH, SIGNAL_PING };
 
-enum { SIGNAL_SDP_MAX = 262144, SIGNAL_CANDIDATE_MAX = 4096, PEER_ID_MAX = 128 };
+enum {
+	SIGNAL_SDP_MAX = 262144,
+	SIGNAL_CANDIDATE_MAX = 4096,
+	PEER_ID_MAX = 128,
+	SIGNAL_TOKEN_MAX = 8192
+};
 
 struct signal {
 	enum signal_kind kind;
 	json_t *body;	  /* owned; NULL if it was no JSON object */
 	const json_t *id; /* NULL if there is none */
 	const char *signal_type, *target_peer_id, *room_id; /* the last two NULL if not said */
+	const char *token;				    /* of a refresh */
 };
 
 /* signal_fini() is due in any case; body and id are set as far as they were understood.

@@ -59,10 +59,29 @@ struct frame *sse_frame_new_comment(void)
 	return frame_new_bytes(comment, sizeof(comment) - 1);
 }
 
-struct frame *sse_frame_new_event(const char *event, const char *json)
+struct frame *sse_frame_new_farewell(const char *event, const char *json)
 {
 	struct text text = {0};
 
+	text_add_string(&text, "id: " SSE_FAREWELL "\nevent: ");
+	text_add_string(&text, event);
+	text_add_string(&text, "\ndata: ");
+	text_add_json_line(&text, json);
+	text_add_string(&text, "\n\n");
+	return frame_from_text(&text);
+}
+
+struct frame *sse_frame_new_event(const char *event, const char *json, uint64_t position)
+{
+	struct text text = {0};
+	char cursor[SSE_CURSOR_SIZE];
+
+	if (position > 0) {
+		sse_cursor_format(position, cursor);
+		text_add_string(&text, "id: ");
+		text_add_string(&text, cursor);
+		text_add_string(&text, "\n");
+	}
 	text_add_string(&text, "event: ");
 	text_add_string(&text, event);
 	text_add_string(&text, "\ndata: ");

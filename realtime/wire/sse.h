@@ -19,6 +19,11 @@ struct frame *sse_frame_new_start(int64_t retry_ms);
 /* Tells a reader that has seen nothing yet where it stands. */
 struct frame *sse_frame_new_cursor(uint64_t position);
 struct frame *sse_frame_new_comment(void);
-struct frame *sse_frame_new_event(const char *event, const char *json);
+/* The last event of a reader that must not come back. An EventSource comes back all the same, but
+ * shows this id, SSE_FAREWELL, and the answer 204 ends it (HTML section 9.2). */
+#define SSE_FAREWELL "farewell"
+struct frame *sse_frame_new_farewell(const char *event, const char *json);
+/* Whoever resumes from it goes on after `position`; 0: it has no id, so from the one before. */
+struct frame *sse_frame_new_event(const char *event, const char *json, uint64_t position);
 
 #endif

@@ -2,196 +2,188 @@
 """Fan-out: what one delivery costs realtimed, beside nchan and beside a floor, a bare epoll loop that
 writes bytes made before by one send() for each subscriber and message.
 
-    tests/bench/fanout.py [PATH/realtime-sfu] [--quick] [--subscribers N,N] [--seconds S]
+    tests/bench/fanout.py [PATH/realtime-sfu] [--quick] [--subscribers N,N] [--turns N]
 
-CPU is the server's user and system time. Each row is taken three times in turn with its floor and
-its peer; what is printed is the median, and ratios are of the same turn. The machine's other work
-shows in all of them alike. fanout_load.c is subscribers and publishers, in one process.
+CPU is the server's user and system time. All three hold their subscribers at once and are measured
+in turn, for a second or so each; ratios are of the same turn and what is printed is the median of
+the turns, so that the machine's other work shows in all alike. The floor sends as many bytes as
+realtimed does; nchan sends the data alone. A lost message, or one out of order, fails the run.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
-import socket
 import statistics
-import subprocess
+import sys
 import tempfile
-import time
+from contextlib import ExitStack
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from servers import NCHAN, ROOT, Load, Server, floor, nchan, realtimed
+
 RATE = 20000  # deliveries a second, where the rate is fixed
-NCHAN = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+SATURATING_PUBLISHERS = 4
+FIXED_S, SATURATED_S, WARM_S, ECHO_S = 1.2, 0.6, 0.5, 1.0
+BUSY, IDLE_TOO = 50, 5000
+FIXED_AIMS = {1000: 1.15, 5000: 1.25}
+SATURATED_AIM, ECHO_AIM = 0.6, 1.15
+KIB_AIMS = {"ws": 4.0, "sse": 2.0}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class Aims:
+    """What was aimed at and what came of it; the worst of the rows of one aim."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[float, float]] = {}
+        self.errors: list[str] = []
+
+    def note(self, name: str, value: float, at_most: float) -> None:
+        self.found[name] = (max(value, self.found.get(name, (0, 0))[0]), at_most)
+
+    def print(self) -> None:
+        print("\n| aim | at most | worst row | |\n| --- | ---: | ---: | --- |")
+        for name, (value, at_most) in self.found.items():
+            print(f"| {name} | {at_most:.2f} | {value:.2f} | {'met' if value <= at_most else 'MISSED'} |")
+        lost = "; ".join(self.errors)
+        print(f"| nothing lost, nothing out of order | 0 | {len(self.errors)} "
+              f"| {'FAILED: ' + lost if lost else 'met'} |")
 
 
-def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return
-        except OSError:
-            time.sleep(0.02)
-    raise SystemExit(f"nothing listens on port {port}")
+def median(results: list[dict[str, float]], name: str) -> float:
+    return statistics.median(result[name] for result in results) if results else float("nan")
 
 
-class Server:
-    """A server under load: a name for fanout_load, a port, and whose CPU time counts."""
-
-    def __init__(self, kind: str, command: list[str], port: int, env: dict[str, str]) -> None:
-        self.kind, self.port = kind, port
-        self.process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
-        wait_for_port(port)
-        self.pids = str(self.process.pid)
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        if children.split():
-            self.pids = ",".join(children.split())
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
+def ratio(results: list[dict[str, float]], floors: list[dict[str, float]]) -> float:
+    if not results:
+        return float("nan")
+    return statistics.median(one["us"] / bare["us"] for one, bare in zip(results, floors))
 
 
-def start_realtimed(build: Path, folder: str, **more: str) -> Server:
-    port = free_port()
-    settings = {
-        "REALTIME_DATABASE": f"{folder}/r.db", "REALTIME_BUS": f"{folder}/bus",
-        "REALTIME_LISTEN": f"127.0.0.1:{port}", "REALTIME_ANONYMOUS_PUBLISH": "true",
-        "WEBSOCKET_MAX_CONNECTIONS": "20000", "SSE_MAX_CONNECTIONS": "20000",
-        "REALTIME_LOG_LEVEL": "warning", "REALTIME_MESSAGE_RATE": "0", **{k: v for k, v in os.environ.items() if "REALTIME" in k},
-        **more,
-    }
-    return Server("realtimed", [str(build / "realtime/realtimed")], port, settings)
+class Group:
+    """The three servers, each with as many subscribers of the same form and messages of one size."""
+
+    def __init__(self, build: Path, form: str, subscribers: int, size: int, stack: ExitStack) -> None:
+        self.build, self.form, self.subscribers, self.size = build, form, subscribers, size
+        self.stack = stack
+        self.loads: dict[str, Load] = {}
+        self.kib: dict[str, float] = {}
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        self.add(realtimed(build, folder))
+        length = round(self.warm("realtimed")["bytes"])
+        self.add(floor(build, length))
+        self.warm("floor")
+        if NCHAN.exists():
+            self.add(nchan(folder))
+            self.warm("nchan")
+
+    def add(self, server: Server) -> None:
+        self.stack.enter_context(server)
+        load = self.stack.enter_context(
+            Load(self.build / "tests/fanout_load", server.kind, server.port, server.pids, self.form,
+                 self.subscribers, self.size))
+        self.kib[server.kind] = load.read()["kib"]
+        self.loads[server.kind] = load
+
+    def warm(self, kind: str) -> dict[str, float]:
+        return self.loads[kind].measure(0, WARM_S, SATURATING_PUBLISHERS)
+
+    def take_turns(self, is_saturated: bool, turns: int, aims: Aims) -> None:
+        results: dict[str, list[dict[str, float]]] = {kind: [] for kind in ("realtimed", "floor", "nchan")}
+        request = ((0, SATURATED_S, SATURATING_PUBLISHERS) if is_saturated
+                   else (RATE / self.subscribers, FIXED_S, 1))
+        for turn in range(turns):
+            kinds = list(self.loads)
+            for kind in kinds if turn % 2 else reversed(kinds):
+                result = self.loads[kind].measure(*request)
+                results[kind].append(result)
+                if result["lost"] or result["disorder"]:
+                    words = (f"{kind}, {self.form}, {self.subscribers} subscribers, {self.size} B: "
+                             f"{result['lost']} lost, {result['disorder']} out of order")
+                    print(f"  {words}")
+                    if kind == "realtimed":
+                        aims.errors.append(words)
+        self.print_row(is_saturated, results["realtimed"], results["floor"], results["nchan"], aims)
+
+    def print_row(self, is_saturated: bool, ours: list[dict[str, float]],
+                  floors: list[dict[str, float]], peers: list[dict[str, float]], aims: Aims) -> None:
+        our_ratio = ratio(ours, floors)
+        if is_saturated:
+            aims.note("saturated by four publishers, ratio to the floor", our_ratio, SATURATED_AIM)
+        elif self.subscribers in FIXED_AIMS:
+            aims.note(f"{RATE} deliveries/s to {self.subscribers}, ratio to the floor", our_ratio,
+                      FIXED_AIMS[self.subscribers])
+        spread = sorted(one["us"] / bare["us"] for one, bare in zip(ours, floors))
+        print(f"| {self.form} | {self.subscribers} | {self.size} "
+              f"| {f'{SATURATING_PUBLISHERS} publishers' if is_saturated else f'{RATE}/s'} "
+              f"| {median(ours, 'us'):.2f} | {median(floors, 'us'):.2f} "
+              f"| {our_ratio:.2f} | {spread[0]:.2f}–{spread[-1]:.2f} | {ratio(peers, floors):.2f} "
+              f"| {median(ours, 'per_second'):.0f} | {median(peers, 'per_second'):.0f} "
+              f"| {median(ours, 'p50_ms'):.2f} / {median(ours, 'p99_ms'):.2f} "
+              f"| {median(peers, 'p50_ms'):.2f} / {median(peers, 'p99_ms'):.2f} |", flush=True)
 
 
-def start_floor(build: Path, length: int) -> Server:
-    port = free_port()
-    return Server("floor", [str(build / "tests/fanout_load"), "floor", str(port), str(length)], port, {})
+def fan_out(build: Path, counts: list[int], sizes: list[int], turns: int, aims: Aims) -> None:
+    kib: list[str] = []
+    print("| form | subscribers | bytes | load | realtimed us | floor us | ratio | of the turns | nchan ratio "
+          "| deliveries/s | nchan | p50 / p99 ms | nchan |")
+    print("| --- |" + " ---: |" * 12)
+    for subscribers in counts:
+        for form in ("ws", "sse"):
+            for size in sizes:
+                with ExitStack() as stack:
+                    group = Group(build, form, subscribers, size, stack)
+                    for is_saturated in (False, True):
+                        group.take_turns(is_saturated, turns, aims)
+            kib.append(f"| {form} | {subscribers} | {group.kib['realtimed']:.1f} "
+                       f"| {group.kib.get('nchan', float('nan')):.1f} |")
+            aims.note(f"KiB for each idle {form} connection", group.kib["realtimed"], KIB_AIMS[form])
+    print("\n| resident memory of an idle connection | connections | realtimed KiB | nchan |\n"
+          "| --- | ---: | ---: | ---: |")
+    print("\n".join(kib), flush=True)
 
 
-def start_nchan(folder: str) -> Server | None:
-    if not NCHAN.exists():
-        return None
-    port = free_port()
-    config = Path(folder) / f"nchan-{port}.conf"
-    config.write_text(f"""
-load_module {NCHAN};
-daemon off; worker_processes 1; pid {folder}/nchan.pid; error_log /dev/null;
-worker_rlimit_nofile 20000;
-events {{ worker_connections 20000; }}
-http {{
-  access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  nchan_shared_memory_size 256M; nchan_message_buffer_length 10;
-  keepalive_requests 1000000000;
-  server {{
-    listen 127.0.0.1:{port};
-    location /pub {{ nchan_publisher; nchan_channel_id c; }}
-    location /sub {{ nchan_subscriber websocket eventsource; nchan_channel_id c; }}
-  }}
-}}""")
-    return Server("nchan", [shutil.which("nginx") or "/usr/sbin/nginx", "-p", folder, "-c", str(config)], port, {})
-
-
-def run_load(build: Path, server: Server, form: str, subscribers: int, size: int, rate: float,
-             seconds: float, publishers: int) -> dict:
-    out = subprocess.run(
-        [build / "tests/fanout_load", "load", server.kind, str(server.port), server.pids, form,
-         str(subscribers), str(size), str(rate), str(seconds), str(publishers)],
-        stdout=subprocess.PIPE, check=True, text=True).stdout
-    result = json.loads(out)
-    if result["lost"] or result["disorder"]:
-        print(f"  {server.kind}: {result['lost']} lost, {result['disorder']} out of order")
-    return result
-
-
-def frame_length(form: str, size: int) -> int:
-    """Of our message with `size` bytes of data: the floor sends as many."""
-    json_bytes = 172 + size
-    return json_bytes + (4 if form == "ws" else 45)
-
-
-def row(build: Path, form: str, subscribers: int, size: int, is_saturated: bool, seconds: float,
-        turns: int) -> None:
-    rate, publishers = (0, 4) if is_saturated else (RATE / subscribers, 1)
-    ours, floors, peers = [], [], []
-    for _ in range(turns):
-        with tempfile.TemporaryDirectory() as folder:
-            for start, results in ((lambda: start_floor(build, frame_length(form, size)), floors),
-                                   (lambda: start_realtimed(build, folder), ours),
-                                   (lambda: start_nchan(folder), peers)):
-                server = start()
-                if server:
-                    try:
-                        results.append(run_load(build, server, form, subscribers, size, rate,
-                                                seconds, publishers))
-                    finally:
-                        server.stop()
-
-    def middle(results: list[dict], name: str) -> float:
-        return statistics.median(result[name] for result in results) if results else float("nan")
-
-    ratio = statistics.median(our["us"] / bare["us"] for our, bare in zip(ours, floors))
-    peer = statistics.median(p["us"] / bare["us"] for p, bare in zip(peers, floors)) if peers else float("nan")
-    print(f"| {form} | {subscribers} | {size} | {'4 publishers' if is_saturated else f'{RATE}/s'} "
-          f"| {middle(ours, 'us'):.2f} | {middle(floors, 'us'):.2f} | {ratio:.2f} | {peer:.2f} "
-          f"| {middle(ours, 'per_second'):.0f} | {middle(peers, 'per_second'):.0f} "
-          f"| {middle(ours, 'p50_ms'):.2f} / {middle(ours, 'p99_ms'):.2f} "
-          f"| {middle(peers, 'p50_ms'):.2f} / {middle(peers, 'p99_ms'):.2f} "
-          f"| {middle(ours, 'kib'):.1f} | {middle(peers, 'kib'):.1f} |", flush=True)
-
-
-def echo(build: Path, seconds: float, turns: int) -> None:
-    results: dict[int, list[float]] = {50: [], 5000: []}
-    for _ in range(turns):
-        for connections in results:
-            with tempfile.TemporaryDirectory() as folder:
-                server = start_realtimed(build, folder)
-                try:
-                    out = subprocess.run(
-                        [build / "tests/fanout_load", "echo", str(server.port), server.pids,
-                         str(connections), "50", str(seconds)],
-                        stdout=subprocess.PIPE, check=True, text=True).stdout
-                    results[connections].append(json.loads(out)["us"])
-                finally:
-                    server.stop()
-    few, many = (statistics.median(results[n]) for n in (50, 5000))
-    print(f"\nPing and pong, 50 busy connections: {few:.2f} us of 50, {many:.2f} us of 5000 "
-          f"({many / few:.2f})")
+def echo(build: Path, turns: int, aims: Aims) -> None:
+    results: dict[int, list[dict[str, float]]] = {}
+    with ExitStack() as stack:
+        loads: dict[int, Load] = {}
+        for connections in (BUSY, IDLE_TOO):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            server = stack.enter_context(realtimed(build, folder))
+            loads[connections] = stack.enter_context(
+                Load(build / "tests/answer_load", server.port, server.pids, connections, BUSY,
+                     '{"type":"ping"}', "pong"))
+            loads[connections].measure(WARM_S)
+            results[connections] = []
+        for _ in range(turns):
+            for connections, load in loads.items():
+                results[connections].append(load.measure(ECHO_S))
+    many = ratio(results[IDLE_TOO], results[BUSY])
+    aims.note(f"echo, {BUSY} busy of {IDLE_TOO} beside {BUSY} of {BUSY}", many, ECHO_AIM)
+    print(f"\nPing and pong, {BUSY} busy connections: {median(results[BUSY], 'us'):.2f} us of {BUSY}, "
+          f"{median(results[IDLE_TOO], 'us'):.2f} us of {IDLE_TOO} ({many:.2f})")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sfu", nargs="?", help="a program of the build to measure")
-    parser.add_argument("--quick", action="store_true", help="one turn, 1,000 subscribers, 128 B")
+    parser.add_argument("--quick", action="store_true", help="1,000 subscribers, 128 B, three turns")
     parser.add_argument("--subscribers", default="1000,5000")
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--sizes", default="128,4096")
+    parser.add_argument("--turns", type=int, default=5)
     options = parser.parse_args()
     build = Path(options.sfu).resolve().parents[1] if options.sfu else ROOT / "build/release"
-    counts = [int(n) for n in options.subscribers.split(",")]
-    turns = 1 if options.quick else 3
+    counts = [int(number) for number in options.subscribers.split(",")]
+    sizes = [int(number) for number in options.sizes.split(",")]
+    turns, aims = options.turns, Aims()
+    if options.quick:
+        counts, sizes, turns = counts[:1], sizes[:1], 3
     if not NCHAN.exists():
         print("nchan is not here (libnginx-mod-nchan): its columns stay empty")
-    print("CPU us of the server for a delivery; ratios to the floor of the same turn; KiB: resident memory "
-          "that a connection added")
-    print("| form | subscribers | bytes | load | realtimed us | floor us | ratio | nchan ratio "
-          "| deliveries/s | nchan | p50 / p99 ms | nchan | KiB | nchan |")
-    print("|" + " --- |" * 14)
-    for subscribers in counts[:1] if options.quick else counts:
-        for size in (128,) if options.quick else (128, 4096):
-            for form in ("ws", "sse"):
-                for is_saturated in (False, True):
-                    row(build, form, subscribers, size, is_saturated, options.seconds, turns)
-    echo(build, options.seconds, turns)
+    print("CPU us of the server for a delivery; medians of the turns; ratios to the floor of the same turn")
+    fan_out(build, counts, sizes, turns, aims)
+    echo(build, turns, aims)
+    aims.print()
+    sys.exit(1 if aims.errors else 0)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 /* What a client may send over WebSocket: chat and signalling messages. The first byte chooses. */
 #include "realtime/wire/envelope.h"
+#include "realtime/wire/filter.h"
+#include "realtime/wire/notification.h"
 #include "realtime/wire/signal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -12,6 +14,11 @@ static void try_envelope(const char *text, size_t length)
 	struct envelope_attachment attachment;
 	struct envelope_history history;
 	struct envelope_channels channels;
+	struct envelope_target target;
+	char notification_id[NOTIFICATION_ID_SIZE];
+	AUTO(filter) filter = NULL;
+	AUTO_JSON fields = NULL;
+	const char *channel;
 	struct error error = {0};
 	int r = envelope_parse(text, length, &envelope, &error);
 
@@ -20,6 +27,8 @@ static void try_envelope(const char *text, size_t length)
 	switch (envelope.type) {
 	case ENVELOPE_SUBSCRIBE:
 		r = envelope_subscribe_get(&envelope, &subscribe, &error);
+		if (r >= 0 && subscribe.filters)
+			r = filter_new(subscribe.filters, &filter, &error);
 		break;
 	case ENVELOPE_UNSUBSCRIBE:
 		r = envelope_channels_get(&envelope, &channels, &error);
@@ -27,6 +36,7 @@ static void try_envelope(const char *text, size_t length)
 	case ENVELOPE_MESSAGE:
 	case ENVELOPE_TEXT:
 	case ENVELOPE_BROADCAST:
+	case ENVELOPE_DIRECT:
 		r = envelope_message_get(&envelope, &message, &error);
 		break;
 	case ENVELOPE_BINARY:
@@ -34,6 +44,14 @@ static void try_envelope(const char *text, size_t length)
 		break;
 	case ENVELOPE_HISTORY:
 		r = envelope_history_get(&envelope, &history, &error);
+		break;
+	case ENVELOPE_PRESENCE:
+		r = envelope_channel_get(&envelope, &channel, &error);
+		break;
+	case ENVELOPE_NOTIFICATION:
+		r = envelope_target_get(envelope.body, &target, &error);
+		if (r >= 0)
+			r = notification_get(envelope.body, notification_id, &fields, &error);
 		break;
 	case ENVELOPE_AUTH:
 	case ENVELOPE_REFRESH:

@@ -10,6 +10,7 @@ VERSION = 1
 REQUEST, RESPONSE, ERROR, EVENT = 1, 2, 3, 4
 HELLO, PUBLISH, HUB_STATUS, ROOM_OCCUPANCY, ROOM_UPDATED, ROOM_DELETED = 1, 16, 17, 18, 19, 20
 SIGNAL, HTTP_SESSION_START, HTTP_SESSION_END, CONNECTIONS = 21, 22, 23, 24
+HTTP_SESSION_CHECK = 26
 PEER_JOIN, PEER_LEAVE, PEER_RESUMED, ROOM_CLOSED = 48, 49, 50, 51
 PEER_SIGNAL, PEER_ERROR, PEER_TRACK = 52, 53, 54
 PEER_TRACKS, PEER_STATE, PEER_GONE = 64, 65, 66
@@ -27,6 +28,7 @@ class BusPeer:
         self.inbox: asyncio.Queue[tuple[int, dict]] = asyncio.Queue()
         self.answers: dict[int, asyncio.Future[dict]] = {}
         self.last_id = 0
+        self.is_cut = False
         self.writer: asyncio.StreamWriter | None = None
         # what this SFU serves: room_id -> peer_id -> the body of PEER_JOIN
         self.rooms: dict[str, dict[str, dict]] = {}
@@ -41,6 +43,7 @@ class BusPeer:
             except OSError:
                 assert asyncio.get_running_loop().time() < deadline
                 await asyncio.sleep(0.02)
+        self.is_cut = False
         self.reading = asyncio.create_task(self._read(reader))
         hello: dict = {"role": self.role, "pid": 1}
         if self.role == "sfu":
@@ -72,6 +75,9 @@ class BusPeer:
         self._send(EVENT, message, 0, body)
 
     async def ask(self, message: int, body: dict, timeout: float = 8.0) -> dict:
+        """EOFError: realtimed is gone."""
+        if self.is_cut:
+            raise EOFError("the bus is closed")
         self.last_id += 1
         answer = self.answers[self.last_id] = asyncio.get_running_loop().create_future()
         self._send(REQUEST, message, self.last_id, body)
@@ -85,6 +91,16 @@ class BusPeer:
                 return body
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
+        try:
+            await self._hear(reader)
+        except (OSError, EOFError):
+            pass
+        self.is_cut = True
+        for answer in self.answers.values():
+            if not answer.done():
+                answer.set_exception(EOFError("the bus is closed"))
+
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
         while True:
             header = await reader.readexactly(16)
             length, _, kind, message, request_id, json_bytes = struct.unpack(">IBBHII", header)

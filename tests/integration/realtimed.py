@@ -141,11 +141,20 @@ class Events:
         self.status = int(lines[0].split()[1])
         self.headers = dict(line.split(": ", 1) for line in lines[1:] if line)
 
+    async def begun(self) -> None:
+        """Its replay, which must be empty, is over: what is sent from now on is heard."""
+        while not self.last_event_id:
+            line = (await asyncio.wait_for(self.reader.readline(), DEADLINE_S)).decode()
+            assert line, "the stream has ended"
+            if line.startswith("id: "):
+                self.last_event_id = line[4:].rstrip("\n")
+
     async def next(self, timeout: float = DEADLINE_S) -> tuple[str, dict]:
         event, data = "message", []
         while True:
             line = (await asyncio.wait_for(self.reader.readline(), timeout)).decode()
-            assert line, "the stream has ended"
+            if not line:
+                raise EOFError("the stream has ended")
             line = line.rstrip("\n")
             field, _, value = line.partition(": ")
             if line == "" and data:

@@ -129,6 +129,7 @@ def test_an_admin_finds_and_closes_connections(tmp_path: Path) -> None:
             everybody = await api.ask(CONNECTIONS, {})
             assert everybody["total"] == 3 and len(everybody["connections"]) == 3
             assert everybody["transports"] == {"websocket": 2, "sse": 1, "signaling": 0}
+            assert everybody["channels"] == {"c": 1} and everybody["channel_count"] == 1
             assert len((await api.ask(CONNECTIONS, {"limit": 1}))["connections"]) == 1
             found = await api.ask(CONNECTIONS, {"connection_id": ann_id})
             assert [c["connection_id"] for c in found["connections"]] == [ann_id]
@@ -149,6 +150,10 @@ def test_an_admin_finds_and_closes_connections(tmp_path: Path) -> None:
             await api.ask(CONNECTIONS_CLOSE, {"connection_id": sse_id})
             kind, goodbye = await stream.next()
             assert kind == "disconnect" and goodbye["reconnect"] is False
+        # An EventSource comes back all the same, and 204 ends it.
+        header = f"Last-Event-ID: {stream.last_event_id}\r\n"
+        async with events(daemon, "channel=c", header) as again:
+            assert again.status == 204
         text = (await api.ask(METRICS, {}))["text"]
         assert "realtime_connections{" in text
         await api.close()

@@ -137,8 +137,7 @@ def test_a_message_reaches_the_bus_as_it_was_sent(stack: Stack) -> None:
         "message_id": "m1", "channel": body.get("channel", "*"), "offset": 4, "epoch": "e",
         "delivered_to": 2}
     sent = stack.request("POST", "/realtime/send", {
-        "channel": "chat", "data": {"text": "héllo"}, "persistent": True, "ttl": 60},
-        {"Authorization": "Bearer your_token"})
+        "channel": "chat", "data": {"text": "héllo"}, "persistent": True, "ttl": 60})
     assert sent.status == 201
     assert sent.json == {"message_id": "m1", "channel": "chat", "offset": 4, "epoch": "e",
                          "delivered_to": 2}
@@ -337,6 +336,7 @@ def test_whip_starts_and_ends_a_session(stack: Stack, room: dict) -> None:
     stack.realtimed.answers[fake_bus.HTTP_SESSION_START] = lambda body: {
         "session_id": "p_1", "sdp": f"v=0\r\ns={body['kind']}\r\n"}
     stack.realtimed.answers[fake_bus.HTTP_SESSION_END] = lambda _: {}
+    stack.realtimed.answers[fake_bus.HTTP_SESSION_CHECK] = lambda _: {}
     path = f"{ROOMS}/{room['room_id']}"
     sdp = {"Content-Type": "application/sdp"}
 
@@ -347,14 +347,16 @@ def test_whip_starts_and_ends_a_session(stack: Stack, room: dict) -> None:
     whep = stack.request("POST", path + "/whep?publisher=a&publisher=b", "v=0\r\n", sdp)
     assert whep.status == 201 and whep.headers["Location"] == path + "/whep/p_1"
     asked = stack.realtimed.bodies_of(fake_bus.HTTP_SESSION_START)
-    assert asked[-2] == {"room_id": room["room_id"], "kind": "whip", "sdp": "v=0\r\n"}
+    assert asked[-2] == {"room_id": room["room_id"], "kind": "whip", "sdp": "v=0\r\n",
+                         "user_id": "", "name": ""}
     assert asked[-1]["publishers"] == ["a", "b"]
 
     assert stack.request("PATCH", whip.headers["Location"], "a=candidate:x",
                          {"Content-Type": "application/trickle-ice-sdpfrag"}).status == 204
     assert stack.request("DELETE", whip.headers["Location"]).status == 204
     assert stack.realtimed.bodies_of(fake_bus.HTTP_SESSION_END)[-1] == {
-        "room_id": room["room_id"], "session_id": "p_1"}
+        "room_id": room["room_id"], "session_id": "p_1",
+        "caller": {"user_id": "", "is_moderator": True}}
 
 
 def test_whip_refuses_what_is_not_a_session(stack: Stack, room: dict) -> None:

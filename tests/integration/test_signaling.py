@@ -223,16 +223,28 @@ def test_the_api_publishes_looks_and_ends_rooms(daemon: Realtimed) -> None:
             rooms = (await api.ask(bus.ROOM_OCCUPANCY, {}))["rooms"]
             assert rooms["r"]["participants"][0]["name"] == "Bob"
             assert (await api.ask(bus.ROOM_OCCUPANCY, {"room_ids": ["other"]}))["rooms"] == {}
-            await api.ask(bus.SIGNAL, {"sender_peer_id": joined["peer_id"], "room_id": "r",
-                                       "signal_type": "offer", "sdp": "v=0"})
-            assert (await sfu.hears(bus.PEER_SIGNAL))["peer_id"] == joined["peer_id"]
-            with pytest.raises(bus.Refused, match="unknown_peer"):
-                await api.ask(bus.SIGNAL, {"sender_peer_id": "nobody", "signal_type": "bye"})
+            moderator = {"caller": {"user_id": "", "is_moderator": True}}
+            offer = {"sender_peer_id": joined["peer_id"], "room_id": "r", "signal_type": "offer", "sdp": "v=0"}
+            await api.ask(bus.SIGNAL, {**offer, **moderator})
+            heard = await sfu.hears(bus.PEER_SIGNAL)
+            assert heard["peer_id"] == joined["peer_id"] and "caller" not in heard
+            for more, code in [({}, "missing_field"), ({"caller": {"user_id": "eve"}}, "forbidden"),
+                               ({"caller": {"user_id": ""}}, "forbidden"),
+                               ({**moderator, "room_id": "s"}, "forbidden"),
+                               ({**moderator, "sender_peer_id": "nobody"}, "unknown_peer")]:
+                with pytest.raises(bus.Refused, match=code):
+                    await api.ask(bus.SIGNAL, {**offer, **more})
 
             started = await api.ask(bus.HTTP_SESSION_START, {"room_id": "r", "kind": "whip", "sdp": "v=0"})
             assert started["sdp"] == "v=0 answer"
             assert (await bob.hear("peer-joined"))["peer"]["peer_id"] == started["session_id"]
-            await api.ask(bus.HTTP_SESSION_END, {"room_id": "r", "session_id": started["session_id"]})
+            session = {"room_id": "r", "session_id": started["session_id"]}
+            for ask in (bus.HTTP_SESSION_CHECK, bus.HTTP_SESSION_END):
+                with pytest.raises(bus.Refused, match="forbidden"):
+                    await api.ask(ask, {**session, "caller": {"user_id": "eve"}})
+                with pytest.raises(bus.Refused, match="session_not_found"):
+                    await api.ask(ask, {**session, **moderator, "session_id": joined["peer_id"]})
+                await api.ask(ask, {**session, **moderator})
             await bob.hear("peer-left")
             with pytest.raises(bus.Refused, match="room_not_found"):
                 await api.ask(bus.HTTP_SESSION_START, {"room_id": "none", "kind": "whip", "sdp": "v=0"})

@@ -37,7 +37,9 @@ static ssize_t fake_read(void *data, void *into, size_t size)
 
 static const struct request_source source = {.variable = fake_variable, .read = fake_read};
 
+static const char secret[] = "0123456789abcdef0123456789abcdef";
 static struct api api;
+static struct namespaces *namespaces;
 static struct config *config;
 static struct response response;
 static json_t *answer;
@@ -50,6 +52,7 @@ static int start(void **state)
 
 	(void)state;
 	(void)setenv("REALTIME_CONFIG", "/dev/null", 1);
+	(void)setenv("REALTIME_JWT_SECRET", secret, 1);
 	(void)setenv("REALTIME_ALLOWED_ORIGINS", "https://shop.example", 1);
 	assert_int_equal(config_load(&config, &error), 0);
 	assert_int_equal(store_open(":memory:", STORE_RELAXED, &api.store, &error), 0);
@@ -57,6 +60,10 @@ static int start(void **state)
 	api.realtimed = bus;
 	api.sfu = bus;
 	api.config = config;
+	assert_int_equal(namespaces_new(config, &namespaces, NULL), 0);
+	api.namespaces = namespaces;
+	assert_int_equal(jwt_verifier_new(config, &api.verifier, &error), 0);
+	api.anonymous = identity_new_anonymous(false);
 	return 0;
 }
 
@@ -68,6 +75,9 @@ static int stop(void **state)
 	answer = NULL;
 	api.realtimed = bus_client_free(api.realtimed);
 	api.store = store_free(api.store);
+	api.verifier = jwt_verifier_free(api.verifier);
+	api.anonymous = identity_unref(api.anonymous);
+	namespaces = namespaces_free(namespaces);
 	config = config_free(config);
 	return 0;
 }
@@ -101,7 +111,8 @@ static const char *code(void)
 
 static void allow_anonymous(void)
 {
-	config->REALTIME_ANONYMOUS_PUBLISH = true;
+	(void)identity_unref(api.anonymous);
+	api.anonymous = identity_new_anonymous(true);
 }
 
 static void placeholders_are_whole_segments(void **state)
@@ -167,15 +178,147 @@ static void changing_needs_a_key_and_reading_does_not(void **state)
 	assert_string_equal(code(), "bad_token");
 }
 
-static void where_anyone_may_publish_a_foreign_token_is_ignored(void **state)
+static void where_anyone_may_publish_a_wrong_credential_is_refused_still(void **state)
 {
 	(void)state;
 	allow_anonymous();
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}"), 201);
 	assert_int_equal(
 		POST("/realtime/webrtc/rooms", "{}", {"HTTP_AUTHORIZATION", "Bearer your_token"}),
-		201);
+		401);
+	assert_string_equal(code(), "bad_token");
+	assert_non_null(strstr(response.headers, "error=\"invalid_token\""));
 	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_X_API_KEY", "rtk_wrong"}),
 			 401);
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_AUTHORIZATION", "Bearer"}),
+			 401);
+	assert_string_equal(code(), "bad_credentials");
+	/* Other schemes are the web server's own business. */
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_AUTHORIZATION", "Basic YTpi"}),
+			 201);
+}
+
+static void a_token_may_stand_in_four_places_and_the_first_counts(void **state)
+{
+	json_t *claims = json_pack("{s:s}", "sub", "ann");
+	char *token = jwt_sign(claims, secret), text[1024];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "bearer  %s", token);
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_AUTHORIZATION", text},
+			      {"HTTP_X_API_KEY", "wrong"}),
+			 201);
+	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_X_API_KEY", token}), 201);
+	assert_int_equal(POST("/realtime/webrtc/rooms?token=x", "{}", {"HTTP_X_API_KEY", token}),
+			 201);
+	(void)snprintf(text, sizeof(text), "/realtime/webrtc/rooms?token=%s&api_key=x", token);
+	assert_int_equal(POST(text, "{}"), 201);
+	(void)snprintf(text, sizeof(text), "/realtime/webrtc/rooms?api_key=%s", token);
+	assert_int_equal(POST(text, "{}"), 201);
+	assert_int_equal(POST("/realtime/webrtc/rooms?token=", "{}"), 401);
+	free(token);
+	json_decref(claims);
+}
+
+/* With a token of these claims. */
+static int as(const char *claims, const char *method, const char *uri, const char *text)
+{
+	json_t *body = json_loads(claims, 0, NULL);
+	char *token = jwt_sign(body, secret), bearer[1024];
+
+	assert_non_null(token);
+	(void)snprintf(bearer, sizeof(bearer), "Bearer %s", token);
+	free(token);
+	json_decref(body);
+	return serve((struct fake_source){.variables = {{"REQUEST_METHOD", method},
+							{"REQUEST_URI", uri},
+							{"HTTP_AUTHORIZATION", bearer},
+							{"CONTENT_TYPE", "application/json"}},
+					  .body = text});
+}
+
+/* Without realtimed, what is allowed goes on until 503. */
+static void grants_say_where_one_may_publish(void **state)
+{
+	static const char limited[] = "{\"sub\":\"ann\",\"channels\":{\"chat_*\":\"publish\","
+				      "\"user_bob\":\"publish\",\"news\":\"subscribe\"}}";
+	static const struct {
+		const char *claims, *path, *body;
+		int status;
+	} cases[] = {
+		{limited, "send", "{\"channel\":\"chat_1\",\"data\":1}", 503},
+		{limited, "send", "{\"channel\":\"news\",\"data\":1}", 403},
+		{limited, "send", "{\"data\":1}", 403},
+		{limited, "send", "{\"user_id\":\"bob\",\"data\":1}", 503},
+		{limited, "send", "{\"user_id\":\"carl\",\"data\":1}", 403},
+		{limited, "send", "{\"connection_id\":\"conn_1\",\"data\":1}", 403},
+		{limited, "broadcast", "{\"data\":1}", 403},
+		{"{\"sub\":\"ann\"}", "broadcast", "{\"data\":1}", 503},
+		{"{\"sub\":\"ann\"}", "send", "{\"user_id\":\"carl\",\"data\":1}", 503},
+		{"{\"sub\":\"ann\",\"channels\":{\"*\":\"publish\"}}", "broadcast", "{\"data\":1}",
+		 503},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char uri[64];
+
+		(void)snprintf(uri, sizeof(uri), "/realtime/%s", cases[i].path);
+		assert_int_equal(as(cases[i].claims, "POST", uri, cases[i].body), cases[i].status);
+		assert_string_equal(code(),
+				    cases[i].status == 403 ? "forbidden" : "bus_unavailable");
+	}
+}
+
+static void rooms_are_made_by_users_and_changed_by_their_moderators(void **state)
+{
+	static const char room[] = "/realtime/webrtc/rooms/team_1",
+			  rooms[] = "/realtime/webrtc/rooms";
+	static const char ann[] = "{\"sub\":\"ann\"}",
+			  team[] = "{\"sub\":\"bob\",\"rooms\":{\"team_*\":[\"publish\","
+				   "\"moderate\"]}}",
+			  viewer[] = "{\"sub\":\"eve\",\"rooms\":{\"*\":\"subscribe\"}}";
+
+	(void)state;
+	assert_int_equal(as(viewer, "POST", rooms, "{\"room_id\":\"team_1\"}"), 403);
+	assert_int_equal(as(team, "POST", rooms, "{\"room_id\":\"other\"}"), 403);
+	assert_int_equal(as(team, "POST", rooms, "{}"), 403);
+	assert_int_equal(as(ann, "POST", rooms, "{}"), 201);
+	assert_int_equal(as(team, "POST", rooms, "{\"room_id\":\"team_1\"}"), 201);
+	assert_int_equal(as(ann, "PUT", room, "{\"name\":\"x\"}"), 403);
+	assert_int_equal(REQUEST("PUT", room), 401);
+	assert_int_equal(as(team, "PUT", room, "{\"name\":\"x\"}"), 200);
+	assert_int_equal(as(viewer, "DELETE", room, ""), 403);
+	assert_int_equal(as(viewer, "GET", "/realtime/webrtc/rooms/team_1/participants", ""), 503);
+	assert_int_equal(as(team, "GET", "/realtime/webrtc/rooms/other/participants", ""), 403);
+	assert_int_equal(as("{\"sub\":\"m\",\"roles\":[\"moderator\"]}", "DELETE", room, ""), 204);
+}
+
+static void connections_and_metrics_are_for_admins(void **state)
+{
+	static const char *const paths[] = {"/realtime/connections", "/realtime/connections/c",
+					    "/realtime/webrtc/connections"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		assert_int_equal(REQUEST("GET", paths[i]), 401);
+		assert_int_equal(
+			as("{\"sub\":\"ann\",\"roles\":[\"moderator\"]}", "GET", paths[i], ""),
+			403);
+		assert_int_equal(as("{\"sub\":\"ann\",\"roles\":[\"admin\"]}", "GET", paths[i], ""),
+				 503);
+	}
+	assert_int_equal(as("{\"sub\":\"ann\"}", "GET", "/metrics", ""), 403);
+	assert_int_equal(as("{\"sub\":\"ann\",\"roles\":[\"admin\"]}", "GET", "/metrics", ""), 200);
+}
+
+static void tickets_are_for_somebody(void **state)
+{
+	(void)state;
+	allow_anonymous();
+	assert_int_equal(POST("/realtime/tickets", ""), 401);
+	assert_string_equal(code(), "authentication_required");
+	assert_int_equal(as("{\"sub\":\"ann\"}", "POST", "/realtime/tickets", ""), 503);
 }
 
 static void pages_of_other_origins_must_be_listed(void **state)
@@ -416,7 +559,12 @@ int main(void)
 		TEST(a_wrong_method_is_told_the_right_ones),
 		TEST(a_request_id_is_echoed_unless_it_is_odd),
 		TEST(changing_needs_a_key_and_reading_does_not),
-		TEST(where_anyone_may_publish_a_foreign_token_is_ignored),
+		TEST(where_anyone_may_publish_a_wrong_credential_is_refused_still),
+		TEST(a_token_may_stand_in_four_places_and_the_first_counts),
+		TEST(grants_say_where_one_may_publish),
+		TEST(rooms_are_made_by_users_and_changed_by_their_moderators),
+		TEST(connections_and_metrics_are_for_admins),
+		TEST(tickets_are_for_somebody),
 		TEST(pages_of_other_origins_must_be_listed),
 		TEST(a_wrong_field_is_named_with_its_rule),
 		TEST(a_body_over_the_limit_is_refused),

@@ -92,13 +92,108 @@ static void a_key_needs_a_name(void **state)
 	assert_string_equal(error.field, "name");
 }
 
+static void names_and_users_are_checked(void **state)
+{
+	char key[API_KEY_SIZE];
+
+	(void)state;
+	assert_int_equal(api_keys_create(store, "a\033[2J", NULL, NULL, 0, 1, key, &error),
+			 -EINVAL);
+	assert_string_equal(error.field, "name");
+	assert_int_equal(api_keys_create(store, "x", "a*b", NULL, 0, 1, key, &error), -EINVAL);
+	assert_string_equal(error.field, "user_id");
+}
+
+static struct identity *identity_by(const char *key)
+{
+	struct identity *identity = NULL;
+	struct api_key_row row;
+
+	assert_int_equal(api_keys_check(store, key, 2, &row, &error), 0);
+	error = (struct error){0};
+	if (api_key_identity(&row, &identity, &error) < 0)
+		assert_null(identity);
+	api_key_row_fini(&row);
+	return identity;
+}
+
+static void a_key_is_limited_to_its_scope(void **state)
+{
+	static const struct api_key_scope scope = {.rights = RIGHTS_USER,
+						   .channels = "{\"news\":\"publish\"}"};
+	char key[API_KEY_SIZE], whole[API_KEY_SIZE];
+	AUTO(identity) limited = NULL;
+	AUTO(identity) everything = NULL;
+
+	(void)state;
+	assert_int_equal(api_keys_create(store, "x", "ci", &scope, 50, 1, key, &error), 0);
+	assert_int_equal(api_keys_create(store, "y", NULL, NULL, 0, 1, whole, &error), 0);
+	limited = identity_by(key);
+	assert_string_equal(limited->user_id, "ci");
+	assert_int_equal(limited->expires_at_unix_ms, 50);
+	assert_true(identity_may(limited, RIGHT_PUBLISH, GRANT_CHANNELS, "news"));
+	assert_false(identity_may(limited, RIGHT_PUBLISH, GRANT_CHANNELS, "chat"));
+	assert_true(identity_may(limited, RIGHT_PUBLISH, GRANT_ROOMS, "r"));
+	assert_false(identity_may(limited, RIGHT_MODERATE, GRANT_ROOMS, "r"));
+	everything = identity_by(whole);
+	assert_string_equal(everything->user_id, everything->key_id);
+	assert_true(identity_may_anywhere(everything, RIGHT_ADMIN));
+}
+
+static void run_sql(const char *sql)
+{
+	sqlite3_stmt *statement;
+
+	assert_int_equal(statement_get(store, sql, &statement, &error), 0);
+	assert_true(statement_run(store, statement, &error) >= 0);
+}
+
+/* The table is an admin's to edit; what makes no sense there must not open everything. */
+static void a_row_that_makes_no_sense_opens_nothing(void **state)
+{
+	static const char *const edits[] = {"UPDATE api_keys SET user_id = ''",
+					    "UPDATE api_keys SET user_id = 'a', channels = '{'",
+					    "UPDATE api_keys SET channels = NULL, rooms = '[]'"};
+	char key[API_KEY_SIZE];
+
+	(void)state;
+	assert_int_equal(api_keys_create(store, "x", NULL, NULL, 0, 1, key, &error), 0);
+	for (size_t i = 0; i < ARRAY_LEN(edits); i++) {
+		run_sql(edits[i]);
+		assert_null(identity_by(key));
+		assert_int_equal(error.number, -EKEYREJECTED);
+		assert_string_equal(error.code, "bad_api_key");
+	}
+}
+
+static void a_key_is_valid_until_it_is_revoked_or_gone(void **state)
+{
+	char key[API_KEY_SIZE];
+	struct api_key_row row;
+
+	(void)state;
+	assert_int_equal(api_keys_create(store, "x", NULL, NULL, 50, 1, key, &error), 0);
+	assert_int_equal(api_keys_check(store, key, 2, &row, &error), 0);
+	api_key_row_fini(&row);
+	assert_int_equal(api_keys_is_valid(store, row.key_id, 49, &error), 1);
+	assert_int_equal(api_keys_is_valid(store, row.key_id, 50, &error), 0);
+	run_sql("DELETE FROM api_keys");
+	assert_int_equal(api_keys_is_valid(store, row.key_id, 2, &error), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
-		TEST(a_fresh_key_opens),	 TEST(the_key_itself_is_not_kept),
-		TEST(another_key_does_not_open), TEST(an_expired_or_revoked_key_does_not_open),
+		TEST(a_fresh_key_opens),
+		TEST(the_key_itself_is_not_kept),
+		TEST(another_key_does_not_open),
+		TEST(an_expired_or_revoked_key_does_not_open),
 		TEST(a_key_needs_a_name),
+		TEST(names_and_users_are_checked),
+		TEST(a_key_is_limited_to_its_scope),
+		TEST(a_row_that_makes_no_sense_opens_nothing),
+		TEST(a_key_is_valid_until_it_is_revoked_or_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

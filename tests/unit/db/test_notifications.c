@@ -214,7 +214,7 @@ static void the_newest_undelivered_come_oldest_first(void **state)
 	assert_undelivered("nobody", 10, 0, "");
 }
 
-static void delivery_covers_all_up_to_a_message(void **state)
+static void delivery_is_of_one_alone(void **state)
 {
 	char message_id[24];
 
@@ -223,9 +223,9 @@ static void delivery_covers_all_up_to_a_message(void **state)
 		insert("u", i, 0);
 	insert("other", 5, 0);
 	message_id_of(3, message_id);
-	assert_int_equal(notifications_mark_delivered(store, "u", message_id, 77, &error), 3);
-	assert_int_equal(notifications_mark_delivered(store, "u", message_id, 78, &error), 0);
-	assert_undelivered("u", 10, 100, "4");
+	assert_int_equal(notifications_mark_delivered(store, message_id, 77, &error), 1);
+	assert_int_equal(notifications_mark_delivered(store, message_id, 78, &error), 0);
+	assert_undelivered("u", 10, 100, "1 2 4");
 	assert_undelivered("other", 10, 100, "5");
 	assert_unread("u", 4);
 }
@@ -380,7 +380,7 @@ int main(void)
 		TEST(a_row_comes_back_whole),
 		TEST(what_is_not_whole_is_refused),
 		TEST(the_newest_undelivered_come_oldest_first),
-		TEST(delivery_covers_all_up_to_a_message),
+		TEST(delivery_is_of_one_alone),
 		TEST(what_was_read_counts_as_delivered),
 		TEST(another_users_notification_is_not_found),
 		TEST(all_of_one_user_are_read_at_once),

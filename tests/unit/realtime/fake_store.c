@@ -4,6 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "core/pattern.h"
+#include "realtime/wire/notification.h"
 
 static int add_job(struct fake_store *store, struct fake_job job)
 {
@@ -24,8 +28,6 @@ static int read_history(void *data, struct history_query *query, struct error *r
 	return add_job(data, (struct fake_job){.query = query});
 }
 
-const struct hub_store fake_store_calls = {.append = append, .read = read_history};
-
 struct fake_channel *fake_store_channel(struct fake_store *store, const char *name)
 {
 	struct fake_channel *channel;
@@ -39,12 +41,60 @@ struct fake_channel *fake_store_channel(struct fake_store *store, const char *na
 	return channel;
 }
 
+static void delivered(void *data, uint64_t position)
+{
+	struct fake_store *store = data;
+
+	assert(store->delivered_count < ARRAY_LEN(store->delivered));
+	store->delivered[store->delivered_count++] = position;
+}
+
+static bool was_delivered(const struct fake_store *store, uint64_t position)
+{
+	for (size_t i = 0; i < store->delivered_count; i++)
+		if (store->delivered[i] == position)
+			return true;
+	return false;
+}
+
+const struct hub_store fake_store_calls = {
+	.append = append, .read = read_history, .delivered = delivered};
+
+struct namespaces *fake_namespaces(int64_t history_size, const char *list)
+{
+	char path[] = "/tmp/namespacesXXXXXX", empty[] = "";
+	struct config config = {.REALTIME_HISTORY_SIZE = history_size,
+				.REALTIME_HISTORY_BYTES = 1 << 20,
+				.REALTIME_HISTORY_TTL = 1000,
+				.REALTIME_PRESENCE = true,
+				.REALTIME_WILDCARDS = true,
+				.REALTIME_NAMESPACES = list ? path : empty};
+	struct namespaces *namespaces = NULL;
+	struct error error = {0};
+	int fd = -1;
+
+	if (list) {
+		fd = mkstemp(path);
+		assert(fd >= 0 && dprintf(fd, "{\"namespaces\":%s}", list) > 0);
+		(void)close(fd);
+	}
+	if (namespaces_new(&config, &namespaces, &error) < 0) {
+		printf("%s\n", error.message);
+		abort();
+	}
+	if (list)
+		(void)unlink(path);
+	return namespaces;
+}
+
 static struct publication *copy_row(const struct publication *row, bool is_replay)
 {
 	struct publication *copy = publication_new(row->channel, row->data, row->sender, row->tags);
 
 	assert(copy);
 	copy->kind = row->kind;
+	if (copy->kind == PUBLICATION_NOTIFICATION)
+		assert(publication_make_notification(copy) == 0);
 	copy->is_persistent = true;
 	copy->is_replayed = is_replay;
 	copy->offset = row->offset;
@@ -72,8 +122,9 @@ static void do_append(struct fake_store *store, const struct publish_order *orde
 	}
 }
 
-static bool is_wanted(const struct history_query *query, const struct history_channel *channel,
-		      enum history_kind kind, const struct fake_channel *stored, size_t i)
+static bool is_wanted(const struct fake_store *store, const struct history_query *query,
+		      const struct history_channel *channel, enum history_kind kind,
+		      const struct fake_channel *stored, size_t i)
 {
 	switch (kind) {
 	case HISTORY_NONE:
@@ -86,6 +137,9 @@ static bool is_wanted(const struct history_query *query, const struct history_ch
 		return stored->rows[i]->position > query->after_position;
 	case HISTORY_OLDEST:
 		return true;
+	case HISTORY_UNDELIVERED:
+		return stored->rows[i]->kind == PUBLICATION_NOTIFICATION &&
+		       !was_delivered(store, stored->rows[i]->position);
 	}
 	return false;
 }
@@ -94,13 +148,15 @@ static void do_read(struct fake_store *store, struct history_query *query)
 {
 	for (size_t c = 0; c < query->channel_count; c++) {
 		struct history_channel *channel = &query->channels[c];
-		const struct fake_channel *stored = fake_store_channel(store, channel->name);
+		const struct fake_channel *stored = fake_store_channel(
+			store, pattern_is_wild(channel->name) ? "" : channel->name);
 		enum history_kind kind;
 
-		channel->state = stored->state;
+		if (!pattern_is_wild(channel->name))
+			channel->state = stored->state;
 		kind = history_channel_decide(channel, query);
 		for (size_t i = stored->trimmed_count; i < stored->row_count; i++)
-			if (is_wanted(query, channel, kind, stored, i))
+			if (is_wanted(store, query, channel, kind, stored, i))
 				assert(history_query_add_take(query,
 							      copy_row(stored->rows[i], true)));
 	}

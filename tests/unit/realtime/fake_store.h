@@ -21,10 +21,16 @@ struct fake_store {
 	size_t first, count;
 	struct fake_channel channels[8];
 	size_t channel_count;
+	uint64_t delivered[4096]; /* positions of notifications */
+	size_t delivered_count;
 	bool is_broken; /* every answer is a failure */
 };
 
 extern const struct hub_store fake_store_calls;
+
+/* With `history_size` messages for new subscribers, and the list of REALTIME_NAMESPACES ("[…]").
+ * The caller's. */
+struct namespaces *fake_namespaces(int64_t history_size, const char *list);
 
 struct fake_channel *fake_store_channel(struct fake_store *store, const char *name);
 /* Answer the oldest question; false if there is none. */

@@ -12,7 +12,9 @@
 
 enum { READERS = 4, CHANNELS = 3, STEPS = 3000, SEEDS = 30 };
 
-static const struct session_limits limits = {.history_size = 5};
+enum { HISTORY_SIZE = 5 };
+
+static const struct session_limits limits;
 static const char *const channel_names[CHANNELS] = {"a", "b", "c"};
 
 /* What a reader remembers of a channel, across connections. */
@@ -30,6 +32,7 @@ struct chat_reader {
 };
 
 struct world {
+	struct namespaces *namespaces;
 	struct hub hub;
 	struct fake_store store;
 	struct list dirty;
@@ -116,7 +119,7 @@ static void on_subscribed(struct world *world, struct chat_reader *reader, json_
 	if (json_is_true(json_object_get(message, "recovered"))) {
 		world->recoveries++;
 	} else {
-		assert_true(replay <= limits.history_size);
+		assert_true(replay <= HISTORY_SIZE);
 		memory->offset = replay == 0 ? offset : 0;
 		memory->stored_index = 0; /* nothing replayed: nothing was ever stored */
 		memory->is_finding = replay > 0;
@@ -241,10 +244,10 @@ static void run(unsigned seed, unsigned *ret_recoveries, unsigned *ret_drops)
 	assert_non_null(world);
 	world->random = seed;
 	list_init(&world->dirty);
-	assert_int_equal(hub_init(&world->hub, limits.history_size,
-				  (struct retention){1000, 1 << 20}, 0, &fake_store_calls,
-				  &world->store),
-			 0);
+	world->namespaces = fake_namespaces(HISTORY_SIZE, NULL);
+	assert_int_equal(
+		hub_init(&world->hub, world->namespaces, 0, 0, &fake_store_calls, &world->store),
+		0);
 	connect_reader(world, &world->writer, 1 << 20);
 	for (size_t i = 0; i < READERS; i++)
 		connect_reader(world, &world->readers[i], 2000);
@@ -257,6 +260,7 @@ static void run(unsigned seed, unsigned *ret_recoveries, unsigned *ret_drops)
 		disconnect(&world->readers[i]);
 	disconnect(&world->writer);
 	hub_fini(&world->hub);
+	(void)namespaces_free(world->namespaces);
 	fake_store_fini(&world->store);
 	free(world);
 }

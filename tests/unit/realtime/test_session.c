@@ -10,8 +10,7 @@
 
 enum { NOW_US = 1700000000 };
 
-static const struct session_limits limits = {
-	.ping_interval_s = 30, .max_message_bytes = 1000, .history_size = 3};
+static const struct session_limits limits = {.ping_interval_s = 30, .max_message_bytes = 1000};
 
 struct person {
 	struct outbox outbox;
@@ -19,6 +18,7 @@ struct person {
 };
 
 struct world {
+	struct namespaces *namespaces;
 	struct hub hub;
 	struct fake_store store;
 	struct list dirty;
@@ -46,8 +46,7 @@ static void person_leave(struct person *person)
 
 static void hub_open(struct world *world)
 {
-	assert_int_equal(hub_init(&world->hub, limits.history_size,
-				  (struct retention){1000, 1 << 20}, 0, &fake_store_calls,
+	assert_int_equal(hub_init(&world->hub, world->namespaces, 300000000, 0, &fake_store_calls,
 				  &world->store),
 			 0);
 }
@@ -59,6 +58,7 @@ static int setup(void **state)
 	assert_non_null(world);
 	world->now_unix_us = NOW_US;
 	list_init(&world->dirty);
+	world->namespaces = fake_namespaces(3, NULL);
 	hub_open(world);
 	person_join(world, &world->ann, true);
 	person_join(world, &world->bob, false);
@@ -75,6 +75,7 @@ static int teardown(void **state)
 	person_leave(&world->bob);
 	hub_fini(&world->hub);
 	fake_store_fini(&world->store);
+	(void)namespaces_free(world->namespaces);
 	free(world);
 	return 0;
 }

@@ -103,6 +103,17 @@ static void look_up(struct signaling_session *session)
 		signaling_session_refuse(session, &error);
 }
 
+static void identify(struct signaling_session *session, const char *credential)
+{
+	AUTO(identity) identity = identity_new(credential, RIGHTS_USER);
+	struct error error = {0};
+
+	if (signaling_session_check_identity(session, identity, &error) < 0)
+		signaling_session_on_unidentified(session, &error);
+	else
+		signaling_session_on_identified(session, identity);
+}
+
 /* ---- a world ---- */
 
 static void board_open(struct world *world)
@@ -198,8 +209,8 @@ static void client_open(struct world *world, struct client *client, const char *
 {
 	client->world = world;
 	outbox_init(&client->outbox, 1 << 20, &world->dirty);
-	signaling_session_init(&client->session, &world->board, &client->outbox, "r", name,
-			       look_up);
+	signaling_session_init(&client->session, &world->board, &client->outbox, "r", name, look_up,
+			       identify);
 }
 
 static void remember_joined(struct client *client)
@@ -534,6 +545,8 @@ static void http_publishers_are_peers_and_http_viewers_are_not(void **state)
 	AUTO_JSON occupancy = NULL;
 	struct error error = {0};
 	struct client ann;
+	static const struct caller moderator = {.user_id = "", .is_moderator = true};
+	struct peer *peer;
 	char whip_id[PEER_ID_SIZE];
 
 	assert_int_equal(
@@ -569,9 +582,102 @@ static void http_publishers_are_peers_and_http_viewers_are_not(void **state)
 	assert_int_equal(world->http_result, -EINVAL);
 	assert_int_equal(ann.outbox.count, 0);
 
-	assert_int_equal(switchboard_http_end(&world->board, "other", whip_id, &error), -ENOENT);
-	assert_int_equal(switchboard_http_end(&world->board, "r", whip_id, &error), 0);
+	assert_int_equal(
+		switchboard_http_find(&world->board, "other", whip_id, &moderator, &peer, &error),
+		-ENOENT);
+	assert_int_equal(
+		switchboard_http_find(&world->board, "r", ann.peer_id, &moderator, &peer, &error),
+		-ENOENT);
+	assert_int_equal(
+		switchboard_http_find(&world->board, "r", whip_id, &moderator, &peer, &error), 0);
+	switchboard_leave(&world->board, peer, "left", true);
 	hears(&ann, "peer-left", "peer_id", whip_id);
+	client_close(&ann);
+}
+
+static void a_peer_obeys_its_user_and_moderators(void **state)
+{
+	static const struct caller ann = {.user_id = "ann"}, bob = {.user_id = "bob"},
+				   nobody = {.user_id = ""},
+				   admin = {.user_id = "", .is_moderator = true};
+	struct call_room *call = call_room_new("r");
+	struct peer *whip = peer_new(call, PEER_WHIP, "p1"),
+		    *whep = peer_new(call, PEER_WHEP, "p2");
+	struct error error;
+
+	(void)state;
+	assert_int_equal(peer_check_caller(whip, &nobody, &error), -EACCES);
+	assert_string_equal(error.code, "forbidden");
+	assert_int_equal(peer_check_caller(whip, &ann, &error), -EACCES);
+	assert_int_equal(peer_check_caller(whip, &admin, &error), 0);
+	assert_int_equal(peer_check_caller(whep, &nobody, &error), 0);
+	(void)snprintf(whip->user_id, sizeof(whip->user_id), "ann");
+	(void)snprintf(whep->user_id, sizeof(whep->user_id), "ann");
+	assert_int_equal(peer_check_caller(whip, &ann, &error), 0);
+	assert_int_equal(peer_check_caller(whip, &bob, &error), -EACCES);
+	assert_int_equal(peer_check_caller(whep, &bob, &error), -EACCES);
+	assert_int_equal(peer_check_caller(whep, &nobody, &error), -EACCES);
+	assert_int_equal(peer_check_caller(whep, &admin, &error), 0);
+	(void)peer_free(whip);
+	(void)peer_free(whep);
+	(void)call_room_free(call);
+}
+
+static void a_new_token_of_the_same_user_goes_in_place_of_the_old(void **state)
+{
+	struct world *world = *state;
+	AUTO(identity) ann = identity_new("ann", RIGHTS_USER);
+	struct client client;
+
+	client_open(world, &client, "Ann");
+	signaling_session_start(&client.session, ann, world->now_us);
+	remember_joined(&client);
+	say(&client, "{\"type\":\"refresh\",\"token\":\"ann\",\"id\":7}");
+	hears(&client, "ack", "user_id", "ann");
+	say(&client, "{\"type\":\"refresh\",\"token\":\"bob\"}");
+	hears(&client, "error", "code", "other_user");
+	say(&client, "{\"type\":\"refresh\"}");
+	hears(&client, "error", "code", "missing_field");
+	assert_non_null(client.session.peer);
+	client_close(&client);
+}
+
+static void a_new_token_must_allow_what_the_old_one_did(void **state)
+{
+	struct world *world = *state;
+	AUTO(identity) ann = identity_new("ann", RIGHTS_USER);
+	AUTO(identity) reader = identity_new("ann", RIGHTS_READER);
+	struct client client;
+	struct error error = {0};
+
+	client_open(world, &client, "Ann");
+	signaling_session_start(&client.session, ann, world->now_us);
+	remember_joined(&client);
+	assert_int_equal(signaling_session_check_identity(&client.session, reader, &error),
+			 -EACCES);
+	assert_string_equal(error.code, "forbidden");
+	client_close(&client);
+	client_open(world, &client, "Ann");
+	signaling_session_start(&client.session, reader, world->now_us);
+	remember_joined(&client);
+	assert_int_equal(signaling_session_check_identity(&client.session, reader, &error), 0);
+	client_close(&client);
+}
+
+/* The resume token may have got into other hands, and rights differ. */
+static void only_the_same_user_takes_a_peer_over(void **state)
+{
+	struct world *world = *state;
+	struct client ann, eve;
+	AUTO(identity) eve_herself = identity_new("eve", RIGHTS_USER);
+
+	client_join(world, &ann, "Ann");
+	client_open(world, &eve, "Eve");
+	signaling_session_set_resume(&eve.session, ann.peer_id, ann.token);
+	signaling_session_start(&eve.session, eve_herself, world->now_us);
+	hears(&eve, "error", "code", "forbidden");
+	assert_non_null(ann.session.peer);
+	client_close(&eve);
 	client_close(&ann);
 }
 
@@ -608,6 +714,10 @@ int main(void)
 		TEST(a_peer_survives_our_restart_and_takes_up_where_it_was),
 		TEST(nobody_takes_over_a_peer_without_its_token),
 		TEST(who_wants_to_resume_what_is_gone_joins_anew),
+		TEST(only_the_same_user_takes_a_peer_over),
+		TEST(a_new_token_of_the_same_user_goes_in_place_of_the_old),
+		TEST(a_new_token_must_allow_what_the_old_one_did),
+		TEST(a_peer_obeys_its_user_and_moderators),
 		TEST(peers_are_joined_again_when_the_sfu_was_restarted),
 		TEST(tracks_and_loss_of_media_are_told_to_the_room),
 		TEST(http_publishers_are_peers_and_http_viewers_are_not),

@@ -1,4 +1,4 @@
-/* The bytes of messages, both ways: frames, events, cursors, envelopes, signals, origins. */
+/* The bytes of messages, both ways: frames, events, cursors, envelopes, signals. */
 #include <errno.h>
 #include <string.h>
 
@@ -7,7 +7,6 @@
 #include "realtime/wire/envelope.h"
 #include "realtime/wire/frame.h"
 #include "realtime/wire/native.h"
-#include "realtime/wire/origin.h"
 #include "realtime/wire/publication.h"
 #include "realtime/wire/signal.h"
 #include "realtime/wire/sse.h"
@@ -145,7 +144,7 @@ static void aliases_of_message_mean_the_same(void **state)
 		assert_int_equal(envelope_parse(text, strlen(text), &envelope, NULL), 0);
 		assert_int_equal(envelope.type, ENVELOPE_MESSAGE);
 		assert_int_equal(envelope_message_get(&envelope, &message, NULL), 0);
-		assert_true(message.is_persistent);
+		assert_true(message.options.is_persistent);
 		envelope_fini(&envelope);
 	}
 }
@@ -165,20 +164,6 @@ static void the_seeds_signals_need_no_type(void **state)
 	assert_int_equal(signal_parse("{\"signal_type\":\"huh\"}", 21, &signal, &error), -EINVAL);
 	assert_string_equal(error.field, "signal_type");
 	signal_fini(&signal);
-}
-
-static void an_origin_must_be_the_host_or_listed(void **state)
-{
-	(void)state;
-	assert_true(origin_is_allowed(NULL, "example.org", ""));
-	assert_true(origin_is_allowed("https://example.org", "example.org", ""));
-	assert_true(origin_is_allowed("http://localhost:8000", "localhost:8000", ""));
-	assert_false(origin_is_allowed("http://localhost:8001", "localhost:8000", ""));
-	assert_false(origin_is_allowed("https://example.org.evil.test", "example.org", ""));
-	assert_false(origin_is_allowed("null", "example.org", ""));
-	assert_true(origin_is_allowed("https://app.test", "example.org",
-				      "https://other.test, https://app.test"));
-	assert_true(origin_is_allowed("https://any.test", "example.org", "*"));
 }
 
 static void deflated_messages_stand_alone(void **state)
@@ -263,7 +248,6 @@ int main(void)
 		cmocka_unit_test(an_envelope_that_is_wrong_says_how),
 		cmocka_unit_test(aliases_of_message_mean_the_same),
 		cmocka_unit_test(the_seeds_signals_need_no_type),
-		cmocka_unit_test(an_origin_must_be_the_host_or_listed),
 		cmocka_unit_test(deflated_messages_stand_alone),
 		cmocka_unit_test(what_does_not_shrink_is_not_deflated),
 		cmocka_unit_test(only_bytes_have_a_native_form),

@@ -51,6 +51,10 @@ test("addresses follow the page's scheme and are escaped", () => {
     eventsUrl("/e", ["a b", "c&d"], { lastEventId: "01", token: "x=y" }),
     "/e?channel=a%20b&channel=c%26d&last_event_id=01&token=x%3Dy",
   );
+  assert.equal(
+    eventsUrl("/e", ["a"], { filters: { binary_data: false }, presence: true, joinLeave: true }),
+    "/e?channel=a&filters=%7B%22binary_data%22%3Afalse%7D&presence=true&join_leave=true",
+  );
 });
 
 test("a token travels as a subprotocol, and there is one socket however often one asks", () => {
@@ -120,15 +124,84 @@ test("what could not be recovered is told as a gap", async () => {
 
 test("what was sent when the connection broke is rejected, what was not goes over the next", async () => {
   const client = connected();
-  const sent = client.publish("a", 1);
+  const sent = client.broadcast(1);
   FakeSocket.last.drop();
-  const waiting = client.publish("a", 2);
+  const waiting = client.broadcast(2);
   await assert.rejects(sent, { code: "disconnected" });
   mock.timers.tick(500);
   FakeSocket.last.welcome();
   assert.deepEqual(FakeSocket.last.sent.map((one) => one.data), [2]);
-  FakeSocket.last.answer("message", { type: "ack", channel: "a", offset: 1, epoch: "e" });
+  FakeSocket.last.answer("broadcast", { type: "ack", channel: null, offset: 0, epoch: "e" });
   await waiting;
+});
+
+test("a message whose answer got lost is sent again under the same key", async () => {
+  const client = connected();
+  const published = client.publish("a", 1);
+  const [first] = FakeSocket.last.sent;
+  FakeSocket.last.drop();
+  mock.timers.tick(500);
+  FakeSocket.last.welcome();
+  assert.deepEqual(FakeSocket.last.sent, [first]);
+  assert.match(first.idempotency_key, /^[0-9a-f]{32}$/);
+  FakeSocket.last.answer("message", { type: "ack", channel: "a", offset: 1, epoch: "e" });
+  assert.equal((await published).offset, 1);
+});
+
+test("a token that is about to expire is replaced in place, one that has is replaced once", async () => {
+  const tokens = ["one", "two", "three", "four"];
+  const client = new RealtimeClient("ws://host/ws", undefined, { getToken: async () => tokens.shift() });
+  client.connectWebSocket();
+  await settled();
+  FakeSocket.last.welcome();
+  FakeSocket.last.say({ type: "refresh_required", expires_at: 1 });
+  await settled();
+  assert.deepEqual(FakeSocket.last.sent.map(({ type, token }) => [type, token]), [["refresh", "two"]]);
+  FakeSocket.last.say({ type: "disconnect", code: "token_expired", reason: "r", reconnect: false });
+  FakeSocket.last.drop(4401);
+  mock.timers.tick(500);
+  await settled();
+  assert.deepEqual(FakeSocket.last.protocols, ["realtime.v1", "bearer.three"]);
+  FakeSocket.last.drop(4401); // that one is no good either
+  mock.timers.tick(60_000);
+  await settled();
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("notifications count in their channel, patterns resume nothing", async () => {
+  const client = connected();
+  await subscribed(client, "a", 4);
+  await subscribed(client, "a*", 0);
+  FakeSocket.last.say({ type: "notification", channel: "a", epoch: "e", offset: 5, title: "t", body: "b" });
+  FakeSocket.last.drop();
+  mock.timers.tick(500);
+  FakeSocket.last.welcome();
+  const recovers = FakeSocket.last.sent.map(({ channel, recover }) => [channel, recover?.offset]);
+  assert.deepEqual(recovers, [["a", 5], ["a*", undefined]]);
+});
+
+test("each request says what it is", async () => {
+  const client = connected();
+  const answers = [
+    client.direct("ann", 1, { persistent: true }),
+    client.notify({ user_id: "ann" }, { title: "t", body: "b" }),
+    client.notify({ broadcast: true }, { title: "t", body: "b" }),
+    client.sendBinary(new Uint8Array([1, 2, 255]), { channel: "a", content_type: "image/png" }),
+    client.presence("a"),
+    client.history("a", { limit: 3 }),
+  ];
+  const sent = FakeSocket.last.sent.map(({ id, idempotency_key, ...message }) => message);
+  assert.deepEqual(sent, [
+    { type: "direct", user_id: "ann", data: 1, persistent: true },
+    { type: "notification", user_id: "ann", title: "t", body: "b" },
+    { type: "notification", broadcast: true, title: "t", body: "b" },
+    { type: "binary", binary_data: "AQL/", channel: "a", content_type: "image/png" },
+    { type: "presence", channel: "a" },
+    { type: "history", channel: "a", limit: 3 },
+  ]);
+  client.disconnect(); // nobody is left waiting
+  const ends = await Promise.allSettled(answers);
+  assert.ok(ends.every(({ reason }) => reason?.code === "disconnected"));
 });
 
 test("a refusal rejects with the server's code and is not asked again", async () => {
