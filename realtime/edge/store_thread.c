@@ -4,12 +4,16 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/clock.h"
 #include "core/log.h"
 #include "db/messages.h"
 
-enum { PORTION = 16 }; /* jobs; what is less goes over at the end of the loop's turn */
+enum { PORTION = 8 }; /* jobs; what is less goes over at the end of the loop's turn */
+
+#define GATHER_US_MAX 2000u
+#define NS_PER_S 1000000000
 
 struct store_thread {
 	struct store *store;
@@ -27,7 +31,11 @@ struct store_thread {
 	pthread_mutex_t mutex; /* of all below */
 	pthread_cond_t work;
 	struct list queued, answered; /* of struct store_job.link */
+	size_t queued_count;
 	bool is_stopping;
+	/* The thread's alone: */
+	size_t expected_count; /* writes, if everybody who was answered asks again */
+	uint64_t commit_us;    /* how long the last group took */
 };
 
 /* Move what `from` holds to the end of `to`. */
@@ -49,6 +57,7 @@ static void hand_over(struct store_thread *thread)
 		return;
 	(void)pthread_mutex_lock(&thread->mutex);
 	move_all(&thread->submitted, &thread->queued);
+	thread->queued_count += thread->submitted_count;
 	(void)pthread_cond_signal(&thread->work);
 	(void)pthread_mutex_unlock(&thread->mutex);
 	thread->submitted_count = 0;
@@ -114,6 +123,34 @@ static void run_writes(struct store *store, struct list *jobs)
 	fail_all(jobs, &error);
 }
 
+/* One more hand-over, or `us` later. false: later. */
+static bool wait_for_work(struct store_thread *thread, uint64_t us)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)us * 1000;
+	until.tv_sec += until.tv_nsec / NS_PER_S;
+	until.tv_nsec %= NS_PER_S;
+	return pthread_cond_timedwait(&thread->work, &thread->mutex, &until) == 0;
+}
+
+/* A commit costs nearly as much for a few as for many. Publishers who wait for their answers come
+ * back a moment after the last group was answered, while others wait already; were these taken at
+ * once, the two halves would take turns for ever, with twice the commits. So as long as more keep
+ * coming, each within half the time of a commit, let them. Whoever is alone never waits. */
+static void gather(struct store_thread *thread)
+{
+	uint64_t patience_us = thread->commit_us / 2;
+
+	if (patience_us > GATHER_US_MAX)
+		patience_us = GATHER_US_MAX;
+	while (thread->queued_count < thread->expected_count &&
+	       thread->queued_count < STORE_GROUP_MAX && !thread->is_stopping)
+		if (!wait_for_work(thread, patience_us))
+			return;
+}
+
 /* Up to STORE_GROUP_MAX jobs, STORE_GROUP_READS_MAX of them reads; writes and reads apart. false:
  * stopping, and nothing is left. */
 static bool take_group(struct store_thread *thread, struct list *writes, struct list *reads)
@@ -124,6 +161,7 @@ static bool take_group(struct store_thread *thread, struct list *writes, struct 
 	(void)pthread_mutex_lock(&thread->mutex);
 	while (list_is_empty(&thread->queued) && !thread->is_stopping)
 		(void)pthread_cond_wait(&thread->work, &thread->mutex);
+	gather(thread);
 	for (size_t i = 0; i < STORE_GROUP_MAX && read_count < STORE_GROUP_READS_MAX &&
 			   (link = list_first(&thread->queued));
 	     i++) {
@@ -132,6 +170,7 @@ static bool take_group(struct store_thread *thread, struct list *writes, struct 
 		list_remove(link);
 		list_append(job->is_write ? writes : reads, link);
 		read_count += !job->is_write;
+		thread->queued_count--;
 	}
 	(void)pthread_mutex_unlock(&thread->mutex);
 	return !list_is_empty(writes) || !list_is_empty(reads);
@@ -145,14 +184,20 @@ static void *thread_main(void *data)
 	list_init(&writes);
 	list_init(&reads);
 	while (take_group(thread, &writes, &reads)) {
+		uint64_t began_us = clock_now_us();
 		struct store_job *job;
+		size_t write_count = 0;
 
+		LIST_FOR_EACH (job, &writes, link)
+			write_count++;
 		run_writes(thread->store, &writes);
+		thread->commit_us = clock_now_us() - began_us;
 		LIST_FOR_EACH (job, &reads, link)
 			run_job(thread->store, job);
 		(void)pthread_mutex_lock(&thread->mutex);
 		move_all(&writes, &thread->answered);
 		move_all(&reads, &thread->answered);
+		thread->expected_count = write_count > 0 ? thread->queued_count + write_count : 0;
 		(void)pthread_mutex_unlock(&thread->mutex);
 		(void)uv_async_send(&thread->wake_loop); /* fails only for a closing handle */
 	}
@@ -220,6 +265,7 @@ int store_thread_new(uv_loop_t *loop, const char *path, struct store_thread **re
 		     struct error *reterr)
 {
 	struct store_thread *thread = calloc(1, sizeof(*thread));
+	pthread_condattr_t monotonic;
 	int r;
 
 	if (!thread)
@@ -228,7 +274,10 @@ int store_thread_new(uv_loop_t *loop, const char *path, struct store_thread **re
 	list_init(&thread->queued);
 	list_init(&thread->answered);
 	(void)pthread_mutex_init(&thread->mutex, NULL);
-	(void)pthread_cond_init(&thread->work, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&thread->work, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 	r = store_open(path, STORE_DURABLE, &thread->store, reterr);
 	if (r == 0)
 		r = messages_last_id(thread->store, thread->last_id, sizeof(thread->last_id),
