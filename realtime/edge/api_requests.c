@@ -10,10 +10,16 @@
 #include "realtime/edge/drain.h"
 #include "realtime/edge/metrics_page.h"
 #include "realtime/edge/room_lookup.h"
+#include "realtime/model/presence.h"
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/envelope.h"
 
-enum { TEXT_MAX = 200, CONNECTIONS_LISTED = 1000, CHANNELS_LISTED = 1000, CONNECTIONS_LISTED_MAX = 10000 };
+enum {
+	TEXT_MAX = 200,
+	CONNECTIONS_LISTED = 1000,
+	CHANNELS_LISTED = 1000,
+	CONNECTIONS_LISTED_MAX = 10000
+};
 
 /* ---- looking ---- */
 
@@ -107,10 +113,9 @@ static int list_connections(const struct daemon *daemon, const json_t *body, jso
 	search.found = json_array();
 	table_for_each(&daemon->server.connections, list_connection, &search);
 	*ret_answer = json_pack("{s:o, s:I, s:{s:I, s:I, s:I}, s:o, s:I}", "connections",
-				search.found, "total",
-				(json_int_t)daemon->server.connections.count, "transports",
-				"websocket", (json_int_t)counts[TRANSPORT_WEBSOCKET], "sse",
-				(json_int_t)counts[TRANSPORT_SSE], "signaling",
+				search.found, "total", (json_int_t)daemon->server.connections.count,
+				"transports", "websocket", (json_int_t)counts[TRANSPORT_WEBSOCKET],
+				"sse", (json_int_t)counts[TRANSPORT_SSE], "signaling",
 				(json_int_t)counts[TRANSPORT_SIGNALING], "channels",
 				hub_channel_sizes(&daemon->hub, CHANNELS_LISTED), "channel_count",
 				(json_int_t)hub_channel_count(&daemon->hub));
@@ -169,6 +174,36 @@ static int new_ticket(struct daemon *daemon, const json_t *body, json_t **ret_an
 	*ret_answer =
 		json_pack("{s:s, s:I}", "ticket", ticket, "expires_at", (json_int_t)expires_at);
 	explicit_bzero(ticket, sizeof(ticket));
+	return 0;
+}
+
+static int list_channels(const struct daemon *daemon, const json_t *body, json_t **ret_answer,
+			 struct error *reterr)
+{
+	int64_t limit = CHANNELS_LISTED;
+	int r = json_get_int(body, "limit", 1, CHANNELS_LISTED, &limit, reterr);
+
+	if (r < 0)
+		return r;
+	*ret_answer =
+		json_pack("{s:o, s:I}", "channels", hub_channel_sizes(&daemon->hub, (size_t)limit),
+			  "channel_count", (json_int_t)hub_channel_count(&daemon->hub));
+	return 0;
+}
+
+static int get_channel(const struct daemon *daemon, const json_t *body, json_t **ret_answer,
+		       struct error *reterr)
+{
+	const char *channel = NULL;
+	int r = json_get_text(body, "channel", 1, CHANNEL_NAME_MAX, &channel, reterr);
+
+	if (r == 0)
+		return json_missing("channel", reterr);
+	if (r < 0)
+		return r;
+	*ret_answer = hub_channel_to_json(&daemon->hub, channel);
+	(void)json_object_set_new(*ret_answer, "presence",
+				  hub_presence(&daemon->hub, channel, PRESENCE_LISTED_MAX));
 	return 0;
 }
 
@@ -356,6 +391,12 @@ void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct b
 		break;
 	case BUS_TICKET_NEW:
 		r = new_ticket(daemon, frame->body, &answer, &error);
+		break;
+	case BUS_CHANNELS:
+		r = list_channels(daemon, frame->body, &answer, &error);
+		break;
+	case BUS_CHANNEL:
+		r = get_channel(daemon, frame->body, &answer, &error);
 		break;
 	case BUS_METRICS:
 		answer = metrics(daemon);
