@@ -24,6 +24,8 @@ static const struct route routes[] = {
 	/* What depends on the channel the handler demands: a namespace may let anyone publish. */
 	{"POST", "/realtime/send", ACCESS_PUBLIC, messages_send},
 	{"POST", "/realtime/broadcast", ACCESS_PUBLISH, messages_broadcast},
+	{"POST", "/realtime/binary/send", ACCESS_PUBLIC, binary_send},
+	{"POST", "/realtime/binary/text", ACCESS_PUBLIC, binary_text},
 	{"GET", "/realtime/channels", ACCESS_ADMIN, channels_handle_list},
 	{"GET", CHANNEL, ACCESS_READ, channels_get},
 	{"GET", CHANNEL "/messages", ACCESS_READ, channels_messages},

@@ -84,6 +84,7 @@ class Stack:
             **os.environ,
             "REALTIME_CONFIG": "/dev/null",
             "REALTIME_DATABASE": str(self.database),
+            "REALTIME_DATA_DIR": str(self.folder),
             "REALTIME_BUS": str(run / "bus.sock"),
             "REALTIME_SFU_CONTROL": str(run / "sfu.sock"),
             "REALTIME_API_LISTEN": f"{self.gateway}:unix:{run / 'api.sock'}",
