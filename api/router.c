@@ -26,6 +26,7 @@ static const struct route routes[] = {
 	{"POST", "/realtime/broadcast", ACCESS_PUBLISH, messages_broadcast},
 	{"POST", "/realtime/binary/send", ACCESS_PUBLIC, binary_send},
 	{"POST", "/realtime/binary/text", ACCESS_PUBLIC, binary_text},
+	{"POST", "/realtime/binary/upload", ACCESS_PUBLIC, uploads_receive},
 	{"GET", "/realtime/channels", ACCESS_ADMIN, channels_handle_list},
 	{"GET", CHANNEL, ACCESS_READ, channels_get},
 	{"GET", CHANNEL "/messages", ACCESS_READ, channels_messages},

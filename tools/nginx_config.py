@@ -41,7 +41,7 @@ def render(template: str, values: dict[str, str]) -> str:
 
 
 def write(data: Path, *, gateway: str, api: str, realtimed: str, addresses: list[str], port: int,
-          www: Path = ROOT / "www") -> Path:
+          www: Path = ROOT / "www", body_max: str = "64m") -> Path:
     """Write DATA/nginx/ and the folders it needs; returns the configuration's path.
 
     `api` and `realtimed` are nginx server addresses: unix:PATH or HOST:PORT.
@@ -54,6 +54,7 @@ def write(data: Path, *, gateway: str, api: str, realtimed: str, addresses: list
         # Two workers: at most 16 threads of the API are held by idle connections.
         "KEEPALIVE": "keepalive 8; keepalive_timeout 60s;" if gateway == "fastcgi" else "",
         "GATEWAY": gateway,
+        "BODYMAX": body_max,
         "SNIPPETS": str(TEMPLATES),
         "WWW": str(www),
         "DATA": str(data),

@@ -49,6 +49,9 @@ int binary_publish_file(const struct api *api, const struct request *request, js
 /* Add file_id, url, sha256, size, content_type and filename. */
 void binary_describe_file(json_t *answer, const struct upload_row *row);
 
+/* uploads.c */
+handler_fn uploads_receive;
+
 /* channels.c */
 handler_fn channels_handle_list, channels_get, channels_messages, channels_presence;
 

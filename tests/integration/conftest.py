@@ -69,6 +69,7 @@ class Stack:
     gateway: str
     port: int = field(default_factory=lambda: free_ports(1))
     env: dict[str, str] = field(default_factory=dict)
+    body_max: str = "64m"
     children: dict[str, subprocess.Popen] = field(default_factory=dict)
     realtimed: fake_bus.FakeBus | None = None
     sfu: fake_bus.FakeBus | None = None
@@ -97,7 +98,7 @@ class Stack:
     def start_nginx(self, realtimed: str = "127.0.0.1:9") -> None:
         configuration = nginx_config.write(
             self.folder, gateway=self.gateway, api=f"unix:{self.folder / 'run' / 'api.sock'}",
-            realtimed=realtimed, addresses=["127.0.0.1"], port=self.port)
+            realtimed=realtimed, addresses=["127.0.0.1"], port=self.port, body_max=self.body_max)
         self.children["nginx"] = subprocess.Popen(nginx_config.command(configuration))
 
     def start_realtimed(self, answers: dict[int, fake_bus.Handler] | None = None) -> None:
