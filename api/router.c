@@ -27,6 +27,8 @@ static const struct route routes[] = {
 	{"POST", "/realtime/binary/send", ACCESS_PUBLIC, binary_send},
 	{"POST", "/realtime/binary/text", ACCESS_PUBLIC, binary_text},
 	{"POST", "/realtime/binary/upload", ACCESS_PUBLIC, uploads_receive},
+	{"GET", "/realtime/files/{file_id}", ACCESS_PUBLIC, files_get},
+	{"DELETE", "/realtime/files/{file_id}", ACCESS_PUBLIC, files_delete},
 	{"GET", "/realtime/channels", ACCESS_ADMIN, channels_handle_list},
 	{"GET", CHANNEL, ACCESS_READ, channels_get},
 	{"GET", CHANNEL "/messages", ACCESS_READ, channels_messages},

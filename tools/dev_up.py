@@ -112,6 +112,7 @@ def settings(arguments: argparse.Namespace) -> dict[str, str]:
         "WEBRTC_UDP_PORT": str(arguments.port + 2),
         "REALTIME_DATABASE": str(arguments.data / "realtime.db"),
         "REALTIME_DATA_DIR": str(arguments.data),
+        "REALTIME_FILES_ACCEL": "/realtime-files/",
     }
     wiring = {  # what holds the processes together; not for the environment to change
         "REALTIME_BUS": str(run / "bus.sock"),

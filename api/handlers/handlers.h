@@ -52,6 +52,9 @@ void binary_describe_file(json_t *answer, const struct upload_row *row);
 /* uploads.c */
 handler_fn uploads_receive;
 
+/* files.c */
+handler_fn files_get, files_delete;
+
 /* channels.c */
 handler_fn channels_handle_list, channels_get, channels_messages, channels_presence;
 

@@ -1,4 +1,5 @@
 rt_unit_test(api scgi api_wire)
+rt_unit_test(api range api_wire)
 rt_unit_test(api multipart api_wire)
 rt_unit_test(api uri api_wire)
 rt_unit_test(api router api_handlers)
