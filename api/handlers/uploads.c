@@ -69,6 +69,15 @@ static int demand_rights(const struct upload *upload, struct error *reterr)
 	return r < 0 ? r : messages_demand_rights(upload->api, upload->request, message, reterr);
 }
 
+/* If it goes anywhere: is somebody there to tell of it? */
+static int demand_hub(const struct upload *upload, struct error *reterr)
+{
+	if (!has_target(upload->fields) || bus_client_is_connected(upload->api->realtimed))
+		return 0;
+	return error_set(reterr, -ENOTCONN, "bus_unavailable",
+			 "realtimed, which would tell of the file, does not answer");
+}
+
 /* ---- fields ---- */
 
 /* Forms know only text; what the name says it is, it becomes. */
@@ -140,6 +149,8 @@ static int begin_file(struct upload *upload, const struct multipart_part *part,
 		return error_set_field(reterr, -EINVAL, "bad_field", "file",
 				       "there may be %d files at once", FILES_MAX);
 	r = demand_rights(upload, reterr);
+	if (r == 0)
+		r = demand_hub(upload, reterr);
 	if (r == 0)
 		r = set_filename(part->filename, &file->row, reterr);
 	if (r == 0 && strlen(part->content_type) > CONTENT_TYPE_MAX)
@@ -310,6 +321,8 @@ static int keep_all(struct upload *upload, struct response *response, struct err
 	AUTO_JSON answers = json_array();
 	int r = demand_rights(upload, reterr);
 
+	if (r == 0)
+		r = demand_hub(upload, reterr);
 	for (size_t i = 0; r == 0 && i < upload->file_count; i++) {
 		json_t *answer = NULL;
 
@@ -342,9 +355,8 @@ static int check_first(const struct upload *upload, struct error *reterr)
 	if (r == 0)
 		r = file_keeper_check_quota(api->keeper, api->store, request->identity->user_id,
 					    least, reterr);
-	if (r == 0 && has_target(upload->fields) && !bus_client_is_connected(api->realtimed))
-		r = error_set(reterr, -ENOTCONN, "bus_unavailable",
-			      "realtimed, which would tell of the file, does not answer");
+	if (r == 0)
+		r = demand_hub(upload, reterr);
 	return r;
 }
 
