@@ -27,6 +27,7 @@ static const struct route routes[] = {
 	{"POST", "/realtime/binary/send", ACCESS_PUBLIC, binary_send},
 	{"POST", "/realtime/binary/text", ACCESS_PUBLIC, binary_text},
 	{"POST", "/realtime/binary/upload", ACCESS_PUBLIC, uploads_receive},
+	{"PUT", "/realtime/files", ACCESS_PUBLIC, uploads_put},
 	{"GET", "/realtime/files/{file_id}", ACCESS_PUBLIC, files_get},
 	{"DELETE", "/realtime/files/{file_id}", ACCESS_PUBLIC, files_delete},
 	{"GET", "/realtime/channels", ACCESS_ADMIN, channels_handle_list},

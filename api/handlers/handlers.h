@@ -50,7 +50,7 @@ int binary_publish_file(const struct api *api, const struct request *request, js
 void binary_describe_file(json_t *answer, const struct upload_row *row);
 
 /* uploads.c */
-handler_fn uploads_receive;
+handler_fn uploads_receive, uploads_put;
 
 /* files.c */
 handler_fn files_get, files_delete;

@@ -92,29 +92,54 @@ static json_t *field_value(const char *name, const char *text, size_t length)
 	return json_stringn(text, length);
 }
 
-static int end_field(struct upload *upload, struct error *reterr)
+static const char *const field_names[] = {"channel", "user_id", "connection_id",  "persistent",
+					  "ttl",     "tags",	"idempotency_key"};
+
+/* One of field_names; empty it does not count, as forms send what was not filled in. */
+static int set_field(struct upload *upload, const char *name, const char *text, size_t length,
+		     struct error *reterr)
 {
-	static const char *const known[] = {"channel", "user_id", "connection_id",  "persistent",
-					    "ttl",     "tags",	  "idempotency_key"};
-	const char *name = upload->field_name;
 	json_t *value;
 
-	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-		if (strcmp(name, known[i]) != 0)
+	if (length == 0)
+		return 0;
+	if (json_object_get(upload->fields, name))
+		return error_set_field(reterr, -EINVAL, "bad_field", name, "%s may be given once",
+				       name);
+	value = field_value(name, text, length);
+	if (!value)
+		return error_set_field(reterr, -EINVAL, "bad_field", name,
+				       "%s is not what it must be", name);
+	(void)json_object_set_new(upload->fields, name, value);
+	return 0;
+}
+
+static int end_field(struct upload *upload, struct error *reterr)
+{
+	const char *name = upload->field_name;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_LEN(field_names); i++) {
+		if (strcmp(name, field_names[i]) != 0)
 			continue;
-		if (upload->field_length == 0) /* a form that leaves it empty does not mean it */
-			return 0;
-		if (json_object_get(upload->fields, name))
-			return error_set_field(reterr, -EINVAL, "bad_field", name,
-					       "%s may be given once", name);
-		value = field_value(name, upload->field, upload->field_length);
-		if (!value)
-			return error_set_field(reterr, -EINVAL, "bad_field", name,
-					       "%s is not what it must be", name);
-		(void)json_object_set_new(upload->fields, name, value);
-		return strcmp(name, "channel") == 0 ? demand_rights(upload, reterr) : 0;
+		r = set_field(upload, name, upload->field, upload->field_length, reterr);
+		return r == 0 && strcmp(name, "channel") == 0 ? demand_rights(upload, reterr) : r;
 	}
 	return 0; /* unknown ones are ignored, as everywhere */
+}
+
+/* What the query says, before the body is read. */
+static int set_query_fields(struct upload *upload, struct error *reterr)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(field_names); i++) {
+		const char *text = query_find(&upload->request->query, field_names[i]);
+
+		if (text)
+			r = set_field(upload, field_names[i], text, strlen(text), reterr);
+	}
+	return r;
 }
 
 /* ---- files ---- */
@@ -346,11 +371,12 @@ static int check_first(const struct upload *upload, struct error *reterr)
 	int64_t length = request->content_length;
 	/* At least this much is files: the rest is small. */
 	int64_t least = length > FIELD_MAX * PARTS_MAX ? length - FIELD_MAX * PARTS_MAX : 0;
+	bool is_put = strcmp(request->method, "PUT") == 0; /* nothing more will be said */
 	int r = file_rules_check_size(file_keeper_rules(api->keeper), 0, "file", reterr);
 
 	if (r == 0 && length > api->config->BINARY_MAX_FILE_SIZE * FILES_MAX)
 		r = error_set(reterr, -EMSGSIZE, "body_too_big", "the body is too big");
-	if (r == 0 && has_target(upload->fields))
+	if (r == 0 && (has_target(upload->fields) || is_put))
 		r = demand_rights(upload, reterr);
 	if (r == 0)
 		r = file_keeper_check_quota(api->keeper, api->store, request->identity->user_id,
@@ -360,12 +386,10 @@ static int check_first(const struct upload *upload, struct error *reterr)
 	return r;
 }
 
-int uploads_receive(struct api *api, struct request *request, struct response *response,
-		    struct error *reterr)
+/* Everything but the body. */
+static int start(struct api *api, const struct request *request, struct upload **ret_upload,
+		 struct error *reterr)
 {
-	static const struct multipart_events events = {begin, bytes, end};
-	const char *type = request_header(request, "Content-Type");
-	const char *channel = query_find(&request->query, "channel");
 	AUTO(upload) upload = calloc(1, sizeof(*upload));
 	int r;
 
@@ -374,16 +398,80 @@ int uploads_receive(struct api *api, struct request *request, struct response *r
 	upload->api = api;
 	upload->request = request;
 	upload->fields = json_object();
-	if (channel)
-		(void)json_object_set_new(upload->fields, "channel", json_string(channel));
-	r = multipart_init(&upload->multipart, type ? type : "", &events, upload, reterr);
+	r = set_query_fields(upload, reterr);
 	if (r == 0)
 		r = check_first(upload, reterr);
+	if (r == 0)
+		*ret_upload = STEAL(upload);
+	return r;
+}
+
+int uploads_receive(struct api *api, struct request *request, struct response *response,
+		    struct error *reterr)
+{
+	static const struct multipart_events events = {begin, bytes, end};
+	const char *type = request_header(request, "Content-Type");
+	AUTO(upload) upload = NULL;
+	int r = start(api, request, &upload, reterr);
+
+	if (r == 0)
+		r = multipart_init(&upload->multipart, type ? type : "", &events, upload, reterr);
 	if (r == 0)
 		r = file_keeper_enter(api->keeper, reterr);
 	if (r < 0)
 		return r;
 	r = receive(upload, request, reterr);
+	file_keeper_leave(api->keeper);
+	return r < 0 ? r : keep_all(upload, response, reterr);
+}
+
+/* ---- PUT: the body is the file ---- */
+
+/* What a form says about a file, from the query and the headers. */
+static int describe_raw(const struct request *request, struct multipart_part *part,
+			struct error *reterr)
+{
+	const char *filename = query_find(&request->query, "filename");
+	const char *type = request_header(request, "Content-Type");
+
+	if (filename && strlen(filename) > MULTIPART_FILENAME_MAX)
+		return filename_check(filename, reterr);
+	if (type && strlen(type) > MULTIPART_TYPE_MAX)
+		return error_set_field(reterr, -EINVAL, "bad_field", "content_type",
+				       "content_type may have %d bytes", CONTENT_TYPE_MAX);
+	(void)strcpy(part->filename, filename ? filename : ""); /* both fit */
+	(void)strcpy(part->content_type, type ? type : "");
+	return 0;
+}
+
+static int receive_raw(struct upload *upload, struct request *request, struct error *reterr)
+{
+	struct multipart_part *part = &upload->multipart.part; /* there is no other */
+	ssize_t got;
+	int r = describe_raw(request, part, reterr);
+
+	if (r == 0)
+		r = begin_file(upload, part, reterr);
+	while (r == 0 &&
+	       (got = request_read(request, upload->bytes, sizeof(upload->bytes), reterr)) != 0)
+		r = got < 0 ? (int)got : bytes_of_file(upload, upload->bytes, (size_t)got, reterr);
+	return r < 0 ? r : end(upload, reterr);
+}
+
+int uploads_put(struct api *api, struct request *request, struct response *response,
+		struct error *reterr)
+{
+	AUTO(upload) upload = NULL;
+	int r = start(api, request, &upload, reterr);
+
+	if (r == 0 && request->content_length > 0)
+		r = file_rules_check_size(file_keeper_rules(api->keeper),
+					  (uint64_t)request->content_length, "file", reterr);
+	if (r == 0)
+		r = file_keeper_enter(api->keeper, reterr);
+	if (r < 0)
+		return r;
+	r = receive_raw(upload, request, reterr);
 	file_keeper_leave(api->keeper);
 	return r < 0 ? r : keep_all(upload, response, reterr);
 }

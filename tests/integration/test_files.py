@@ -323,6 +323,37 @@ def test_a_body_without_a_length_is_taken_as_well(system: System) -> None:
         connection.close()
 
 
+def test_a_file_can_be_put_as_it_is(system: System, tmp_path: Path) -> None:
+    data = large_text(300_000).encode() + b"put"
+    (tmp_path / "a b.txt").write_bytes(data)
+    url = (f"http://127.0.0.1:{system.stack.port}/realtime/files?channel=put&filename=a%20b.txt&persistent=true"
+           "&tags={}")
+
+    def curl() -> dict:
+        done = subprocess.run(["curl", "-sSg", "-T", "a b.txt", url], cwd=tmp_path, capture_output=True, text=True,
+                              timeout=20, check=True)
+        return json.loads(done.stdout)
+
+    answer, heard = asyncio.run(hear_one(system, "put", curl))
+    assert answer["sha256"] == hashlib.sha256(data).hexdigest() and answer["content_type"] == "text/plain"
+    assert heard["url"] == answer["url"] and heard["filename"] == "a b.txt" and heard["persistent"]
+    assert get(system, answer["url"]).body == data
+
+
+@pytest.mark.parametrize("query,body,content_type,status,code", [
+    ("filename=..", PNG, "image/png", 400, "bad_field"), ("filename=a%0d%0ab", PNG, "image/png", 400, "bad_field"),
+    ("filename=" + "x" * 2000, PNG, "image/png", 400, "bad_field"), ("channel=a%0ab", PNG, "image/png", 400, "bad_field"),
+    ("ttl=x", PNG, "image/png", 400, "bad_field"), ("", GZIP, "image/png", 415, "type_not_allowed"),
+    ("", PNG, "x" * 300, 400, "bad_field"), ("", bytes(2 * 1024 * 1024 + 1), "image/png", 413, "file_too_big"),
+    ("channel=members_1", PNG, "image/png", 401, "authentication_required")])
+def test_a_bad_put_is_refused(system: System, query: str, body: bytes, content_type: str, status: int,
+                              code: str) -> None:
+    before = files_in(system)
+    answer = system.stack.request("PUT", "/realtime/files?" + query, body, {"Content-Type": content_type})
+    assert (answer.status, answer.json["code"]) == (status, code), answer.body
+    assert files_in(system) == before
+
+
 # ---- downloads ----
 
 def get(system: System, path: str, method: str = "GET", **headers: str) -> Answer:
