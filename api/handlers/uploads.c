@@ -8,11 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/handlers/handlers.h"
+#include "api/handlers/upload_order.h"
 #include "api/wire/multipart.h"
-#include "core/clock.h"
 #include "core/json.h"
-#include "core/log.h"
 
 enum { READ_BYTES = 65536, FIELD_MAX = 16384, FILES_MAX = 16, PARTS_MAX = 64 };
 
@@ -22,10 +20,8 @@ struct received_file {
 };
 
 struct upload {
-	struct api *api;
-	const struct request *request;
+	struct upload_order order; /* what was said besides the files; fields are owned */
 	struct multipart multipart;
-	json_t *fields; /* owned; what was said besides the files, as /realtime/send has it */
 	unsigned part_count;
 	size_t file_count;
 	struct received_file files[FILES_MAX];
@@ -43,103 +39,22 @@ static struct upload *upload_free(struct upload *upload)
 		return NULL;
 	for (size_t i = 0; i < upload->file_count; i++)
 		(void)file_draft_free(upload->files[i].draft);
-	json_decref(upload->fields);
+	json_decref(upload->order.fields);
 	free(upload);
 	return NULL;
 }
 DEFINE_AUTO(upload, upload_free);
 
-/* ---- where it goes ---- */
-
-static bool has_target(const json_t *fields)
-{
-	return json_object_get(fields, "channel") || json_object_get(fields, "user_id") ||
-	       json_object_get(fields, "connection_id");
-}
-
-/* May they, as far as is known by now where it goes? */
-static int demand_rights(const struct upload *upload, struct error *reterr)
-{
-	AUTO_JSON message = json_object();
-	int r;
-
-	if (!has_target(upload->fields))
-		return access_check(upload->api, upload->request, ACCESS_PUBLISH, reterr);
-	r = messages_copy_target(upload->fields, message, reterr);
-	return r < 0 ? r : messages_demand_rights(upload->api, upload->request, message, reterr);
-}
-
-/* If it goes anywhere: is somebody there to tell of it? */
-static int demand_hub(const struct upload *upload, struct error *reterr)
-{
-	if (!has_target(upload->fields) || bus_client_is_connected(upload->api->realtimed))
-		return 0;
-	return error_set(reterr, -ENOTCONN, "bus_unavailable",
-			 "realtimed, which would tell of the file, does not answer");
-}
-
 /* ---- fields ---- */
-
-/* Forms know only text; what the name says it is, it becomes. */
-static json_t *field_value(const char *name, const char *text, size_t length)
-{
-	static const char *const parsed[] = {"persistent", "ttl", "tags"};
-
-	for (size_t i = 0; i < ARRAY_LEN(parsed); i++)
-		if (strcmp(name, parsed[i]) == 0)
-			return json_loadb(text, length, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
-					  NULL);
-	return json_stringn(text, length);
-}
-
-static const char *const field_names[] = {"channel", "user_id", "connection_id",  "persistent",
-					  "ttl",     "tags",	"idempotency_key"};
-
-/* One of field_names; empty it does not count, as forms send what was not filled in. */
-static int set_field(struct upload *upload, const char *name, const char *text, size_t length,
-		     struct error *reterr)
-{
-	json_t *value;
-
-	if (length == 0)
-		return 0;
-	if (json_object_get(upload->fields, name))
-		return error_set_field(reterr, -EINVAL, "bad_field", name, "%s may be given once",
-				       name);
-	value = field_value(name, text, length);
-	if (!value)
-		return error_set_field(reterr, -EINVAL, "bad_field", name,
-				       "%s is not what it must be", name);
-	(void)json_object_set_new(upload->fields, name, value);
-	return 0;
-}
 
 static int end_field(struct upload *upload, struct error *reterr)
 {
-	const char *name = upload->field_name;
-	int r;
+	int r = upload_order_set(&upload->order, upload->field_name, upload->field,
+				 upload->field_length, reterr);
 
-	for (size_t i = 0; i < ARRAY_LEN(field_names); i++) {
-		if (strcmp(name, field_names[i]) != 0)
-			continue;
-		r = set_field(upload, name, upload->field, upload->field_length, reterr);
-		return r == 0 && strcmp(name, "channel") == 0 ? demand_rights(upload, reterr) : r;
-	}
-	return 0; /* unknown ones are ignored, as everywhere */
-}
-
-/* What the query says, before the body is read. */
-static int set_query_fields(struct upload *upload, struct error *reterr)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(field_names); i++) {
-		const char *text = query_find(&upload->request->query, field_names[i]);
-
-		if (text)
-			r = set_field(upload, field_names[i], text, strlen(text), reterr);
-	}
-	return r;
+	if (r > 0 && strcmp(upload->field_name, "channel") == 0)
+		r = upload_order_demand_rights(&upload->order, reterr);
+	return r < 0 ? r : 0; /* unknown ones are ignored, as everywhere */
 }
 
 /* ---- files ---- */
@@ -167,15 +82,15 @@ static int begin_file(struct upload *upload, const struct multipart_part *part,
 		      struct error *reterr)
 {
 	struct received_file *file = &upload->files[upload->file_count];
-	struct api *api = upload->api;
+	struct api *api = upload->order.api;
 	int r;
 
 	if (upload->file_count == FILES_MAX)
 		return error_set_field(reterr, -EINVAL, "bad_field", "file",
 				       "there may be %d files at once", FILES_MAX);
-	r = demand_rights(upload, reterr);
+	r = upload_order_demand_rights(&upload->order, reterr);
 	if (r == 0)
-		r = demand_hub(upload, reterr);
+		r = upload_order_demand_hub(&upload->order, reterr);
 	if (r == 0)
 		r = set_filename(part->filename, &file->row, reterr);
 	if (r == 0 && strlen(part->content_type) > CONTENT_TYPE_MAX)
@@ -188,8 +103,6 @@ static int begin_file(struct upload *upload, const struct multipart_part *part,
 	upload->file_count++;
 	upload->is_in_file = true;
 	(void)strcpy(file->row.content_type, part->content_type); /* it fits */
-	(void)snprintf(file->row.user_id, sizeof(file->row.user_id), "%s",
-		       upload->request->identity->user_id);
 	return 0;
 }
 
@@ -218,7 +131,8 @@ static int choose_type(struct upload *upload, struct received_file *file, struct
 	char type[CONTENT_TYPE_MAX + 1];
 	const uint8_t *head;
 	size_t length = file_draft_head(file->draft, &head);
-	int r = file_keeper_choose_type(upload->api->keeper, declared, head, length, type, reterr);
+	int r = file_keeper_choose_type(upload->order.api->keeper, declared, head, length, type,
+					reterr);
 
 	if (r == 0)
 		(void)strcpy(file->row.content_type, type); /* of the same size */
@@ -230,7 +144,7 @@ static int bytes_of_file(struct upload *upload, const void *bytes, size_t length
 {
 	struct received_file *file = &upload->files[upload->file_count - 1];
 	uint64_t before = (uint64_t)file_draft_size(file->draft);
-	int r = file_rules_check_size(file_keeper_rules(upload->api->keeper), before + length,
+	int r = file_rules_check_size(file_keeper_rules(upload->order.api->keeper), before + length,
 				      "file", reterr);
 
 	if (r == 0)
@@ -279,7 +193,8 @@ static int receive(struct upload *upload, struct request *request, struct error 
 	while (r == 0 &&
 	       (got = request_read(request, upload->bytes, sizeof(upload->bytes), reterr)) != 0) {
 		taken += got;
-		if (taken > upload->api->config->BINARY_MAX_FILE_SIZE * FILES_MAX) /* preambles */
+		if (taken >
+		    upload->order.api->config->BINARY_MAX_FILE_SIZE * FILES_MAX) /* preambles */
 			return error_set(reterr, -EMSGSIZE, "body_too_big", "the body is too big");
 		r = got < 0 ? (int)got
 			    : multipart_feed(&upload->multipart, upload->bytes, (size_t)got,
@@ -289,69 +204,25 @@ static int receive(struct upload *upload, struct request *request, struct error 
 		r = multipart_finish(&upload->multipart, reterr);
 	if (r == 0 && upload->file_count == 0)
 		return json_missing("file", reterr);
-	if (r == 0 && upload->file_count > 1 && json_object_get(upload->fields, "idempotency_key"))
+	if (r == 0 && upload->file_count > 1 &&
+	    json_object_get(upload->order.fields, "idempotency_key"))
 		return error_set_field(reterr, -EINVAL, "bad_field", "idempotency_key",
 				       "an idempotency_key is for one file");
-	return r;
-}
-
-/* What the API cannot know is whether a message that was not answered went out: then its file
- * stays. One that surely did not leaves none behind. */
-static void drop_untold(struct upload *upload, const struct received_file *file, int result)
-{
-	struct error error = {0};
-
-	if (result != -ENOTCONN && result != -ETIMEDOUT &&
-	    file_keeper_drop(upload->api->keeper, upload->api->store, file->row.file_id, &error) <
-		    0)
-		LOG(LOG_ERROR, LOG_MAIN, "file_not_dropped", LOG_TEXT("file", file->row.file_id),
-		    LOG_ERR(&error)); /* it expires */
-}
-
-/* Keep one, and tell of it if it goes anywhere. */
-static int keep_one(struct upload *upload, struct received_file *file, json_t **ret_answer,
-		    struct error *reterr)
-{
-	struct api *api = upload->api;
-	AUTO_JSON message = json_object();
-	const char *channel;
-	int r = 0;
-
-	if (has_target(upload->fields))
-		r = messages_copy_target(upload->fields, message, reterr);
-	if (r == 0)
-		r = messages_copy_options(upload->fields, message, reterr);
-	channel = json_string_value(json_object_get(message, "channel"));
-	if (channel)
-		(void)snprintf(file->row.channel, sizeof(file->row.channel), "%s", channel);
-	if (r == 0)
-		r = file_keeper_keep(api->keeper, api->store, file->draft, &file->row,
-				     clock_unix_ms(), reterr);
-	if (r < 0)
-		return r;
-	if (!has_target(upload->fields)) {
-		*ret_answer = json_object();
-		binary_describe_file(*ret_answer, &file->row);
-		return 0;
-	}
-	r = binary_publish_file(api, upload->request, message, file->draft, &file->row, ret_answer,
-				reterr);
-	if (r < 0)
-		drop_untold(upload, file, r);
 	return r;
 }
 
 static int keep_all(struct upload *upload, struct response *response, struct error *reterr)
 {
 	AUTO_JSON answers = json_array();
-	int r = demand_rights(upload, reterr);
+	int r = upload_order_demand_rights(&upload->order, reterr);
 
 	if (r == 0)
-		r = demand_hub(upload, reterr);
+		r = upload_order_demand_hub(&upload->order, reterr);
 	for (size_t i = 0; r == 0 && i < upload->file_count; i++) {
 		json_t *answer = NULL;
 
-		r = keep_one(upload, &upload->files[i], &answer, reterr);
+		r = upload_order_carry_out(&upload->order, upload->files[i].draft,
+					   &upload->files[i].row, &answer, reterr);
 		if (r == 0)
 			(void)json_array_append_new(answers, answer);
 	}
@@ -366,8 +237,8 @@ static int keep_all(struct upload *upload, struct response *response, struct err
 /* Refused before the body is read: what can be known by then. */
 static int check_first(const struct upload *upload, struct error *reterr)
 {
-	const struct api *api = upload->api;
-	const struct request *request = upload->request;
+	const struct api *api = upload->order.api;
+	const struct request *request = upload->order.request;
 	int64_t length = request->content_length;
 	/* At least this much is files: the rest is small. */
 	int64_t least = length > FIELD_MAX * PARTS_MAX ? length - FIELD_MAX * PARTS_MAX : 0;
@@ -376,13 +247,13 @@ static int check_first(const struct upload *upload, struct error *reterr)
 
 	if (r == 0 && length > api->config->BINARY_MAX_FILE_SIZE * FILES_MAX)
 		r = error_set(reterr, -EMSGSIZE, "body_too_big", "the body is too big");
-	if (r == 0 && (has_target(upload->fields) || is_put))
-		r = demand_rights(upload, reterr);
+	if (r == 0 && (upload_order_has_target(&upload->order) || is_put))
+		r = upload_order_demand_rights(&upload->order, reterr);
 	if (r == 0)
 		r = file_keeper_check_quota(api->keeper, api->store, request->identity->user_id,
 					    least, reterr);
 	if (r == 0)
-		r = demand_hub(upload, reterr);
+		r = upload_order_demand_hub(&upload->order, reterr);
 	return r;
 }
 
@@ -395,10 +266,10 @@ static int start(struct api *api, const struct request *request, struct upload *
 
 	if (!upload)
 		return -ENOMEM;
-	upload->api = api;
-	upload->request = request;
-	upload->fields = json_object();
-	r = set_query_fields(upload, reterr);
+	upload->order.api = api;
+	upload->order.request = request;
+	upload->order.fields = json_object();
+	r = upload_order_set_from_query(&upload->order, reterr);
 	if (r == 0)
 		r = check_first(upload, reterr);
 	if (r == 0)
