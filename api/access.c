@@ -190,11 +190,14 @@ void access_add_cors(const struct api *api, const struct request *request,
 	response_header(response, "Access-Control-Allow-Origin", "%s", origin);
 	response_header(response, "Access-Control-Expose-Headers",
 			"Location, ETag, Link, Retry-After, X-Request-Id, Accept-Ranges, "
-			"Content-Disposition, Content-Range");
+			"Content-Disposition, Content-Location, Content-Range, Tus-Resumable, "
+			"Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset, Upload-Length, "
+			"Upload-Expires");
 	if (strcmp(request->method, "OPTIONS") == 0) {
 		response_header(response, "Access-Control-Allow-Headers",
 				"Authorization, Content-Type, If-Match, If-None-Match, If-Range, "
-				"Range, X-API-Key, X-Request-Id");
+				"Range, Tus-Resumable, Upload-Checksum, Upload-Length, "
+				"Upload-Metadata, Upload-Offset, X-API-Key, X-Request-Id");
 		response_header(response, "Access-Control-Max-Age", "600");
 	}
 }

@@ -184,6 +184,21 @@ int file_keeper_drop_expired(struct file_keeper *keeper, struct store *store, in
 	return r < 0 ? r : count;
 }
 
+int file_keeper_drop_expired_partials(struct file_keeper *keeper, struct store *store,
+				      int64_t now_unix_ms, struct error *reterr)
+{
+	char upload_id[UPLOAD_ID_SIZE];
+	int count = 0, r;
+
+	while ((r = partial_uploads_delete_expired(store, now_unix_ms, upload_id, reterr)) > 0) {
+		r = file_partial_remove(keeper->files, upload_id, reterr);
+		if (r < 0)
+			return r;
+		count++;
+	}
+	return r < 0 ? r : count;
+}
+
 struct sweep {
 	const struct file_keeper *keeper;
 	struct store *store;

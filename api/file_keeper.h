@@ -11,7 +11,7 @@
 #include "api/file_store.h"
 #include "core/config.h"
 #include "core/file_rules.h"
-#include "db/uploads.h"
+#include "db/partial_uploads.h"
 
 struct file_keeper;
 
@@ -53,6 +53,9 @@ int file_keeper_drop(struct file_keeper *keeper, struct store *store, const char
 /* Drop what has expired, unless a stored message refers to it. Returns how many. */
 int file_keeper_drop_expired(struct file_keeper *keeper, struct store *store, int64_t now_unix_ms,
 			     struct error *reterr) MUST_CHECK;
+/* The same for uploads that never became whole, or did long ago. */
+int file_keeper_drop_expired_partials(struct file_keeper *keeper, struct store *store,
+				      int64_t now_unix_ms, struct error *reterr) MUST_CHECK;
 /* Look through all bytes for those without an upload, such as a crash leaves. Returns how many. */
 int file_keeper_drop_strays(struct file_keeper *keeper, struct store *store,
 			    struct error *reterr) MUST_CHECK;

@@ -22,14 +22,15 @@ enum {
 static const char lock_name[] = "lock";
 
 struct file_store {
-	int folder_fd, incoming_fd;
+	int folder_fd, incoming_fd, partial_fd;
 	int lock_fd; /* locked for as long as this process may be writing in incoming/ */
 };
 
 struct file_draft {
 	const struct file_store *files; /* borrowed */
 	int fd;
-	bool is_placed;
+	int from_fd;  /* the folder it is in; borrowed */
+	bool is_kept; /* placed, or not to be removed with the draft */
 	int64_t size_bytes;
 	EVP_MD_CTX *digest; /* owned; NULL once sealed */
 	char name[NAME_SIZE];
@@ -122,11 +123,13 @@ int file_store_new(const char *data_dir, struct file_store **ret_files, struct e
 
 	if (!files)
 		return -ENOMEM;
-	files->folder_fd = files->incoming_fd = files->lock_fd = -1;
+	files->folder_fd = files->incoming_fd = files->partial_fd = files->lock_fd = -1;
 	if (r == 0)
 		r = files->folder_fd = open_folder(data_fd, "files", NULL);
 	if (r >= 0)
 		r = files->incoming_fd = open_folder(files->folder_fd, "incoming", NULL);
+	if (r >= 0)
+		r = files->partial_fd = open_folder(files->folder_fd, "partial", NULL);
 	if (r >= 0)
 		r = take_lock(files);
 	if (r < 0)
@@ -142,6 +145,7 @@ struct file_store *file_store_free(struct file_store *files)
 	if (!files)
 		return NULL;
 	cleanup_closep(&files->lock_fd);
+	cleanup_closep(&files->partial_fd);
 	cleanup_closep(&files->incoming_fd);
 	cleanup_closep(&files->folder_fd);
 	free(files);
@@ -220,8 +224,8 @@ int file_store_for_each(const struct file_store *files,
 
 /* ---- files that arrive ---- */
 
-int file_draft_new(const struct file_store *files, struct file_draft **ret_draft,
-		   struct error *reterr)
+/* Without a file yet. -ENOMEM */
+static int new_draft(const struct file_store *files, struct file_draft **ret_draft)
 {
 	AUTO(file_draft) draft = calloc(1, sizeof(*draft));
 
@@ -229,9 +233,22 @@ int file_draft_new(const struct file_store *files, struct file_draft **ret_draft
 		return -ENOMEM;
 	draft->fd = -1;
 	draft->files = files;
+	draft->from_fd = files->incoming_fd;
 	draft->digest = EVP_MD_CTX_new();
 	if (!draft->digest || EVP_DigestInit_ex(draft->digest, EVP_sha256(), NULL) != 1)
 		return -ENOMEM;
+	*ret_draft = STEAL(draft);
+	return 0;
+}
+
+int file_draft_new(const struct file_store *files, struct file_draft **ret_draft,
+		   struct error *reterr)
+{
+	AUTO(file_draft) draft = NULL;
+	int r = new_draft(files, &draft);
+
+	if (r < 0)
+		return r;
 	id_new("file", draft->name, sizeof(draft->name));
 	draft->fd = openat(files->incoming_fd, draft->name,
 			   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
@@ -247,7 +264,7 @@ struct file_draft *file_draft_free(struct file_draft *draft)
 		return NULL;
 	if (draft->fd >= 0) {
 		(void)close(draft->fd); /* sealed, or of no use */
-		if (!draft->is_placed)
+		if (!draft->is_kept)
 			(void)unlinkat(draft->files->incoming_fd, draft->name,
 				       0); /* or the next start */
 	}
@@ -256,19 +273,27 @@ struct file_draft *file_draft_free(struct file_draft *draft)
 	return NULL;
 }
 
-int file_draft_write(struct file_draft *draft, const void *bytes, size_t length,
-		     struct error *reterr)
+/* Remember it, but write nothing. -ENOMEM */
+static int note_bytes(struct file_draft *draft, const uint8_t *bytes, size_t length)
 {
 	size_t head = FILE_HEAD_MAX - draft->head_length;
-	const uint8_t *at = bytes;
 
 	if (head > length)
 		head = length;
-	memcpy(draft->head + draft->head_length, at, head);
+	memcpy(draft->head + draft->head_length, bytes, head);
 	draft->head_length += head;
-	if (EVP_DigestUpdate(draft->digest, at, length) != 1)
-		return -ENOMEM;
 	draft->size_bytes += (int64_t)length;
+	return EVP_DigestUpdate(draft->digest, bytes, length) == 1 ? 0 : -ENOMEM;
+}
+
+int file_draft_write(struct file_draft *draft, const void *bytes, size_t length,
+		     struct error *reterr)
+{
+	const uint8_t *at = bytes;
+	int r = note_bytes(draft, at, length);
+
+	if (r < 0)
+		return r;
 	while (length > 0) {
 		ssize_t written = write(draft->fd, at, length);
 
@@ -321,9 +346,9 @@ int file_draft_place(struct file_draft *draft, struct error *reterr)
 	if (fd < 0)
 		return failed(-fd, "make a folder", reterr);
 	/* One that is there already has the same bytes. */
-	if (renameat(files->incoming_fd, draft->name, fd, draft->sha256) < 0)
+	if (renameat(draft->from_fd, draft->name, fd, draft->sha256) < 0)
 		return failed(errno, "name a file", reterr);
-	draft->is_placed = true;
+	draft->is_kept = true;
 	return fsync(fd) < 0 ? failed(errno, "name a file", reterr) : 0;
 }
 
@@ -357,4 +382,78 @@ int file_draft_read(const struct file_draft *draft, void *into, size_t length, s
 		done += (size_t)got;
 	}
 	return 0;
+}
+
+/* ---- files that come piece by piece ---- */
+
+int file_partial_new(const struct file_store *files, const char *upload_id, struct error *reterr)
+{
+	AUTO_CLOSE int fd = openat(files->partial_fd, upload_id,
+				   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+
+	if (fd < 0 || fsync(files->partial_fd) < 0)
+		return failed(errno, "make a file", reterr);
+	return 0;
+}
+
+int file_partial_open(const struct file_store *files, const char *upload_id, int64_t *ret_size,
+		      struct error *reterr)
+{
+	int fd = openat(files->partial_fd, upload_id, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0)
+		return errno == ENOENT ? error_set(reterr, -ENOENT, "upload_not_found",
+						   "there is no such upload, or not any more")
+				       : failed(errno, "open a file", reterr);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &status) < 0) {
+		(void)close(fd);
+		return error_set(reterr, -EBUSY, "upload_locked",
+				 "another request is adding to this upload");
+	}
+	*ret_size = status.st_size;
+	return fd;
+}
+
+int file_partial_remove(const struct file_store *files, const char *upload_id, struct error *reterr)
+{
+	if (unlinkat(files->partial_fd, upload_id, 0) < 0 && errno != ENOENT)
+		return failed(errno, "remove a file", reterr);
+	return 0;
+}
+
+/* All bytes once through the digest. */
+static int read_through(struct file_draft *draft, struct error *reterr)
+{
+	enum { AT_ONCE = 65536 };
+	AUTO_FREE uint8_t *bytes = malloc(AT_ONCE);
+	ssize_t got;
+	int r = bytes ? 0 : -ENOMEM;
+
+	while (r == 0 && (got = pread(draft->fd, bytes, AT_ONCE, draft->size_bytes)) != 0)
+		r = got < 0 ? failed(errno, "read a file", reterr)
+			    : note_bytes(draft, bytes, (size_t)got);
+	return r;
+}
+
+int file_partial_seal(const struct file_store *files, const char *upload_id, int fd,
+		      struct file_draft **ret_draft, struct error *reterr)
+{
+	AUTO(file_draft) draft = NULL;
+	int r = new_draft(files, &draft);
+
+	if (r < 0)
+		return r;
+	draft->from_fd = files->partial_fd;
+	draft->is_kept = true;
+	(void)snprintf(draft->name, sizeof(draft->name), "%s", upload_id);
+	draft->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (draft->fd < 0)
+		return failed(errno, "read a file", reterr);
+	r = read_through(draft, reterr);
+	if (r == 0)
+		r = file_draft_seal(draft, reterr);
+	if (r == 0)
+		*ret_draft = STEAL(draft);
+	return r;
 }

@@ -1,6 +1,7 @@
 /* file_store.h - the bytes of files, each kept once under its SHA-256.
  *
  *   REALTIME_DATA_DIR/files/incoming/        what is arriving; a name means nothing
+ *   REALTIME_DATA_DIR/files/partial/         what comes piece by piece, under its upload_id
  *   REALTIME_DATA_DIR/files/ab/cd/abcd…      whole and on the disk, for good
  *
  * A file is written and fsynced in incoming/, renamed, and its folder fsynced: there is never half
@@ -72,5 +73,23 @@ const char *file_draft_sha256(const struct file_draft *draft);
 /* All bytes of a sealed one that has at most `length`. -EIO "files_failed" */
 int file_draft_read(const struct file_draft *draft, void *into, size_t length,
 		    struct error *reterr) MUST_CHECK;
+
+/* ---- files that come piece by piece ---- */
+
+/* An empty one. -EIO "files_failed"   -ENOSPC "disk_full" */
+int file_partial_new(const struct file_store *files, const char *upload_id,
+		     struct error *reterr) MUST_CHECK;
+/* To append to, for this caller alone until it closes the descriptor that is returned; *ret_size is
+ * how much is there.
+ *   -ENOENT "upload_not_found"   -EBUSY "upload_locked" somebody else has it */
+int file_partial_open(const struct file_store *files, const char *upload_id, int64_t *ret_size,
+		      struct error *reterr) MUST_CHECK;
+/* What is not there counts as removed. */
+int file_partial_remove(const struct file_store *files, const char *upload_id,
+			struct error *reterr) MUST_CHECK;
+/* All of it is there: a sealed draft of it, by reading it once. It stays where it is until it is
+ * placed, also if the draft is freed. `fd` is borrowed. */
+int file_partial_seal(const struct file_store *files, const char *upload_id, int fd,
+		      struct file_draft **ret_draft, struct error *reterr) MUST_CHECK;
 
 #endif

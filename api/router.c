@@ -12,6 +12,7 @@
 #define CHANNEL "/realtime/channels/{channel}"
 #define ROOMS "/realtime/webrtc/rooms"
 #define ROOM ROOMS "/{room_id}"
+#define UPLOADS "/realtime/uploads"
 #define NOTIFICATIONS "/realtime/notifications"
 
 static const struct route routes[] = {
@@ -27,6 +28,12 @@ static const struct route routes[] = {
 	{"POST", "/realtime/binary/send", ACCESS_PUBLIC, binary_send},
 	{"POST", "/realtime/binary/text", ACCESS_PUBLIC, binary_text},
 	{"POST", "/realtime/binary/upload", ACCESS_PUBLIC, uploads_receive},
+	{"OPTIONS", UPLOADS, ACCESS_PUBLIC, tus_options},
+	{"POST", UPLOADS, ACCESS_PUBLIC, tus_create},
+	{"OPTIONS", UPLOADS "/{upload_id}", ACCESS_PUBLIC, tus_options},
+	{"HEAD", UPLOADS "/{upload_id}", ACCESS_PUBLIC, tus_head},
+	{"PATCH", UPLOADS "/{upload_id}", ACCESS_PUBLIC, tus_patch},
+	{"DELETE", UPLOADS "/{upload_id}", ACCESS_PUBLIC, tus_delete},
 	{"PUT", "/realtime/files", ACCESS_PUBLIC, uploads_put},
 	{"GET", "/realtime/files/{file_id}", ACCESS_PUBLIC, files_get},
 	{"DELETE", "/realtime/files/{file_id}", ACCESS_PUBLIC, files_delete},

@@ -34,6 +34,8 @@ CONFIG_SIZE_(REALTIME_INLINE_MAX, 262144, 0, 8388608, "Largest file that travels
 CONFIG_SIZE_(REALTIME_FILES_QUOTA, 10737418240, 0, 1125899906842624, "Of all uploaded files together; 0: no limit")
 CONFIG_SIZE_(REALTIME_FILES_USER_QUOTA, 1073741824, 0, 1125899906842624, "Of one user's uploaded files together; 0: no limit")
 CONFIG_INT_(REALTIME_FILES_TTL, 2592000, 0, 315360000, "s", "How long an uploaded file is kept, and as long as a stored message refers to it; 0: for good")
+CONFIG_SIZE_(REALTIME_UPLOAD_MAX_SIZE, 5368709120, 1024, 1125899906842624, "Largest file that comes piece by piece (tus)")
+CONFIG_INT_(REALTIME_UPLOAD_TTL, 86400, 60, 31536000, "s", "In which an upload that comes piece by piece must be whole")
 CONFIG_TEXT_(REALTIME_FILES_ACCEL, "", "Path of nginx's internal location over REALTIME_DATA_DIR/files, to let it send the files (X-Accel-Redirect); empty: realtime-api does")
 CONFIG_TEXT_(REALTIME_BUS, "/run/realtime/bus.sock", "Unix socket on which realtimed serves the bus")
 CONFIG_TEXT_(REALTIME_SFU_CONTROL, "/run/realtime/sfu.sock", "Unix socket on which realtime-sfu answers questions about itself")

@@ -30,6 +30,10 @@ int problem_status(const struct error *error)
 		return 415;
 	case ERANGE:
 		return 416;
+	case EBUSY:
+		return 423;
+	case EBADMSG:
+		return 460;
 	case EDQUOT:
 		return 429;
 	case ENOTCONN:
@@ -66,6 +70,10 @@ const char *problem_title(int status)
 		return "Unsupported media type";
 	case 416:
 		return "Range not satisfiable";
+	case 423:
+		return "Locked";
+	case 460:
+		return "Checksum mismatch";
 	case 429:
 		return "Too many requests";
 	case 503:

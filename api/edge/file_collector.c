@@ -36,6 +36,10 @@ static void collect(struct file_collector *collector, bool with_strays)
 	tell("files_expired",
 	     file_keeper_drop_expired(collector->keeper, collector->store, clock_unix_ms(), &error),
 	     &error);
+	tell("partial_uploads_expired",
+	     file_keeper_drop_expired_partials(collector->keeper, collector->store, clock_unix_ms(),
+					       &error),
+	     &error);
 	if (with_strays)
 		tell("stray_files_removed",
 		     file_keeper_drop_strays(collector->keeper, collector->store, &error), &error);

@@ -52,6 +52,9 @@ void binary_describe_file(json_t *answer, const struct upload_row *row);
 /* uploads.c */
 handler_fn uploads_receive, uploads_put;
 
+/* tus.c */
+handler_fn tus_options, tus_create, tus_head, tus_patch, tus_delete;
+
 /* files.c */
 handler_fn files_get, files_delete;
 
