@@ -13,7 +13,12 @@
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/envelope.h"
 
-enum { TEXT_MAX = 200, CONNECTIONS_LISTED = 1000, CHANNELS_LISTED = 1000, CONNECTIONS_LISTED_MAX = 10000 };
+enum {
+	TEXT_MAX = 200,
+	CONNECTIONS_LISTED = 1000,
+	CHANNELS_LISTED = 1000,
+	CONNECTIONS_LISTED_MAX = 10000
+};
 
 /* ---- looking ---- */
 
@@ -107,10 +112,9 @@ static int list_connections(const struct daemon *daemon, const json_t *body, jso
 	search.found = json_array();
 	table_for_each(&daemon->server.connections, list_connection, &search);
 	*ret_answer = json_pack("{s:o, s:I, s:{s:I, s:I, s:I}, s:o, s:I}", "connections",
-				search.found, "total",
-				(json_int_t)daemon->server.connections.count, "transports",
-				"websocket", (json_int_t)counts[TRANSPORT_WEBSOCKET], "sse",
-				(json_int_t)counts[TRANSPORT_SSE], "signaling",
+				search.found, "total", (json_int_t)daemon->server.connections.count,
+				"transports", "websocket", (json_int_t)counts[TRANSPORT_WEBSOCKET],
+				"sse", (json_int_t)counts[TRANSPORT_SSE], "signaling",
 				(json_int_t)counts[TRANSPORT_SIGNALING], "channels",
 				hub_channel_sizes(&daemon->hub, CHANNELS_LISTED), "channel_count",
 				(json_int_t)hub_channel_count(&daemon->hub));

@@ -46,7 +46,7 @@ struct server {
 	bool is_checking_keys;
 	uint64_t opened_count, received_count;
 	uint64_t opened_before, opened_at_trim; /* opened_count a heartbeat and a trim ago */
-	struct tally refused, closed; /* connections, by reason and by close code */
+	struct tally refused, closed;		/* connections, by reason and by close code */
 	struct session_limits limits;
 	struct frame *ping, *comment; /* shared by all */
 	struct sniffer *sniffer;      /* owned */
