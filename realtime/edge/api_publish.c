@@ -104,7 +104,7 @@ static int send_directly(struct daemon *daemon, struct bus_peer *peer,
 		return error_set(reterr, r, "out_of_memory", "out of memory");
 	outbox_push(subscriber->outbox, json_frames_get(&frames, subscriber->form));
 	json_frames_fini(&frames);
-	answer_unkept(daemon, peer, frame, message_id, 1);
+	answer_unkept(daemon, peer, frame, message_id, !outbox_is_ending(subscriber->outbox));
 	return 0;
 }
 

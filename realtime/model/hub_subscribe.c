@@ -302,11 +302,14 @@ static void remember_given(struct subscriber *subscriber, const struct channel *
 	subscriber->given = given;
 }
 
-/* Of what is about to be replayed: the notifications that have been waiting for their user. */
+/* Of what is about to be replayed: the notifications that have been waiting for their user. Whoever
+ * is sent away gets nothing more, so they go on waiting. */
 static void note_delivered(const struct hub *hub, const struct subscriber *subscriber,
 			   const struct history_query *query)
 {
-	for (size_t i = 0; !query->is_repeat && i < query->row_count; i++) {
+	if (query->is_repeat || outbox_is_ending(subscriber->outbox))
+		return;
+	for (size_t i = 0; i < query->row_count; i++) {
 		const struct publication *row = query->rows[i];
 		const struct subscription *subscription;
 

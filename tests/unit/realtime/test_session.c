@@ -2,6 +2,7 @@
  */
 #include "tests/unit/cmocka_all.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/json.h"
@@ -554,6 +555,59 @@ static void history_can_be_read_without_subscribing(void **state)
 	hears_nothing(&world->bob);
 }
 
+/* As if by a token of that user, before anything was said. */
+static void person_return_as(struct world *world, struct person *person, const char *user_id)
+{
+	AUTO(identity) identity = identity_new(user_id, RIGHTS_USER);
+	char id[CONNECTION_ID_SIZE];
+
+	assert_non_null(identity);
+	person_leave(person);
+	outbox_init(&person->outbox, 1 << 20, &world->dirty);
+	id_new("conn", id, sizeof(id));
+	session_init(&person->session, &world->hub, &limits, id, &person->outbox);
+	session_start(&person->session, identity, world->now_unix_us);
+	let_store_answer(world);
+	hears(person, "welcome", "user_id", user_id);
+}
+
+static void whoever_is_leaving_takes_no_notification(void **state)
+{
+	static const char notify[] = "{\"type\":\"notification\",\"user_id\":\"bob\","
+				     "\"title\":\"t\",\"body\":\"b\"}";
+	struct world *world = *state;
+
+	is_welcomed(world);
+	person_return_as(world, &world->bob, "bob");
+	outbox_end(&world->bob.outbox, CLOSE_RESTART, "restarting");
+	say(world, &world->ann, notify);
+	let_store_answer(world);
+	hears(&world->ann, "ack", "channel", "user_bob");
+	hears_nothing(&world->bob);
+	assert_int_equal(world->store.delivered_count, 0);
+	assert_int_equal(world->hub.stats.delivered_count, 0);
+	person_return_as(world, &world->bob, "bob");
+	hears(&world->bob, "notification", "title", "t");
+	assert_int_equal(world->store.delivered_count, 1);
+}
+
+static void whoever_leaves_during_the_replay_takes_no_notification(void **state)
+{
+	static const char notify[] = "{\"type\":\"notification\",\"user_id\":\"bob\","
+				     "\"title\":\"t\",\"body\":\"b\"}";
+	struct world *world = *state;
+	AUTO(identity) identity = identity_new("bob", RIGHTS_USER);
+
+	is_welcomed(world);
+	say(world, &world->ann, notify);
+	let_store_answer(world);
+	hears(&world->ann, "ack", "channel", "user_bob");
+	session_on_identified(&world->bob.session, identity, world->now_unix_us);
+	outbox_end(&world->bob.outbox, CLOSE_RESTART, "restarting");
+	let_store_answer(world);
+	assert_int_equal(world->store.delivered_count, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -577,6 +631,8 @@ int main(void)
 		TEST(a_broadcast_reaches_everybody_and_is_not_kept),
 		TEST(text_without_a_channel_goes_to_general),
 		TEST(history_can_be_read_without_subscribing),
+		TEST(whoever_is_leaving_takes_no_notification),
+		TEST(whoever_leaves_during_the_replay_takes_no_notification),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
