@@ -18,21 +18,39 @@ static struct subscription *subscription_find(const struct hub *hub,
 	return channel ? channel_subscription_find(channel, subscriber) : NULL;
 }
 
+static bool is_own(const struct subscriber *subscriber, const char *channel_name)
+{
+	const char *owner = own_channel_user(channel_name);
+
+	return owner && strcmp(owner, subscriber->identity->user_id) == 0;
+}
+
 int hub_unsubscribe(struct hub *hub, struct subscriber *subscriber, const char *channel_name,
 		    struct error *reterr)
 {
 	struct subscription *subscription = subscription_find(hub, subscriber, channel_name);
-	const char *owner = own_channel_user(channel_name);
 
 	if (!subscription)
 		return error_set_field(reterr, -ENOENT, "not_subscribed", "channel",
 				       "this connection is not subscribed to %s", channel_name);
-	if (owner && strcmp(owner, subscriber->identity->user_id) == 0)
+	if (is_own(subscriber, channel_name))
 		return error_set_field(
 			reterr, -EPERM, "own_channel", "channel",
 			"every connection of a user hears what is sent to that user");
 	hub_end_subscription(hub, subscription);
 	return 0;
+}
+
+/* Nobody stays without hearing their own channel, even if it was they who asked for it anew: what
+ * is sent to them would pass by. */
+static void end_failed(struct hub *hub, struct subscription *subscription, enum close_code code,
+		       const char *reason)
+{
+	struct subscriber *subscriber = subscription->subscriber;
+
+	if (is_own(subscriber, subscription->channel->name))
+		outbox_end(subscriber->outbox, code, reason);
+	hub_end_subscription(hub, subscription);
 }
 
 /* Take back what was done for the first `count` channels of `query`. */
@@ -45,10 +63,18 @@ static void undo(struct hub *hub, struct subscriber *subscriber, const struct hi
 
 		channel->read_count--;
 		if (!query->is_repeat && subscription)
-			hub_end_subscription(hub, subscription);
+			end_failed(hub, subscription, CLOSE_OVERLOAD, "overloaded");
 		else
 			hub_settle(hub, channel);
 	}
+}
+
+static int check_reads(const struct subscriber *subscriber, struct error *reterr)
+{
+	if (subscriber->read_count < SUBSCRIBER_READS_MAX)
+		return 0;
+	return error_set(reterr, -EDQUOT, "too_many_reads",
+			 "a connection may wait for %d answers of the store", SUBSCRIBER_READS_MAX);
 }
 
 static int read_for(struct hub *hub, struct subscriber *subscriber, struct history_query *query,
@@ -57,10 +83,6 @@ static int read_for(struct hub *hub, struct subscriber *subscriber, struct histo
 	int r;
 
 	memcpy(query->connection_id, subscriber->connection_id, CONNECTION_ID_SIZE);
-	if (subscriber->read_count >= SUBSCRIBER_READS_MAX)
-		return error_set(reterr, -EDQUOT, "too_many_reads",
-				 "a connection may wait for %d answers of the store",
-				 SUBSCRIBER_READS_MAX);
 	r = hub->store->read(hub->store_data, query, reterr);
 	if (r == 0)
 		subscriber->read_count++;
@@ -103,7 +125,7 @@ static int subscribe(struct hub *hub, struct subscriber *subscriber,
 			      subscription_set_options(subscription, options) < 0)) {
 		channel->read_count--;
 		if (subscription && !query->is_repeat)
-			hub_end_subscription(hub, subscription);
+			end_failed(hub, subscription, CLOSE_INTERNAL, "out of memory");
 		else
 			hub_settle(hub, channel);
 		return -ENOMEM;
@@ -140,8 +162,10 @@ int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber,
 		       struct error *reterr)
 {
 	AUTO(history_query) query = taken;
-	int r;
+	int r = check_reads(subscriber, reterr);
 
+	if (r < 0)
+		return r;
 	if (subscriber->subscription_count + query->channel_count > SUBSCRIPTIONS_MAX)
 		return error_set(reterr, -EDQUOT, "too_many_subscriptions",
 				 "a connection may have %d subscriptions", SUBSCRIPTIONS_MAX);
@@ -197,7 +221,9 @@ int hub_read_take(struct hub *hub, struct subscriber *subscriber, struct history
 				       "%s is a pattern of names: ask for one channel",
 				       query->channels[0].name);
 	query->purpose = HISTORY_FOR_READER;
-	r = read_for(hub, subscriber, query, reterr);
+	r = check_reads(subscriber, reterr);
+	if (r == 0)
+		r = read_for(hub, subscriber, query, reterr);
 	if (r < 0)
 		return r;
 	(void)STEAL(query);
@@ -370,19 +396,15 @@ static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 static void fail_subscriptions(struct hub *hub, struct subscriber *subscriber,
 			       const struct history_query *query, const struct error *error)
 {
-	bool is_implicit = query->channels[0].is_implicit;
-
+	if (!query->channels[0].is_implicit) /* otherwise nobody waits for an answer */
+		subscriber->events->refused(subscriber, query, error);
 	for (size_t i = 0; !query->is_repeat && i < query->channel_count; i++) {
 		struct subscription *subscription =
 			subscription_of(hub, subscriber, &query->channels[i]);
 
 		if (subscription)
-			hub_end_subscription(hub, subscription);
+			end_failed(hub, subscription, CLOSE_INTERNAL, "store failed");
 	}
-	if (is_implicit) /* nobody asked, so nobody waits for an answer */
-		outbox_end(subscriber->outbox, CLOSE_INTERNAL, "store failed");
-	else
-		subscriber->events->refused(subscriber, query, error);
 }
 
 static void answer_subscriber(struct hub *hub, const struct history_query *query,

@@ -608,6 +608,35 @@ static void whoever_leaves_during_the_replay_takes_no_notification(void **state)
 	assert_int_equal(world->store.delivered_count, 0);
 }
 
+static void one_who_cannot_hear_their_own_channel_does_not_stay(void **state)
+{
+	static const char subscribe[] = "{\"type\":\"subscribe\",\"channel\":\"user_bob\"}";
+	struct world *world = *state;
+
+	is_welcomed(world);
+	person_return_as(world, &world->bob, "bob");
+	world->store.is_broken = true;
+	say(world, &world->bob, subscribe);
+	let_store_answer(world);
+	world->store.is_broken = false;
+	hears(&world->bob, "error", "code", "store_failed");
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_INTERNAL);
+
+	person_return_as(world, &world->bob, "bob");
+	world->store.is_full = true;
+	say(world, &world->bob, subscribe);
+	world->store.is_full = false;
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_OVERLOAD);
+
+	person_return_as(world, &world->bob, "bob");
+	for (int i = 0; i < SUBSCRIBER_READS_MAX; i++)
+		say(world, &world->bob, "{\"type\":\"history\",\"channel\":\"c\"}");
+	say(world, &world->bob, subscribe);
+	hears(&world->bob, "error", "code", "too_many_reads");
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_NONE);
+	assert_int_equal(world->bob.session.subscriber.subscription_count, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -633,6 +662,7 @@ int main(void)
 		TEST(history_can_be_read_without_subscribing),
 		TEST(whoever_is_leaving_takes_no_notification),
 		TEST(whoever_leaves_during_the_replay_takes_no_notification),
+		TEST(one_who_cannot_hear_their_own_channel_does_not_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
