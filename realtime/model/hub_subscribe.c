@@ -166,14 +166,15 @@ int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber,
 
 	if (r < 0)
 		return r;
-	if (subscriber->subscription_count + query->channel_count > SUBSCRIPTIONS_MAX)
+	query->is_repeat = is_repeat(hub, subscriber, query);
+	if (!query->is_repeat &&
+	    subscriber->subscription_count + query->channel_count > SUBSCRIPTIONS_MAX)
 		return error_set(reterr, -EDQUOT, "too_many_subscriptions",
 				 "a connection may have %d subscriptions", SUBSCRIPTIONS_MAX);
 	if (hub->pattern_count + new_patterns(hub, query) > HUB_PATTERNS_MAX)
 		return error_set(reterr, -EDQUOT, "too_many_patterns",
 				 "there are %d different patterns in use already",
 				 HUB_PATTERNS_MAX);
-	query->is_repeat = is_repeat(hub, subscriber, query);
 	for (size_t i = 0; i < query->channel_count; i++) {
 		r = subscribe(hub, subscriber, options, query, &query->channels[i]);
 		if (r < 0) {
@@ -235,14 +236,14 @@ int hub_read_take(struct hub *hub, struct subscriber *subscriber, struct history
 /* A channel without row has nothing to replay: then only whoever has missed nothing is recovered.
  */
 static const char *unrecovered_reason(const struct channel *channel,
-				      const struct history_channel *answer)
+				      const struct history_channel *answer, uint64_t live_after)
 {
 	if (answer->unrecovered_reason || answer->kind != HISTORY_AFTER_OFFSET ||
 	    answer->state.is_stored)
 		return answer->unrecovered_reason;
 	if (strcmp(answer->epoch, channel->epoch) != 0)
 		return "epoch_changed";
-	return answer->after_offset == channel->delivered_offset ? NULL : "not_stored";
+	return answer->after_offset == live_after ? NULL : "not_stored";
 }
 
 /* The subscription by which `subscriber` gets a row of a replay; NULL if there is none (any more).
@@ -283,14 +284,15 @@ static void announce(const struct subscription *subscription, const struct histo
 {
 	struct subscriber *subscriber = subscription->subscriber;
 	const struct channel *channel = subscription->channel;
+	uint64_t live_after = subscription->held_count > 0 ? subscription->held[0]->offset - 1
+							   : channel->delivered_offset;
 	struct subscribe_result result = {
 		.channel = channel->name,
 		.epoch = channel->epoch,
-		.offset = subscription->held_count > 0 ? subscription->held[0]->offset - 1
-						       : channel->delivered_offset,
+		.offset = live_after,
 		.is_recovery = answer->kind == HISTORY_AFTER_OFFSET ||
 			       answer->kind == HISTORY_AFTER_POSITION,
-		.unrecovered_reason = unrecovered_reason(channel, answer),
+		.unrecovered_reason = unrecovered_reason(channel, answer, live_after),
 		.after_position = query->after_position,
 		.replay_count = rows_of(query, subscription),
 		.request_id = query->request_id,
@@ -370,13 +372,21 @@ static void start_one(struct hub *hub, struct subscription *subscription,
 static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 				const struct history_query *query)
 {
+	static const struct error ended = {
+		.number = -ECANCELED,
+		.code = "unsubscribed",
+		.field = "channel",
+		.message = "the subscription was ended before it began",
+	};
 	struct subscription *subscription;
 
 	note_delivered(hub, subscriber, query);
 	for (size_t i = 0; i < query->channel_count; i++) {
 		subscription = subscription_of(hub, subscriber, &query->channels[i]);
-		if (subscription) /* not unsubscribed meanwhile */
+		if (subscription)
 			start_one(hub, subscription, query, &query->channels[i]);
+		else
+			subscriber->events->refused(subscriber, query, &ended);
 	}
 	for (size_t i = 0; query->channel_count > 1 && i < query->row_count; i++) {
 		subscription = subscription_for(hub, subscriber, query->rows[i]);

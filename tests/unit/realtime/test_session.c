@@ -429,6 +429,7 @@ static void an_ended_subscription_does_not_answer_for_the_next(void **state)
 	say(world, &world->bob, subscribe);
 	hears(&world->bob, "unsubscribed", "channel", "c");
 	let_store_answer(world);
+	hears(&world->bob, "error", "code", "unsubscribed");
 	hears(&world->bob, "subscribed", "replay_count", "1");
 	hears(&world->bob, "message", "offset", "1");
 	hears_nothing(&world->bob);
@@ -637,6 +638,69 @@ static void one_who_cannot_hear_their_own_channel_does_not_stay(void **state)
 	assert_int_equal(world->bob.session.subscriber.subscription_count, 1);
 }
 
+static void every_request_to_subscribe_is_answered(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\",\"id\":1}");
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\",\"id\":2}");
+	say(world, &world->bob, "{\"type\":\"unsubscribe\",\"channel\":\"c\",\"id\":3}");
+	let_store_answer(world);
+	hears(&world->bob, "unsubscribed", "id", "3");
+	hears(&world->bob, "error", "id", "1");
+	hears(&world->bob, "error", "code", "unsubscribed");
+	hears_nothing(&world->bob);
+}
+
+static void what_subscribers_want_can_be_changed_at_the_limit(void **state)
+{
+	struct world *world = *state;
+	char text[80];
+
+	is_welcomed(world);
+	for (int i = 0; i < SUBSCRIPTIONS_MAX; i++) {
+		(void)snprintf(text, sizeof(text), "{\"type\":\"subscribe\",\"channel\":\"c%d\"}",
+			       i % 7);
+		say(world, &world->bob, text);
+	}
+	world->store.is_broken = true;
+	let_store_answer(world);
+	world->store.is_broken = false;
+	outbox_drop(&world->bob.outbox, world->bob.outbox.count);
+	assert_int_equal(world->bob.session.subscriber.subscription_count, 0);
+	for (int i = 0; i < SUBSCRIPTIONS_MAX; i++) {
+		(void)snprintf(text, sizeof(text), "{\"type\":\"subscribe\",\"channel\":\"d%d\"}",
+			       i);
+		say(world, &world->bob, text);
+		let_store_answer(world);
+		hears(&world->bob, "subscribed", "replay_count", "0");
+	}
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"d0\",\"join_leave\":true}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "channel", "d0");
+}
+
+static void what_comes_during_the_replay_is_not_missed(void **state)
+{
+	struct world *world = *state;
+	char text[200];
+
+	is_welcomed(world);
+	say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":1}");
+	let_store_answer(world);
+	hears(&world->ann, "ack", "offset", "1");
+	(void)snprintf(text, sizeof(text),
+		       "{\"type\":\"subscribe\",\"channel\":\"c\",\"recover\":{\"epoch\":\"%s\","
+		       "\"offset\":1}}",
+		       world->hub.epoch);
+	say(world, &world->bob, text);
+	say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":2}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "recovered", "true");
+	hears(&world->bob, "message", "offset", "2");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -663,6 +727,9 @@ int main(void)
 		TEST(whoever_is_leaving_takes_no_notification),
 		TEST(whoever_leaves_during_the_replay_takes_no_notification),
 		TEST(one_who_cannot_hear_their_own_channel_does_not_stay),
+		TEST(every_request_to_subscribe_is_answered),
+		TEST(what_subscribers_want_can_be_changed_at_the_limit),
+		TEST(what_comes_during_the_replay_is_not_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
