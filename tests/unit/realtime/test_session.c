@@ -701,6 +701,40 @@ static void what_comes_during_the_replay_is_not_missed(void **state)
 	hears(&world->bob, "message", "offset", "2");
 }
 
+/* A failing store must not leave the hub thinking that the channel has a row, whose mark would
+ * keep its offsets when the channel is forgotten. */
+static void offsets_do_not_go_back_after_a_store_that_failed(void **state)
+{
+	static const char publish[] = "{\"type\":\"message\",\"channel\":\"c\",\"data\":1}";
+	struct world *world = *state;
+	char text[80];
+
+	is_welcomed(world);
+	for (int i = 0; i < 3; i++) {
+		say(world, &world->ann, publish);
+		let_store_answer(world);
+	}
+	world->store.is_broken = true;
+	say(world, &world->ann,
+	    "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}");
+	let_store_answer(world);
+	world->store.is_broken = false;
+	for (int i = 0; i <= HUB_IDLE_CHANNELS_MAX; i++) {
+		(void)snprintf(text, sizeof(text),
+			       "{\"type\":\"message\",\"channel\":\"d%d\",\"data\":1}", i);
+		say(world, &world->ann, text);
+		let_store_answer(world);
+		outbox_drop(&world->ann.outbox, world->ann.outbox.count);
+	}
+	say(world, &world->ann, publish);
+	let_store_answer(world);
+	{
+		AUTO_JSON ack = hear(&world->ann);
+
+		assert_true(json_integer_value(json_object_get(ack, "offset")) > 4);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -730,6 +764,7 @@ int main(void)
 		TEST(every_request_to_subscribe_is_answered),
 		TEST(what_subscribers_want_can_be_changed_at_the_limit),
 		TEST(what_comes_during_the_replay_is_not_missed),
+		TEST(offsets_do_not_go_back_after_a_store_that_failed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
