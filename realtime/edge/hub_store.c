@@ -273,10 +273,11 @@ static int read_rows(struct read_job *job, struct store *store,
 	case HISTORY_NEWEST:
 		return messages_read_newest(store, channel->name, channel->limit, job->now_unix_ms,
 					    take_row, job, reterr);
-	case HISTORY_AFTER_OFFSET:
-		return messages_read_after_offset(store, channel->name,
-						  (int64_t)channel->after_offset, job->now_unix_ms,
-						  take_row, job, reterr);
+	case HISTORY_AFTER_OFFSET: /* whoever comes back gets all; whoever looks, page by page */
+		return messages_read_after_offset(
+			store, channel->name, (int64_t)channel->after_offset,
+			job->query->purpose == HISTORY_FOR_READER ? (int64_t)channel->limit : -1,
+			job->now_unix_ms, take_row, job, reterr);
 	case HISTORY_AFTER_POSITION:
 		return messages_read_after_id(store, channel->name, message_id, job->now_unix_ms,
 					      take_row, job, reterr);

@@ -417,7 +417,28 @@ static void fail_subscriptions(struct hub *hub, struct subscriber *subscriber,
 	}
 }
 
-static void answer_subscriber(struct hub *hub, const struct history_query *query,
+/* What is told with a look at the past, as of now: a reader may want to go on from there. The
+ * store's mark is ahead of the offsets that were given out, and of a channel without row it knows
+ * nothing. */
+static void complete(const struct hub *hub, struct history_channel *answer)
+{
+	const struct channel *channel = hub_channel_find(hub, answer->name);
+	struct channel_state *state = &answer->state;
+
+	if (channel && channel->is_ready) {
+		answer->unrecovered_reason =
+			unrecovered_reason(channel, answer, channel->delivered_offset);
+		state->last_offset = channel->delivered_offset;
+		memcpy(state->epoch, channel->epoch, EPOCH_SIZE);
+	} else if (!state->is_stored) {
+		if (answer->kind == HISTORY_AFTER_OFFSET)
+			answer->unrecovered_reason = "not_stored";
+		state->last_offset = hub->retired_offset;
+		memcpy(state->epoch, hub->epoch, EPOCH_SIZE);
+	}
+}
+
+static void answer_subscriber(struct hub *hub, struct history_query *query,
 			      const struct error *error)
 {
 	struct subscriber *subscriber = hub_subscriber_find(hub, query->connection_id);
@@ -426,6 +447,8 @@ static void answer_subscriber(struct hub *hub, const struct history_query *query
 		return; /* it has left meanwhile */
 	subscriber->read_count--;
 	if (query->purpose == HISTORY_FOR_READER) {
+		if (!error)
+			complete(hub, &query->channels[0]);
 		subscriber->events->history(subscriber, query, error);
 	} else if (!error) {
 		start_subscriptions(hub, subscriber, query);

@@ -580,6 +580,39 @@ def test_notifications_come_from_the_api_and_are_read_there(tmp_path: Path) -> N
     daemon.stop()
 
 
+# ---- history ----
+
+
+def test_history_is_read_page_by_page_and_resumed_from(tmp_path: Path) -> None:
+    daemon = started(tmp_path)
+
+    async def run() -> None:
+        async with chat(daemon) as ann:
+            for number in range(5):
+                ack = await published(ann, "c", number, persistent=True)
+            since, seen = {"epoch": ack["epoch"], "offset": 0}, []
+            while True:
+                await ann.say(type="history", channel="c", limit=2, since=since)
+                page = (await ann.hear("history"))["messages"]
+                assert len(page) <= 2
+                seen += [message["data"] for message in page]
+                if not page:
+                    break
+                since["offset"] = page[-1]["offset"]
+            assert seen == [0, 1, 2, 3, 4]
+
+            await published(ann, "c", "passing")  # the channel's mark in the store goes ahead
+            await ann.say(type="history", channel="c", limit=1)
+            state = await ann.hear("history")
+            await published(ann, "c", 5, persistent=True)
+            recover = {"epoch": state["epoch"], "offset": state["offset"]}
+            assert (await subscribed(ann, "c", recover=recover))["recovered"]
+            assert (await ann.hear("message"))["data"] == 5
+
+    asyncio.run(run())
+    daemon.stop()
+
+
 # ---- idempotency ----
 
 

@@ -735,6 +735,52 @@ static void offsets_do_not_go_back_after_a_store_that_failed(void **state)
 	}
 }
 
+/* The store's mark runs ahead of the offsets. Whoever took it for the last one given out, and
+ * resumed from there, would miss what comes before it. */
+static void history_tells_an_offset_to_resume_from(void **state)
+{
+	static const char publish[] =
+		"{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}";
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->bob, "{\"type\":\"history\",\"channel\":\"c\"}");
+	let_store_answer(world);
+	hears(&world->bob, "history", "epoch", world->hub.epoch);
+	say(world, &world->ann, publish);
+	say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":2}");
+	let_store_answer(world);
+	assert_true(fake_store_channel(&world->store, "c")->state.last_offset > 2);
+	say(world, &world->bob, "{\"type\":\"history\",\"channel\":\"c\"}");
+	let_store_answer(world);
+	hears(&world->bob, "history", "offset", "2");
+}
+
+static void history_says_what_it_does_not_have(void **state)
+{
+	static const struct {
+		const char *epoch, *reason;
+		int offset;
+	} cases[] = {{NULL, "not_stored", 1}, {"other", "epoch_changed", 2}};
+	struct world *world = *state;
+	char text[200];
+
+	is_welcomed(world);
+	for (int i = 0; i < 2; i++)
+		say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":1}");
+	let_store_answer(world);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		(void)snprintf(
+			text, sizeof(text),
+			"{\"type\":\"history\",\"channel\":\"c\",\"since\":{\"epoch\":\"%s\","
+			"\"offset\":%d}}",
+			cases[i].epoch ? cases[i].epoch : world->hub.epoch, cases[i].offset);
+		say(world, &world->bob, text);
+		let_store_answer(world);
+		hears(&world->bob, "history", "reason", cases[i].reason);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -765,6 +811,8 @@ int main(void)
 		TEST(what_subscribers_want_can_be_changed_at_the_limit),
 		TEST(what_comes_during_the_replay_is_not_missed),
 		TEST(offsets_do_not_go_back_after_a_store_that_failed),
+		TEST(history_tells_an_offset_to_resume_from),
+		TEST(history_says_what_it_does_not_have),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
