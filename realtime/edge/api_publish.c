@@ -218,14 +218,12 @@ int api_on_publish(struct daemon *daemon, struct bus_peer *peer, const struct bu
 
 /* ---- notifications ---- */
 
-/* What is for one user is kept, whatever was said. */
 static int notify(struct daemon *daemon, struct bus_peer *peer, const struct bus_frame *frame,
-		  struct publish_fields *fields, const json_t *content, struct error *reterr)
+		  const struct publish_fields *fields, const json_t *content, struct error *reterr)
 {
 	struct publication *publication = NULL;
 	int r;
 
-	fields->options.is_persistent |= fields->target.user_id != NULL;
 	r = make_publication(&fields->target, &fields->options, content, fields->sender,
 			     &publication);
 	if (r == 0)

@@ -580,6 +580,45 @@ def test_notifications_come_from_the_api_and_are_read_there(tmp_path: Path) -> N
     daemon.stop()
 
 
+def test_a_notification_to_ones_own_channel_is_kept_whichever_way_it_is_called(tmp_path: Path) -> None:
+    daemon = started(tmp_path)
+
+    async def run() -> None:
+        api = BusPeer(daemon.bus, "api")
+        await api.connect()
+        async with chat(daemon) as bob:
+            for number in range(3):
+                await bob.say(type="notification", channel="user_ann", title=f"ws {number}", body="b")
+                await bob.hear("ack")
+        await api.ask(NOTIFY, {"channel": "user_ann", "title": "rest", "body": "b"})
+        await api.close()
+        async with chat(daemon, **as_user("ann")) as ann:
+            titles = [(await ann.hear("notification"))["title"] for _ in range(4)]
+            assert titles == ["ws 0", "ws 1", "ws 2", "rest"]
+
+    asyncio.run(run())
+    daemon.stop()
+
+
+def test_nobody_fills_the_disk_with_one_users_notifications(tmp_path: Path) -> None:
+    """Other messages in between do not keep what is too much from going."""
+    daemon = started(tmp_path, REALTIME_MESSAGE_RATE="0")
+    pairs, kept, at_most = 2200, 1000, 2000
+
+    async def run() -> None:
+        async with chat(daemon) as bob:
+            for _ in range(pairs):
+                await bob.say(type="notification", user_id="ann", title="t", body="b")
+                await bob.say(type="direct", user_id="ann", data=1)
+            for _ in range(2 * pairs):
+                await bob.hear("ack")
+
+    asyncio.run(run())
+    with sqlite3.connect(daemon.database) as db:
+        assert kept <= db.execute("SELECT COUNT(*) FROM notifications").fetchone()[0] < at_most
+    daemon.stop()
+
+
 # ---- history ----
 
 
