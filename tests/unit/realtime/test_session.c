@@ -756,6 +756,33 @@ static void history_tells_an_offset_to_resume_from(void **state)
 	hears(&world->bob, "history", "offset", "2");
 }
 
+static void what_waits_for_the_store_is_bounded_in_bytes(void **state)
+{
+	enum { MESSAGE_BYTES = 8 << 20 };
+	struct world *world = *state;
+	AUTO_FREE char *text = malloc(MESSAGE_BYTES + 100);
+	size_t count = 0, head;
+
+	assert_non_null(text);
+	is_welcomed(world);
+	head = (size_t)sprintf(
+		text, "{\"type\":\"message\",\"channel\":\"c\",\"persistent\":true,\"data\":\"");
+	memset(text + head, 'x', MESSAGE_BYTES);
+	strcpy(text + head + MESSAGE_BYTES, "\"}");
+	while (world->ann.outbox.count == 0 && count <= HUB_ORDER_BYTES_MAX / MESSAGE_BYTES) {
+		say(world, &world->ann, text);
+		count++;
+	}
+	hears(&world->ann, "error", "code", "overloaded");
+	assert_int_equal(world->hub.order_count, count - 1);
+	let_store_answer(world);
+	assert_int_equal(world->hub.order_bytes, 0);
+	outbox_drop(&world->ann.outbox, world->ann.outbox.count);
+	say(world, &world->ann, text);
+	let_store_answer(world);
+	hears(&world->ann, "ack", "channel", "c");
+}
+
 static void history_says_what_it_does_not_have(void **state)
 {
 	static const struct {
@@ -813,6 +840,7 @@ int main(void)
 		TEST(offsets_do_not_go_back_after_a_store_that_failed),
 		TEST(history_tells_an_offset_to_resume_from),
 		TEST(history_says_what_it_does_not_have),
+		TEST(what_waits_for_the_store_is_bounded_in_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
