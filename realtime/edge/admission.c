@@ -181,6 +181,7 @@ static int prepare_stream(struct server *server, struct connection *connection,
 			  struct error *reterr)
 {
 	static char filters[FILTERS_SIZE], last[REQUEST_HEAD_MAX + 1]; /* the loop's alone */
+	char origin[HEADER_SIZE];
 	const char *channels[STREAM_CHANNELS_MAX + 1];
 	struct event_stream_request request = {.channels = channels};
 	struct lws *wsi = connection->wsi;
@@ -188,6 +189,11 @@ static int prepare_stream(struct server *server, struct connection *connection,
 
 	event_stream_init(&connection->stream, server->hub, server->config->SSE_RETRY_TIMEOUT,
 			  connection->id, &connection->outbox);
+	if (http_header_get(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin))) {
+		connection->origin = strdup(origin);
+		if (!connection->origin)
+			return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	}
 	r = channels_get(wsi, &request, channels, reterr);
 	if (r < 0)
 		return r;
@@ -254,20 +260,34 @@ static void turn_away(struct connection *connection, const struct error *error)
 	outbox_end(&connection->outbox, code, reason);
 }
 
+/* `origin`: the page that reads, which is allowed to by now; NULL: it is no browser's. */
+static struct frame *stream_head_new(const char *origin)
+{
+	char head[HEADER_SIZE + 256];
+	int length = snprintf(head, sizeof(head),
+			      "HTTP/1.1 200 OK\r\n"
+			      "content-type: text/event-stream; charset=utf-8\r\n"
+			      "cache-control: no-store, no-transform\r\n"
+			      "x-accel-buffering: no\r\n"
+			      "%s%s%s"
+			      "connection: close\r\n\r\n",
+			      origin ? "vary: origin\r\naccess-control-allow-origin: " : "",
+			      origin ? origin : "", origin ? "\r\n" : "");
+
+	return frame_new_bytes(head, (size_t)length);
+}
+
 static void start_stream(struct connection *connection)
 {
-	static const char head[] = "HTTP/1.1 200 OK\r\n"
-				   "content-type: text/event-stream; charset=utf-8\r\n"
-				   "cache-control: no-store, no-transform\r\n"
-				   "x-accel-buffering: no\r\n"
-				   "connection: close\r\n\r\n";
 	struct error error = {0};
 
 	if (event_stream_check(&connection->stream, connection->identity, &error) < 0) {
 		turn_away(connection, &error);
 		return;
 	}
-	outbox_push_take(&connection->outbox, frame_new_bytes(head, sizeof(head) - 1));
+	outbox_push_take(&connection->outbox, stream_head_new(connection->origin));
+	free(connection->origin);
+	connection->origin = NULL;
 	if (event_stream_start(&connection->stream, connection->identity, &error) == 0)
 		return;
 	LOG(LOG_WARNING, LOG_WEBSOCKET, "stream_refused", LOG_TEXT("connection", connection->id),
@@ -534,6 +554,7 @@ void admission_on_closed(struct server *server, struct connection *connection)
 		if (connection->stream.hub)
 			event_stream_fini(&connection->stream);
 		connection->watch = stream_watch_free(connection->watch);
+		free(connection->origin);
 		break;
 	case TRANSPORT_COUNT:
 		break;

@@ -411,6 +411,29 @@ def test_pages_of_other_sites_may_not_connect(tmp_path: Path) -> None:
     daemon.stop()
 
 
+def test_a_page_of_an_allowed_site_may_read_an_event_stream(tmp_path: Path) -> None:
+    """A browser hands it over only if the answer says so; an API key is looked up before that."""
+    daemon = started(tmp_path, REALTIME_ALLOWED_ORIGINS="https://good.example")
+
+    async def run() -> None:
+        good, own = "https://good.example", f"http://127.0.0.1:{daemon.port}"
+        for origin in (good, own, None):
+            header = f"Origin: {origin}\r\n" if origin else ""
+            async with events(daemon, "channel=c", header) as stream:
+                assert stream.status == 200
+                assert stream.headers.get("access-control-allow-origin") == origin
+                assert stream.headers.get("vary") == ("origin" if origin else None)
+                await stream.begun()
+        async with events(daemon, "channel=c", "Origin: https://evil.example\r\n") as stream:
+            assert stream.status == 403
+            assert "access-control-allow-origin" not in stream.headers
+        async with events(daemon, "channel=c&api_key=rtk_none", f"Origin: {good}\r\n") as stream:
+            assert stream.status == 401
+
+    asyncio.run(run())
+    daemon.stop()
+
+
 def test_connections_are_limited(tmp_path: Path) -> None:
     daemon = started(tmp_path, WEBSOCKET_MAX_CONNECTIONS="2")
 
