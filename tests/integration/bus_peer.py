@@ -42,6 +42,7 @@ class BusPeer:
             except OSError:
                 assert asyncio.get_running_loop().time() < deadline
                 await asyncio.sleep(0.02)
+        self.is_cut = False
         self.reading = asyncio.create_task(self._read(reader))
         hello: dict = {"role": self.role, "pid": 1}
         if self.role == "sfu":
