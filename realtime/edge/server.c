@@ -257,6 +257,7 @@ static void on_flush(uv_prepare_t *prepare)
 	uint64_t began_us = clock_now_us();
 	struct list *link;
 
+	arrivals_on_turn(&server->arrivals);
 	if (list_is_empty(&server->dirty) || is_gathering(server, began_us))
 		return;
 	while ((link = list_first(&server->dirty))) {
