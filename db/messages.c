@@ -47,7 +47,8 @@ static const char sql_count[] = "SELECT COUNT(*), COALESCE(SUM(payload_bytes), 0
 static const char sql_after_offset[] = "SELECT " COLUMNS " FROM messages"
 				       " WHERE channel = :channel AND offset > :offset"
 				       " AND (expires_at IS NULL OR expires_at > :now)"
-				       " ORDER BY offset";
+				       " ORDER BY offset"
+				       " LIMIT :limit"; /* a negative one is none */
 
 static const char sql_after_id[] = "SELECT " COLUMNS " FROM messages"
 				   " WHERE channel = :channel AND message_id > :message_id"
@@ -272,8 +273,8 @@ int messages_count(struct store *store, const char *channel, int64_t *ret_count,
 }
 
 int messages_read_after_offset(struct store *store, const char *channel, int64_t offset,
-			       int64_t now_unix_ms, message_visit_fn visit, void *data,
-			       struct error *reterr)
+			       int64_t limit, int64_t now_unix_ms, message_visit_fn visit,
+			       void *data, struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	int r = statement_get(store, sql_after_offset, &statement, reterr);
@@ -282,6 +283,7 @@ int messages_read_after_offset(struct store *store, const char *channel, int64_t
 		return r;
 	statement_bind_text(statement, ":channel", channel);
 	statement_bind_int(statement, ":offset", offset);
+	statement_bind_int(statement, ":limit", limit);
 	statement_bind_int(statement, ":now", now_unix_ms);
 	return visit_rows(store, statement, visit, data, reterr);
 }

@@ -14,7 +14,9 @@
 #include "realtime/edge/peer_address.h"
 #include "realtime/edge/standing.h"
 #include "realtime/model/signaling_session.h"
+#include "realtime/wire/envelope.h"
 #include "realtime/wire/reply.h"
+#include "realtime/wire/request_head.h"
 #include "realtime/wire/sse.h"
 
 enum { HEADER_SIZE = 1024, VALUE_SIZE = 512, FILTERS_SIZE = 4097 };
@@ -155,24 +157,40 @@ static int prepare_signaling(struct server *server, struct connection *connectio
 	return 0;
 }
 
+/* ?channel=, as often as it is there. One that does not fit is no name, even cut at VALUE_SIZE. */
+static int channels_get(struct lws *wsi, struct event_stream_request *request,
+			const char **channels, struct error *reterr)
+{
+	static char values[STREAM_CHANNELS_MAX + 1][VALUE_SIZE]; /* the loop's alone */
+
+	while (request->channel_count <= STREAM_CHANNELS_MAX) {
+		char *value = values[request->channel_count];
+
+		if (!http_query_get(wsi, "channel", (unsigned)request->channel_count, value,
+				    VALUE_SIZE)) {
+			if (!*value)
+				return 0; /* that was the last one */
+			return channel_name_check(value, "channel", reterr);
+		}
+		channels[request->channel_count++] = value;
+	}
+	return 0;
+}
+
 static int prepare_stream(struct server *server, struct connection *connection,
 			  struct error *reterr)
 {
-	static char values[STREAM_CHANNELS_MAX + 1][VALUE_SIZE]; /* the loop's alone */
-	static char filters[FILTERS_SIZE];
+	static char filters[FILTERS_SIZE], last[REQUEST_HEAD_MAX + 1]; /* the loop's alone */
 	const char *channels[STREAM_CHANNELS_MAX + 1];
 	struct event_stream_request request = {.channels = channels};
 	struct lws *wsi = connection->wsi;
-	char last[VALUE_SIZE];
+	int r;
 
 	event_stream_init(&connection->stream, server->hub, server->config->SSE_RETRY_TIMEOUT,
 			  connection->id, &connection->outbox);
-	while (request.channel_count <= STREAM_CHANNELS_MAX &&
-	       http_query_get(wsi, "channel", (unsigned)request.channel_count,
-			      values[request.channel_count], VALUE_SIZE)) {
-		channels[request.channel_count] = values[request.channel_count];
-		request.channel_count++;
-	}
+	r = channels_get(wsi, &request, channels, reterr);
+	if (r < 0)
+		return r;
 	if (!http_custom_header_get(wsi, "last-event-id:", last, sizeof(last)))
 		(void)http_query_get(wsi, "last_event_id", 0, last, sizeof(last));
 	request.last_event_id = *last ? last : NULL;

@@ -184,7 +184,7 @@ static unsigned deliver_to(struct subscription *subscription, struct publication
 	if (!subscription->is_live)
 		return hold(subscription, publication);
 	push(subscription, publication_frame_get(publication, subscriber->form));
-	return 1;
+	return !outbox_is_ending(subscriber->outbox); /* then it gets no more */
 }
 
 bool channel_pattern_stands_for(const struct channel *pattern, const struct namespace *namespace,

@@ -149,8 +149,8 @@ bool subscriber_is_subscribed(const struct hub *hub, const struct subscriber *su
 /* Subscribe to the channels (or patterns) of `query` (taken in any case), which are different ones;
  * it says what to replay. `options` may be NULL. Subscribing again to one channel is answered and
  * brings the options up to date, but replays nothing. Answered by events->subscribed and caught_up,
- * or refused. -EDQUOT "too_many_subscriptions", "too_many_patterns", "too_many_reads" -EAGAIN
- * "overloaded"   -ENOMEM */
+ * or refused ("unsubscribed" if it was ended meanwhile). -EDQUOT "too_many_subscriptions",
+ * "too_many_patterns", "too_many_reads" -EAGAIN "overloaded"   -ENOMEM */
 int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber,
 		       const struct subscribe_options *options, struct history_query *query,
 		       struct error *reterr) MUST_CHECK;

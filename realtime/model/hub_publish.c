@@ -122,7 +122,6 @@ static void order_place(struct hub *hub, struct publish_order *order, uint64_t n
 	publication->offset = ++channel->offset;
 	memcpy(publication->epoch, channel->epoch, EPOCH_SIZE);
 	if (publication->is_persistent) {
-		channel->is_stored = true;
 		order->retention = retention_due(channel, publication);
 	} else if (list_is_empty(&channel->in_flight) &&
 		   (!channel->is_stored || publication->offset <= channel->reserved_offset)) {
@@ -286,8 +285,11 @@ void hub_on_appended(struct hub *hub, struct publish_order *order, const struct 
 {
 	struct channel *channel = order->channel;
 
-	if (!error && order->reserve_offset > channel->reserved_offset)
-		channel->reserved_offset = order->reserve_offset;
+	if (!error) {
+		channel->is_stored = true; /* with whatever is kept comes a row, and only then */
+		if (order->reserve_offset > channel->reserved_offset)
+			channel->reserved_offset = order->reserve_offset;
+	}
 	list_remove(&order->link);
 	if (error)
 		order_fail(hub, order, error);

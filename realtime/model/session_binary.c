@@ -71,7 +71,8 @@ static int publish_bytes(struct session *session, const struct envelope_attachme
 	    envelope_options_apply(&fields->options, publication, (int64_t)(now_unix_us / 1000)) <
 		    0)
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
-	LOG(LOG_DEBUG, LOG_WEBSOCKET, "binary_sent", LOG_TEXT("connection", session->subscriber.connection_id),
+	LOG(LOG_DEBUG, LOG_WEBSOCKET, "binary_sent",
+	    LOG_TEXT("connection", session->subscriber.connection_id),
 	    LOG_TEXT("user", session->subscriber.identity->user_id),
 	    LOG_TEXT("channel", publication->channel), LOG_TEXT("content_type", type),
 	    LOG_INT("file_size", (int64_t)publication->attachment.size_bytes));

@@ -222,6 +222,27 @@ def test_sse_resumes_over_all_its_channels(daemon: Realtimed) -> None:
     asyncio.run(run())
 
 
+def test_an_event_stream_says_what_is_wrong_with_what_it_is_asked_for(daemon: Realtimed) -> None:
+    async def run() -> None:
+        for query, headers, field in (
+            ("channel=" + "x" * 256, "", "/channel"),
+            ("channel=c&channel=" + "x" * 600 + "&channel=d", "", "/channel"),
+            ("channel=c&channel=", "", "/channel"),
+            ("channel=c%01d", "", "/channel"),
+            ("channel=c&last_event_id=" + "0" * 600, "", "/last_event_id"),
+            ("channel=c", "Last-Event-ID: " + "0" * 600 + "\r\n", "/last_event_id"),
+            ("channel=c&filters={", "", None),
+            ("channel=c&filters=" + "x" * 5000, "", "/filters"),
+            ("", "", "/channel"),
+        ):
+            async with events(daemon, query, headers) as stream:
+                assert stream.status == 400, query
+                body = json.loads(await asyncio.wait_for(stream.reader.read(), 5))
+                assert [e["pointer"] for e in body.get("errors", [])] == ([field] if field else []), query
+
+    asyncio.run(run())
+
+
 def test_sse_heartbeats_and_notices_a_reader_that_left(tmp_path: Path) -> None:
     daemon = started(tmp_path, SSE_HEARTBEAT_INTERVAL="1", SSE_MAX_CONNECTIONS="1")
 

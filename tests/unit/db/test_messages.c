@@ -89,9 +89,13 @@ static void reading_goes_on_from_an_offset_or_an_id_and_stops_when_told(void **s
 	(void)state;
 	for (int i = 1; i <= 5; i++)
 		assert_int_equal(append("c", i, 10 * i, 0), 0);
-	assert_int_equal(messages_read_after_offset(store, "c", 2, 0, see, &seen, &error), 0);
+	assert_int_equal(messages_read_after_offset(store, "c", 2, -1, 0, see, &seen, &error), 0);
 	assert_int_equal(seen.count, 2);
 	assert_int_equal(seen.offsets[0], 3);
+	seen = (struct seen){.limit = 16};
+	assert_int_equal(messages_read_after_offset(store, "c", 1, 3, 0, see, &seen, &error), 0);
+	assert_int_equal(seen.count, 3);
+	assert_int_equal(seen.offsets[2], 4);
 	seen = (struct seen){.limit = 16};
 	id_of(30, message_id);
 	assert_int_equal(messages_read_after_id(store, "c", message_id, 0, see, &seen, &error), 0);
@@ -150,7 +154,7 @@ static void retention_marks_what_it_took(void **state)
 	assert_int_equal(messages_trim_old(store, message_id, 0, 100, &error), 0);
 	assert_int_equal(channels_find(store, "c", &row, &error), 1);
 	assert_int_equal(row.trimmed_offset, 6);
-	assert_int_equal(messages_read_after_offset(store, "c", 0, 0, see, &seen, &error), 0);
+	assert_int_equal(messages_read_after_offset(store, "c", 0, -1, 0, see, &seen, &error), 0);
 	assert_int_equal(seen.count, 4);
 }
 
