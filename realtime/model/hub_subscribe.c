@@ -385,7 +385,7 @@ static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 		subscription = subscription_of(hub, subscriber, &query->channels[i]);
 		if (subscription)
 			start_one(hub, subscription, query, &query->channels[i]);
-		else
+		else if (!query->channels[i].is_implicit) /* that was nobody's request */
 			subscriber->events->refused(subscriber, query, &ended);
 	}
 	for (size_t i = 0; query->channel_count > 1 && i < query->row_count; i++) {
