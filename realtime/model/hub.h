@@ -33,10 +33,11 @@
 enum {
 	OFFSETS_RESERVED = 256,
 	RETENTION_SLACK = 4, /* a channel is trimmed after 1/4 of what it keeps was added … */
-	RETENTION_COUNT_MIN = 64,      /* … and not for fewer messages than these */
-	HUB_ORDERS_MAX = 20000,	       /* messages waiting for the store; more are refused */
-	HUB_IDLE_CHANNELS_MAX = 10000, /* channels nobody listens to that are kept in memory */
-	HUB_PATTERNS_MAX = 1000,       /* different ones that are subscribed to */
+	RETENTION_COUNT_MIN = 64,	 /* … and not for fewer messages than these */
+	HUB_ORDERS_MAX = 20000,		 /* messages waiting for the store; more are refused */
+	HUB_ORDER_BYTES_MAX = 128 << 20, /* of these; but one is taken however large it is */
+	HUB_IDLE_CHANNELS_MAX = 10000,	 /* channels nobody listens to that are kept in memory */
+	HUB_PATTERNS_MAX = 1000,	 /* different ones that are subscribed to */
 	SUBSCRIPTION_HELD_MAX = 1024,
 	HUB_UNSENT_MAX = 64 /* whose time is taken; of more, the first */
 };
@@ -65,6 +66,7 @@ struct publish_order {
 	struct repeat *repeat;		 /* of its idempotency_key; NULL if it has none */
 	struct publish_origin origin;
 	uint64_t came_unix_us;
+	size_t bytes; /* of the publication, when it came */
 	uint64_t reserve_offset;
 	const struct retention *retention; /* to be applied to the channel now; NULL: not yet */
 };
@@ -104,7 +106,7 @@ struct hub {
 	struct hub_stats stats;
 	struct table channels, subscribers;
 	struct list idle; /* of struct channel.idle_link, longest idle first */
-	size_t idle_count, order_count;
+	size_t idle_count, order_count, order_bytes;
 	struct list patterns; /* of struct channel.pattern_link */
 	size_t pattern_count;
 	uint64_t patterns_version; /* changes with them */

@@ -12,8 +12,9 @@ static void order_free(struct hub *hub, struct publish_order *order)
 	list_remove(&order->link);
 	(void)publication_unref(order->publication);
 	json_decref(order->origin.request_id);
-	free(order);
 	hub->order_count--;
+	hub->order_bytes -= order->bytes;
+	free(order);
 }
 
 /* The message is published (`publication`) or not (`error`): whoever sent it hears so, and so does
@@ -165,7 +166,9 @@ static struct publish_order *order_new(struct hub *hub, struct publication *publ
 	list_init(&order->link);
 	order->publication = publication;
 	order->origin = *origin;
+	order->bytes = publication_size(publication);
 	hub->order_count++;
+	hub->order_bytes += order->bytes;
 	return order;
 }
 
@@ -194,6 +197,8 @@ static int answer_repeat(struct hub *hub, struct publish_order *order, uint64_t 
 				 "a message with this idempotency_key is being stored already");
 	repeat->waiter_count++;
 	order->publication = publication_unref(order->publication); /* only its answer is needed */
+	hub->order_bytes -= order->bytes;
+	order->bytes = 0;
 	list_append(&repeat->waiters, &order->link);
 	return 1;
 }
@@ -228,7 +233,8 @@ static int accept_order(struct hub *hub, struct publish_order *order, uint64_t n
 		return error_set_field(reterr, -EINVAL, "bad_field", "channel",
 				       "%s is a pattern of names: publish to one channel",
 				       publication->channel);
-	if (hub->order_count > HUB_ORDERS_MAX)
+	if (hub->order_count > HUB_ORDERS_MAX ||
+	    (hub->order_count > 1 && hub->order_bytes > HUB_ORDER_BYTES_MAX))
 		return error_set(reterr, -EAGAIN, "overloaded",
 				 "too many messages wait to be stored; try again in a moment");
 	publication->created_at_unix_ms = (int64_t)(now_unix_us / 1000);

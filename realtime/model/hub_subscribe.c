@@ -369,6 +369,23 @@ static void start_one(struct hub *hub, struct subscription *subscription,
 	presence_join(hub, subscription);
 }
 
+/* It was to hear its own channel, and has asked for that itself before this was answered. What has
+ * been waiting comes all the same, and not again with the answer to that. */
+static void give_waiting(const struct hub *hub, struct subscriber *subscriber,
+			 const struct history_query *query, const struct history_channel *answer)
+{
+	const struct subscription *subscription = subscription_find(hub, subscriber, answer->name);
+
+	for (size_t i = 0; subscription && i < query->row_count; i++)
+		if (subscription_wants(subscription, query->rows[i]))
+			outbox_push_replay(subscriber->outbox,
+					   publication_frame_get(query->rows[i], subscriber->form));
+	if (subscription)
+		remember_given(subscriber, subscription->channel, query);
+	if (subscription && subscriber->given) /* nothing has come live */
+		subscriber->given->live_until_offset = subscriber->given->live_after_offset;
+}
+
 static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 				const struct history_query *query)
 {
@@ -385,7 +402,9 @@ static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 		subscription = subscription_of(hub, subscriber, &query->channels[i]);
 		if (subscription)
 			start_one(hub, subscription, query, &query->channels[i]);
-		else if (!query->channels[i].is_implicit) /* that was nobody's request */
+		else if (query->channels[i].is_implicit)
+			give_waiting(hub, subscriber, query, &query->channels[i]);
+		else
 			subscriber->events->refused(subscriber, query, &ended);
 	}
 	for (size_t i = 0; query->channel_count > 1 && i < query->row_count; i++) {

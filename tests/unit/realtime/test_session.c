@@ -609,6 +609,48 @@ static void whoever_leaves_during_the_replay_takes_no_notification(void **state)
 	assert_int_equal(world->store.delivered_count, 0);
 }
 
+/* Whoever asks for their own channel at once, before the hub has looked what waits there, gets that
+ * all the same, and only once. */
+static void what_waits_for_a_user_comes_whatever_the_user_asks(void **state)
+{
+	static const char *const histories[] = {"{\"limit\":0}", "{\"limit\":9}"};
+	struct world *world = *state;
+
+	is_welcomed(world);
+	for (size_t i = 0; i < ARRAY_LEN(histories); i++) {
+		AUTO(identity) identity = identity_new("bob", RIGHTS_USER);
+		char text[200];
+
+		say(world, &world->ann,
+		    "{\"type\":\"message\",\"channel\":\"user_bob\",\"data\":1,\"persistent\":"
+		    "true}");
+		say(world, &world->ann,
+		    "{\"type\":\"notification\",\"user_id\":\"bob\",\"title\":\"t\",\"body\":"
+		    "\"b\"}");
+		let_store_answer(world);
+		session_on_identified(&world->bob.session, identity, world->now_unix_us);
+		hears(&world->bob, "ack", "user_id", "bob");
+		(void)snprintf(text, sizeof(text),
+			       "{\"type\":\"subscribe\",\"channel\":\"user_bob\",\"history\":%s}",
+			       histories[i]);
+		say(world, &world->bob, text);
+		say(world, &world->ann, "{\"type\":\"direct\",\"user_id\":\"bob\",\"data\":2}");
+		let_store_answer(world);
+		hears(&world->bob, "notification", "title", "t");
+		hears(&world->bob, "subscribed", "replay_count", i == 0 ? "0" : "3");
+		for (int k = 0; i > 0 && k < 3;
+		     k++) /* two messages, and what came the first time */
+			outbox_drop(&world->bob.outbox, 1);
+		hears(&world->bob, "message", "data", "2");
+		hears_nothing(&world->bob);
+		/* What the history has again is noted again, which changes nothing. */
+		assert_int_equal(world->store.delivered_count, i == 0 ? 1 : 3);
+		person_leave(&world->bob);
+		person_join(world, &world->bob, false);
+		hears(&world->bob, "welcome", "user_id", "null");
+	}
+}
+
 static void one_who_cannot_hear_their_own_channel_does_not_stay(void **state)
 {
 	static const char subscribe[] = "{\"type\":\"subscribe\",\"channel\":\"user_bob\"}";
@@ -756,6 +798,33 @@ static void history_tells_an_offset_to_resume_from(void **state)
 	hears(&world->bob, "history", "offset", "2");
 }
 
+static void what_waits_for_the_store_is_bounded_in_bytes(void **state)
+{
+	enum { MESSAGE_BYTES = 8 << 20 };
+	struct world *world = *state;
+	AUTO_FREE char *text = malloc(MESSAGE_BYTES + 100);
+	size_t count = 0, head;
+
+	assert_non_null(text);
+	is_welcomed(world);
+	head = (size_t)sprintf(
+		text, "{\"type\":\"message\",\"channel\":\"c\",\"persistent\":true,\"data\":\"");
+	memset(text + head, 'x', MESSAGE_BYTES);
+	strcpy(text + head + MESSAGE_BYTES, "\"}");
+	while (world->ann.outbox.count == 0 && count <= HUB_ORDER_BYTES_MAX / MESSAGE_BYTES) {
+		say(world, &world->ann, text);
+		count++;
+	}
+	hears(&world->ann, "error", "code", "overloaded");
+	assert_int_equal(world->hub.order_count, count - 1);
+	let_store_answer(world);
+	assert_int_equal(world->hub.order_bytes, 0);
+	outbox_drop(&world->ann.outbox, world->ann.outbox.count);
+	say(world, &world->ann, text);
+	let_store_answer(world);
+	hears(&world->ann, "ack", "channel", "c");
+}
+
 static void history_says_what_it_does_not_have(void **state)
 {
 	static const struct {
@@ -824,6 +893,7 @@ int main(void)
 		TEST(history_can_be_read_without_subscribing),
 		TEST(whoever_is_leaving_takes_no_notification),
 		TEST(whoever_leaves_during_the_replay_takes_no_notification),
+		TEST(what_waits_for_a_user_comes_whatever_the_user_asks),
 		TEST(one_who_cannot_hear_their_own_channel_does_not_stay),
 		TEST(every_request_to_subscribe_is_answered),
 		TEST(what_subscribers_want_can_be_changed_at_the_limit),
@@ -831,6 +901,7 @@ int main(void)
 		TEST(offsets_do_not_go_back_after_a_store_that_failed),
 		TEST(history_tells_an_offset_to_resume_from),
 		TEST(history_says_what_it_does_not_have),
+		TEST(what_waits_for_the_store_is_bounded_in_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
