@@ -100,6 +100,15 @@ int access_demand_publish(const struct api *api, const struct request *request, 
 	return refuse(request, channel, reterr);
 }
 
+int access_demand_subscribe(const struct api *api, const struct request *request,
+			    const char *channel, struct error *reterr)
+{
+	if (namespace_lets(namespaces_find(api->namespaces, channel), request->identity,
+			   RIGHT_SUBSCRIBE, channel))
+		return 0;
+	return refuse(request, channel, reterr);
+}
+
 int access_demand_room(const struct request *request, const char *room_id, struct error *reterr)
 {
 	if (identity_may(request->identity, RIGHT_MODERATE, GRANT_ROOMS, room_id) ||

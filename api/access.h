@@ -40,6 +40,9 @@ int access_demand(const struct request *request, enum right right, enum grant_sc
  * Where that lets nobody publish, whoever administers the channel still may. */
 int access_demand_publish(const struct api *api, const struct request *request, const char *channel,
 			  struct error *reterr) MUST_CHECK;
+/* To listen to a channel, or to look at its past, also as its namespace has it. */
+int access_demand_subscribe(const struct api *api, const struct request *request,
+			    const char *channel, struct error *reterr) MUST_CHECK;
 /* To change or end what others have in that room: moderate or admin. */
 int access_demand_room(const struct request *request, const char *room_id,
 		       struct error *reterr) MUST_CHECK;

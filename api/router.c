@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/problem.h"
 
+#define CHANNEL "/realtime/channels/{channel}"
 #define ROOMS "/realtime/webrtc/rooms"
 #define ROOM ROOMS "/{room_id}"
 #define NOTIFICATIONS "/realtime/notifications"
@@ -23,6 +24,10 @@ static const struct route routes[] = {
 	/* What depends on the channel the handler demands: a namespace may let anyone publish. */
 	{"POST", "/realtime/send", ACCESS_PUBLIC, messages_send},
 	{"POST", "/realtime/broadcast", ACCESS_PUBLISH, messages_broadcast},
+	{"GET", "/realtime/channels", ACCESS_ADMIN, channels_handle_list},
+	{"GET", CHANNEL, ACCESS_READ, channels_get},
+	{"GET", CHANNEL "/messages", ACCESS_READ, channels_messages},
+	{"GET", CHANNEL "/presence", ACCESS_READ, channels_presence},
 	{"POST", NOTIFICATIONS "/send", ACCESS_PUBLIC, notifications_send},
 	{"POST", NOTIFICATIONS "/channel", ACCESS_PUBLIC, notifications_send_to_channel},
 	{"POST", NOTIFICATIONS "/broadcast", ACCESS_PUBLISH, notifications_broadcast},

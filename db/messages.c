@@ -34,6 +34,16 @@ static const char sql_newest[] = "SELECT " COLUMNS " FROM messages"
 				 " ORDER BY offset DESC"
 				 " LIMIT :limit";
 
+static const char sql_before_offset[] = "SELECT " COLUMNS " FROM messages"
+					" WHERE channel = :channel AND offset < :offset"
+					" AND (expires_at IS NULL OR expires_at > :now)"
+					" ORDER BY offset DESC"
+					" LIMIT :limit";
+
+static const char sql_count[] = "SELECT COUNT(*), COALESCE(SUM(payload_bytes), 0)"
+				" FROM messages"
+				" WHERE channel = :channel";
+
 static const char sql_after_offset[] = "SELECT " COLUMNS " FROM messages"
 				       " WHERE channel = :channel AND offset > :offset"
 				       " AND (expires_at IS NULL OR expires_at > :now)"
@@ -226,6 +236,40 @@ int messages_read_newest(struct store *store, const char *channel, int64_t limit
 	statement_bind_int(statement, ":limit", limit);
 	statement_bind_int(statement, ":now", now_unix_ms);
 	return visit_rows(store, statement, visit, data, reterr);
+}
+
+int messages_read_before_offset(struct store *store, const char *channel, int64_t offset,
+				int64_t limit, int64_t now_unix_ms, message_visit_fn visit,
+				void *data, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_before_offset, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", channel);
+	statement_bind_int(statement, ":offset", offset);
+	statement_bind_int(statement, ":limit", limit);
+	statement_bind_int(statement, ":now", now_unix_ms);
+	return visit_rows(store, statement, visit, data, reterr);
+}
+
+int messages_count(struct store *store, const char *channel, int64_t *ret_count, int64_t *ret_bytes,
+		   struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_count, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", channel);
+	r = statement_step(store, statement, reterr);
+	if (r < 0)
+		return r;
+	*ret_count = sqlite3_column_int64(statement, 0);
+	*ret_bytes = sqlite3_column_int64(statement, 1);
+	(void)sqlite3_reset(statement); /* a SELECT that went well */
+	return 0;
 }
 
 int messages_read_after_offset(struct store *store, const char *channel, int64_t offset,

@@ -47,6 +47,10 @@ int messages_append(struct store *store, const struct message_row *row,
 int channels_reserve(struct store *store, const char *channel, const char *epoch, int64_t offset,
 		     int64_t now_unix_ms, struct error *reterr) MUST_CHECK;
 
+/* Messages of a channel that are kept, and their bytes. */
+int messages_count(struct store *store, const char *channel, int64_t *ret_count, int64_t *ret_bytes,
+		   struct error *reterr) MUST_CHECK;
+
 /* 1 found, 0 the channel has no row. */
 int channels_find(struct store *store, const char *channel, struct channel_row *ret_row,
 		  struct error *reterr) MUST_CHECK;
@@ -60,6 +64,10 @@ typedef bool (*message_visit_fn)(void *data, const struct message_row *row);
 int messages_read_newest(struct store *store, const char *channel, int64_t limit,
 			 int64_t now_unix_ms, message_visit_fn visit, void *data,
 			 struct error *reterr) MUST_CHECK;
+/* The newest ones before an offset, newest first. */
+int messages_read_before_offset(struct store *store, const char *channel, int64_t offset,
+				int64_t limit, int64_t now_unix_ms, message_visit_fn visit,
+				void *data, struct error *reterr) MUST_CHECK;
 int messages_read_after_offset(struct store *store, const char *channel, int64_t offset,
 			       int64_t limit, int64_t now_unix_ms, message_visit_fn visit,
 			       void *data, struct error *reterr) MUST_CHECK;

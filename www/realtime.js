@@ -101,7 +101,7 @@ export class RealtimeClient extends EventTarget {
     this.connectionId = null;
     /** Heard without asking; null for somebody unknown. */
     this.ownChannel = null;
-    /** Channel -> {options, epoch, offset, resolve, reject}: what to ask for again after a drop. */
+    /** Channel -> {options, epoch, offset, replayLeft, ahead, resolve, reject}: what to ask for again after a drop. */
     this.subscriptions = new Map();
     /** Request id -> {message, isSent, resolve, reject, timer}. */
     this.pending = new Map();
@@ -255,20 +255,33 @@ export class RealtimeClient extends EventTarget {
     }
   }
 
-  /** Remember how far each channel has come (a pattern of channels comes nowhere). An ack does not count: the message itself may still be on its way. */
-  note({ type, channel, epoch, offset, recovered, reason, replay_count }) {
+  /**
+   * Remember how far each channel has come (a pattern of channels comes nowhere). An ack does not count:
+   * the message itself may still be on its way. In one's own channel messages come before it is asked for;
+   * they count only when the replay, which is of older ones, is behind us.
+   */
+  note({ type, channel, epoch, offset, recovered, reason, replay_count, replayed }) {
     if (channel && channel === this.ownChannel && COUNTED.has(type) && !this.subscriptions.has(channel)) {
       // Nobody has asked for it, so the next connection only gets what this one has missed.
-      this.subscriptions.set(channel, { options: { history: { limit: 0 } }, resolve() {}, reject() {} });
+      const options = { history: { limit: 0 } };
+      this.subscriptions.set(channel, { options, replayLeft: 0, resolve() {}, reject() {} });
     }
     const subscription = this.subscriptions.get(channel);
     if (!subscription || offset === undefined) return;
     if (type === "subscribed") {
       if (recovered === false) this.emit("gap", { type: "gap", channel, reason });
+      subscription.replayLeft = replay_count;
       if (replay_count > 0) return; // the replayed ones tell
-    } else if (!COUNTED.has(type)) return;
+    } else if (!COUNTED.has(type)) {
+      return;
+    } else if (subscription.replayLeft === undefined) {
+      subscription.ahead = { epoch, offset };
+      return;
+    } else if (replayed) subscription.replayLeft--;
+    const { ahead } = subscription;
     subscription.epoch = epoch;
     subscription.offset = offset;
+    if (subscription.replayLeft <= 0 && ahead?.epoch === epoch) subscription.offset = Math.max(offset, ahead.offset);
   }
 
   settle(message) {
@@ -308,6 +321,7 @@ export class RealtimeClient extends EventTarget {
   async sendSubscribe(channel) {
     const subscription = this.subscriptions.get(channel);
     const { options, epoch, offset } = subscription;
+    subscription.replayLeft = subscription.ahead = undefined;
     const recover = epoch === undefined || channel.includes("*") ? undefined : { epoch, offset };
     try {
       subscription.resolve(await this.request({ type: "subscribe", channel, ...options, recover }));

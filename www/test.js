@@ -40,7 +40,7 @@ function connect(event) {
     return;
   }
   const key = $("api-key").value.trim();
-  if (key) address.searchParams.set("api_key", key);
+  if (key) address.searchParams.set("token", key); // the server tells keys from tokens
   const made = new ShowingClient(address.href);
   client = made
     .on("open", () => log.add("note", "connected", $("address").value))
@@ -102,10 +102,32 @@ $("subscribe-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const name = $("channel").value;
   $("publish-channel").value = name;
-  settle(connected()?.subscribe(name, { history: { limit: Number($("history").value) } }));
+  const isWatching = $("join-leave").checked;
+  const options = { history: { limit: Number($("history").value) }, presence: isWatching, join_leave: isWatching };
+  settle(connected()?.subscribe(name, options));
+});
+$("what").addEventListener("change", () => {
+  const isToUser = ["direct", "notify"].includes($("what").value);
+  $("target-label").textContent = isToUser ? "User (as in sub of the token)" : "Channel";
+  $("persistent").disabled = $("what").value === "notify"; // what is for a user is always kept
 });
 $("publish-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const options = $("persistent").checked ? { persistent: true } : {};
-  settle(connected()?.publish($("publish-channel").value, parseData($("data").value), options));
+  if (connected()) settle(send($("what").value, $("publish-channel").value, $("data").value));
 });
+
+/** @param {string} what @param {string} target a channel, or a user @param {string} text */
+function send(what, target, text) {
+  const options = $("persistent").checked ? { persistent: true } : {};
+  const notification = { title: text, body: "from the test page" };
+  switch (what) {
+    case "notification":
+      return client.notify({ channel: target }, { ...notification, ...options });
+    case "direct":
+      return client.direct(target, parseData(text), options);
+    case "notify":
+      return client.notify({ user_id: target }, notification);
+    default:
+      return client.publish(target, parseData(text), options);
+  }
+}

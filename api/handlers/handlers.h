@@ -32,6 +32,9 @@ handler_fn messages_send, messages_broadcast;
 int messages_demand_rights(const struct api *api, const struct request *request,
 			   const json_t *message, struct error *reterr) MUST_CHECK;
 
+/* channels.c */
+handler_fn channels_handle_list, channels_get, channels_messages, channels_presence;
+
 /* notifications.c */
 handler_fn notifications_send, notifications_send_to_channel, notifications_broadcast,
 	notifications_handle_list, notifications_read, notifications_read_all;

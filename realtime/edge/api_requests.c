@@ -10,6 +10,7 @@
 #include "realtime/edge/drain.h"
 #include "realtime/edge/metrics_page.h"
 #include "realtime/edge/room_lookup.h"
+#include "realtime/model/presence.h"
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/envelope.h"
 
@@ -173,6 +174,36 @@ static int new_ticket(struct daemon *daemon, const json_t *body, json_t **ret_an
 	*ret_answer =
 		json_pack("{s:s, s:I}", "ticket", ticket, "expires_at", (json_int_t)expires_at);
 	explicit_bzero(ticket, sizeof(ticket));
+	return 0;
+}
+
+static int list_channels(const struct daemon *daemon, const json_t *body, json_t **ret_answer,
+			 struct error *reterr)
+{
+	int64_t limit = CHANNELS_LISTED;
+	int r = json_get_int(body, "limit", 1, CHANNELS_LISTED, &limit, reterr);
+
+	if (r < 0)
+		return r;
+	*ret_answer =
+		json_pack("{s:o, s:I}", "channels", hub_channel_sizes(&daemon->hub, (size_t)limit),
+			  "channel_count", (json_int_t)hub_channel_count(&daemon->hub));
+	return 0;
+}
+
+static int get_channel(const struct daemon *daemon, const json_t *body, json_t **ret_answer,
+		       struct error *reterr)
+{
+	const char *channel = NULL;
+	int r = json_get_text(body, "channel", 1, CHANNEL_NAME_MAX, &channel, reterr);
+
+	if (r == 0)
+		return json_missing("channel", reterr);
+	if (r < 0)
+		return r;
+	*ret_answer = hub_channel_to_json(&daemon->hub, channel);
+	(void)json_object_set_new(*ret_answer, "presence",
+				  hub_presence(&daemon->hub, channel, PRESENCE_LISTED_MAX));
 	return 0;
 }
 
@@ -360,6 +391,12 @@ void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct b
 		break;
 	case BUS_TICKET_NEW:
 		r = new_ticket(daemon, frame->body, &answer, &error);
+		break;
+	case BUS_CHANNELS:
+		r = list_channels(daemon, frame->body, &answer, &error);
+		break;
+	case BUS_CHANNEL:
+		r = get_channel(daemon, frame->body, &answer, &error);
 		break;
 	case BUS_METRICS:
 		answer = metrics(daemon);

@@ -32,7 +32,8 @@ struct server {
 	uv_poll_t accepting;
 	struct arrivals arrivals;
 	uv_prepare_t flushing;
-	uv_timer_t heartbeat, draining;
+	uv_timer_t heartbeat, draining, gathering;
+	uint64_t flushed_at_us, flush_us; /* when the last flush ended, and how long it took */
 	size_t drained_at_once;
 	struct list dirty;			   /* of struct outbox.dirty_link */
 	struct table connections;		   /* by id */

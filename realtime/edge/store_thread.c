@@ -4,12 +4,17 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/clock.h"
 #include "core/log.h"
 #include "db/messages.h"
 
 enum { PORTION = 16 }; /* jobs; what is less goes over at the end of the loop's turn */
+
+#define GATHER_US_MAX 2000u
+#define SLOW_COMMIT_US 1000u
+#define NS_PER_S 1000000000
 
 struct store_thread {
 	struct store *store;
@@ -27,7 +32,12 @@ struct store_thread {
 	pthread_mutex_t mutex; /* of all below */
 	pthread_cond_t work;
 	struct list queued, answered; /* of struct store_job.link */
+	size_t queued_count;
+	size_t wanted_count; /* so many must be queued to wake the thread */
 	bool is_stopping;
+	/* The thread's alone: */
+	size_t expected_count; /* writes, if everybody who was answered asks again */
+	uint64_t commit_us;    /* how long the last commit took, without its writes */
 };
 
 /* Move what `from` holds to the end of `to`. */
@@ -49,7 +59,9 @@ static void hand_over(struct store_thread *thread)
 		return;
 	(void)pthread_mutex_lock(&thread->mutex);
 	move_all(&thread->submitted, &thread->queued);
-	(void)pthread_cond_signal(&thread->work);
+	thread->queued_count += thread->submitted_count;
+	if (thread->queued_count >= thread->wanted_count)
+		(void)pthread_cond_signal(&thread->work);
 	(void)pthread_mutex_unlock(&thread->mutex);
 	thread->submitted_count = 0;
 }
@@ -93,9 +105,11 @@ static int run_in_transaction(struct store *store, struct list *jobs, struct err
 	return 0;
 }
 
-static void run_writes(struct store *store, struct list *jobs)
+static void run_writes(struct store_thread *thread, struct list *jobs)
 {
+	struct store *store = thread->store;
 	struct error error = {0};
+	uint64_t began_us;
 	int r;
 
 	if (list_is_empty(jobs))
@@ -103,8 +117,10 @@ static void run_writes(struct store *store, struct list *jobs)
 	r = store_begin(store, &error);
 	if (r == 0)
 		r = run_in_transaction(store, jobs, &error);
+	began_us = clock_now_us();
 	if (r == 0)
 		r = store_commit(store, &error);
+	thread->commit_us = clock_now_us() - began_us;
 	if (r == 0)
 		return;
 	if (error.number == 0)
@@ -112,6 +128,38 @@ static void run_writes(struct store *store, struct list *jobs)
 	LOG(LOG_ERROR, LOG_MAIN, "store_commit_failed", LOG_ERR(&error));
 	store_rollback(store);
 	fail_all(jobs, &error);
+}
+
+/* Until `count` jobs are queued, but no longer than `us`. */
+static void wait_for_count(struct store_thread *thread, size_t count, uint64_t us)
+{
+	struct timespec until;
+	int r = 0;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)us * 1000;
+	until.tv_sec += until.tv_nsec / NS_PER_S;
+	until.tv_nsec %= NS_PER_S;
+	thread->wanted_count = count; /* to be woken once, not by each portion */
+	while (r == 0 && thread->queued_count < count && !thread->is_stopping)
+		r = pthread_cond_timedwait(&thread->work, &thread->mutex, &until);
+	thread->wanted_count = 1;
+}
+
+/* Where the disk is slow, a commit costs as much for a few as for many. Publishers who wait for
+ * their answers come back a moment after the last group was answered, while others wait already;
+ * were these taken at once, the two halves would take turns for ever, with twice the commits. So
+ * give those who were answered half the time of a commit to come back. Whoever is alone never
+ * waits; and where the disk is quick, taking turns keeps both threads busy. */
+static void gather(struct store_thread *thread)
+{
+	size_t count = thread->expected_count;
+	uint64_t us = thread->commit_us / 2;
+
+	if (count > STORE_GROUP_MAX)
+		count = STORE_GROUP_MAX;
+	if (thread->commit_us >= SLOW_COMMIT_US && thread->queued_count < count)
+		wait_for_count(thread, count, us < GATHER_US_MAX ? us : GATHER_US_MAX);
 }
 
 /* Up to STORE_GROUP_MAX jobs, STORE_GROUP_READS_MAX of them reads; writes and reads apart. false:
@@ -124,6 +172,7 @@ static bool take_group(struct store_thread *thread, struct list *writes, struct 
 	(void)pthread_mutex_lock(&thread->mutex);
 	while (list_is_empty(&thread->queued) && !thread->is_stopping)
 		(void)pthread_cond_wait(&thread->work, &thread->mutex);
+	gather(thread);
 	for (size_t i = 0; i < STORE_GROUP_MAX && read_count < STORE_GROUP_READS_MAX &&
 			   (link = list_first(&thread->queued));
 	     i++) {
@@ -132,6 +181,7 @@ static bool take_group(struct store_thread *thread, struct list *writes, struct 
 		list_remove(link);
 		list_append(job->is_write ? writes : reads, link);
 		read_count += !job->is_write;
+		thread->queued_count--;
 	}
 	(void)pthread_mutex_unlock(&thread->mutex);
 	return !list_is_empty(writes) || !list_is_empty(reads);
@@ -146,13 +196,17 @@ static void *thread_main(void *data)
 	list_init(&reads);
 	while (take_group(thread, &writes, &reads)) {
 		struct store_job *job;
+		size_t write_count = 0;
 
-		run_writes(thread->store, &writes);
+		LIST_FOR_EACH (job, &writes, link)
+			write_count++;
+		run_writes(thread, &writes);
 		LIST_FOR_EACH (job, &reads, link)
 			run_job(thread->store, job);
 		(void)pthread_mutex_lock(&thread->mutex);
 		move_all(&writes, &thread->answered);
 		move_all(&reads, &thread->answered);
+		thread->expected_count = write_count > 0 ? thread->queued_count + write_count : 0;
 		(void)pthread_mutex_unlock(&thread->mutex);
 		(void)uv_async_send(&thread->wake_loop); /* fails only for a closing handle */
 	}
@@ -220,6 +274,7 @@ int store_thread_new(uv_loop_t *loop, const char *path, struct store_thread **re
 		     struct error *reterr)
 {
 	struct store_thread *thread = calloc(1, sizeof(*thread));
+	pthread_condattr_t monotonic;
 	int r;
 
 	if (!thread)
@@ -228,7 +283,11 @@ int store_thread_new(uv_loop_t *loop, const char *path, struct store_thread **re
 	list_init(&thread->queued);
 	list_init(&thread->answered);
 	(void)pthread_mutex_init(&thread->mutex, NULL);
-	(void)pthread_cond_init(&thread->work, NULL);
+	thread->wanted_count = 1;
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&thread->work, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 	r = store_open(path, STORE_DURABLE, &thread->store, reterr);
 	if (r == 0)
 		r = messages_last_id(thread->store, thread->last_id, sizeof(thread->last_id),

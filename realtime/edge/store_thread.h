@@ -1,10 +1,11 @@
 /* store_thread.h - the one thread that touches the store, so that no fsync or lock ever holds up
  * the loop.
  *
- * Jobs are taken in groups: all writes of a group go into one transaction (group commit, durable
- * when it returns), then its reads are done, and the answers come back to the loop in that order.
- * So answers of one kind never overtake each other, and a read sees every write whose answer comes
- * before its own: what realtime/model/hub.h rests on.
+ * Jobs are taken in groups, for which the thread may wait a little while they are growing: all
+ * writes of a group go into one transaction (group commit, durable when it returns), then its reads
+ * are done, and the answers come back to the loop in that order. So answers of one kind never
+ * overtake each other, and a read sees every write whose answer comes before its own: what
+ * realtime/model/hub.h rests on.
  *
  * Thread: loop, except store_job.run.
  */

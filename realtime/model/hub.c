@@ -125,6 +125,17 @@ size_t hub_channel_count(const struct hub *hub)
 	return hub->channels.count - hub->idle_count;
 }
 
+json_t *hub_channel_to_json(const struct hub *hub, const char *name)
+{
+	const struct channel *channel = hub_channel_find(hub, name);
+
+	if (!channel || !channel->is_ready)
+		return json_pack("{s:i}", "subscriptions", 0);
+	return json_pack("{s:I, s:s, s:I}", "subscriptions",
+			 (json_int_t)channel->subscription_count, "epoch", channel->epoch, "offset",
+			 (json_int_t)channel->offset);
+}
+
 struct size_list {
 	json_t *sizes;
 	size_t limit;

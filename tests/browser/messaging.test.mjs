@@ -168,6 +168,37 @@ inEachBrowser("EventSource hears WebSocket and REST, and resumes after a drop", 
   await Promise.all([speaker.close(), listener.close()]);
 });
 
+inEachBrowser("an EventSource of two channels hears bytes and messages, and goes on in both", async (browser, channel) => {
+  const [speaker, listener] = [await openPage(browser), await openPage(browser)];
+  const channels = [`${channel} a`, `${channel} b`];
+  await startClient(speaker, channels[0]);
+  await listener.evaluate((names) => new Promise((resolve) => {
+    const query = names.map((name) => `channel=${encodeURIComponent(name)}`).join("&");
+    const source = new EventSource(`/realtime/events?${query}`);
+    window.got = [];
+    window.drops = 0;
+    const note = (event) => {
+      const { channel: where, data, binary_data: bytes } = JSON.parse(event.data);
+      window.got.push(`${event.type} ${names.indexOf(where)} ${bytes ? atob(bytes) : data}`);
+    };
+    for (const type of ["message", "binary_data"]) source.addEventListener(type, note);
+    source.addEventListener("error", () => window.drops++);
+    source.addEventListener("open", resolve);
+  }), channels);
+  await send(system, channels[0], 1);
+  await send(system, channels[1], 2);
+  await speaker.evaluate((name) => window.client.request({
+    type: "binary", channel: name, binary_data: btoa("%PDF-1.7"), content_type: "application/pdf" }), channels[1]);
+  const before = ["message 0 1", "message 1 2", "binary_data 1 %PDF-1.7"];
+  await untilGot(listener, before);
+  await restart(system);
+  await send(system, channels[1], 3);
+  await send(system, channels[0], 4);
+  await untilGot(listener, [...before, "message 1 3", "message 0 4"]);
+  assert.ok(await listener.evaluate(() => window.drops) > 0);
+  await Promise.all([speaker.close(), listener.close()]);
+});
+
 inEachBrowser("the browser's own EventSource goes on when realtimed was away for longer than its retry", async (browser, channel) => {
   const page = await openPage(browser, slow);
   await page.evaluate(async (name) => {

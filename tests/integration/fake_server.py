@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import ssl as tls
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ class FakeServer:
         self.arrived = asyncio.Event()
         self.counter = itertools.count(1)
         self.welcome: dict = {}
+        self.is_silent = False  # no welcome, as of a server that hangs
         self.refuse_with: tuple[int, dict[str, str], bytes] | None = None
         self.url = ""
 
@@ -55,11 +57,13 @@ class FakeServer:
 
     async def serve(self, connection: WebSocketServerProtocol) -> None:
         self.connections.append(connection)
+        self.arrived.set()
         try:
-            await connection.send(json.dumps({
-                "type": "welcome", "connection_id": f"c{next(self.counter)}", "user_id": "ann",
-                "server_time": int(time.time() * 1000), "ping_interval": 30,
-                "max_message_size": 1 << 20, **self.welcome}))
+            if not self.is_silent:
+                await connection.send(json.dumps({
+                    "type": "welcome", "connection_id": f"c{next(self.counter)}",
+                    "user_id": "ann", "server_time": int(time.time() * 1000),
+                    "ping_interval": 30, "max_message_size": 1 << 20, **self.welcome}))
             async for text in connection:
                 message = json.loads(text)
                 self.received.append(message)
@@ -86,8 +90,10 @@ class FakeServer:
 
 
 @asynccontextmanager
-async def fake_server() -> AsyncIterator[FakeServer]:
+async def fake_server(ssl: tls.SSLContext | None = None) -> AsyncIterator[FakeServer]:
     server = FakeServer()
-    async with serve(server.serve, "127.0.0.1", 0, process_request=server.process_request) as it:
-        server.url = f"ws://127.0.0.1:{it.sockets[0].getsockname()[1]}/realtime/ws"
+    async with serve(server.serve, "127.0.0.1", 0, ssl=ssl,
+                     process_request=server.process_request) as it:
+        host = f"localhost:{it.sockets[0].getsockname()[1]}"
+        server.url = f"{'wss' if ssl else 'ws'}://{host}/realtime/ws"
         yield server

@@ -470,6 +470,50 @@ def test_a_message_by_rest_tells_its_sender(system: System) -> None:
     assert system.ask("POST", "/realtime/send", {"channel": "orders", "data": 1}).status == 401
 
 
+def test_what_a_channel_has_is_for_those_who_may_listen(system: System) -> None:
+    ann, bob = system.token("ann"), system.token("bob", channels={"other": ["subscribe"]})
+    shelf = "/realtime/channels/shelf"
+
+    async def run() -> None:
+        async with chat(system, ann) as client:
+            for number in range(1, 8):
+                sent = {"type": "message", "channel": "shelf", "data": number, "persistent": number != 4}
+                await client.say(**sent)
+                await client.hear("ack")
+            picture = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
+            await client.say(type="binary", channel="shelf", binary_data=picture, content_type="image/png",
+                             filename="a.png", persistent=True)
+            await client.hear("ack")
+            await client.say(type="subscribe", channel="shelf")
+            await client.hear("subscribed")
+            whole = (await asyncio.to_thread(system.ask, "GET", shelf, None, ann)).json
+            assert (whole["subscriptions"], whole["offset"], whole["messages"]) == (1, 8, 7)
+            there = (await asyncio.to_thread(system.ask, "GET", shelf + "/presence", None, ann)).json
+            assert [member["user_id"] for member in there["members"]] == ["ann"]
+            newest = (await asyncio.to_thread(system.ask, "GET", shelf + "/messages?limit=3", None, ann)).json
+            assert [item["offset"] for item in newest["items"]] == [8, 7, 6] and newest["next"] == 6
+            assert newest["items"][0]["binary_data"] == picture and newest["items"][0]["filename"] == "a.png"
+            assert (newest["items"][1]["data"], newest["items"][1]["sender"]) == (7, "ann")
+            rest = (await asyncio.to_thread(system.ask, "GET", shelf + "/messages?before=6", None, ann)).json
+            assert [item["offset"] for item in rest["items"]] == [5, 3, 2, 1] and rest["next"] is None
+            after = (await asyncio.to_thread(system.ask, "GET", shelf + "/messages?after=2&limit=2", None, ann)).json
+            assert [item["offset"] for item in after["items"]] == [3, 5] and after["next"] == 5
+            assert after["epoch"] == whole["epoch"]
+
+    asyncio.run(run())
+    for path in ("", "/messages", "/presence"):
+        assert system.ask("GET", shelf + path, credential=bob).status == 403
+    assert system.ask("GET", "/realtime/channels/user_ann/messages", credential=bob).status == 403
+    assert system.ask("GET", "/realtime/channels/user_ann/messages", credential=ann).status == 200
+    for query, field in (("before=x", "before"), ("after=-1", "after"), ("after=1&before=2", "after"), ("limit=0", "limit")):
+        refused = system.ask("GET", f"{shelf}/messages?{query}", credential=ann)
+        assert refused.status == 400 and refused.json["errors"][0]["pointer"] == "/" + field
+    assert system.ask("GET", "/realtime/channels/a*", credential=ann).status == 400
+    admin = system.token("root", roles=["admin"])
+    assert "channels" in system.ask("GET", "/realtime/channels", credential=admin).json
+    assert system.ask("GET", "/realtime/channels", credential=ann).status == 403
+
+
 def test_admins_see_connections_and_others_do_not(system: System) -> None:
     admin, user = system.token("root", roles=["admin"]), system.token("ann")
     for path in ("/realtime/connections", "/realtime/webrtc/connections", "/metrics"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import random
 import ssl
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from realtime import (
     WSClient,
     native,
 )
+from realtime.clients.subscription import Subscription
 from realtime.routes import webrtc_rooms
 from realtime.sse import EventParser
 
@@ -117,10 +119,11 @@ def test_what_others_do_is_heard() -> None:
                 await server.say(**message)
             assert await take(client, len(said)) == said
             client.on("notification", notified.append)
-            await server.say(**{**said[0], "offset": 2})
+            await server.say(**{**said[0], "offset": 2})  # again, from a server that had died
+            await server.say(**{**said[0], "offset": 2, "notification_id": "ntf_2"})
             while not notified:
                 await asyncio.sleep(0.01)
-            assert notified[0]["offset"] == 2
+            assert [m["notification_id"] for m in notified] == ["ntf_2"]
 
     run(work())
 
@@ -232,6 +235,112 @@ def test_a_subscription_that_is_taken_away_is_told() -> None:
             assert server.received[-1]["channel"] == "open"
             await server.say(type="unsubscribed", channel="open", code="expired", reason="r")
             assert (await take(client, 1))[0]["code"] == "expired"
+
+    run(work())
+
+
+def test_a_refused_change_leaves_the_subscription_as_it_was() -> None:
+    async def work() -> None:
+        async with fake_server() as server, WSClient(server.url, backoff=quick()) as client:
+            await client.subscribe_to_channel("c")
+            server.answers["subscribe"] = lambda said: {
+                "type": "error", "code": "bad_field", "detail": "no", "field": "filters"}
+            with pytest.raises(RealtimeError):
+                await client.subscribe_to_channel("c", {"max_file_size": -1})
+            server.answers["subscribe"] = lambda said: None
+            with pytest.raises(RealtimeError):
+                await client.subscribe_to_channel("c", {"max_file_size": 5}, timeout=0.05)
+            del server.answers["subscribe"]
+            await server.close_all(1012)
+            await server.until(lambda: len(server.of("subscribe")) == 4)
+            assert "filters" not in server.of("subscribe")[3]
+            await server.say(**message("c", 1))
+            assert (await take(client, 1))[0]["offset"] == 1
+
+    run(work())
+
+
+class Channel:
+    """A channel as the protocol has it. One's own is heard unasked: what waits there for its user
+    is given to each connection before anything else, and left out of the replay."""
+
+    def __init__(self, dice: random.Random, is_own: bool) -> None:
+        self.dice, self.is_own = dice, is_own
+        self.log: list[dict] = []
+        self.epoch, self.offset = 0, 0
+
+    def publish(self) -> dict:
+        self.offset += 1
+        new = message("c", self.offset, f"e{self.epoch}", persistent=self.dice.random() < 0.6)
+        new["message_id"] = f"msg_{len(self.log):016x}"
+        self.log.append(new)
+        return new
+
+    def stored(self) -> list[dict]:
+        return [m for m in self.log if m["persistent"]]
+
+    def count_anew(self) -> None:
+        """The history got a new epoch."""
+        self.epoch += 1
+        for position, kept in enumerate(self.stored()):
+            kept["offset"] = position + 1
+        self.offset = len(self.stored())
+
+    def connect(self, asked: dict) -> tuple[list[dict], dict, list[dict]]:
+        """What comes unasked, the answer, and the replay."""
+        recover = asked.get("recover")
+        recovered = recover is not None and recover["epoch"] == f"e{self.epoch}"
+        early = [m for m in self.stored()[-3:] if self.is_own and self.dice.random() < 0.5]
+        if self.is_own and self.dice.random() < 0.3:
+            early.append(self.publish())  # live, before the answer
+        given = {m["message_id"] for m in early}
+        replay = [m for m in self.stored() if m["message_id"] not in given and
+                  (not recovered or m["offset"] > recover["offset"])]
+        answer = {"epoch": f"e{self.epoch}", "offset": self.offset, "replay_count": len(replay)}
+        if recover is not None:
+            answer["recovered"] = recovered
+        return [{**m, "epoch": f"e{self.epoch}"} for m in early], answer, [
+            {**m, "epoch": f"e{self.epoch}", "replayed": True} for m in replay]
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_breaks_off_when_stored_messages_come_once_and_in_order(
+    seed: int, is_own: bool
+) -> None:
+    """A channel, and connections that end at any point of it."""
+    dice = random.Random(seed)
+    channel = Channel(dice, is_own)
+
+    async def work() -> None:
+        subscription = Subscription("c", {}, asyncio.get_running_loop().create_future())
+        heard: list[str] = []
+
+        def hear(messages: list[dict]) -> None:
+            heard.extend(m["message_id"] for m in messages if subscription.accept(Message(m)))
+
+        for round_number in range(40):
+            early, answer, replay = channel.connect(subscription.ask())
+            is_last = round_number == 39
+            if is_last or dice.random() < 0.9:
+                hear(early if is_last else early[: dice.randrange(len(early) + 1)])
+            if is_last or dice.random() < 0.9:
+                hear(early)  # all of it, then; some again, as no server does
+                lost = subscription.start(answer)
+                assert (lost is None) == answer.get("recovered", True)
+                line = replay + [channel.publish() for _ in range(dice.randrange(6))]
+                hear(line if is_last else line[: dice.randrange(len(line) + 1)])
+            for _ in range(dice.randrange(3)):
+                channel.publish()  # while nobody is there
+            if dice.random() < 0.1 and not is_last:
+                channel.count_anew()
+        early, answer, replay = channel.connect(subscription.ask())
+        hear(early)
+        subscription.start(answer)
+        hear(replay)
+        assert len(heard) == len(set(heard))
+        assert is_own or heard == sorted(heard)
+        assert {m["message_id"] for m in channel.stored()} <= set(heard)
 
     run(work())
 
@@ -362,6 +471,42 @@ def test_a_peer_that_answers_no_ping_is_left() -> None:
     run(work())
 
 
+def test_a_server_that_hangs_is_left_for_the_next_attempt() -> None:
+    async def work() -> None:
+        async with fake_server() as server:
+            client = WSClient(server.url, open_timeout=0.3, backoff=quick())
+            await client.connect()
+            server.is_silent = True
+            await server.close_all(1012)
+            await server.until(lambda: server.connections)
+            hung = server.connections[0]
+            server.is_silent = False
+            await server.until(lambda: server.connections and server.connections[0] is not hung)
+            await client.ping()
+            await client.close()
+
+    run(work())
+
+
+def test_a_handler_that_meets_something_cancelled_is_called_again() -> None:
+    async def work() -> None:
+        async with fake_server() as server, WSClient(server.url) as client:
+            heard = asyncio.Queue[Message]()
+
+            @client.on_message
+            async def handle(said: Message) -> None:
+                heard.put_nowait(said)
+                never = asyncio.get_running_loop().create_future()
+                never.cancel()
+                await never
+
+            for number in range(2):
+                await server.say(type="message", data=number)
+                assert (await asyncio.wait_for(heard.get(), 5))["data"] == number
+
+    run(work())
+
+
 def test_back_off_doubles_with_full_jitter_up_to_a_limit() -> None:
     backoff = Backoff(1, 8)
     limits = [1, 2, 4, 8, 8, 8]
@@ -487,6 +632,43 @@ def test_a_stream_is_resumed_until_it_is_ended_for_good() -> None:
         assert "Authorization: ApiKey k" in heads[0] and "Last-Event-ID" not in heads[0]
         assert [head.split("Last-Event-ID: ")[1].split("\r")[0] for head in heads[1:]] == [
             "a2", "a3", "a3"]
+
+    run(work())
+
+
+def test_a_loop_over_events_goes_on_where_another_left_off() -> None:
+    async def work() -> None:
+        stream = chunked(b"id: 1\ndata: 1\n\nid: 2\ndata: 2\n\nid: 3\ndata: no JSON\n\n", b"id: 4\n")
+        end = b"HTTP/1.1 204 No Content\r\n\r\n"
+        async with http_server(stream, end) as (origin, heads):
+            async with SSEClient(origin + "/", "c", backoff=quick()) as client:
+                assert (await anext(client.events())).data == 1
+                assert client.last_event_id == "1"
+                async for event in client:
+                    assert event.data == 2
+                    break
+                assert [event.data async for event in client] == ["no JSON"]
+        assert "Last-Event-ID: 3" in heads[1]
+
+    run(work())
+
+
+def test_closing_ends_a_loop_over_events() -> None:
+    async def work() -> None:
+        server = await asyncio.start_server(serve_for_ever, "127.0.0.1", 0)
+        async with server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            client = SSEClient(url, "c")
+            await client.connect()
+            looping = asyncio.create_task(anext(client.events(), None))
+            await asyncio.sleep(0.05)
+            await client.close()
+            assert await looping is None
+
+    async def serve_for_ever(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"\r\n: hello\n\n")
+        await reader.read(-1)
+        writer.close()
 
     run(work())
 
@@ -640,6 +822,12 @@ def test_tls_is_spoken_and_a_strangers_certificate_refused(tmp_path: Path) -> No
                 assert (await anext(client.events())).data == 1
             with pytest.raises(RealtimeError) as error:
                 await SSEClient(origin + "/", "c", open_timeout=0.5, backoff=quick()).connect()
+            assert "certificate" in error.value.detail.lower()
+        async with fake_server(ssl=served) as server:
+            async with WSClient(server.url, ssl=trusting) as client:
+                await client.ping()
+            with pytest.raises(RealtimeError) as error:
+                await WSClient(server.url, open_timeout=0.5, backoff=quick()).connect()
             assert "certificate" in error.value.detail.lower()
 
     run(work())

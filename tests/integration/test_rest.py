@@ -286,6 +286,18 @@ def test_marking_as_read_is_done_by_realtimed(notifying: Stack) -> None:
     assert stack.request("POST", NOTIFICATIONS + "/read").status == 401
 
 
+def test_stored_notifications_are_listed_while_realtimed_is_away(own_stack: Stack) -> None:
+    stack = own_stack
+    stack.start_api()
+    stack.start_nginx()
+    stack.wait_until_up()
+    key = key_of(stack, "alone")
+    assert stack.request("GET", NOTIFICATIONS, headers=key).json == {
+        "items": [], "unread": 0, "next": None}
+    refused = stack.request("POST", NOTIFICATIONS + "/read", headers=key)
+    assert refused.status == 503 and refused.headers["Retry-After"]
+
+
 # ---- the Python client ----
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -39,6 +42,30 @@ async def played(daemon: Realtimed, role: str) -> AsyncIterator[bus.BusPeer]:
 def rows(daemon: Realtimed, sql: str) -> list[tuple]:
     with sqlite3.connect(daemon.database) as db:
         return db.execute(sql).fetchall()
+
+
+def test_turn_credentials_are_each_peers_own(tmp_path: Path) -> None:
+    daemon = Realtimed(tmp_path, WEBRTC_STUN_SERVERS="stun:s:1", WEBRTC_TURN_URLS="turn:t:3478,turns:t:5349",
+                       WEBRTC_TURN_SECRET="north", WEBRTC_TURN_TTL="600")
+    daemon.start()
+
+    async def run() -> None:
+        seen = set()
+        for _ in range(2):
+            async with connect(daemon, "/realtime/webrtc/signaling?room_id=r") as client:
+                joined = await client.hear("joined")
+                stun, turn = joined["ice_servers"]
+                assert stun["urls"] == ["stun:s:1"] and turn["urls"] == ["turn:t:3478", "turns:t:5349"]
+                ends, name = turn["username"].split(":")
+                assert 590 < int(ends) - time.time() < 601 and name == joined["peer_id"]
+                mac = hmac.new(b"north", turn["username"].encode(), hashlib.sha1).digest()
+                assert turn["credential"] == base64.b64encode(mac).decode()
+                seen.add(turn["credential"])
+        assert len(seen) == 2
+        assert "north" not in daemon.log() and not any(one in daemon.log() for one in seen)
+
+    asyncio.run(run())
+    daemon.stop()
 
 
 def test_two_people_join_signal_and_leave(daemon: Realtimed) -> None:

@@ -850,10 +850,28 @@ static void history_says_what_it_does_not_have(void **state)
 	}
 }
 
+static void asking_for_ones_own_channel_at_once_is_answered_once(void **state)
+{
+	struct world *world = *state;
+	AUTO(identity) identity = identity_new("cid", RIGHTS_USER);
+	struct person cid;
+
+	outbox_init(&cid.outbox, 1 << 20, &world->dirty);
+	session_init(&cid.session, &world->hub, &limits, "conn_cid", &cid.outbox);
+	session_start(&cid.session, identity, world->now_unix_us);
+	say(world, &cid, "{\"type\":\"subscribe\",\"channel\":\"user_cid\",\"id\":1}");
+	let_store_answer(world); /* also what was asked of it before */
+	hears(&cid, "welcome", "user_id", "cid");
+	hears(&cid, "subscribed", "id", "1");
+	hears_nothing(&cid);
+	person_leave(&cid);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(asking_for_ones_own_channel_at_once_is_answered_once),
 		TEST(one_that_was_turned_away_has_no_channels),
 		TEST(a_message_reaches_who_subscribed_and_is_acknowledged),
 		TEST(a_persistent_message_is_heard_of_only_when_it_is_stored),

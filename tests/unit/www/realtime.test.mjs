@@ -182,6 +182,29 @@ test("notifications count in their channel, patterns resume nothing", async () =
   assert.deepEqual(recovers, [["a", 5], ["a*", undefined]]);
 });
 
+test("what comes before one's own channel is asked for counts when its replay is whole", async () => {
+  const client = connected();
+  const joined = client.subscribe("user_ann");
+  const say = (offset, replayed) =>
+    FakeSocket.last.say({ type: "message", channel: "user_ann", epoch: "e", offset, data: 1, replayed });
+  say(9);
+  FakeSocket.last.answer("subscribe", { type: "subscribed", channel: "user_ann", epoch: "e", offset: 9, replay_count: 2 });
+  await joined;
+  say(6, true);
+  FakeSocket.last.drop(); // in the middle
+  mock.timers.tick(500);
+  FakeSocket.last.welcome();
+  assert.deepEqual(recoverOf(FakeSocket.last), { epoch: "e", offset: 6 });
+  FakeSocket.last.answer("subscribe", { type: "subscribed", channel: "user_ann", epoch: "e", offset: 9, replay_count: 1 });
+  await settled();
+  say(7, true);
+  say(10);
+  FakeSocket.last.drop();
+  mock.timers.tick(500);
+  FakeSocket.last.welcome();
+  assert.deepEqual(recoverOf(FakeSocket.last), { epoch: "e", offset: 10 });
+});
+
 test("what is sent to the user is resumed, too, once something of it was heard", () => {
   const client = new RealtimeClient("ws://host/ws");
   client.connectWebSocket();

@@ -65,7 +65,7 @@ class RealtimeError(Exception):
             str(message.get("detail", "")),
             message.get("field"),
             close_code=close_code,
-            retry_after=_seconds(message.get("retry_after")),
+            retry_after=seconds(message.get("retry_after")),
         )
 
     @classmethod
@@ -82,11 +82,12 @@ class RealtimeError(Exception):
             str(detail),
             pointer.removeprefix("/") or None,
             status=status,
-            retry_after=_seconds(fields.get("retry_after", retry_after)),
+            retry_after=seconds(fields.get("retry_after", retry_after)),
         )
 
 
-def _seconds(value: object) -> float | None:
+def seconds(value: object) -> float | None:
+    """A retry_after, from wherever it comes; None if it is none."""
     try:
         return float(value) if isinstance(value, (int, float, str)) else None
     except ValueError:

@@ -11,11 +11,12 @@ import ssl as tls
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 HEAD_MAX = 65536
 BODY_MAX = 128 * 1024 * 1024
 READ_SIZE = 65536
+TARGET_SAFE = "/?:@!$&'()*+,;=-._~%"  # RFC 3986; what else there is gets escaped
 
 
 class HttpError(OSError):
@@ -44,11 +45,11 @@ class Response:
                 return
             yield piece
 
-    async def read(self, limit: int = BODY_MAX) -> bytes:
+    async def read(self, limit: int = BODY_MAX, idle_timeout: float | None = None) -> bytes:
         body = bytearray()
         if self.status in (204, 304):
             return b""
-        async for piece in self.chunks():
+        async for piece in self.chunks(idle_timeout):
             body += piece
             if len(body) > limit:
                 raise HttpError(f"the answer is longer than {limit} bytes")
@@ -114,8 +115,10 @@ async def _head(reader: asyncio.StreamReader) -> Response:
             return Response(status, headers, reader)
 
 
-def _request(method: str, url: SplitResult, headers: Mapping[str, str], body: bytes | None) -> bytes:
-    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+def _request(
+    method: str, url: SplitResult, headers: Mapping[str, str], body: bytes | None
+) -> bytes:
+    target = quote((url.path or "/") + (f"?{url.query}" if url.query else ""), safe=TARGET_SAFE)
     fields = {"Host": url.netloc.rpartition("@")[2], "Connection": "close", **headers}
     if body is not None:
         fields["Content-Length"] = str(len(body))

@@ -35,7 +35,8 @@ class Message(dict[str, Any]):
         self[key] = base64.b64encode(self._payload).decode()
         return self[key]
 
-    def get(self, key: str, default: Any = None) -> Any:  # dict's own knows no __missing__
+    def get(self, key: str, default: Any = None) -> Any:
+        """dict's own does not ask __missing__()."""
         try:
             return self[key]
         except KeyError:
@@ -43,11 +44,13 @@ class Message(dict[str, Any]):
 
     @property
     def payload(self) -> bytes:
-        """The bytes. RealtimeError "not_inline" if the server keeps them at message["url"]."""
+        """The bytes. RealtimeError "not_inline" if the server keeps them at message["url"];
+        KeyError if the message has none."""
         if self._payload is None:
             if "url" in self:
-                raise RealtimeError("not_inline", f"the bytes are at {self['url']}; download() them")
-            self._payload = base64.b64decode(self.get("binary_data", ""))
+                detail = f"the bytes are at {self['url']}; download() them"
+                raise RealtimeError("not_inline", detail)
+            self._payload = base64.b64decode(self["binary_data"])
         return self._payload
 
 
@@ -84,7 +87,9 @@ class BinaryMessage:
         return cls(base64.b64encode(data).decode(), content_type, filename, **more)
 
     @classmethod
-    def from_file(cls, path: str | Path, content_type: str | None = None, **more: Any) -> BinaryMessage:
+    def from_file(
+        cls, path: str | Path, content_type: str | None = None, **more: Any
+    ) -> BinaryMessage:
         """The type is guessed from the name if it is not given."""
         path = Path(path)
         guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
@@ -155,7 +160,8 @@ class WebRTCRoom:
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event of an SSE stream. `data` is its JSON, parsed; `raw` the text it came as."""
+    """One event of an SSE stream. `data` is its JSON, parsed (the text itself if it is none);
+    `raw` the text it came as."""
 
     event: str
     data: Any

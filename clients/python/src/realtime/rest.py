@@ -22,7 +22,7 @@ def http_origin(url: str) -> str:
 
 
 class RestClient:
-    """Paths are those of the server, "/realtime/…". Every request is on a connection of its own."""
+    """Paths are the server's, "/realtime/…". Every request has a connection of its own."""
 
     def __init__(
         self,
@@ -77,7 +77,8 @@ class RestClient:
             ) as answer:
                 content_type = answer.headers.get("content-type", "")
                 retry_after = answer.headers.get("retry-after")
-                return answer.status, content_type, await answer.read(), retry_after
+                content = await answer.read(idle_timeout=self._timeout)
+                return answer.status, content_type, content, retry_after
         except OSError as error:
             detail = f"{self._origin} does not answer: {error or type(error).__name__}"
             raise RealtimeError("unreachable", detail) from error

@@ -13,7 +13,7 @@ EVENT_MAX = 128 * 1024 * 1024  # characters; whoever sends more is not our serve
 
 class EventParser:
     """Feed it bytes as they come; it yields whole events. `last_event_id` is where to resume,
-    `retry_s` what the server asks for. ValueError for what is no event stream of ours."""
+    `retry_s` what the server asks for. ValueError for an event without end."""
 
     def __init__(self, last_event_id: str = "") -> None:
         self.last_event_id = last_event_id
@@ -70,4 +70,8 @@ class EventParser:
         self._event, self._data = "", []
         if not was_data:
             return None
-        return ServerEvent(event, json.loads(raw), self._id, raw)
+        try:
+            data = json.loads(raw)
+        except ValueError:
+            data = raw  # not of our server, but an event stream all the same
+        return ServerEvent(event, data, self._id, raw)

@@ -121,6 +121,11 @@ class Inbox:
             result = handler(message)
             if inspect.isawaitable(result):
                 await result
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self._log.exception("a message handler waited for something that was cancelled")
         except Exception:
             self._log.exception("a message handler failed")
 

@@ -86,7 +86,9 @@ class SignalingClient(ReconnectingSocket):
             async with asyncio.timeout(self.request_timeout):
                 await self._welcomed.wait()
         except TimeoutError:
-            raise RealtimeError("disconnected", "there is no connection to the room") from None
+            raise self._ended or RealtimeError(
+                "disconnected", "there is no connection to the room"
+            ) from None
         present = {name: value for name, value in fields.items() if value is not None}
         self._queue(Outgoing(json.dumps(present, ensure_ascii=False)))
 

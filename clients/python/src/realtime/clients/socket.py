@@ -20,7 +20,7 @@ from websockets.legacy.client import WebSocketClientProtocol, connect
 
 from ..backoff import Backoff
 from ..credentials import Credentials
-from ..errors import CLOSE_CODE_NAMES, FINAL_CLOSE_CODES, RealtimeError
+from ..errors import CLOSE_CODE_NAMES, FINAL_CLOSE_CODES, RealtimeError, seconds
 from ..models import Message
 from .inbox import Handler, Inbox
 
@@ -230,6 +230,7 @@ class ReconnectingSocket:
         """To be sent in this order, as soon as there is a connection."""
         self._outgoing.append(outgoing)
         self._has_outgoing.set()
+        self._inbox.wake()  # an answer may be waited for now
 
     # ---- the connection ----
 
@@ -239,7 +240,8 @@ class ReconnectingSocket:
         except Exception as problem:  # a mistake of ours must not leave others waiting for ever
             self._log.exception("the client has failed")
             self._running = None
-            self._finish(RealtimeError("failed", f"the client has failed: {problem}"), is_error=True)
+            error = RealtimeError("failed", f"the client has failed: {problem}")
+            self._finish(error, is_error=True)
 
     async def _run_connections(self) -> None:
         loop = asyncio.get_running_loop()
@@ -293,15 +295,18 @@ class ReconnectingSocket:
         if self._ssl is not None:
             options["ssl"] = self._ssl
         async with connect(self._address(), **options) as socket:
-            tasks = [asyncio.create_task(self._write(socket))]
+            tasks = [
+                asyncio.create_task(self._write(socket)),
+                asyncio.create_task(self._keep_alive(socket)),
+            ]
             try:
-                return await self._read(socket, tasks)
+                return await self._read(socket)
             finally:
                 for task in tasks:
                     task.cancel()
-                await asyncio.wait(tasks)
+                await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, socket: Any, tasks: list[asyncio.Task[None]]) -> RealtimeError:
+    async def _read(self, socket: Any) -> RealtimeError:
         while True:
             try:
                 frame = await socket.recv()
@@ -316,13 +321,13 @@ class ReconnectingSocket:
                 if message.get("type") == "error":
                     self._last_refusal = message
                 elif self._is_greeting(message):
+                    self._last_refusal = None
                     self._on_welcome(message)
                     self._welcomed.set()
                     self._has_outgoing.set()
-                    tasks.append(asyncio.create_task(self._keep_alive(socket)))
             if message.get("type") == "disconnect":
                 self._is_final = message.get("reconnect") is False
-                self._retry_after_s = float(message.get("retry_after") or 0)
+                self._retry_after_s = seconds(message.get("retry_after")) or 0.0
             await self._on_message(message)
 
     async def _write(self, socket: Any) -> None:
@@ -339,21 +344,27 @@ class ReconnectingSocket:
             await self._has_outgoing.wait()
 
     async def _keep_alive(self, socket: Any) -> None:
-        """A peer that vanished says nothing; one that answers no ping for long has."""
-        while True:
-            await asyncio.sleep(self._ping_interval_s)
-            if self._inbox.is_held:
-                continue  # its pong would be behind what we do not read
-            try:
-                pong = await socket.ping()
-                await asyncio.wait_for(pong, self._ping_interval_s)
-            except ConnectionClosed:
-                return
-            except TimeoutError:
-                if not self._inbox.is_held:
-                    self._log.info("no answer to a ping")
-                    socket.transport.abort()  # nobody is there to say goodbye to
-                    return
+        """A peer that vanished says nothing. One that has no welcome for us in time, or no answer
+        to a ping, is left without a goodbye: nobody would hear it."""
+        try:
+            await asyncio.wait_for(self._welcomed.wait(), self._open_timeout)
+            while True:
+                await asyncio.sleep(self._ping_interval_s)
+                if not self._inbox.is_held:  # else its pong is behind what we do not read
+                    await self._expect_pong(socket)
+        except ConnectionClosed:
+            return
+        except TimeoutError:
+            self._log.info("the server is silent")
+            socket.transport.abort()
+
+    async def _expect_pong(self, socket: Any) -> None:
+        pong = await socket.ping()
+        try:
+            await asyncio.wait_for(pong, self._ping_interval_s)
+        except TimeoutError:
+            if not self._inbox.is_held:
+                raise
 
     def _loss_of(self, closed: ConnectionClosed) -> RealtimeError:
         code = closed.rcvd.code if closed.rcvd else 1006

@@ -7,8 +7,10 @@ import json
 import logging
 import random
 import ssl as tls
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlencode, urlsplit
 
@@ -23,6 +25,14 @@ log = logging.getLogger("realtime.sse")
 
 FINAL_STATUSES = frozenset({400, 401, 403, 404, 405, 410})
 IDLE_TIMEOUT_S = 60.0  # the server's comments come every 15 s unless it is set otherwise
+
+
+@dataclass
+class _Stream:
+    connection: AsyncExitStack
+    chunks: AsyncIterator[bytes]
+    parser: EventParser
+    events: deque[ServerEvent] = field(default_factory=deque)  # parsed, not given out yet
 
 
 class SSEClient:
@@ -65,8 +75,7 @@ class SSEClient:
         self._open_timeout, self._idle_timeout = open_timeout, idle_timeout
         self._backoff = backoff or Backoff()
         self._retry_s = 0.0  # asked for by the server
-        self._stack: AsyncExitStack | None = None  # of the connection
-        self._response: http.Response | None = None
+        self._stream: _Stream | None = None
         self._is_over = False
         self._closed = asyncio.Event()
 
@@ -80,7 +89,7 @@ class SSEClient:
         last: RealtimeError | None = None
         try:
             async with asyncio.timeout(self._open_timeout):
-                while self._response is None and not self._is_over:
+                while self._stream is None and not self._is_over:
                     try:
                         await self._open()
                     except RealtimeError as error:
@@ -112,12 +121,14 @@ class SSEClient:
         while not self._is_over:
             error: Exception
             try:
-                if self._response is None:
+                if self._stream is None:
                     await self._open()
-                    if self._response is None:
-                        return
-                async for event in self._read(self._response):
+                while self._stream is not None and (event := await self._next(self._stream)):
                     yield event
+                    if self._is_over:
+                        return
+                if self._is_over:
+                    return
                 error = RealtimeError("disconnected", "the stream has ended")
             except RealtimeError as refusal:
                 if refusal.status in FINAL_STATUSES:
@@ -126,8 +137,7 @@ class SSEClient:
             except (OSError, ValueError) as problem:
                 error = problem
             await self._hang_up()
-            if not self._is_over:
-                await self._pause(error)
+            await self._pause(error)
 
     def __aiter__(self) -> AsyncIterator[ServerEvent]:
         return self.events()
@@ -144,20 +154,24 @@ class SSEClient:
         except TimeoutError:
             pass
 
-    async def _read(self, response: http.Response) -> AsyncIterator[ServerEvent]:
-        parser = EventParser(self.last_event_id)
-        async for chunk in response.chunks(self._idle_timeout):
+    async def _next(self, stream: _Stream) -> ServerEvent | None:
+        """None at the end of the connection. What is parsed and not given out yet stays in the
+        stream, for a loop that goes on where another left off."""
+        while not stream.events:
+            chunk = await anext(stream.chunks, None)
+            if chunk is None:
+                return None
             self._backoff.reset()
-            for event in parser.feed(chunk):
-                self.last_event_id = event.id
-                if event.event == "disconnect" and isinstance(event.data, dict):
-                    self._is_over = event.data.get("reconnect") is False
-                yield event
-                if self._is_over:
-                    return
-            self.last_event_id = parser.last_event_id
-            if parser.retry_s is not None:
-                self._retry_s = parser.retry_s
+            stream.events.extend(stream.parser.feed(chunk))
+            if not stream.events:
+                self.last_event_id = stream.parser.last_event_id
+            if stream.parser.retry_s is not None:
+                self._retry_s = stream.parser.retry_s
+        event = stream.events.popleft()
+        self.last_event_id = event.id
+        if event.event == "disconnect" and isinstance(event.data, dict):
+            self._is_over = event.data.get("reconnect") is False
+        return event
 
     # ---- the connection ----
 
@@ -193,7 +207,9 @@ class SSEClient:
         if self._is_over:
             await stack.aclose()
             return
-        self._stack, self._response = stack, response
+        self._stream = _Stream(
+            stack, response.chunks(self._idle_timeout), EventParser(self.last_event_id)
+        )
 
     async def _check(self, response: http.Response) -> None:
         if response.status == 204:
@@ -201,16 +217,16 @@ class SSEClient:
         elif response.status != 200:
             raise RealtimeError.from_problem(
                 response.status,
-                _problem(await response.read(65536)),
+                _problem(await response.read(65536, self._open_timeout)),
                 response.headers.get("retry-after"),
             )
         elif not response.headers.get("content-type", "").startswith("text/event-stream"):
             raise RealtimeError("bad_answer", f"{self.url} is no event stream", status=404)
 
     async def _hang_up(self) -> None:
-        stack, self._stack, self._response = self._stack, None, None
-        if stack is not None:
-            await stack.aclose()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.connection.aclose()
 
 
 def _problem(body: bytes) -> object:
