@@ -195,7 +195,8 @@ void hub_channels_list(const struct subscriber *subscriber, json_t *names);
  * version}, at most `limit` of them. NULL without memory. */
 json_t *hub_presence(const struct hub *hub, const char *channel, size_t limit);
 
-/* {subscriptions, epoch, offset}; without epoch and offset if the channel is not in memory. */
+/* {subscriptions, epoch, offset}; without epoch and offset if the channel is not in memory. The
+ * offset is the last delivered one's, from which one can go on. */
 json_t *hub_channel_to_json(const struct hub *hub, const char *channel);
 
 /* {channel: subscriptions} of up to `limit` channels that somebody listens to, by a walk over all.

@@ -825,6 +825,31 @@ static void what_waits_for_the_store_is_bounded_in_bytes(void **state)
 	hears(&world->ann, "ack", "channel", "c");
 }
 
+/* One that is on its way to the store is in no history yet: whoever went on after it would miss it.
+ */
+static void a_channel_tells_an_offset_to_resume_from(void **state)
+{
+	static const char publish[] =
+		"{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}";
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->ann, publish);
+	let_store_answer(world);
+	say(world, &world->ann, publish);
+	{
+		AUTO_JSON channel = hub_channel_to_json(&world->hub, "c");
+
+		assert_int_equal(json_integer_value(json_object_get(channel, "offset")), 1);
+	}
+	let_store_answer(world);
+	{
+		AUTO_JSON channel = hub_channel_to_json(&world->hub, "c");
+
+		assert_int_equal(json_integer_value(json_object_get(channel, "offset")), 2);
+	}
+}
+
 static void history_says_what_it_does_not_have(void **state)
 {
 	static const struct {
@@ -900,6 +925,7 @@ int main(void)
 		TEST(what_comes_during_the_replay_is_not_missed),
 		TEST(offsets_do_not_go_back_after_a_store_that_failed),
 		TEST(history_tells_an_offset_to_resume_from),
+		TEST(a_channel_tells_an_offset_to_resume_from),
 		TEST(history_says_what_it_does_not_have),
 		TEST(what_waits_for_the_store_is_bounded_in_bytes),
 	};
