@@ -27,9 +27,9 @@ struct world {
 	uint64_t now_unix_us;
 };
 
-static void person_join(struct world *world, struct person *person, bool may_publish)
+static void person_join_as(struct world *world, struct person *person, struct identity *taken)
 {
-	AUTO(identity) identity = identity_new_anonymous(may_publish);
+	AUTO(identity) identity = taken;
 	char id[CONNECTION_ID_SIZE];
 
 	assert_non_null(identity);
@@ -37,6 +37,11 @@ static void person_join(struct world *world, struct person *person, bool may_pub
 	id_new("conn", id, sizeof(id));
 	session_init(&person->session, &world->hub, &limits, id, &person->outbox);
 	session_start(&person->session, identity, world->now_unix_us);
+}
+
+static void person_join(struct world *world, struct person *person, bool may_publish)
+{
+	person_join_as(world, person, identity_new_anonymous(may_publish));
 }
 
 static void person_leave(struct person *person)
@@ -556,18 +561,10 @@ static void history_can_be_read_without_subscribing(void **state)
 	hears_nothing(&world->bob);
 }
 
-/* As if by a token of that user, before anything was said. */
 static void person_return_as(struct world *world, struct person *person, const char *user_id)
 {
-	AUTO(identity) identity = identity_new(user_id, RIGHTS_USER);
-	char id[CONNECTION_ID_SIZE];
-
-	assert_non_null(identity);
 	person_leave(person);
-	outbox_init(&person->outbox, 1 << 20, &world->dirty);
-	id_new("conn", id, sizeof(id));
-	session_init(&person->session, &world->hub, &limits, id, &person->outbox);
-	session_start(&person->session, identity, world->now_unix_us);
+	person_join_as(world, person, identity_new(user_id, RIGHTS_USER));
 	let_store_answer(world);
 	hears(person, "welcome", "user_id", user_id);
 }
@@ -701,16 +698,6 @@ static void what_subscribers_want_can_be_changed_at_the_limit(void **state)
 	char text[80];
 
 	is_welcomed(world);
-	for (int i = 0; i < SUBSCRIPTIONS_MAX; i++) {
-		(void)snprintf(text, sizeof(text), "{\"type\":\"subscribe\",\"channel\":\"c%d\"}",
-			       i % 7);
-		say(world, &world->bob, text);
-	}
-	world->store.is_broken = true;
-	let_store_answer(world);
-	world->store.is_broken = false;
-	outbox_drop(&world->bob.outbox, world->bob.outbox.count);
-	assert_int_equal(world->bob.session.subscriber.subscription_count, 0);
 	for (int i = 0; i < SUBSCRIPTIONS_MAX; i++) {
 		(void)snprintf(text, sizeof(text), "{\"type\":\"subscribe\",\"channel\":\"d%d\"}",
 			       i);
