@@ -837,6 +837,30 @@ static void a_channel_tells_an_offset_to_resume_from(void **state)
 	}
 }
 
+static void what_is_held_for_a_replay_is_bounded_in_bytes(void **state)
+{
+	enum { MESSAGE_BYTES = 8 << 20 };
+	struct world *world = *state;
+	AUTO_FREE char *text = malloc(MESSAGE_BYTES + 100);
+	size_t head, count = 0;
+
+	assert_non_null(text);
+	is_welcomed(world);
+	say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":1}");
+	let_store_answer(world); /* the channel is known: what passes does not wait for the store */
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\"}");
+	head = (size_t)sprintf(text, "{\"type\":\"message\",\"channel\":\"c\",\"data\":\"");
+	memset(text + head, 'x', MESSAGE_BYTES);
+	strcpy(text + head + MESSAGE_BYTES, "\"}");
+	while (!outbox_is_ending(&world->bob.outbox) &&
+	       count <= 2 * REPLAY_OWED_MAX / MESSAGE_BYTES) {
+		say(world, &world->ann, text);
+		count++;
+	}
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_OVERLOAD);
+	assert_int_equal(count, REPLAY_OWED_MAX / MESSAGE_BYTES + 1);
+}
+
 static void history_says_what_it_does_not_have(void **state)
 {
 	static const struct {
@@ -913,6 +937,7 @@ int main(void)
 		TEST(offsets_do_not_go_back_after_a_store_that_failed),
 		TEST(history_tells_an_offset_to_resume_from),
 		TEST(a_channel_tells_an_offset_to_resume_from),
+		TEST(what_is_held_for_a_replay_is_bounded_in_bytes),
 		TEST(history_says_what_it_does_not_have),
 		TEST(what_waits_for_the_store_is_bounded_in_bytes),
 	};
