@@ -27,9 +27,9 @@ struct world {
 	uint64_t now_unix_us;
 };
 
-static void person_join(struct world *world, struct person *person, bool may_publish)
+static void person_join_as(struct world *world, struct person *person, struct identity *taken)
 {
-	AUTO(identity) identity = identity_new_anonymous(may_publish);
+	AUTO(identity) identity = taken;
 	char id[CONNECTION_ID_SIZE];
 
 	assert_non_null(identity);
@@ -37,6 +37,11 @@ static void person_join(struct world *world, struct person *person, bool may_pub
 	id_new("conn", id, sizeof(id));
 	session_init(&person->session, &world->hub, &limits, id, &person->outbox);
 	session_start(&person->session, identity, world->now_unix_us);
+}
+
+static void person_join(struct world *world, struct person *person, bool may_publish)
+{
+	person_join_as(world, person, identity_new_anonymous(may_publish));
 }
 
 static void person_leave(struct person *person)
@@ -556,18 +561,10 @@ static void history_can_be_read_without_subscribing(void **state)
 	hears_nothing(&world->bob);
 }
 
-/* As if by a token of that user, before anything was said. */
 static void person_return_as(struct world *world, struct person *person, const char *user_id)
 {
-	AUTO(identity) identity = identity_new(user_id, RIGHTS_USER);
-	char id[CONNECTION_ID_SIZE];
-
-	assert_non_null(identity);
 	person_leave(person);
-	outbox_init(&person->outbox, 1 << 20, &world->dirty);
-	id_new("conn", id, sizeof(id));
-	session_init(&person->session, &world->hub, &limits, id, &person->outbox);
-	session_start(&person->session, identity, world->now_unix_us);
+	person_join_as(world, person, identity_new(user_id, RIGHTS_USER));
 	let_store_answer(world);
 	hears(person, "welcome", "user_id", user_id);
 }
@@ -701,16 +698,6 @@ static void what_subscribers_want_can_be_changed_at_the_limit(void **state)
 	char text[80];
 
 	is_welcomed(world);
-	for (int i = 0; i < SUBSCRIPTIONS_MAX; i++) {
-		(void)snprintf(text, sizeof(text), "{\"type\":\"subscribe\",\"channel\":\"c%d\"}",
-			       i % 7);
-		say(world, &world->bob, text);
-	}
-	world->store.is_broken = true;
-	let_store_answer(world);
-	world->store.is_broken = false;
-	outbox_drop(&world->bob.outbox, world->bob.outbox.count);
-	assert_int_equal(world->bob.session.subscriber.subscription_count, 0);
 	for (int i = 0; i < SUBSCRIPTIONS_MAX; i++) {
 		(void)snprintf(text, sizeof(text), "{\"type\":\"subscribe\",\"channel\":\"d%d\"}",
 			       i);
@@ -850,6 +837,30 @@ static void a_channel_tells_an_offset_to_resume_from(void **state)
 	}
 }
 
+static void what_is_held_for_a_replay_is_bounded_in_bytes(void **state)
+{
+	enum { MESSAGE_BYTES = 8 << 20 };
+	struct world *world = *state;
+	AUTO_FREE char *text = malloc(MESSAGE_BYTES + 100);
+	size_t head, count = 0;
+
+	assert_non_null(text);
+	is_welcomed(world);
+	say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":1}");
+	let_store_answer(world); /* the channel is known: what passes does not wait for the store */
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\"}");
+	head = (size_t)sprintf(text, "{\"type\":\"message\",\"channel\":\"c\",\"data\":\"");
+	memset(text + head, 'x', MESSAGE_BYTES);
+	strcpy(text + head + MESSAGE_BYTES, "\"}");
+	while (!outbox_is_ending(&world->bob.outbox) &&
+	       count <= 2 * REPLAY_OWED_MAX / MESSAGE_BYTES) {
+		say(world, &world->ann, text);
+		count++;
+	}
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_OVERLOAD);
+	assert_int_equal(count, REPLAY_OWED_MAX / MESSAGE_BYTES + 1);
+}
+
 static void history_says_what_it_does_not_have(void **state)
 {
 	static const struct {
@@ -926,6 +937,7 @@ int main(void)
 		TEST(offsets_do_not_go_back_after_a_store_that_failed),
 		TEST(history_tells_an_offset_to_resume_from),
 		TEST(a_channel_tells_an_offset_to_resume_from),
+		TEST(what_is_held_for_a_replay_is_bounded_in_bytes),
 		TEST(history_says_what_it_does_not_have),
 		TEST(what_waits_for_the_store_is_bounded_in_bytes),
 	};
