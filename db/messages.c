@@ -24,7 +24,6 @@ enum append_parameter {
 	APPEND_FILENAME,
 	APPEND_FILE_ID,
 	APPEND_SHA256,
-	APPEND_PAYLOAD,
 	APPEND_PAYLOAD_BYTES,
 	APPEND_CREATED_AT,
 	APPEND_EXPIRES_AT,
@@ -34,9 +33,12 @@ enum append_parameter {
 static const char sql_append[] =
 	"INSERT INTO messages"
 	" (channel, offset, message_id, kind, sender, data, tags, content_type, filename, file_id,"
-	" sha256, payload, payload_bytes, created_at, expires_at, idempotency_key)"
+	" sha256, payload_bytes, created_at, expires_at, idempotency_key)"
 	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, COALESCE(?8, 'application/json'), ?9, ?10, ?11, ?12,"
-	" ?13, ?14, NULLIF(?15, 0), ?16)";
+	" ?13, NULLIF(?14, 0), ?15)";
+
+static const char sql_append_payload[] = "INSERT INTO message_payloads (channel, offset, payload)"
+					 " VALUES (:channel, :offset, :payload)";
 
 static const char sql_find[] =
 	"SELECT epoch, MAX(last_offset, COALESCE((SELECT MAX(offset) FROM messages"
@@ -46,7 +48,10 @@ static const char sql_find[] =
 
 #define COLUMNS                                                                                    \
 	"channel, message_id, data, sender, tags, offset, created_at, expires_at, kind,"           \
-	" content_type, filename, file_id, sha256, payload, payload_bytes"
+	" content_type, filename, file_id, sha256, "                                               \
+	"CASE kind WHEN 'binary' THEN (SELECT payload FROM message_payloads AS payloads"           \
+	"  WHERE payloads.channel = messages.channel AND payloads.offset = messages.offset) END,"  \
+	" payload_bytes"
 
 static const char sql_newest[] = "SELECT " COLUMNS " FROM messages"
 				 " WHERE channel = :channel"
@@ -164,6 +169,20 @@ static void bind_text(sqlite3_stmt *statement, enum append_parameter parameter, 
 		(void)sqlite3_bind_text(statement, parameter, text, -1, SQLITE_STATIC);
 }
 
+static int append_payload(struct store *store, const struct message_row *row, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_append_payload, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", row->channel);
+	statement_bind_int(statement, ":offset", row->offset);
+	statement_bind_blob(statement, ":payload", row->payload, (size_t)row->payload_bytes);
+	r = statement_run(store, statement, reterr);
+	return r < 0 ? r : 0;
+}
+
 int messages_append(struct store *store, const struct message_row *row, struct error *reterr)
 {
 	sqlite3_stmt *statement;
@@ -182,15 +201,14 @@ int messages_append(struct store *store, const struct message_row *row, struct e
 	bind_text(statement, APPEND_FILENAME, row->filename);
 	bind_text(statement, APPEND_FILE_ID, row->file_id);
 	bind_text(statement, APPEND_SHA256, row->sha256);
-	if (row->payload)
-		(void)sqlite3_bind_blob64(statement, APPEND_PAYLOAD, row->payload,
-					  (sqlite3_uint64)row->payload_bytes, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(statement, APPEND_PAYLOAD_BYTES, row->payload_bytes);
 	(void)sqlite3_bind_int64(statement, APPEND_CREATED_AT, row->created_at_unix_ms);
 	(void)sqlite3_bind_int64(statement, APPEND_EXPIRES_AT, row->expires_at_unix_ms);
 	bind_text(statement, APPEND_IDEMPOTENCY_KEY, row->idempotency_key);
 	r = statement_run(store, statement, reterr);
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	return row->payload ? append_payload(store, row, reterr) : 0;
 }
 
 int channels_find(struct store *store, const char *channel, struct channel_row *ret_row,

@@ -187,6 +187,44 @@ static void what_expires_by_itself_is_not_missed(void **state)
 	assert_int_equal(row.trimmed_offset, 0);
 }
 
+static bool see_payload(void *data, const struct message_row *row)
+{
+	size_t *length = data;
+
+	assert_string_equal(row->kind, "binary");
+	assert_memory_equal(row->payload, "bytes\0more", 10);
+	*length = (size_t)row->payload_bytes;
+	return true;
+}
+
+static void a_fault(void *data, const char *fault)
+{
+	(void)data;
+	fail_msg("%s", fault);
+}
+
+static void bytes_lie_apart_and_go_with_their_message(void **state)
+{
+	struct message_row row = {.channel = "c",
+				  .message_id = "msg_0000000000000001",
+				  .kind = "binary",
+				  .data = "null",
+				  .content_type = "image/png",
+				  .payload = "bytes\0more",
+				  .payload_bytes = 10,
+				  .offset = 1};
+	size_t length = 0;
+
+	(void)state;
+	assert_int_equal(channels_reserve(store, "c", "epoch", 1, 1, &error), 0);
+	assert_int_equal(messages_append(store, &row, &error), 0);
+	assert_int_equal(messages_read_newest(store, "c", 5, 0, see_payload, &length, &error), 0);
+	assert_int_equal(length, 10);
+	assert_int_equal(append_only("c", 2, 2, 0), 0);
+	assert_int_equal(messages_trim_channel(store, "c", 1, 1000, &error), 1);
+	assert_int_equal(store_check_whole(store, a_fault, NULL, &error), 0);
+}
+
 static void the_last_id_is_that_of_all_channels(void **state)
 {
 	char found[64], expected[24];
@@ -240,6 +278,7 @@ int main(void)
 		TEST(retention_marks_what_it_took),
 		TEST(what_is_deleted_leaves_its_place_taken),
 		TEST(what_expires_by_itself_is_not_missed),
+		TEST(bytes_lie_apart_and_go_with_their_message),
 		TEST(the_last_id_is_that_of_all_channels),
 		TEST(sessions_are_closed_once_and_stale_ones_at_the_start),
 	};
