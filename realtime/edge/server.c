@@ -391,6 +391,21 @@ static const char *sniff(void *data, const void *bytes, size_t length)
 	return sniffer_type(data, bytes, length);
 }
 
+/* From a chat connection to a call. */
+static int pass_signal(struct session *session, json_t *body, struct error *reterr)
+{
+	struct connection *connection = CONTAINER_OF(session, struct connection, session);
+	struct server *server = lws_context_user(lws_get_context(connection->wsi));
+	const char *room_id = json_string_value(json_object_get(body, "room_id"));
+	struct caller caller = {
+		.user_id = connection->identity->user_id,
+		.is_moderator = room_id && identity_may(connection->identity, RIGHT_MODERATE,
+							GRANT_ROOMS, room_id),
+	};
+
+	return signaling_signal_for(server->board, body, &caller, reterr);
+}
+
 int server_start(struct server *server, struct error *reterr)
 {
 	const struct config *config = server->config;
@@ -416,6 +431,7 @@ int server_start(struct server *server, struct error *reterr)
 		.sniff = sniff,
 		.sniff_data = server->sniffer,
 		.identify = standing_identify,
+		.signal = pass_signal,
 		.messages_per_s = (uint64_t)config->REALTIME_MESSAGE_RATE,
 	};
 	list_init(&server->dirty);
