@@ -189,11 +189,12 @@ void access_add_cors(const struct api *api, const struct request *request,
 		return;
 	response_header(response, "Access-Control-Allow-Origin", "%s", origin);
 	response_header(response, "Access-Control-Expose-Headers",
-			"Location, ETag, Link, Retry-After, X-Request-Id");
+			"Location, ETag, Link, Retry-After, X-Request-Id, Accept-Ranges, "
+			"Content-Disposition, Content-Range");
 	if (strcmp(request->method, "OPTIONS") == 0) {
 		response_header(response, "Access-Control-Allow-Headers",
-				"Authorization, Content-Type, If-Match, If-None-Match, X-API-Key, "
-				"X-Request-Id");
+				"Authorization, Content-Type, If-Match, If-None-Match, If-Range, "
+				"Range, X-API-Key, X-Request-Id");
 		response_header(response, "Access-Control-Max-Age", "600");
 	}
 }
