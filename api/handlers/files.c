@@ -60,7 +60,6 @@ static void add_headers(const struct upload_row *row, const char *etag, struct r
 
 	disposition_format(disposition_is_inline(row->content_type), row->filename, disposition);
 	response_header(response, "ETag", "%s", etag);
-	response_header(response, "Accept-Ranges", "bytes");
 	response_header(response, "Content-Disposition", "%s", disposition);
 	response_header(response, "Content-Security-Policy", "sandbox; default-src 'none'");
 	/* Kept, but asked for each time: it may have been deleted, and a 304 costs little. */
@@ -86,6 +85,7 @@ static int send_file(struct api *api, const struct request *request, const struc
 	enum range_result range = wanted_range(request, etag, row->size_bytes, &offset, &length);
 	int fd;
 
+	response_header(response, "Accept-Ranges", "bytes");
 	if (range == RANGE_UNSATISFIABLE) {
 		response_header(response, "Content-Range", "bytes */%lld",
 				(long long)row->size_bytes);
