@@ -126,8 +126,7 @@ static void identify(struct signaling_session *session, const char *credential)
 
 static void board_open(struct world *world)
 {
-	assert_int_equal(
-		switchboard_init(&world->board, &events, world, world->now_us), 0);
+	assert_int_equal(switchboard_init(&world->board, &events, world, world->now_us), 0);
 }
 
 static int setup(void **state)
