@@ -172,7 +172,7 @@ int access_check_origin(const struct api *api, const struct request *request, st
 	if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0 ||
 	    strcmp(request->method, "OPTIONS") == 0 || is_allowed(api, request))
 		return 0;
-	return error_set(reterr, -EACCES, "origin_not_allowed",
+	return error_set(reterr, -EACCES, "forbidden_origin",
 			 "pages of this origin may not do this; REALTIME_ALLOWED_ORIGINS lists "
 			 "those that may");
 }

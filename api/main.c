@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "api/api.h"
-#include "api/commands.h"
 #include "api/edge/file_collector.h"
 #include "api/edge/front.h"
 #include "api/edge/listener.h"
 #include "core/log.h"
+#include "ctl/commands.h"
 
 enum { LISTENERS_MAX = 16, STOP_TIMEOUT_MS = 2500 };
 
@@ -158,13 +158,14 @@ static int serve(const struct config *config)
 
 int main(int argc, char **argv)
 {
+	const struct command_list *const commands[] = {&key_commands};
 	AUTO(config) config = NULL;
 	struct error error = {0};
 	int r;
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		(void)fputs(usage, stdout);
-		commands_print_list(stdout);
+		commands_print_list(&key_commands, stdout);
 		config_print_help(stdout);
 		return EXIT_SUCCESS;
 	}
@@ -177,10 +178,11 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	if (argc > 1 && *argv[1] != '-')
-		return commands_run(argc - 1, argv + 1);
+		return commands_run("realtime-api", commands, ARRAY_LEN(commands), argc - 1,
+				    argv + 1);
 	if (argc > 1) {
 		(void)fputs(usage, stderr);
-		commands_print_list(stderr);
+		commands_print_list(&key_commands, stderr);
 		return EXIT_USAGE;
 	}
 	r = config_load(&config, &error);

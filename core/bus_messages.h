@@ -66,7 +66,7 @@ enum { BUS_VERSION = 1 };
 	/* request: {user_id, notification_id?} -> {changed}: that one, or all of the user, is     \
 	 *   read; -ENOENT "notification_not_found" */                                             \
 	X(NOTIFICATIONS_READ, 44, "notifications_read")                                            \
-	/* request: {limit?} -> {channels: {name: subscriptions}, channel_count} */                 \
+	/* request: {limit?} -> {channels: {name: subscriptions}, channel_count} */                \
 	X(CHANNELS, 45, "channels")                                                                \
 	/* request: {channel} -> {subscriptions, epoch?, offset?, presence: {channel, members,     \
 	 *   count, version}} */                                                                   \

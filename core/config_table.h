@@ -15,6 +15,9 @@ CONFIG_INT_(SSE_RETRY_TIMEOUT, 3000, 0, 3600000, "ms", "Told to clients as retry
 
 CONFIG_BOOL_(WEBRTC_ENABLED, true, "Serve video calls")
 CONFIG_TEXT_(WEBRTC_STUN_SERVERS, "stun:stun.l.google.com:19302,stun:stun1.l.google.com:19302", "STUN servers handed to clients, comma separated")
+CONFIG_TEXT_(WEBRTC_TURN_URLS, "", "TURN servers handed to clients, comma separated: turn:HOST:3478, turns:HOST:5349")
+CONFIG_SECRET_(WEBRTC_TURN_SECRET, "Shared with the TURN servers (coturn: static-auth-secret); each client gets credentials of its own")
+CONFIG_INT_(WEBRTC_TURN_TTL, 86400, 60, 31536000, "s", "For which a client's TURN credentials are valid")
 CONFIG_INT_(WEBRTC_MAX_ROOMS, 100, 1, 1000000, "", "Rooms that may exist at once")
 CONFIG_INT_(WEBRTC_MAX_PARTICIPANTS_PER_ROOM, 10, 1, 10000, "", "Participants of a room that does not say itself, and the most it may say")
 CONFIG_BOOL_(WEBRTC_AUTO_CREATE_ROOMS, false, "Let whoever may publish open a room by joining it")

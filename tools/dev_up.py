@@ -21,12 +21,13 @@ import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import nginx_config
+from tools import fronts
 
-ROOT = nginx_config.ROOT
+ROOT = fronts.ROOT
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 SOCKET_PATH_MAX = 107
+API_PORT_OFFSET = 100  # where the API needs a port and not a socket
 PR_SET_PDEATHSIG = 1
 
 
@@ -40,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
                         help="of the web server; realtimed takes the next, media those after it")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder for everything")
     parser.add_argument("--front", default="nginx",
-                        choices=["nginx", "lighttpd", "apache", "caddy"])
+                        choices=fronts.NAMES, help="the web server")
     parser.add_argument("--gateway", default="fastcgi", choices=["fastcgi", "scgi"])
     parser.add_argument("--listen", action="append", default=[], metavar="ADDRESS",
                         help="listen here (0.0.0.0, [::]) instead of on localhost alone")
@@ -54,9 +55,10 @@ def parse_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if not 1024 <= arguments.port <= 65000:
         parser.error("--port must be from 1024 to 65000")
-    if arguments.front != "nginx":
-        parser.exit(2, f"./dev up: --front {arguments.front} is not there yet: nginx is the only "
-                       "one so far\n")
+    try:
+        fronts.check(arguments.front, arguments.gateway)
+    except fronts.Unfit as unfit:
+        parser.exit(2, f"./dev up: {unfit}\n")
     arguments.data = arguments.data.resolve()
     return arguments
 
@@ -100,7 +102,15 @@ def check(arguments: argparse.Namespace) -> int:
     check_port(arguments.port, socket.SOCK_STREAM, "web server")
     check_port(arguments.port + 1, socket.SOCK_STREAM, "realtimed")
     check_port(arguments.port + 2, socket.SOCK_DGRAM, "media")
+    if fronts.needs_tcp(arguments.front):
+        check_port(arguments.port + API_PORT_OFFSET, socket.SOCK_STREAM, "realtime-api")
     return lock
+
+
+def api_address(arguments: argparse.Namespace) -> str:
+    if fronts.needs_tcp(arguments.front):
+        return f"127.0.0.1:{arguments.port + API_PORT_OFFSET}"
+    return f"unix:{arguments.data / 'run' / 'api.sock'}"
 
 
 def settings(arguments: argparse.Namespace) -> dict[str, str]:
@@ -112,13 +122,14 @@ def settings(arguments: argparse.Namespace) -> dict[str, str]:
         "WEBRTC_UDP_PORT": str(arguments.port + 2),
         "REALTIME_DATABASE": str(arguments.data / "realtime.db"),
         "REALTIME_DATA_DIR": str(arguments.data),
-        "REALTIME_FILES_ACCEL": "/realtime-files/",
+        # nginx alone is told by a header which file to send.
+        "REALTIME_FILES_ACCEL": "/realtime-files/" if arguments.front == "nginx" else "",
     }
     wiring = {  # what holds the processes together; not for the environment to change
         "REALTIME_BUS": str(run / "bus.sock"),
         "REALTIME_SFU_CONTROL": str(run / "sfu.sock"),
         "REALTIME_LISTEN": f"127.0.0.1:{arguments.port + 1}",
-        "REALTIME_API_LISTEN": f"{arguments.gateway}:unix:{run / 'api.sock'}",
+        "REALTIME_API_LISTEN": f"{arguments.gateway}:{api_address(arguments)}",
     }
     return {**defaults, **os.environ, **wiring}
 
@@ -197,7 +208,7 @@ class Child:
             self.process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             say(f"{self.name} does not stop; killing it")
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)  # its workers, too
             self.process.wait()
         self.pid_file.unlink(missing_ok=True)
 
@@ -238,9 +249,9 @@ def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
 def make_children(arguments: argparse.Namespace) -> list[Child]:
     env = settings(arguments)
     data, build = arguments.data, arguments.build.resolve()
-    configuration = nginx_config.write(
-        data, gateway=arguments.gateway, api=f"unix:{data / 'run' / 'api.sock'}",
-        realtimed=env["REALTIME_LISTEN"], addresses=arguments.listen, port=arguments.port)
+    site = fronts.Site(data, gateway=arguments.gateway, api=api_address(arguments),
+                       realtimed=env["REALTIME_LISTEN"], addresses=arguments.listen,
+                       port=arguments.port)
     programs = {
         "realtimed": build / "realtime" / "realtimed",
         "sfu": build / "sfu" / "realtime-sfu",
@@ -250,7 +261,7 @@ def make_children(arguments: argparse.Namespace) -> list[Child]:
         if not path.exists():
             raise Failure(f"{path} is missing, so {name} cannot start")
     children = [Child(name, [str(path)], data, env) for name, path in programs.items()]
-    return children + [Child("nginx", nginx_config.command(configuration), data, env)]
+    return children + [Child(arguments.front, fronts.write(arguments.front, site), data, env)]
 
 
 def show_errors(children: list[Child]) -> None:

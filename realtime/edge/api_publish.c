@@ -110,7 +110,7 @@ static int send_directly(struct daemon *daemon, struct bus_peer *peer,
 		return error_set(reterr, r, "out_of_memory", "out of memory");
 	outbox_push(subscriber->outbox, json_frames_get(&frames, subscriber->form));
 	json_frames_fini(&frames);
-	answer_unkept(daemon, peer, frame, message_id, 1);
+	answer_unkept(daemon, peer, frame, message_id, !outbox_is_ending(subscriber->outbox));
 	return 0;
 }
 
@@ -267,14 +267,12 @@ int api_on_publish(struct daemon *daemon, struct bus_peer *peer, const struct bu
 
 /* ---- notifications ---- */
 
-/* What is for one user is kept, whatever was said. */
 static int notify(struct daemon *daemon, struct bus_peer *peer, const struct bus_frame *frame,
-		  struct publish_fields *fields, const json_t *content, struct error *reterr)
+		  const struct publish_fields *fields, const json_t *content, struct error *reterr)
 {
 	struct publication *publication = NULL;
 	int r;
 
-	fields->options.is_persistent |= fields->target.user_id != NULL;
 	r = make_publication(&fields->target, &fields->options, content, fields->sender,
 			     &publication);
 	if (r == 0)

@@ -67,11 +67,15 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	static char head[REQUEST_HEAD_MAX]; /* the loop's alone */
 	struct arrival *arrival = poll->data;
 	struct lws_vhost *vhost = arrival->arrivals->vhost;
-	ssize_t got = status < 0 ? 0 : recv(arrival->fd, head, sizeof(head), MSG_PEEK);
-	int more = got < 0 ? 0 : (int)got + 1, one = 1;
+	int more, one = 1;
+	ssize_t got;
 	size_t length;
 
 	(void)events;
+	if (arrival->arrivals->taken_count >= ARRIVALS_TAKEN_MAX)
+		return; /* it is still readable in the next turn */
+	got = status < 0 ? 0 : recv(arrival->fd, head, sizeof(head), MSG_PEEK);
+	more = got < 0 ? 0 : (int)got + 1;
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
@@ -85,6 +89,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		/* Be told of more, not again and again of the same. */
 		(void)setsockopt(arrival->fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof(more));
 	} else {
+		arrival->arrivals->taken_count++;
 		(void)setsockopt(arrival->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
 		if (request_head_needs_rewriting(head, length))
 			give_rewritten(arrival, head, length);
@@ -111,6 +116,11 @@ void arrivals_add_take(struct arrivals *arrivals, int fd, uint64_t now_us)
 	list_append(&arrivals->waiting, &arrival->link);
 	arrivals->count++;
 	(void)uv_poll_start(&arrival->poll, UV_READABLE, on_readable);
+}
+
+void arrivals_on_turn(struct arrivals *arrivals)
+{
+	arrivals->taken_count = 0;
 }
 
 void arrivals_on_timer(struct arrivals *arrivals, uint64_t now_us)

@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/turn.h"
 #include "realtime/edge/api_requests.h"
 #include "realtime/edge/participant_log.h"
 
@@ -78,7 +79,27 @@ static void on_left(void *data, const struct peer *peer, const char *reason)
 	participant_log_left(daemon->store, peer, reason);
 }
 
+static void add_stun_server(void *data, const char *item)
+{
+	(void)json_array_append_new(data, json_pack("{s:[s]}", "urls", item));
+}
+
+static json_t *ice_servers(void *data, const struct peer *peer)
+{
+	const struct config *config = ((const struct daemon *)data)->config;
+	json_t *servers = json_array();
+
+	config_list_for_each(config->WEBRTC_STUN_SERVERS, add_stun_server, servers);
+	if (*config->WEBRTC_TURN_URLS)
+		(void)json_array_append_new(
+			servers, turn_server_new(config->WEBRTC_TURN_URLS,
+						 config->WEBRTC_TURN_SECRET, peer->peer_id,
+						 clock_unix_ms() / 1000, config->WEBRTC_TURN_TTL));
+	return servers;
+}
+
 static const struct switchboard_events board_events = {
+	.ice_servers = ice_servers,
 	.sfu_event = to_sfu,
 	.sfu_join = join_sfu,
 	.joined = on_joined,
@@ -196,11 +217,6 @@ static void on_signal(uv_signal_t *signal, int number)
 
 /* ---- life ---- */
 
-static void add_stun_server(void *data, const char *item)
-{
-	(void)json_array_append_new(data, json_pack("{s:[s]}", "urls", item));
-}
-
 static int open_store(struct daemon *daemon, struct error *reterr)
 {
 	const struct config *config = daemon->config;
@@ -247,12 +263,8 @@ static void init_handles(struct daemon *daemon)
 
 static int start_services(struct daemon *daemon, struct error *reterr)
 {
-	json_t *ice_servers = json_array();
-	int r;
+	int r = switchboard_init(&daemon->board, &board_events, daemon, daemon->started_at_us);
 
-	config_list_for_each(daemon->config->WEBRTC_STUN_SERVERS, add_stun_server, ice_servers);
-	r = switchboard_init(&daemon->board, ice_servers, &board_events, daemon,
-			     daemon->started_at_us);
 	if (r < 0)
 		return r;
 	r = bus_server_start(&daemon->bus, &daemon->loop, daemon->config->REALTIME_BUS, &bus_events,

@@ -30,6 +30,9 @@ enum {
 	SIGNALING_MESSAGE_MAX = 524288,
 	LISTENER_MESSAGE_MAX = 65536, /* of somebody who may not publish */
 	ENVELOPE_BYTES = 65536,	      /* around the bytes of a message */
+	GATHER_US = 1000,	      /* how long frames are kept back, under load, … */
+	GATHER_BYTES = 65536,	      /* … or until somebody is owed so much */
+	LONG_FLUSH_US = 2000,	      /* so long a flush is load */
 	OPENED_MANY = 64,	      /* connections, whose handshakes leave holes in the heap */
 	REQUEST_TIMEOUT_S = 10
 };
@@ -227,17 +230,43 @@ static void prefetch_next(const struct server *server, const struct list *link)
 		connection_prefetch(connection_of(next->next));
 }
 
+static void on_gathered(uv_timer_t *timer)
+{
+	(void)timer; /* it ended the loop's turn, so that on_flush() looks again */
+}
+
+/* Sending to thousands takes milliseconds, in which more is published. Whoever hears of one message
+ * at a time answers one at a time; so after a long flush what is to be sent waits a moment for
+ * company, which shares its system calls. What goes to few never waits. */
+static bool is_gathering(struct server *server, uint64_t now_us)
+{
+	struct list *first = list_first(&server->dirty);
+
+	if (!first || server->flush_us < LONG_FLUSH_US ||
+	    now_us >= server->flushed_at_us + GATHER_US ||
+	    LIST_ITEM(first, struct outbox, dirty_link)->owed_bytes > GATHER_BYTES)
+		return false;
+	(void)uv_timer_start(&server->gathering, on_gathered, GATHER_US / 1000, 0);
+	return true;
+}
+
 /* The end of the loop's turn: each connection gets what it is owed, in one go. */
 static void on_flush(uv_prepare_t *prepare)
 {
 	struct server *server = prepare->data;
+	uint64_t began_us = clock_now_us();
 	struct list *link;
 
+	arrivals_on_turn(&server->arrivals);
+	if (list_is_empty(&server->dirty) || is_gathering(server, began_us))
+		return;
 	while ((link = list_first(&server->dirty))) {
 		prefetch_next(server, link);
 		list_remove(link);
 		connection_flush(connection_of(link));
 	}
+	server->flushed_at_us = clock_now_us();
+	server->flush_us = server->flushed_at_us - began_us;
 	if (server->hub->stats.unsent_count > 0)
 		hub_on_flushed(server->hub, clock_unix_us());
 }
@@ -362,6 +391,21 @@ static const char *sniff(void *data, const void *bytes, size_t length)
 	return sniffer_type(data, bytes, length);
 }
 
+/* From a chat connection to a call. */
+static int pass_signal(struct session *session, json_t *body, struct error *reterr)
+{
+	struct connection *connection = CONTAINER_OF(session, struct connection, session);
+	struct server *server = lws_context_user(lws_get_context(connection->wsi));
+	const char *room_id = json_string_value(json_object_get(body, "room_id"));
+	struct caller caller = {
+		.user_id = connection->identity->user_id,
+		.is_moderator = room_id && identity_may(connection->identity, RIGHT_MODERATE,
+							GRANT_ROOMS, room_id),
+	};
+
+	return signaling_signal_for(server->board, body, &caller, reterr);
+}
+
 int server_start(struct server *server, struct error *reterr)
 {
 	const struct config *config = server->config;
@@ -387,6 +431,7 @@ int server_start(struct server *server, struct error *reterr)
 		.sniff = sniff,
 		.sniff_data = server->sniffer,
 		.identify = standing_identify,
+		.signal = pass_signal,
 		.messages_per_s = (uint64_t)config->REALTIME_MESSAGE_RATE,
 	};
 	list_init(&server->dirty);
@@ -412,6 +457,7 @@ int server_start(struct server *server, struct error *reterr)
 	(void)uv_prepare_init(server->loop, &server->flushing);
 	(void)uv_timer_init(server->loop, &server->heartbeat);
 	(void)uv_timer_init(server->loop, &server->draining);
+	(void)uv_timer_init(server->loop, &server->gathering);
 	server->accepting.data = server->flushing.data = server->heartbeat.data = server;
 	server->draining.data = server;
 	(void)uv_poll_start(&server->accepting, UV_READABLE, on_acceptable);
@@ -443,6 +489,7 @@ void server_close(struct server *server)
 	uv_close((uv_handle_t *)&server->flushing, NULL);
 	uv_close((uv_handle_t *)&server->heartbeat, NULL);
 	uv_close((uv_handle_t *)&server->draining, NULL);
+	uv_close((uv_handle_t *)&server->gathering, NULL);
 }
 
 void server_fini(struct server *server)

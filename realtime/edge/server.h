@@ -32,7 +32,8 @@ struct server {
 	uv_poll_t accepting;
 	struct arrivals arrivals;
 	uv_prepare_t flushing;
-	uv_timer_t heartbeat, draining;
+	uv_timer_t heartbeat, draining, gathering;
+	uint64_t flushed_at_us, flush_us; /* when the last flush ended, and how long it took */
 	size_t drained_at_once;
 	struct list dirty;			   /* of struct outbox.dirty_link */
 	struct table connections;		   /* by id */
@@ -46,7 +47,7 @@ struct server {
 	bool is_checking_keys;
 	uint64_t opened_count, received_count;
 	uint64_t opened_before, opened_at_trim; /* opened_count a heartbeat and a trim ago */
-	struct tally refused, closed; /* connections, by reason and by close code */
+	struct tally refused, closed;		/* connections, by reason and by close code */
 	struct session_limits limits;
 	struct frame *ping, *comment; /* shared by all */
 	struct sniffer *sniffer;      /* owned */

@@ -28,6 +28,9 @@ struct session_limits {
 	/* Whose credential is that? Answered by session_on_identified() or
 	 * session_on_unidentified(), perhaps before it returns. */
 	void (*identify)(struct session *session, const char *credential);
+	/* A `signal` for a call (protocol section 5): `body` is the message, borrowed. Fails like
+	 * signaling_signal_for(). */
+	int (*signal)(struct session *session, json_t *body, struct error *reterr);
 };
 
 struct session {

@@ -7,13 +7,11 @@
 
 #include "realtime/wire/reply.h"
 
-int switchboard_init(struct switchboard *board, json_t *ice_servers,
-		     const struct switchboard_events *events, void *events_data, uint64_t now_us)
+int switchboard_init(struct switchboard *board, const struct switchboard_events *events,
+		     void *events_data, uint64_t now_us)
 {
-	*board = (struct switchboard){.ice_servers = ice_servers,
-				      .started_at_us = now_us,
-				      .events = events,
-				      .events_data = events_data};
+	*board = (struct switchboard){
+		.started_at_us = now_us, .events = events, .events_data = events_data};
 	list_init(&board->waiting);
 	if (table_init(&board->rooms) < 0)
 		return -ENOMEM;
@@ -87,7 +85,6 @@ void switchboard_fini(struct switchboard *board)
 		peer_remove(board, TABLE_ITEM(link, struct peer, by_id));
 	table_fini(&board->peers);
 	table_fini(&board->rooms);
-	json_decref(board->ice_servers);
 }
 
 /* ---- telling ---- */
@@ -128,7 +125,8 @@ static void tell_joined(const struct switchboard *board, const struct peer *peer
 	(void)json_object_set_new(body, "room_id", json_string(peer->room->room_id));
 	(void)json_object_set_new(body, "mode", json_string(peer->room->is_mesh ? "mesh" : "sfu"));
 	(void)json_object_set_new(body, "peers", call_room_peers_to_json(peer->room, peer));
-	(void)json_object_set(body, "ice_servers", board->ice_servers);
+	(void)json_object_set_new(body, "ice_servers",
+				  board->events->ice_servers(board->events_data, peer));
 	(void)json_object_set_new(body, "resume_token", json_string(resume_token));
 	if (is_resumed)
 		(void)json_object_set_new(body, "resumed", json_true());

@@ -28,6 +28,8 @@ struct switchboard_events {
 	/* Have the SFU take `peer` in. `body` is taken. Answer by switchboard_on_sfu_answer() with
 	 * the same token. Only called while the SFU is connected. */
 	void (*sfu_join)(void *data, const struct peer *peer, uint64_t token, json_t *body);
+	/* What this peer is to try for ICE: RTCIceServers, a new reference. */
+	json_t *(*ice_servers)(void *data, const struct peer *peer);
 	/* For the records. */
 	void (*joined)(void *data, const struct peer *peer);
 	void (*left)(void *data, const struct peer *peer, const char *reason);
@@ -73,17 +75,15 @@ struct signaling_session {
 struct switchboard {
 	struct table rooms, peers;
 	struct list waiting; /* of struct signaling_session.waiting_link */
-	json_t *ice_servers; /* owned; an array */
 	bool is_sfu_connected, was_sfu_heard;
 	uint64_t started_at_us;
 	const struct switchboard_events *events;
 	void *events_data;
 };
 
-/* `ice_servers` is taken. -ENOMEM. */
-int switchboard_init(struct switchboard *board, json_t *ice_servers,
-		     const struct switchboard_events *events, void *events_data,
-		     uint64_t now_us) MUST_CHECK;
+/* -ENOMEM. */
+int switchboard_init(struct switchboard *board, const struct switchboard_events *events,
+		     void *events_data, uint64_t now_us) MUST_CHECK;
 /* Every session must have been closed. Peers are let go without a word: they may come back. */
 void switchboard_fini(struct switchboard *board);
 

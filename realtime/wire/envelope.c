@@ -30,6 +30,7 @@ static const struct {
 	{"direct", ENVELOPE_DIRECT},
 	{"presence", ENVELOPE_PRESENCE},
 	{"notification", ENVELOPE_NOTIFICATION},
+	{"signal", ENVELOPE_SIGNAL},
 };
 
 static int id_get(struct envelope *envelope, struct error *reterr)

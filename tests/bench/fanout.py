@@ -129,14 +129,17 @@ def fan_out(build: Path, counts: list[int], sizes: list[int], turns: int, aims: 
     print("| --- |" + " ---: |" * 12)
     for subscribers in counts:
         for form in ("ws", "sse"):
+            groups: list[Group] = []
             for size in sizes:
                 with ExitStack() as stack:
                     group = Group(build, form, subscribers, size, stack)
+                    groups.append(group)
                     for is_saturated in (False, True):
                         group.take_turns(is_saturated, turns, aims)
-            kib.append(f"| {form} | {subscribers} | {group.kib['realtimed']:.1f} "
-                       f"| {group.kib.get('nchan', float('nan')):.1f} |")
-            aims.note(f"KiB for each idle {form} connection", group.kib["realtimed"], KIB_AIMS[form])
+            ours, peers = ([group.kib.get(kind, float("nan")) for group in groups]
+                           for kind in ("realtimed", "nchan"))
+            kib.append(f"| {form} | {subscribers} | {statistics.mean(ours):.2f} | {statistics.mean(peers):.2f} |")
+            aims.note(f"KiB for each idle {form} connection", statistics.mean(ours), KIB_AIMS[form])
     print("\n| resident memory of an idle connection | connections | realtimed KiB | nchan |\n"
           "| --- | ---: | ---: | ---: |")
     print("\n".join(kib), flush=True)

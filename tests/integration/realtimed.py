@@ -172,10 +172,13 @@ class Events:
 
 
 @asynccontextmanager
-async def events(daemon: Realtimed, query: str, headers: str = "") -> AsyncIterator[Events]:
+async def events(
+    daemon: Realtimed, query: str, headers: str = "", version: str = "1.1"
+) -> AsyncIterator[Events]:
+    """HTTP/1.0 is for proxies, which would send in chunks otherwise."""
     reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port, limit=1 << 24)
     writer.write(
-        f"GET /realtime/events?{query} HTTP/1.1\r\nHost: 127.0.0.1:{daemon.port}\r\n{headers}\r\n".encode()
+        f"GET /realtime/events?{query} HTTP/{version}\r\nHost: 127.0.0.1:{daemon.port}\r\n{headers}\r\n".encode()
     )
     stream = Events(reader, writer)
     await stream.read_head()

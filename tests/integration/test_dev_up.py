@@ -122,7 +122,8 @@ def test_a_killed_process_comes_back(running: Running, name: str) -> None:
 @pytest.mark.parametrize("arguments,env,code,words", [
     (["--data", "/proc/none"], {}, 1, "choose another --data"),
     (["--port", "1"], {}, 2, "--port"),
-    (["--front", "caddy"], {}, 2, "not there yet"),
+    (["--front", "caddy", "--gateway", "scgi"], {}, 2, "speaks no SCGI"),
+    (["--front", "iis"], {}, 2, "invalid choice"),
     ([], {"WEBRTC_MAX_ROOMS": "many"}, 1, "WEBRTC_MAX_ROOMS"),
 ])
 def test_what_is_wrong_is_one_sentence(build: Path, tmp_path: Path, arguments: list[str],

@@ -314,22 +314,117 @@ def test_what_is_no_base64_is_no_binary_message() -> None:
     assert BinaryMessage(**{k: v for k, v in message.dict().items() if k != "type"}).data == b"\x00\xff"
 
 
+def test_notifications_reach_their_user_now_or_later(daemon: Realtimed) -> None:
+    async def work() -> None:
+        async with create_authenticated_client(ws(daemon), token_of("shop")) as shop:
+            for number in range(3):
+                ack = await shop.send_notification(
+                    f"Order {number}", "3 items", user_id="ann", notification_type="call",
+                    data={"n": number})
+                assert ack["type"] == "ack"
+            heard = Heard()
+            ann = create_authenticated_client(ws(daemon), token_of("ann"), backoff=quick())
+            ann.on_message(heard)
+            async with ann:
+                await heard.until(lambda: len(heard.messages) == 3)
+                await asyncio.to_thread(daemon.kill)
+                await asyncio.to_thread(daemon.start)
+                await ann.ping()
+                again = WSClient(ws(daemon), token=token_of("shop"))
+                async with again:
+                    await again.send_notification("Last", "", user_id="ann")
+                    await heard.until(lambda: heard.messages[-1]["title"] == "Last")
+            assert [m["title"] for m in heard.of("notification")] == [
+                "Order 0", "Order 1", "Order 2", "Last"]
+            assert heard.messages[0]["data"] == {"n": 0}
+
+    run(work())
+
+
+def test_ones_own_channel_is_resumed_beside_its_notifications(daemon: Realtimed) -> None:
+    """Notifications that waited come before the replay; neither hides the other."""
+    async def work() -> None:
+        token, heard = token_of("ann"), Heard()
+        first = WSClient(ws(daemon), token=token, backoff=quick())
+        first.on_message(heard)
+        async with WSClient(ws(daemon), token=token_of("shop")) as shop:
+            async with first:
+                await first.subscribe_to_channel("user_ann")
+                await shop.send_direct("ann", 1, persistent=True)
+                await heard.until(lambda: heard.messages)
+            last = heard.messages[-1]
+            await shop.send_direct("ann", 2, persistent=True)
+            await shop.send_notification("N", "B", user_id="ann")
+            await shop.send_direct("ann", 3, persistent=True)
+            async with WSClient(ws(daemon), token=token) as second:
+                second.on_message(heard)
+                await second.subscribe_to_channel("user_ann", recover=last)
+                await heard.until(lambda: len(heard.messages) >= 4)
+                await shop.send_direct("ann", "end")
+                await heard.until(lambda: heard.messages[-1].get("data") == "end")
+        assert [m["data"] for m in heard.of("message")] == [1, 2, 3, "end"]
+        assert [m["title"] for m in heard.of("notification")] == ["N"]
+
+    run(work())
+
+
+def test_presence_filters_and_patterns_are_the_servers(daemon: Realtimed) -> None:
+    async def work() -> None:
+        heard = Heard()
+        async with (
+            WSClient(ws(daemon), token=token_of("ann")) as ann,
+            WSClient(ws(daemon), token=token_of("bob")) as bob,
+        ):
+            ann.on_message(heard)
+            await ann.subscribe_to_channel("room", {"binary_data": False}, presence=True,
+                                           join_leave=True, info={"mood": "fine"})
+            await ann.subscribe_to_channel("chat_*")
+            await bob.subscribe_to_channel("room")
+            await heard.until(lambda: [m for m in heard.of("join") if m["user_id"] == "bob"])
+            members = (await bob.presence("room"))["members"]
+            assert {m["user_id"]: m.get("info") for m in members} == {
+                "ann": {"mood": "fine"}, "bob": None}
+            await bob.send_binary(PNG, "image/png", channel="room")  # not for ann
+            await bob.send_to_channel("chat_7", "hello")
+            await heard.until(lambda: heard.of("message"))
+            assert heard.of("message")[0]["channel"] == "chat_7" and not heard.of("binary")
+            await bob.unsubscribe("room")
+            await heard.until(lambda: heard.of("leave"))
+
+    run(work())
+
+
+def test_a_message_that_is_sent_again_is_there_once(daemon: Realtimed) -> None:
+    async def work() -> None:
+        async with WSClient(ws(daemon)) as client:
+            first, again = [
+                await client.send_to_channel("c", 1, persistent=True, idempotency_key="k-1")
+                for _ in range(2)]
+            assert first["message_id"] == again["message_id"]
+            assert len(await client.history("c")) == 1
+
+    run(work())
+
+
 # ---- losses ----
 
 
 def test_a_subscriber_outlives_kills_without_loss_or_duplicate(daemon: Realtimed) -> None:
-    """Two publish persistent messages, one by one, and repeat what was not acknowledged; the
-    daemon is killed in the middle of it, again and again."""
+    """Two publish persistent messages, one by one; the daemon is killed in the middle of it, again
+    and again. One repeats by itself what was not acknowledged, perhaps for a second time; the
+    other's have keys, so that the client may, and the server knows them again."""
     rounds, per_round = 4, 40
 
     async def publish(client: WSClient, name: str) -> None:
         for number in range(rounds * per_round):
+            key = f"{name}-{number}" if name == "b" else None
             while True:
                 try:
-                    await client.send_to_channel("c", [name, number], persistent=True)
+                    await client.send_to_channel(
+                        "c", [name, number], persistent=True, idempotency_key=key)
                     break
                 except RealtimeError as error:
-                    assert error.code == "disconnected"
+                    assert error.code == "disconnected" and key is None
 
     async def work() -> None:
         heard = Heard()
@@ -359,6 +454,7 @@ def test_a_subscriber_outlives_kills_without_loss_or_duplicate(daemon: Realtimed
         for name in "ab":
             numbers = [m["data"][1] for m in messages if m["data"][0] == name]
             assert sorted(set(numbers)) == list(range(rounds * per_round))
+            assert name == "a" or len(numbers) == rounds * per_round
         assert not heard.of("gap")
 
     run(work())

@@ -119,10 +119,11 @@ def test_what_others_do_is_heard() -> None:
                 await server.say(**message)
             assert await take(client, len(said)) == said
             client.on("notification", notified.append)
-            await server.say(**{**said[0], "offset": 2})
+            await server.say(**{**said[0], "offset": 2})  # again, from a server that had died
+            await server.say(**{**said[0], "offset": 2, "notification_id": "ntf_2"})
             while not notified:
                 await asyncio.sleep(0.01)
-            assert notified[0]["offset"] == 2
+            assert [m["notification_id"] for m in notified] == ["ntf_2"]
 
     run(work())
 
@@ -259,62 +260,87 @@ def test_a_refused_change_leaves_the_subscription_as_it_was() -> None:
     run(work())
 
 
-@pytest.mark.parametrize("seed", range(50))
-def test_whatever_breaks_off_when_stored_messages_come_once_and_in_order(seed: int) -> None:
-    """A channel as the protocol has it, and connections that end at any point of it."""
+class Channel:
+    """A channel as the protocol has it. One's own is heard unasked: what waits there for its user
+    is given to each connection before anything else, and left out of the replay."""
+
+    def __init__(self, dice: random.Random, is_own: bool) -> None:
+        self.dice, self.is_own = dice, is_own
+        self.log: list[dict] = []
+        self.epoch, self.offset = 0, 0
+
+    def publish(self) -> dict:
+        self.offset += 1
+        new = message("c", self.offset, f"e{self.epoch}", persistent=self.dice.random() < 0.6)
+        new["message_id"] = f"msg_{len(self.log):016x}"
+        self.log.append(new)
+        return new
+
+    def stored(self) -> list[dict]:
+        return [m for m in self.log if m["persistent"]]
+
+    def count_anew(self) -> None:
+        """The history got a new epoch."""
+        self.epoch += 1
+        for position, kept in enumerate(self.stored()):
+            kept["offset"] = position + 1
+        self.offset = len(self.stored())
+
+    def connect(self, asked: dict) -> tuple[list[dict], dict, list[dict]]:
+        """What comes unasked, the answer, and the replay."""
+        recover = asked.get("recover")
+        recovered = recover is not None and recover["epoch"] == f"e{self.epoch}"
+        early = [m for m in self.stored()[-3:] if self.is_own and self.dice.random() < 0.5]
+        if self.is_own and self.dice.random() < 0.3:
+            early.append(self.publish())  # live, before the answer
+        given = {m["message_id"] for m in early}
+        replay = [m for m in self.stored() if m["message_id"] not in given and
+                  (not recovered or m["offset"] > recover["offset"])]
+        answer = {"epoch": f"e{self.epoch}", "offset": self.offset, "replay_count": len(replay)}
+        if recover is not None:
+            answer["recovered"] = recovered
+        return [{**m, "epoch": f"e{self.epoch}"} for m in early], answer, [
+            {**m, "epoch": f"e{self.epoch}", "replayed": True} for m in replay]
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_breaks_off_when_stored_messages_come_once_and_in_order(
+    seed: int, is_own: bool
+) -> None:
+    """A channel, and connections that end at any point of it."""
     dice = random.Random(seed)
+    channel = Channel(dice, is_own)
 
     async def work() -> None:
-        asked = asyncio.get_running_loop().create_future()
-        subscription = Subscription("c", {}, asked)
-        log: list[dict] = []  # what was published; stored if persistent
-        heard: list[dict] = []
-        epoch, offset, was_answered = 0, 0, False
-        for _ in range(60):
-            # A connection: the answer, the replay, then live ones, broken off anywhere.
-            before = [m for m in log if m["persistent"]]
-            recover = subscription.fields().get("recover")
-            assert recover is None or was_answered
-            recovered = recover is not None and recover["epoch"] == f"e{epoch}"
-            replay = [m for m in before if not recovered or m["offset"] > recover["offset"]]
-            said = {"epoch": f"e{epoch}", "offset": offset, "replay_count": len(replay)}
-            if recover is not None:
-                said["recovered"] = recovered
-            if dice.random() < 0.9:
-                was_answered = True
-                lost = subscription.start(said)
-                assert (lost is None) == (recover is None or recovered)
-                line = [{**m, "epoch": f"e{epoch}", "replayed": True} for m in replay]
-                for _ in range(dice.randrange(6)):
-                    offset += 1
-                    new = message("c", offset, f"e{epoch}", persistent=dice.random() < 0.6)
-                    new["message_id"] = f"msg_{len(log):016x}"
-                    log.append(new)
-                    line.append(new)
-                for m in line[: dice.randrange(len(line) + 1)]:
-                    if subscription.accept(Message(m)):
-                        heard.append(m)
-            for _ in range(dice.randrange(3)):  # while nobody is there
-                offset += 1
-                log.append({**message("c", offset, f"e{epoch}", persistent=dice.random() < 0.6),
-                            "message_id": f"msg_{len(log):016x}"})
-            if dice.random() < 0.1:  # the history is counted anew
-                epoch += 1
-                for position, m in enumerate(m for m in log if m["persistent"]):
-                    m["offset"] = position + 1
-                offset = sum(m["persistent"] for m in log)
-        # The last connection may have been refused or have ended early: one that does not.
-        recover = subscription.fields().get("recover")
-        recovered = recover is not None and recover["epoch"] == f"e{epoch}"
-        replay = [m for m in log if m["persistent"] and
-                  (not recovered or m["offset"] > recover["offset"])]
-        subscription.start({"epoch": f"e{epoch}", "offset": offset, "replay_count": len(replay),
-                            **({"recovered": recovered} if recover else {})})
-        heard += [m for m in replay if subscription.accept(
-            Message({**m, "epoch": f"e{epoch}", "replayed": True}))]
-        ids = [m["message_id"] for m in heard]
-        assert len(ids) == len(set(ids)) and ids == sorted(ids)
-        assert {m["message_id"] for m in log if m["persistent"]} <= set(ids)
+        subscription = Subscription("c", {}, asyncio.get_running_loop().create_future())
+        heard: list[str] = []
+
+        def hear(messages: list[dict]) -> None:
+            heard.extend(m["message_id"] for m in messages if subscription.accept(Message(m)))
+
+        for round_number in range(40):
+            early, answer, replay = channel.connect(subscription.ask())
+            is_last = round_number == 39
+            if is_last or dice.random() < 0.9:
+                hear(early if is_last else early[: dice.randrange(len(early) + 1)])
+            if is_last or dice.random() < 0.9:
+                hear(early)  # all of it, then; some again, as no server does
+                lost = subscription.start(answer)
+                assert (lost is None) == answer.get("recovered", True)
+                line = replay + [channel.publish() for _ in range(dice.randrange(6))]
+                hear(line if is_last else line[: dice.randrange(len(line) + 1)])
+            for _ in range(dice.randrange(3)):
+                channel.publish()  # while nobody is there
+            if dice.random() < 0.1 and not is_last:
+                channel.count_anew()
+        early, answer, replay = channel.connect(subscription.ask())
+        hear(early)
+        subscription.start(answer)
+        hear(replay)
+        assert len(heard) == len(set(heard))
+        assert is_own or heard == sorted(heard)
+        assert {m["message_id"] for m in channel.stored()} <= set(heard)
 
     run(work())
 

@@ -85,7 +85,15 @@ static void http_started(void *data, uint64_t token, const char *peer_id, const 
 	world->http_result = error ? error->number : 1;
 }
 
+static json_t *ice_servers(void *data, const struct peer *peer)
+{
+	(void)data;
+	(void)peer;
+	return json_array();
+}
+
 static const struct switchboard_events events = {
+	.ice_servers = ice_servers,
 	.sfu_event = sfu_event,
 	.sfu_join = sfu_join,
 	.joined = joined,
@@ -118,8 +126,7 @@ static void identify(struct signaling_session *session, const char *credential)
 
 static void board_open(struct world *world)
 {
-	assert_int_equal(
-		switchboard_init(&world->board, json_array(), &events, world, world->now_us), 0);
+	assert_int_equal(switchboard_init(&world->board, &events, world, world->now_us), 0);
 }
 
 static int setup(void **state)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..models import Message
 
 CHANNELS_OF_A_PATTERN_MAX = 4096
+EARLY_MAX = 2000
 
 
 class Position(NamedTuple):
@@ -33,6 +34,10 @@ class Subscription:
     answer: asyncio.Future[Message]  # to the one who asked; done once it was given
     older: Subscription | None = None  # goes on if this one is refused
     progress: dict[str, _Progress] = field(default_factory=dict)
+    _is_asked: bool = False  # and not answered yet on this connection
+    # What came on this connection before the answer: of one's own channel one hears unasked, and it
+    # is no sign that all before it was heard.
+    _early: dict[str, Position] = field(default_factory=dict)
     _floor: Position | None = None  # of the channel when the server answered
     _replay_left: int = 0
 
@@ -63,11 +68,13 @@ class Subscription:
     def take_over(self, older: Subscription) -> None:
         """Asked for again with other options: go on from where the older one was."""
         self.older = older
-        self.progress, self._floor = older.progress, older._floor
-        self._replay_left = older._replay_left
+        self.progress, self._early = older.progress, older._early
+        self._floor, self._replay_left = older._floor, older._replay_left
 
-    def fields(self) -> dict[str, Any]:
-        """Of the `subscribe` that asks for it, from where it was."""
+    def ask(self) -> dict[str, Any]:
+        """The fields of the `subscribe` that asks for it, from where it was."""
+        self._is_asked = True
+        self._forget_early()
         fields: dict[str, Any] = {"channel": self.channel, **self.options}
         if self.position is not None and not self.is_pattern:
             fields["recover"] = self.position._asdict()
@@ -75,7 +82,7 @@ class Subscription:
 
     def start(self, subscribed: Mapping[str, Any]) -> str | None:
         """The server has answered. Returns why messages may have been missed, if so."""
-        lost, self.older = None, None
+        lost, self.older, self._is_asked = None, None, False
         if subscribed.get("recovered") is False and self.position is not None:
             lost = str(subscribed.get("reason") or "not_recovered")
             # The newest stored ones come instead; those that are known are told by their ids.
@@ -98,13 +105,33 @@ class Subscription:
         is_replayed = bool(message.get("replayed"))
         known = progress.position
         is_further = known is None or known.epoch != epoch or offset > known.offset
+        key = message_id or f"{epoch} {offset}"
+        was_heard = bool(message_id) and message_id <= progress.stored_id
+        if self._is_asked and not self.is_pattern:
+            is_new = is_further and key not in self._early and not was_heard
+            self._early[key] = Position(epoch, offset)
+            return is_new
         if is_further:
             progress.position = Position(epoch, offset)
+        if self._early:
+            is_further = self._early.pop(key, None) is None and is_further
         self._replay_left = max(0, self._replay_left - 1) if is_replayed else 0
-        was_heard = is_replayed and bool(message_id) and message_id <= progress.stored_id
+        was_heard = was_heard and is_replayed
         if is_replayed or message.get("persistent"):
             progress.stored_id = max(progress.stored_id, message_id)
         return is_further and not was_heard
+
+    def _forget_early(self) -> None:
+        """Those behind which we resume come again only when the history is counted anew; all that
+        is stored up to there was heard, as they were."""
+        at = self.position
+        for key, early in list(self._early.items()):
+            is_behind = at is not None and early.epoch == at.epoch and early.offset <= at.offset
+            if is_behind or len(self._early) > EARLY_MAX:
+                del self._early[key]
+            if is_behind and key.startswith("msg_"):
+                progress = self._of(self.channel)
+                progress.stored_id = max(progress.stored_id, key)
 
     def _of(self, channel: str) -> _Progress:
         progress = self.progress.get(channel)

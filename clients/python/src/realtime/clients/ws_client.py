@@ -32,6 +32,7 @@ TRANSIENT_CODES = frozenset(
 )
 REPEATABLE = frozenset({"history", "presence"})  # they change nothing
 TEXT_EXTRA, META_EXTRA = 65536, 16400  # bytes around those of a message
+NOTIFIED_MAX = 1000  # as many as the server keeps for a user
 REFRESH_AT = 0.8  # of a token's remaining life
 REFRESH_PAUSE_S = 1.0  # at least, between two
 
@@ -106,6 +107,7 @@ class WSClient(ReconnectingSocket):
         self._asked: dict[int, Subscription] = {}  # on this connection, by the request's id
         self._refreshing: asyncio.Task[None] | None = None
         self._timers: set[asyncio.TimerHandle] = set()
+        self._notified: dict[str, None] = {}  # ids of the newest notifications, oldest first
         self._room_id = room_id
         self._rooms: dict[str, SignalingClient] = {}
 
@@ -199,12 +201,14 @@ class WSClient(ReconnectingSocket):
         *,
         user_id: str | None = None,
         channel: str | None = None,
+        broadcast: bool = False,
         notification_type: str | None = None,
         data: Any = None,
         timeout: float | None = None,
         **options: Any,
     ) -> Message:
-        """To a user, who gets it on the next connection if there is none now, or to a channel."""
+        """To a user, who gets it on the next connection if there is none now; to a channel; or to
+        everybody who is connected."""
         return await self.request(
             "notification",
             timeout=timeout,
@@ -212,6 +216,7 @@ class WSClient(ReconnectingSocket):
             body=body,
             user_id=user_id,
             channel=channel,
+            broadcast=broadcast or None,
             notification_type=notification_type,
             data=data,
             **options,
@@ -247,6 +252,7 @@ class WSClient(ReconnectingSocket):
         history: int | None = None,
         presence: bool = False,
         join_leave: bool = False,
+        info: Any = None,
         recover: Mapping[str, Any] | None = None,
         timeout: float | None = None,
     ) -> Message:
@@ -254,9 +260,11 @@ class WSClient(ReconnectingSocket):
         most). Returns the server's `subscribed`.
 
         `filters` are `binary_data` (bool), `max_file_size` (bytes), `allowed_types` (media ranges)
-        and `notification_types`. `recover` is the last message that was dealt with earlier, or its
-        {epoch, offset}, perhaps by another run of the program: what came after it is replayed. `*`
-        in the name stands for any run of characters, where the server allows that.
+        and `notification_types`. `presence` asks for a list of who is there, `join_leave` for who
+        comes and goes, and `info` is what others read of us in both. `recover` is the last message
+        that was dealt with earlier, or its {epoch, offset}, perhaps by another run of the program:
+        what came after it is replayed. `*` in the name stands for any run of characters, where the
+        server allows that; what was missed of such a pattern is not replayed.
         """
         options: dict[str, Any] = {}
         if filters:
@@ -267,6 +275,8 @@ class WSClient(ReconnectingSocket):
             options["presence"] = True
         if join_leave:
             options["join_leave"] = True
+        if info is not None:
+            options["info"] = info
         subscription = Subscription(channel, options, asyncio.get_running_loop().create_future())
         if channel in self._subscriptions:
             subscription.take_over(self._subscriptions[channel])
@@ -478,7 +488,7 @@ class WSClient(ReconnectingSocket):
     def _send_subscribe(self, subscription: Subscription) -> None:
         request_id = next(self._ids)
         self._asked[request_id] = subscription
-        body = {"type": "subscribe", "id": request_id, **subscription.fields()}
+        body = {"type": "subscribe", "id": request_id, **subscription.ask()}
         self._queue(Outgoing(_encode(body)))
 
     def _drop(self, subscription: Subscription) -> None:
@@ -565,6 +575,8 @@ class WSClient(ReconnectingSocket):
     def _is_new(self, message: Message) -> bool:
         if message.get("type") not in ("message", "binary", "notification"):
             return True
+        if message.get("type") == "notification" and not self._is_new_notification(message):
+            return False
         channel = message.get("channel")
         if not isinstance(channel, str):
             return True
@@ -575,6 +587,18 @@ class WSClient(ReconnectingSocket):
             if subscription.covers(channel):
                 return subscription.accept(message)
         return True
+
+    def _is_new_notification(self, message: Message) -> bool:
+        """A user's notifications come without being asked for, and again to the next connection
+        if the server died before it noted that they had been delivered."""
+        notification_id = message.get("notification_id")
+        if not isinstance(notification_id, str):
+            return True
+        is_new = notification_id not in self._notified
+        self._notified[notification_id] = None
+        if len(self._notified) > NOTIFIED_MAX:
+            del self._notified[next(iter(self._notified))]
+        return is_new
 
     async def _on_subscribe_answer(self, subscription: Subscription, message: Message) -> None:
         channel = subscription.channel

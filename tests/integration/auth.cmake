@@ -1,9 +1,0 @@
-# Who may do what, over the API and realtimed together, behind nginx.
-# And what goes through both of them: files.
-foreach(name auth files)
-	add_test(NAME integration-${name}
-		COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider test_${name}.py
-		WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/integration)
-	set_tests_properties(integration-${name} PROPERTIES LABELS integration TIMEOUT 300 ENVIRONMENT
-		"${RT_TEST_ENV};PYTHONDONTWRITEBYTECODE=1;REALTIMED=$<TARGET_FILE:realtimed>;REALTIME_API=$<TARGET_FILE:realtime-api>")
-endforeach()

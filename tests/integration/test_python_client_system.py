@@ -1,0 +1,122 @@
+"""The Python client towards realtimed and the API together, behind nginx, as the seed uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import bus_peer as bus
+import pytest
+from conftest import Stack
+from realtimed import Realtimed
+from test_python_client import SECRET, Heard, run, token_of
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients/python/src"))
+
+from core.realtime.clients import create_authenticated_client, create_sse_client
+from core.realtime.routes import webrtc_rooms
+from realtime import RealtimeError, WSClient
+
+
+class Site:
+    def __init__(self, folder: Path) -> None:
+        settings = {"REALTIME_CONFIG": "/dev/null", "REALTIME_JWT_SECRET": SECRET,
+                    "REALTIME_ANONYMOUS_PUBLISH": "true"}
+        self.stack = Stack(folder, "fastcgi", env=settings)
+        (folder / "daemon").mkdir()
+        (folder / "run").mkdir()
+        self.bus = str(folder / "run" / "bus.sock")
+        self.daemon = Realtimed(folder / "daemon", REALTIME_DATABASE=str(self.stack.database),
+                                **{**settings, "REALTIME_BUS": self.bus})
+        self.daemon.start()
+        self.stack.start_api()
+        self.stack.start_nginx(f"127.0.0.1:{self.daemon.port}")
+        self.stack.wait_until_up()
+        self.ws = f"ws://127.0.0.1:{self.stack.port}/realtime/ws"
+        self.sse = f"http://127.0.0.1:{self.stack.port}/realtime/events"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    it = Site(tmp_path)
+    try:
+        yield it
+    finally:
+        it.daemon.stop()
+        it.stack.stop_all()
+
+
+def test_a_notification_goes_from_rest_to_its_reader(site: Site) -> None:
+    async def work() -> None:
+        shop = create_authenticated_client(site.ws, token_of("shop"))
+        ann = create_authenticated_client(site.ws, token_of("ann"))
+        heard = Heard()
+        ann.on("notification", heard)
+        path = "/realtime/notifications"
+        waiting = await shop.post(path + "/send", json={
+            "user_id": "ann", "title": "First", "body": "B", "data": {"n": [1, None]}})
+        assert waiting["delivered_to"] == 0 and waiting["channel"] == "user_ann"
+        async with ann, create_sse_client(site.sse, "news") as stream:
+            await heard.until(lambda: heard.messages)
+            assert heard.messages[0]["notification_id"] == waiting["notification_id"]
+            assert heard.messages[0]["data"] == {"n": [1, None]}
+            sent = await shop.post(path + "/send", json={
+                "user_id": "ann", "title": "Second", "body": "", "notification_type": "call"})
+            assert sent["delivered_to"] == 1
+            await ann.subscribe_to_channel("news")
+            await shop.post(path + "/channel", json={
+                "channel": "news", "title": "Third", "body": "B"})
+            await shop.post(path + "/broadcast", json={"title": "Fourth", "body": "B"})
+            await heard.until(lambda: len(heard.messages) == 4)
+            assert [m["title"] for m in heard.messages] == ["First", "Second", "Third", "Fourth"]
+            event = await asyncio.wait_for(anext(stream.events()), 10)
+            assert event.event == "notification" and event.data["title"] == "Third"
+
+            listed = await ann.notifications(unread=True)
+            assert [item["title"] for item in listed["items"]] == ["Second", "First"]
+            assert listed["unread"] == 2 and listed["items"][1]["data"] == {"n": [1, None]}
+            assert listed["items"][0]["sender"] == "shop"
+            await ann.mark_notification_read(sent["notification_id"])
+            assert (await ann.notifications())["unread"] == 1
+            with pytest.raises(RealtimeError) as error:
+                await shop.mark_notification_read(waiting["notification_id"])
+            assert (error.value.status, error.value.code) == (404, "notification_not_found")
+            await ann.mark_notification_read()
+            read = await ann.notifications()
+            assert read["unread"] == 0
+            assert all(item["read_at"] and item["delivered_at"] for item in read["items"])
+            assert (await ann.notifications(unread=True))["items"] == []
+
+    run(work())
+
+
+def test_rooms_connections_and_signals_as_the_seed_has_them(site: Site) -> None:
+    async def work() -> None:
+        sfu = bus.BusPeer(site.bus, "sfu")
+        await sfu.connect()
+        async with WSClient(site.ws) as client:
+            response = await client.post("/realtime/webrtc/rooms", json={
+                "room_id": "meeting_123", "name": "Встреча команды", "max_participants": 10})
+            assert response["name"] == "Встреча команды"
+            other = WSClient(site.ws)
+            async with other:
+                peer = await other.join_room("meeting_123", "Ann")
+                response = await client.get("/realtime/connections")
+                assert response["total"] == 3
+                response = await client.get("/realtime/webrtc/connections")
+                assert response["total"] == 1
+
+                # Nobody said which room: the server knows where the target is.
+                await client.send_webrtc_signal(
+                    signal_type="offer",
+                    target_peer_id=peer.peer_id,
+                    sdp="v=0\r\no=- 123456 ...",
+                )
+                offer = await sfu.hears(bus.PEER_SIGNAL)
+                assert offer["room_id"] == "meeting_123"
+                assert (await webrtc_rooms.get(client, "meeting_123"))["participants"] == 2
+        await sfu.close()
+
+    run(work())
