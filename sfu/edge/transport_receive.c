@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "sfu/edge/transport_private.h"
+#include "sfu/wire/keyframe.h"
 
 /* ---- which stream ---- */
 
@@ -143,8 +144,9 @@ static bool account(struct receive_stream *stream, struct packet *packet)
 	const struct rtp_header *header = &packet->header;
 
 	packet->is_keyframe_start =
-		stream->is_vp8 && vp8_is_keyframe_start(packet->bytes + header->header_bytes,
-							rtp_payload_bytes(header, packet->length));
+		stream->is_vp8 &&
+		vp8_keyframe_start(packet->bytes + header->header_bytes,
+				   rtp_payload_bytes(header, packet->length)) != KEYFRAME_NO_START;
 	/* Also where nothing is asked for again: two packets under one number would be encrypted
 	 * under one nonce, which gives the key stream away. */
 	if (nack_tracker_on_packet(&stream->nacks, header->sequence_number, packet->arrival_us) ==
