@@ -252,7 +252,7 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	forwarder->rtx_ssrc = line->send.rtx_ssrc;
 	forwarder->payload_type = line->send_payload_type;
 	forwarder->rtx_payload_type = line->send_rtx_payload_type;
-	forwarder->clock_rate_hz = line->send.codec->clock_rate_hz;
+	forwarder->clock_rate_hz = line->send.format.codec->clock_rate_hz;
 	map_extensions(incoming, &line->remote, forwarder->extension_id_map);
 	name = g_strdup_printf("sink_%s_%08x", line->mid, forwarder->ssrc);
 	stream->pad = gst_pad_new(name, GST_PAD_SINK);

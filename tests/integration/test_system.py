@@ -335,7 +335,7 @@ def without(*prefixes: str) -> str:
     (without("a=fingerprint"), 400, "bad_sdp", "a=fingerprint"),
     (without("a=group:BUNDLE"), 400, "bad_sdp", "a=group:BUNDLE"),
     (without("a=rtcp-mux"), 400, "bad_sdp", "a=rtcp-mux"),
-    (OFFER.replace("VP8", "H264"), 415, "unsupported_codec", "m="),
+    (OFFER.replace("VP8", "H265"), 415, "unsupported_codec", "m="),
     ("hello", 400, "bad_sdp", "v="),
 ])
 def test_an_offer_that_cannot_work_is_told_why(system: System, offer: str, status: int,
