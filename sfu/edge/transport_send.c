@@ -224,9 +224,7 @@ static void map_extensions(const struct sdp_media *incoming, const struct sdp_me
 	for (size_t i = 0; i < incoming->extension_count; i++) {
 		enum header_extension extension = incoming->extensions[i].extension;
 
-		if ((extension == EXTENSION_AUDIO_LEVEL ||
-		     extension == EXTENSION_VIDEO_ORIENTATION) &&
-		    incoming->extensions[i].id < 16)
+		if (negotiation_passes_on(extension) && incoming->extensions[i].id < 16)
 			id_map[incoming->extensions[i].id] = sdp_extension_id(outgoing, extension);
 	}
 }

@@ -8,14 +8,28 @@
 
 /* The extensions we understand in what peers send. */
 static const enum header_extension received_extensions[] = {
-	EXTENSION_MID, EXTENSION_AUDIO_LEVEL, EXTENSION_TRANSPORT_CC, EXTENSION_VIDEO_ORIENTATION};
-/* The ones we pass on, with the number we offer each under. */
+	EXTENSION_MID,		 EXTENSION_AUDIO_LEVEL,
+	EXTENSION_TRANSPORT_CC,	 EXTENSION_VIDEO_ORIENTATION,
+	EXTENSION_PLAYOUT_DELAY, EXTENSION_ABS_CAPTURE_TIME};
+/* The ones we pass on, with the number we offer each under. abs-send-time is not among them: it
+ * tells when the hop before us sent, and a receiver takes it for ours. */
 static const struct {
 	enum header_extension extension;
 	enum media_kind kind;
 	uint8_t id;
 } sent_extensions[] = {{EXTENSION_AUDIO_LEVEL, MEDIA_AUDIO, 1},
-		       {EXTENSION_VIDEO_ORIENTATION, MEDIA_VIDEO, 3}};
+		       {EXTENSION_VIDEO_ORIENTATION, MEDIA_VIDEO, 3},
+		       {EXTENSION_PLAYOUT_DELAY, MEDIA_VIDEO, 4},
+		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_AUDIO, 5},
+		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_VIDEO, 5}};
+
+bool negotiation_passes_on(enum header_extension extension)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sent_extensions); i++)
+		if (sent_extensions[i].extension == extension)
+			return true;
+	return false;
+}
 
 void negotiation_init(struct negotiation *negotiation, const struct negotiation_identity *identity,
 		      uint64_t session_id)

@@ -117,6 +117,9 @@ int negotiation_bind_send(struct negotiation *negotiation, struct media_line *li
 			  const struct send_stream *stream, struct error *reterr) MUST_CHECK;
 /* Is a line bound to it? Not any more once the peer has shown that it cannot take it. */
 bool negotiation_has_send(const struct negotiation *negotiation, const void *binding);
+/* Does this header extension go from a publisher to its subscribers? */
+bool negotiation_passes_on(enum header_extension extension);
+
 /* Whatever is bound to `binding` ends. */
 void negotiation_remove_send(struct negotiation *negotiation, const void *binding);
 

@@ -168,6 +168,33 @@ static void extension_numbers_mean_one_thing_in_the_bundle(void **state)
 	assert_int_equal(ours->media[3].extension_count, 0);
 }
 
+static void what_is_told_of_the_capture_is_passed_on_and_when_it_was_sent_is_not(void **state)
+{
+	struct fixture *fixture = *state;
+	static const enum header_extension offered[] = {
+		EXTENSION_ABS_CAPTURE_TIME, EXTENSION_ABS_SEND_TIME, EXTENSION_PLAYOUT_DELAY};
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) ours = NULL;
+	struct send_stream video = stream_of("VP8", 90000, &video);
+
+	for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
+		offer->media[1].extensions[i].id = (uint8_t)(10 + i);
+		offer->media[1].extensions[i].extension = offered[i];
+	}
+	offer->media[1].extension_count = ARRAY_LEN(offered);
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_int_equal(sdp_extension_id(&answer->media[1], EXTENSION_ABS_SEND_TIME), 0);
+	assert_int_equal(sdp_extension_id(&answer->media[1], EXTENSION_ABS_CAPTURE_TIME), 10);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &video, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_ABS_CAPTURE_TIME), 10);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_PLAYOUT_DELAY), 12);
+	assert_int_equal(ours->media[2].extension_count, 2);
+	assert_true(negotiation_passes_on(EXTENSION_ABS_CAPTURE_TIME));
+	assert_false(negotiation_passes_on(EXTENSION_ABS_SEND_TIME));
+}
+
 static void a_line_that_is_free_serves_the_next_track(void **state)
 {
 	struct fixture *fixture = *state;
@@ -685,6 +712,7 @@ int main(void)
 		TEST(publishing_is_answered_with_recvonly),
 		TEST(a_track_is_offered_on_a_new_line_with_the_peers_numbers),
 		TEST(extension_numbers_mean_one_thing_in_the_bundle),
+		TEST(what_is_told_of_the_capture_is_passed_on_and_when_it_was_sent_is_not),
 		TEST(a_line_that_is_free_serves_the_next_track),
 		TEST(when_both_offer_the_peer_wins_and_nothing_is_lost),
 		TEST(tracks_that_wait_give_way_to_the_peers_first_offer),
