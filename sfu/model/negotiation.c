@@ -641,13 +641,13 @@ bool negotiation_can_take(const struct negotiation *negotiation, const struct me
 	for (size_t i = 0; i < negotiation->line_count; i++) {
 		const struct media_line *line = negotiation->lines[i];
 
-		if (line->is_ours || line->is_rejected || !line->has_remote ||
-		    line->kind != format->codec->kind ||
+		if (line->is_rejected || !line->has_remote || line->kind != format->codec->kind ||
 		    !(line->remote.direction & DIRECTION_RECEIVE))
 			continue;
 		if (lists_format(&line->remote, format))
 			return true;
-		is_known = true;
+		/* Of a line of ours it says only what it was asked. */
+		is_known = is_known || !line->is_ours;
 	}
 	return !is_known && !is_refused(negotiation, format);
 }

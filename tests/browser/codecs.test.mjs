@@ -62,6 +62,31 @@ test("Chromium and Firefox meet in a room of VP9", withLogs(async () => {
   await Promise.all(pages.map((page) => page.close()));
 }));
 
+test("a publisher goes on in another codec", withLogs(async () => {
+  await createRoom({ room_id: "change" });
+  const pages = [await joinCall(chromium, system, "One", "change"), await joinCall(chromium, system, "Two", "change")];
+  await Promise.all([decodes(pages[0], "Two", "VP8"), decodes(pages[1], "One", "VP8")]);
+  await pages[0].evaluate(() => {
+    const { call } = window.realtime;
+    const transceiver = call.connection.getTransceivers().find(({ sender }) => sender.track?.kind === "video");
+    const { codecs } = RTCRtpReceiver.getCapabilities("video");
+    transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => mimeType === "video/VP9"));
+    return call.offer(call.connection);
+  });
+  await until("Two sees One in VP9", async () => {
+    const { codec, frames } = (await received(pages[1])).peers.One ?? {};
+    return codec === "video/VP9" && frames > 20;
+  }, 20_000);
+  const { frames } = (await received(pages[0])).peers.Two;
+  await until("One still sees Two", async () => {
+    const peer = (await received(pages[0])).peers.Two;
+    return peer.codec === "video/VP8" && peer.frames > frames + 10;
+  });
+  const late = await joinCall(chromium, system, "Late", "change");
+  await Promise.all([decodes(late, "One", "VP9"), decodes(pages[0], "Late", "VP8")]);
+  await Promise.all([...pages, late].map((page) => page.close()));
+}));
+
 /** Runs in the page before its scripts: errors that the server sends are kept. */
 function keepErrors() {
   const errors = (window.serverErrors = []);
