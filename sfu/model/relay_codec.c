@@ -7,27 +7,27 @@
 
 /* ---- profiles ---- */
 
-static bool parameter_is(const char *fmtp, const char *name, const char *fallback,
-			 const char *expected)
+static struct slice parameter_or(const char *fmtp, const char *name, const char *fallback)
 {
 	struct slice value = sdp_fmtp_find(fmtp, name);
 
-	if (!value.data)
-		return strcmp(fallback, expected) == 0;
+	return value.data ? value : (struct slice){(const uint8_t *)fallback, strlen(fallback)};
+}
+
+static bool parameter_is(const char *fmtp, const char *name, const char *fallback,
+			 const char *expected)
+{
+	struct slice value = parameter_or(fmtp, name, fallback);
+
 	return value.length == strlen(expected) && memcmp(value.data, expected, value.length) == 0;
 }
 
 static bool have_same(const char *fmtp, const char *other, const char *name, const char *fallback)
 {
-	char text[16] = "";
-	struct slice value = sdp_fmtp_find(fmtp, name);
+	struct slice one = parameter_or(fmtp, name, fallback);
+	struct slice two = parameter_or(other, name, fallback);
 
-	if (!value.data)
-		return parameter_is(other, name, fallback, fallback);
-	if (value.length >= sizeof(text))
-		return false;
-	memcpy(text, value.data, value.length);
-	return parameter_is(other, name, fallback, text);
+	return one.length == two.length && memcmp(one.data, two.data, one.length) == 0;
 }
 
 static unsigned any_rank(const char *fmtp)

@@ -87,6 +87,8 @@ static void vp9_and_av1_profiles_must_agree(void **state)
 	assert_false(are_same("VP9", "profile-id=2", "profile-id=0"));
 	assert_true(are_same("AV1", "level-idx=5;profile=0;tier=0", "level-idx=8"));
 	assert_false(are_same("AV1", "profile=1", ""));
+	/* Nonsense is at least the same as itself. */
+	assert_true(are_same("VP9", "profile-id=ation-mode=reo=1", "profile-id=ation-mode=reo=1"));
 }
 
 static void opus_keeps_what_it_is_asked_for(void **state)
