@@ -172,7 +172,7 @@ int access_check_origin(const struct api *api, const struct request *request, st
 	if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0 ||
 	    strcmp(request->method, "OPTIONS") == 0 || is_allowed(api, request))
 		return 0;
-	return error_set(reterr, -EACCES, "origin_not_allowed",
+	return error_set(reterr, -EACCES, "forbidden_origin",
 			 "pages of this origin may not do this; REALTIME_ALLOWED_ORIGINS lists "
 			 "those that may");
 }
@@ -189,11 +189,12 @@ void access_add_cors(const struct api *api, const struct request *request,
 		return;
 	response_header(response, "Access-Control-Allow-Origin", "%s", origin);
 	response_header(response, "Access-Control-Expose-Headers",
-			"Location, ETag, Link, Retry-After, X-Request-Id");
+			"Location, ETag, Link, Retry-After, X-Request-Id, Accept-Ranges, "
+			"Content-Disposition, Content-Range");
 	if (strcmp(request->method, "OPTIONS") == 0) {
 		response_header(response, "Access-Control-Allow-Headers",
-				"Authorization, Content-Type, If-Match, If-None-Match, X-API-Key, "
-				"X-Request-Id");
+				"Authorization, Content-Type, If-Match, If-None-Match, If-Range, "
+				"Range, X-API-Key, X-Request-Id");
 		response_header(response, "Access-Control-Max-Age", "600");
 	}
 }

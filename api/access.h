@@ -54,7 +54,7 @@ int access_demand_known(const struct request *request, struct error *reterr) MUS
 json_t *access_caller(const struct request *request, const char *room_id);
 
 /* A page of another origin must be listed to change anything.
- *   -EACCES "origin_not_allowed" */
+ *   -EACCES "forbidden_origin" */
 int access_check_origin(const struct api *api, const struct request *request,
 			struct error *reterr) MUST_CHECK;
 

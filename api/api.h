@@ -6,6 +6,7 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include "api/file_keeper.h"
 #include "core/bus_client.h"
 #include "core/config.h"
 #include "core/identity.h"
@@ -25,6 +26,7 @@ struct api {
 	struct store *store;	       /* the thread's own */
 	struct jwt_verifier *verifier; /* the thread's own */
 	struct identity *anonymous;    /* the thread's own; who a request without credentials is */
+	struct file_keeper *keeper;    /* shared */
 	struct bus_client *realtimed;  /* shared */
 	struct bus_client *sfu;	       /* shared; its control socket */
 };

@@ -7,10 +7,11 @@
 #include <unistd.h>
 
 #include "api/api.h"
-#include "api/commands.h"
+#include "api/edge/file_collector.h"
 #include "api/edge/front.h"
 #include "api/edge/listener.h"
 #include "core/log.h"
+#include "ctl/commands.h"
 
 enum { LISTENERS_MAX = 16, STOP_TIMEOUT_MS = 2500 };
 
@@ -103,6 +104,8 @@ static int serve(const struct config *config)
 	AUTO(bus_client) sfu = NULL;
 	AUTO(store) store = NULL;
 	AUTO(namespaces) namespaces = NULL;
+	AUTO(file_keeper) keeper = NULL;
+	AUTO(file_collector) collector = NULL;
 	struct front *front = NULL;
 	struct error error = {0};
 	struct api shared;
@@ -115,6 +118,8 @@ static int serve(const struct config *config)
 	r = store_open(config->REALTIME_DATABASE, STORE_DURABLE, &store, &error);
 	if (r == 0)
 		r = namespaces_new(config, &namespaces, &error);
+	if (r == 0)
+		r = file_keeper_new(config, &keeper, &error);
 	if (r < 0)
 		return fail(&error, r);
 	r = open_listeners(config->REALTIME_API_LISTEN, &listeners);
@@ -125,8 +130,13 @@ static int serve(const struct config *config)
 	r = bus_client_new(config->REALTIME_BUS, "api", &no_events, NULL, &realtimed);
 	if (r == 0)
 		r = bus_client_new(config->REALTIME_SFU_CONTROL, "api", &no_events, NULL, &sfu);
-	shared = (struct api){
-		.config = config, .namespaces = namespaces, .realtimed = realtimed, .sfu = sfu};
+	shared = (struct api){.config = config,
+			      .namespaces = namespaces,
+			      .keeper = keeper,
+			      .realtimed = realtimed,
+			      .sfu = sfu};
+	if (r == 0)
+		r = file_collector_start(&shared, &collector, &error);
 	if (r == 0)
 		r = front_start(listeners.items, listeners.count, &shared, &front, &error);
 	if (r < 0) {
@@ -148,13 +158,14 @@ static int serve(const struct config *config)
 
 int main(int argc, char **argv)
 {
+	const struct command_list *const commands[] = {&key_commands};
 	AUTO(config) config = NULL;
 	struct error error = {0};
 	int r;
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		(void)fputs(usage, stdout);
-		commands_print_list(stdout);
+		commands_print_list(&key_commands, stdout);
 		config_print_help(stdout);
 		return EXIT_SUCCESS;
 	}
@@ -167,10 +178,11 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	if (argc > 1 && *argv[1] != '-')
-		return commands_run(argc - 1, argv + 1);
+		return commands_run("realtime-api", commands, ARRAY_LEN(commands), argc - 1,
+				    argv + 1);
 	if (argc > 1) {
 		(void)fputs(usage, stderr);
-		commands_print_list(stderr);
+		commands_print_list(&key_commands, stderr);
 		return EXIT_USAGE;
 	}
 	r = config_load(&config, &error);

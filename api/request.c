@@ -257,6 +257,19 @@ int request_read_body(struct request *request, int64_t limit, struct error *rete
 	return 0;
 }
 
+ssize_t request_read(struct request *request, void *into, size_t size, struct error *reterr)
+{
+	ssize_t got = read_some(request, into, size);
+
+	if (got < 0)
+		return error_set(reterr, -EPROTO, "body_incomplete",
+				 "the body could not be read to its end");
+	if (got == 0 && request->content_length > request->body_taken)
+		return error_set(reterr, -EPROTO, "body_incomplete",
+				 "the body is shorter than its Content-Length");
+	return got;
+}
+
 int request_read_json(struct request *request, int64_t limit, json_t **ret_object,
 		      struct error *reterr)
 {

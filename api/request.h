@@ -77,6 +77,11 @@ bool request_has_content_type(const struct request *request, const char *type);
  *   -EMSGSIZE "body_too_big" more than `limit` bytes   -EPROTO "body_incomplete" */
 int request_read_body(struct request *request, int64_t limit, struct error *reterr) MUST_CHECK;
 
+/* Read on in the body: how many bytes, 0 at its end.
+ *   -EPROTO "body_incomplete" it broke off, or is shorter than its Content-Length */
+ssize_t request_read(struct request *request, void *into, size_t size,
+		     struct error *reterr) MUST_CHECK;
+
 /* The body as a JSON object; a missing Content-Type is taken for application/json.
  *   -EPROTONOSUPPORT "unsupported_media_type"   -EINVAL "bad_json"   and those of read_body */
 int request_read_json(struct request *request, int64_t limit, json_t **ret_object,

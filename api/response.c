@@ -15,18 +15,27 @@ void response_init(struct response *response)
 	response->headers_length = 0;
 	response->body = NULL;
 	response->body_length = 0;
+	response->file_fd = -1;
+	response->file_length = 0;
+}
+
+static void drop_body(struct response *response)
+{
+	free(response->body);
+	response->body = NULL;
+	cleanup_closep(&response->file_fd);
+	response->file_fd = -1;
 }
 
 void response_fini(struct response *response)
 {
-	free(response->body);
-	response->body = NULL;
+	drop_body(response);
 }
 
 static void set_body(struct response *response, int status, const char *content_type, char *body,
 		     size_t length)
 {
-	free(response->body);
+	drop_body(response);
 	response->status = status;
 	response->content_type = content_type;
 	response->body = body;
@@ -59,6 +68,22 @@ void response_header(struct response *response, const char *name, const char *fo
 		response->headers_length += (size_t)length;
 	else
 		*end = '\0';
+}
+
+void response_header_replace(struct response *response, const char *name, const char *value)
+{
+	size_t length = strlen(name);
+	char *line = response->headers, *next;
+
+	for (; *line; line = next) {
+		next = strstr(line, "\r\n") + 2; /* each line has one */
+		if (strncasecmp(line, name, length) != 0 || line[length] != ':')
+			continue;
+		memmove(line, next, strlen(next) + 1);
+		response->headers_length -= (size_t)(next - line);
+		break;
+	}
+	response_header(response, name, "%s", value);
 }
 
 void response_empty(struct response *response, int status)
@@ -94,6 +119,35 @@ int response_text(struct response *response, int status, const char *content_typ
 	return 0;
 }
 
+void response_file(struct response *response, int status, const char *content_type, int fd,
+		   int64_t offset, int64_t length)
+{
+	set_body(response, status, NULL, NULL, 0);
+	response_header(response, "Content-Type", "%s", content_type);
+	response_header(response, "Content-Length", "%lld", (long long)length);
+	response->file_fd = fd;
+	response->file_offset = offset;
+	response->file_length = length;
+}
+
+ssize_t response_read_file(struct response *response, void *into, size_t size)
+{
+	ssize_t got;
+
+	if (response->file_fd < 0 || response->file_length == 0)
+		return 0;
+	if ((int64_t)size > response->file_length)
+		size = (size_t)response->file_length;
+	do {
+		got = pread(response->file_fd, into, size, response->file_offset);
+	} while (got < 0 && errno == EINTR);
+	if (got <= 0)
+		return got < 0 ? -errno : -EIO;
+	response->file_offset += got;
+	response->file_length -= got;
+	return got;
+}
+
 void response_problem(struct response *response, const struct error *error, const char *request_id)
 {
 	int status = problem_status(error);
@@ -121,6 +175,8 @@ static const char *reason_of(int status)
 		return "Accepted";
 	case 204:
 		return "No Content";
+	case 206:
+		return "Partial Content";
 	case 304:
 		return "Not Modified";
 	default:

@@ -9,6 +9,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #include "core/cleanup.h"
 #include "core/error.h"
@@ -22,6 +24,9 @@ struct response {
 	size_t headers_length;
 	char *body; /* owned */
 	size_t body_length;
+	/* In place of a body a part of a file; see response_file(). */
+	int file_fd; /* owned; -1: none */
+	int64_t file_offset, file_length;
 };
 
 void response_init(struct response *response);
@@ -32,6 +37,9 @@ void response_fini(struct response *response);
 void response_header(struct response *response, const char *name, const char *format, ...)
 	PRINTF_LIKE(3, 4);
 
+/* Instead of one of that name which is there already. */
+void response_header_replace(struct response *response, const char *name, const char *value);
+
 /* No body: 204, 304. */
 void response_empty(struct response *response, int status);
 /* `body` is taken; NULL (no memory) makes it a 500. Always 0, for a handler to return. */
@@ -39,6 +47,13 @@ int response_json(struct response *response, int status, json_t *body);
 /* `text` is copied, `content_type` a constant. -ENOMEM */
 int response_text(struct response *response, int status, const char *content_type,
 		  const char *text) MUST_CHECK;
+/* So many bytes of a file from `offset` on; `fd` is taken. `content_type` is copied. */
+void response_file(struct response *response, int status, const char *content_type, int fd,
+		   int64_t offset, int64_t length);
+/* After the head: the next bytes of the file, into `into`. How many, 0 at the end of what is to be
+ * sent, or a negative errno: then the answer cannot be finished. */
+ssize_t response_read_file(struct response *response, void *into, size_t size) MUST_CHECK;
+
 /* The error as application/problem+json, with the headers that its status asks for. A body
  * that the handler had made before is dropped, its headers stay. */
 void response_problem(struct response *response, const struct error *error, const char *request_id);

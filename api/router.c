@@ -24,6 +24,12 @@ static const struct route routes[] = {
 	/* What depends on the channel the handler demands: a namespace may let anyone publish. */
 	{"POST", "/realtime/send", ACCESS_PUBLIC, messages_send},
 	{"POST", "/realtime/broadcast", ACCESS_PUBLISH, messages_broadcast},
+	{"POST", "/realtime/binary/send", ACCESS_PUBLIC, binary_send},
+	{"POST", "/realtime/binary/text", ACCESS_PUBLIC, binary_text},
+	{"POST", "/realtime/binary/upload", ACCESS_PUBLIC, uploads_receive},
+	{"PUT", "/realtime/files", ACCESS_PUBLIC, uploads_put},
+	{"GET", "/realtime/files/{file_id}", ACCESS_PUBLIC, files_get},
+	{"DELETE", "/realtime/files/{file_id}", ACCESS_PUBLIC, files_delete},
 	{"GET", "/realtime/channels", ACCESS_ADMIN, channels_handle_list},
 	{"GET", CHANNEL, ACCESS_READ, channels_get},
 	{"GET", CHANNEL "/messages", ACCESS_READ, channels_messages},

@@ -75,6 +75,7 @@ int base64_decode(const char *text, size_t length, uint8_t *out, size_t *ret_len
 
 void base64_encode(const uint8_t *bytes, size_t length, char *out)
 {
+	*out = '\0';	     /* also if there is nothing to encode */
 	while (length > 0) { /* EVP_EncodeBlock() counts in int */
 		size_t part = length < BYTES_AT_ONCE ? length : BYTES_AT_ONCE;
 

@@ -13,6 +13,15 @@ static inline size_t base64_decoded_max(size_t length)
 {
 	return length / 4 * 3;
 }
+/* Bytes that this text stands for, if it is base64. */
+static inline size_t base64_text_bytes(const char *text, size_t length)
+{
+	size_t padding = 0;
+
+	while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
+		padding++;
+	return base64_decoded_max(length) - padding;
+}
 static inline size_t base64_encoded_length(size_t length)
 {
 	return (length + 2) / 3 * 4;

@@ -25,8 +25,10 @@ enum { BUS_VERSION = 1 };
 	X(HELLO, 1, "hello")                                                                       \
                                                                                                    \
 	/* ---- api -> realtimed ---- */                                                           \
-	/* request: {channel?|user_id?|connection_id?, data, persistent?, ttl?, content_type?,     \
-	 *   tags?, sender?} -> {message_id, channel, offset, epoch, delivered_to} */              \
+	/* request: {channel?|user_id?|connection_id?, data|binary, persistent?, ttl?,             \
+	 *   content_type?, tags?, sender?} -> {message_id, channel, offset, epoch, delivered_to}. \
+	 *   `binary` is {content_type, filename?} with either {binary_data} (base64) or {file_id, \
+	 *   sha256, size} of a file that is kept; whether it may be sent the API has judged */    \
 	X(PUBLISH, 16, "publish")                                                                  \
 	/* request: {} -> {connections: {websocket, sse, signaling, total}, channels, sfu: bool}   \
 	 */                                                                                        \

@@ -8,33 +8,31 @@ bool pattern_is_wild(const char *text)
 	return strchr(text, '*') != NULL;
 }
 
-/* On a mismatch only the last star can take one byte more: earlier ones have found their earliest
- * fit already, and a later one would not help. */
+/* The piece before the first star stands at the start, that after the last one at the end. Each one
+ * between two stars takes its earliest fit: a later one would only leave less for the rest. */
 bool pattern_matches(const char *pattern, const char *name)
 {
-	const char *after_star = NULL, *retry = NULL;
+	const char *star = strchr(pattern, '*'), *end = name + strlen(name);
+	size_t length = star ? (size_t)(star - pattern) : strlen(pattern);
 
-	while (*name) {
-		if (*pattern == '*') {
-			after_star = ++pattern;
-			retry = name;
-		} else if (*pattern == *name) {
-			pattern++;
-			name++;
-		} else if (after_star) {
-			pattern = after_star;
-			name = ++retry;
-		} else {
+	if ((size_t)(end - name) < length || memcmp(pattern, name, length) != 0)
+		return false;
+	name += length;
+	if (!star)
+		return name == end;
+	for (pattern = star + 1; (star = strchr(pattern, '*')); pattern = star + 1) {
+		length = (size_t)(star - pattern);
+		name = memmem(name, (size_t)(end - name), pattern, length);
+		if (!name)
 			return false;
-		}
+		name += length;
 	}
-	while (*pattern == '*')
-		pattern++;
-	return *pattern == '\0';
+	length = strlen(pattern);
+	return (size_t)(end - name) >= length && memcmp(end - length, pattern, length) == 0;
 }
 
-/* A star of `narrow` is a byte that only a star of `wide` takes, and pattern_matches() gives it to
- * nothing else unless `wide` has a star in that very place, which takes it too. */
+/* The pieces of `wide` have no star, so a star of `narrow` falls to a star of `wide`, which takes
+ * whatever that stands for as well. */
 bool pattern_covers(const char *wide, const char *narrow)
 {
 	return pattern_matches(wide, narrow);

@@ -28,12 +28,16 @@ int problem_status(const struct error *error)
 		return 413;
 	case EPROTONOSUPPORT:
 		return 415;
+	case ERANGE:
+		return 416;
 	case EDQUOT:
 		return 429;
 	case ENOTCONN:
 	case EAGAIN:
 	case ETIMEDOUT:
 		return 503;
+	case ENOSPC:
+		return 507;
 	default:
 		return 500;
 	}
@@ -60,10 +64,14 @@ const char *problem_title(int status)
 		return "Content too large";
 	case 415:
 		return "Unsupported media type";
+	case 416:
+		return "Range not satisfiable";
 	case 429:
 		return "Too many requests";
 	case 503:
 		return "Service unavailable";
+	case 507:
+		return "Insufficient storage";
 	default:
 		return "Internal server error";
 	}

@@ -8,7 +8,8 @@
 
 /* The status for error->number: -EINVAL and -EPROTO 400, -EKEYREJECTED 401, -EACCES 403, -ENOENT
  * 404, -EEXIST and -EUSERS 409, -ESTALE 412, -E2BIG and -EMSGSIZE 413, -EPROTONOSUPPORT 415,
- * -EOPNOTSUPP 405, -EDQUOT 429, -ENOTCONN, -EAGAIN and -ETIMEDOUT 503, all else 500. */
+ * -EOPNOTSUPP 405, -ERANGE 416, -EDQUOT 429, -ENOTCONN, -EAGAIN and -ETIMEDOUT 503, -ENOSPC
+ * 507, all else 500. */
 int problem_status(const struct error *error);
 const char *problem_title(int status);
 

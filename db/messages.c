@@ -10,13 +10,35 @@ static const char sql_reserve[] = "INSERT INTO channels (channel, epoch, last_of
 				  " ON CONFLICT (channel) DO UPDATE"
 				  " SET last_offset = MAX(last_offset, excluded.last_offset)";
 
+/* Its parameters go by number, since it is what realtimed does most: to find sixteen names takes a
+ * tenth of the time of the whole. */
+enum append_parameter {
+	APPEND_CHANNEL = 1,
+	APPEND_OFFSET,
+	APPEND_MESSAGE_ID,
+	APPEND_KIND,
+	APPEND_SENDER,
+	APPEND_DATA,
+	APPEND_TAGS,
+	APPEND_CONTENT_TYPE,
+	APPEND_FILENAME,
+	APPEND_FILE_ID,
+	APPEND_SHA256,
+	APPEND_PAYLOAD_BYTES,
+	APPEND_CREATED_AT,
+	APPEND_EXPIRES_AT,
+	APPEND_IDEMPOTENCY_KEY
+};
+
 static const char sql_append[] =
 	"INSERT INTO messages"
 	" (channel, offset, message_id, kind, sender, data, tags, content_type, filename, file_id,"
-	" sha256, payload, payload_bytes, created_at, expires_at, idempotency_key)"
-	" VALUES (:channel, :offset, :message_id, :kind, :sender, :data, :tags,"
-	" COALESCE(:content_type, 'application/json'), :filename, :file_id, :sha256, :payload,"
-	" :payload_bytes, :created_at, NULLIF(:expires_at, 0), :idempotency_key)";
+	" sha256, payload_bytes, created_at, expires_at, idempotency_key)"
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, COALESCE(?8, 'application/json'), ?9, ?10, ?11, ?12,"
+	" ?13, NULLIF(?14, 0), ?15)";
+
+static const char sql_append_payload[] = "INSERT INTO message_payloads (channel, offset, payload)"
+					 " VALUES (:channel, :offset, :payload)";
 
 static const char sql_find[] =
 	"SELECT epoch, MAX(last_offset, COALESCE((SELECT MAX(offset) FROM messages"
@@ -26,7 +48,10 @@ static const char sql_find[] =
 
 #define COLUMNS                                                                                    \
 	"channel, message_id, data, sender, tags, offset, created_at, expires_at, kind,"           \
-	" content_type, filename, file_id, sha256, payload, payload_bytes"
+	" content_type, filename, file_id, sha256, "                                               \
+	"CASE kind WHEN 'binary' THEN (SELECT payload FROM message_payloads AS payloads"           \
+	"  WHERE payloads.channel = messages.channel AND payloads.offset = messages.offset) END,"  \
+	" payload_bytes"
 
 static const char sql_newest[] = "SELECT " COLUMNS " FROM messages"
 				 " WHERE channel = :channel"
@@ -47,7 +72,8 @@ static const char sql_count[] = "SELECT COUNT(*), COALESCE(SUM(payload_bytes), 0
 static const char sql_after_offset[] = "SELECT " COLUMNS " FROM messages"
 				       " WHERE channel = :channel AND offset > :offset"
 				       " AND (expires_at IS NULL OR expires_at > :now)"
-				       " ORDER BY offset";
+				       " ORDER BY offset"
+				       " LIMIT :limit"; /* a negative one is none */
 
 static const char sql_after_id[] = "SELECT " COLUMNS " FROM messages"
 				   " WHERE channel = :channel AND message_id > :message_id"
@@ -137,6 +163,26 @@ int channels_reserve(struct store *store, const char *channel, const char *epoch
 	return r < 0 ? r : 0;
 }
 
+static void bind_text(sqlite3_stmt *statement, enum append_parameter parameter, const char *text)
+{
+	if (text) /* nothing is bound yet, which is NULL */
+		(void)sqlite3_bind_text(statement, parameter, text, -1, SQLITE_STATIC);
+}
+
+static int append_payload(struct store *store, const struct message_row *row, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_append_payload, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":channel", row->channel);
+	statement_bind_int(statement, ":offset", row->offset);
+	statement_bind_blob(statement, ":payload", row->payload, (size_t)row->payload_bytes);
+	r = statement_run(store, statement, reterr);
+	return r < 0 ? r : 0;
+}
+
 int messages_append(struct store *store, const struct message_row *row, struct error *reterr)
 {
 	sqlite3_stmt *statement;
@@ -144,26 +190,25 @@ int messages_append(struct store *store, const struct message_row *row, struct e
 
 	if (r < 0)
 		return r;
-	statement_bind_text(statement, ":channel", row->channel);
-	statement_bind_int(statement, ":offset", row->offset);
-	statement_bind_text(statement, ":message_id", row->message_id);
-	statement_bind_text(statement, ":sender", row->sender);
-	statement_bind_text(statement, ":data", row->data);
-	statement_bind_text(statement, ":tags", row->tags);
-	statement_bind_text(statement, ":kind", row->kind);
-	statement_bind_text(statement, ":content_type", row->content_type);
-	statement_bind_text(statement, ":filename", row->filename);
-	statement_bind_text(statement, ":file_id", row->file_id);
-	statement_bind_text(statement, ":sha256", row->sha256);
-	if (row->payload)
-		statement_bind_blob(statement, ":payload", row->payload,
-				    (size_t)row->payload_bytes);
-	statement_bind_int(statement, ":payload_bytes", row->payload_bytes);
-	statement_bind_int(statement, ":created_at", row->created_at_unix_ms);
-	statement_bind_int(statement, ":expires_at", row->expires_at_unix_ms);
-	statement_bind_text(statement, ":idempotency_key", row->idempotency_key);
+	bind_text(statement, APPEND_CHANNEL, row->channel);
+	(void)sqlite3_bind_int64(statement, APPEND_OFFSET, row->offset);
+	bind_text(statement, APPEND_MESSAGE_ID, row->message_id);
+	bind_text(statement, APPEND_KIND, row->kind);
+	bind_text(statement, APPEND_SENDER, row->sender);
+	bind_text(statement, APPEND_DATA, row->data);
+	bind_text(statement, APPEND_TAGS, row->tags);
+	bind_text(statement, APPEND_CONTENT_TYPE, row->content_type);
+	bind_text(statement, APPEND_FILENAME, row->filename);
+	bind_text(statement, APPEND_FILE_ID, row->file_id);
+	bind_text(statement, APPEND_SHA256, row->sha256);
+	(void)sqlite3_bind_int64(statement, APPEND_PAYLOAD_BYTES, row->payload_bytes);
+	(void)sqlite3_bind_int64(statement, APPEND_CREATED_AT, row->created_at_unix_ms);
+	(void)sqlite3_bind_int64(statement, APPEND_EXPIRES_AT, row->expires_at_unix_ms);
+	bind_text(statement, APPEND_IDEMPOTENCY_KEY, row->idempotency_key);
 	r = statement_run(store, statement, reterr);
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	return row->payload ? append_payload(store, row, reterr) : 0;
 }
 
 int channels_find(struct store *store, const char *channel, struct channel_row *ret_row,
@@ -272,8 +317,8 @@ int messages_count(struct store *store, const char *channel, int64_t *ret_count,
 }
 
 int messages_read_after_offset(struct store *store, const char *channel, int64_t offset,
-			       int64_t now_unix_ms, message_visit_fn visit, void *data,
-			       struct error *reterr)
+			       int64_t limit, int64_t now_unix_ms, message_visit_fn visit,
+			       void *data, struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	int r = statement_get(store, sql_after_offset, &statement, reterr);
@@ -282,6 +327,7 @@ int messages_read_after_offset(struct store *store, const char *channel, int64_t
 		return r;
 	statement_bind_text(statement, ":channel", channel);
 	statement_bind_int(statement, ":offset", offset);
+	statement_bind_int(statement, ":limit", limit);
 	statement_bind_int(statement, ":now", now_unix_ms);
 	return visit_rows(store, statement, visit, data, reterr);
 }

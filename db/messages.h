@@ -58,8 +58,9 @@ int channels_find(struct store *store, const char *channel, struct channel_row *
 /* false: enough, stop reading. */
 typedef bool (*message_visit_fn)(void *data, const struct message_row *row);
 
-/* Read what has not expired: the newest `limit`, newest first; or everything after an offset or a
- * message_id ("" for the very beginning), oldest first. */
+/* Read what has not expired: the newest `limit`, newest first; or what comes after an offset (up to
+ * `limit`; all of it if that is negative) or a message_id ("" for the very beginning), oldest
+ * first. */
 int messages_read_newest(struct store *store, const char *channel, int64_t limit,
 			 int64_t now_unix_ms, message_visit_fn visit, void *data,
 			 struct error *reterr) MUST_CHECK;
@@ -68,8 +69,8 @@ int messages_read_before_offset(struct store *store, const char *channel, int64_
 				int64_t limit, int64_t now_unix_ms, message_visit_fn visit,
 				void *data, struct error *reterr) MUST_CHECK;
 int messages_read_after_offset(struct store *store, const char *channel, int64_t offset,
-			       int64_t now_unix_ms, message_visit_fn visit, void *data,
-			       struct error *reterr) MUST_CHECK;
+			       int64_t limit, int64_t now_unix_ms, message_visit_fn visit,
+			       void *data, struct error *reterr) MUST_CHECK;
 int messages_read_after_id(struct store *store, const char *channel, const char *message_id,
 			   int64_t now_unix_ms, message_visit_fn visit, void *data,
 			   struct error *reterr) MUST_CHECK;

@@ -8,7 +8,7 @@
 #include "db/migrations.h"
 #include "db/statement.h"
 
-enum { BUSY_TIMEOUT_MS = 5000, WAL_RETRY_MS = 10, STATEMENTS_MAX = 64 };
+enum { BUSY_TIMEOUT_MS = 5000, WAL_RETRY_MS = 10, STATEMENTS_MAX = 128 };
 
 struct store {
 	sqlite3 *handle;

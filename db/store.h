@@ -42,6 +42,15 @@ bool store_in_transaction(const struct store *store);
  * way of this one). */
 int store_version(struct store *store, int64_t *ret_version, struct error *reterr) MUST_CHECK;
 
+/* Copy it, as of one moment, to `path`, which must not exist; others read and write meanwhile.
+ *   -EEXIST "already_exists"   -EACCES, -ENOSPC, -EIO "backup_failed" (nothing is left behind) */
+int store_backup(struct store *store, const char *path, struct error *reterr) MUST_CHECK;
+/* Read all of it. `visit` hears of each fault. -EBADF "store_damaged" there are some */
+int store_check_whole(struct store *store, void (*visit)(void *data, const char *fault), void *data,
+		      struct error *reterr) MUST_CHECK;
+/* Write the file anew, without what is free in it. Writers wait. */
+int store_vacuum(struct store *store, struct error *reterr) MUST_CHECK;
+
 /* Is the file readable right now? For health checks. */
 int store_check(struct store *store, struct error *reterr) MUST_CHECK;
 

@@ -122,6 +122,8 @@ def settings(arguments: argparse.Namespace) -> dict[str, str]:
         "WEBRTC_UDP_PORT": str(arguments.port + 2),
         "REALTIME_DATABASE": str(arguments.data / "realtime.db"),
         "REALTIME_DATA_DIR": str(arguments.data),
+        # nginx alone is told by a header which file to send.
+        "REALTIME_FILES_ACCEL": "/realtime-files/" if arguments.front == "nginx" else "",
     }
     wiring = {  # what holds the processes together; not for the environment to change
         "REALTIME_BUS": str(run / "bus.sock"),

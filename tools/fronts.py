@@ -28,6 +28,7 @@ class Site:
     addresses: list[str]  # empty: localhost alone
     port: int
     www: Path = ROOT / "www"
+    body_max: str = "64m"  # nginx alone
 
     def listening(self) -> list[str]:
         if self.addresses:
@@ -90,6 +91,7 @@ def nginx(site: Site) -> list[str]:
     configuration = site.data / "nginx.conf"
     fill_in(site, "nginx", {
         "API": site.api,
+        "BODY_MAX": site.body_max,
         # Two workers: at most 16 threads of the API are held by idle connections.
         "KEEPALIVE": "keepalive 8; keepalive_timeout 60s;" if site.gateway == "fastcgi" else "",
         "SNIPPETS": str(TEMPLATES / "nginx"),

@@ -13,7 +13,7 @@
  * next one. Close codes that are final are not argued with.
  *
  * With getToken the client stays who it is: when the server tells that the token is about to expire, a
- * new one is fetched and shown, without a new connection.
+ * new one is fetched and shown, without a new connection. An event stream connects again with it.
  *
  * Events: "open", "close", and every type of message the server sends ("welcome", "subscribed",
  * "message", "notification", "gap", "error" …); from SSE also "sse-open" and "sse-lost".
@@ -99,6 +99,8 @@ export class RealtimeClient extends EventTarget {
     this.eventSource = null;
     /** Set between `welcome` and the loss of the connection. */
     this.connectionId = null;
+    /** Heard without asking; null for somebody unknown. */
+    this.ownChannel = null;
     /** Channel -> {options, epoch, offset, replayLeft, ahead, resolve, reject}: what to ask for again after a drop. */
     this.subscriptions = new Map();
     /** Request id -> {message, isSent, resolve, reject, timer}. */
@@ -218,6 +220,7 @@ export class RealtimeClient extends EventTarget {
     this.attempt = 0;
     this.wasWelcomed = true;
     this.connectionId = message.connection_id;
+    this.ownChannel = message.user_id ? `user_${message.user_id}` : null;
     if (message.ping_interval > 0) {
       this.pingTimer = setInterval(() => this.ping(), message.ping_interval * 1000);
     }
@@ -257,11 +260,16 @@ export class RealtimeClient extends EventTarget {
    * the message itself may still be on its way. In one's own channel messages come before it is asked for;
    * they count only when the replay, which is of older ones, is behind us.
    */
-  note({ type, channel, epoch, offset, recovered, replay_count, replayed }) {
+  note({ type, channel, epoch, offset, recovered, reason, replay_count, replayed }) {
+    if (channel && channel === this.ownChannel && COUNTED.has(type) && !this.subscriptions.has(channel)) {
+      // Nobody has asked for it, so the next connection only gets what this one has missed.
+      const options = { history: { limit: 0 } };
+      this.subscriptions.set(channel, { options, replayLeft: 0, resolve() {}, reject() {} });
+    }
     const subscription = this.subscriptions.get(channel);
     if (!subscription || offset === undefined) return;
     if (type === "subscribed") {
-      if (recovered === false) this.emit("gap", { type: "gap", channel, reason: "not_recovered" });
+      if (recovered === false) this.emit("gap", { type: "gap", channel, reason });
       subscription.replayLeft = replay_count;
       if (replay_count > 0) return; // the replayed ones tell
     } else if (!COUNTED.has(type)) {
@@ -410,8 +418,18 @@ export class RealtimeClient extends EventTarget {
     this.eventSource = null;
   }
 
-  openEventSource() {
+  async openEventSource() {
     const { sse } = this;
+    if (this.getToken) {
+      try {
+        this.token = await this.getToken();
+      } catch (error) {
+        this.emit("error", { type: "error", code: "no_token", detail: String(error) });
+        this.openEventSourceLater(sse);
+        return;
+      }
+      if (this.sse !== sse) return; // something else is wanted by now
+    }
     const source = new EventSource(
       eventsUrl(this.sseUrl, sse.channels, { ...sse.options, lastEventId: sse.lastEventId, token: this.token }),
     );
@@ -425,17 +443,26 @@ export class RealtimeClient extends EventTarget {
       this.emit("sse-lost", null);
       // It comes back by itself unless an HTTP status ended it, and a restart answers 503 for a while.
       if (source.readyState !== EventSource.CLOSED) return;
-      sse.timer = setTimeout(() => this.openEventSource(), backoffMs(sse.attempt++));
+      this.openEventSourceLater(sse);
     };
     for (const type of SSE_EVENTS) {
       source.addEventListener(type, (event) => this.receiveEvent(type, event));
     }
   }
 
+  openEventSourceLater(sse) {
+    if (this.sse !== sse) return;
+    sse.timer = setTimeout(() => this.openEventSource(), backoffMs(sse.attempt++));
+  }
+
   receiveEvent(type, event) {
-    if (event.lastEventId) this.sse.lastEventId = event.lastEventId;
     const message = JSON.parse(event.data);
-    if (type === "disconnect" && message.reconnect === false) this.disconnectSSE();
+    const isFarewell = type === "disconnect" && message.reconnect === false;
+    if (event.lastEventId && !isFarewell) this.sse.lastEventId = event.lastEventId;
+    if (isFarewell && message.code === "token_expired" && this.getToken) {
+      this.eventSource.close();
+      this.openEventSource();
+    } else if (isFarewell) this.disconnectSSE();
     this.emit(type, message);
     if (type === "notification") this.showNotification(message.title, message.body);
     if (type === "binary_data") this.handleBinaryData(message);

@@ -26,6 +26,18 @@ static ssize_t fcgi_read(void *data, void *into, size_t size)
 
 static const struct request_source fcgi_source = {.variable = fcgi_variable, .read = fcgi_read};
 
+/* What of a file goes behind the head. Ends early when the web server has gone, or the file fails:
+ * the web server sees that the body is too short. */
+static void put_file(struct response *response, FCGX_Stream *out)
+{
+	AUTO_FREE char *bytes = malloc(FRONT_FILE_BYTES);
+	ssize_t got;
+
+	while (bytes && (got = response_read_file(response, bytes, FRONT_FILE_BYTES)) > 0)
+		if (FCGX_PutStr(bytes, (int)got, out) < 0)
+			return;
+}
+
 static void serve(struct front_thread *self, FCGX_Request *fcgi)
 {
 	struct request request;
@@ -39,6 +51,8 @@ static void serve(struct front_thread *self, FCGX_Request *fcgi)
 	is_drained = request_drain(&request, FRONT_DRAIN_MAX);
 	if (response_format(&response, strcmp(request.method, "HEAD") != 0, &bytes, &length) == 0)
 		(void)FCGX_PutStr(bytes, (int)length, fcgi->out); /* a lost peer is noticed next */
+	if (response.file_fd >= 0 && strcmp(request.method, "HEAD") != 0)
+		put_file(&response, fcgi->out);
 	FCGX_Finish_r(fcgi);
 	if (!is_drained)
 		FCGX_Free(fcgi, 1);

@@ -19,6 +19,7 @@
 enum {
 	FRONT_READ_TIMEOUT_S = 10,  /* a request that stalls for so long is given up */
 	FRONT_IDLE_TIMEOUT_S = 120, /* a kept connection without requests; longer than nginx's */
+	FRONT_FILE_BYTES = 65536,   /* of a file that are sent at once */
 	FRONT_DRAIN_MAX =
 		64 << 20 /* bytes of a refused body still read; cf. client_max_body_size */
 };

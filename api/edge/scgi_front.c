@@ -77,7 +77,8 @@ static int read_head(struct scgi_connection *connection)
 	}
 }
 
-static void write_all(int fd, const char *bytes, size_t length)
+/* false: the web server has gone; so has whom to tell. */
+static bool write_all(int fd, const char *bytes, size_t length)
 {
 	while (length > 0) {
 		ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL);
@@ -85,10 +86,23 @@ static void write_all(int fd, const char *bytes, size_t length)
 		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent < 0)
-			return; /* the web server has gone; so has whom to tell */
+			return false;
 		bytes += sent;
 		length -= (size_t)sent;
 	}
+	return true;
+}
+
+/* What of a file goes behind the head. Ends early when the file fails: the web server sees that the
+ * body is too short. */
+static void write_file(struct response *response, int fd)
+{
+	AUTO_FREE char *bytes = malloc(FRONT_FILE_BYTES);
+	ssize_t got;
+
+	while (bytes && (got = response_read_file(response, bytes, FRONT_FILE_BYTES)) > 0)
+		if (!write_all(fd, bytes, (size_t)got))
+			return;
 }
 
 static void serve(struct front_thread *self, struct scgi_connection *connection)
@@ -99,8 +113,10 @@ static void serve(struct front_thread *self, struct scgi_connection *connection)
 	size_t length;
 
 	router_serve(&self->api, &request, &scgi_source, connection, &response);
-	if (response_format(&response, strcmp(request.method, "HEAD") != 0, &bytes, &length) == 0)
-		write_all(connection->fd, bytes, length);
+	if (response_format(&response, strcmp(request.method, "HEAD") != 0, &bytes, &length) == 0 &&
+	    write_all(connection->fd, bytes, length) && response.file_fd >= 0 &&
+	    strcmp(request.method, "HEAD") != 0)
+		write_file(&response, connection->fd);
 	(void)shutdown(connection->fd, SHUT_WR);
 	/* Closing with unread input would reset the connection and overtake the answer. There is no
 	 * end of input after a body, so what Content-Length says is what there is. */

@@ -207,7 +207,8 @@ static int read_page(struct api *api, const struct request *request, const char 
 				    "only one of before and after may be given");
 	if (r < 0)
 		return r;
-	r = has_after > 0 ? messages_read_after_offset(api->store, channel, after, now_ms,
+	r = has_after > 0 ? messages_read_after_offset(api->store, channel, after,
+						       (int64_t)page->limit + 1, now_ms,
 						       add_to_page, page, reterr)
 			  : messages_read_before_offset(api->store, channel, before,
 							(int64_t)page->limit + 1, now_ms,

@@ -31,6 +31,29 @@ handler_fn messages_send, messages_broadcast;
  * everybody passes by the channels, so it takes the right to all. */
 int messages_demand_rights(const struct api *api, const struct request *request,
 			   const json_t *message, struct error *reterr) MUST_CHECK;
+/* From a request's body into a message for the bus, checked. The target is channel, user_id or
+ * connection_id; none is the channel "general". -EINVAL "bad_field" */
+int messages_copy_target(const json_t *body, json_t *message, struct error *reterr) MUST_CHECK;
+int messages_copy_options(const json_t *body, json_t *message, struct error *reterr) MUST_CHECK;
+/* Send it on its way in the caller's name. bus_client_call()'s errors, and realtimed's. */
+int messages_publish(const struct api *api, const struct request *request, json_t *message,
+		     json_t **ret_answer, struct error *reterr) MUST_CHECK;
+
+/* binary.c */
+handler_fn binary_send, binary_text;
+/* Publish a file that is kept: with its bytes (of the draft they came by) if they are few, else by
+ * its URL. *ret_answer has what publishing answered and what it was. */
+int binary_publish_file(const struct api *api, const struct request *request, json_t *message,
+			const struct file_draft *draft, const struct upload_row *row,
+			json_t **ret_answer, struct error *reterr) MUST_CHECK;
+/* Add file_id, url, sha256, size, content_type and filename. */
+void binary_describe_file(json_t *answer, const struct upload_row *row);
+
+/* uploads.c */
+handler_fn uploads_receive, uploads_put;
+
+/* files.c */
+handler_fn files_get, files_delete;
 
 /* channels.c */
 handler_fn channels_handle_list, channels_get, channels_messages, channels_presence;

@@ -8,7 +8,7 @@
 #include "core/id.h"
 #include "core/json.h"
 
-enum { USER_ID_MAX = 128, CONTENT_TYPE_MAX = 128, KEY_MAX = 128, TTL_MAX = 315360000 };
+enum { USER_ID_MAX = 128, KEY_MAX = 128, TTL_MAX = 315360000 };
 
 static const char default_channel[] = "general";
 
@@ -25,7 +25,7 @@ static int copy_text(const json_t *body, const char *name, size_t high, json_t *
 }
 
 /* Where to: one of channel, user_id, connection_id; none is the default channel. */
-static int copy_target(const json_t *body, json_t *message, struct error *reterr)
+int messages_copy_target(const json_t *body, json_t *message, struct error *reterr)
 {
 	int channel, user, connection;
 	const char *name;
@@ -77,7 +77,7 @@ static int copy_data(const json_t *body, json_t *message, struct error *reterr)
 	return found ? 0 : json_missing("data", reterr);
 }
 
-static int copy_options(const json_t *body, json_t *message, struct error *reterr)
+int messages_copy_options(const json_t *body, json_t *message, struct error *reterr)
 {
 	bool persistent = false;
 	int64_t ttl;
@@ -118,6 +118,16 @@ int messages_demand_rights(const struct api *api, const struct request *request,
 	return access_demand_publish(api, request, channel, reterr);
 }
 
+int messages_publish(const struct api *api, const struct request *request, json_t *message,
+		     json_t **ret_answer, struct error *reterr)
+{
+	if (!identity_is_anonymous(request->identity))
+		(void)json_object_set_new(message, "sender",
+					  json_string(request->identity->user_id));
+	return bus_client_call(api->realtimed, BUS_PUBLISH, json_incref(message), BUS_TIMEOUT_MS,
+			       ret_answer, reterr);
+}
+
 static int publish(struct api *api, struct request *request, bool to_everyone,
 		   struct response *response, struct error *reterr)
 {
@@ -130,19 +140,15 @@ static int publish(struct api *api, struct request *request, bool to_everyone,
 	if (r == 0 && to_everyone)
 		(void)json_object_set_new(message, "broadcast", json_true());
 	else if (r == 0)
-		r = copy_target(body, message, reterr);
+		r = messages_copy_target(body, message, reterr);
 	if (r == 0)
 		r = messages_demand_rights(api, request, message, reterr);
 	if (r == 0)
 		r = copy_data(body, message, reterr);
 	if (r == 0)
-		r = copy_options(body, message, reterr);
-	if (r == 0 && !identity_is_anonymous(request->identity))
-		(void)json_object_set_new(message, "sender",
-					  json_string(request->identity->user_id));
+		r = messages_copy_options(body, message, reterr);
 	if (r == 0)
-		r = bus_client_call(api->realtimed, BUS_PUBLISH, json_incref(message),
-				    BUS_TIMEOUT_MS, &answer, reterr);
+		r = messages_publish(api, request, message, &answer, reterr);
 	return r < 0 ? r : response_json(response, 201, answer);
 }
 

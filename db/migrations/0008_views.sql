@@ -63,8 +63,10 @@ SELECT
 		ELSE 'valid'
 	END AS state,
 	CASE WHEN rights IS NULL THEN 'everything'
-		ELSE trim(iif(rights & 1, 'subscribe ', '') || iif(rights & 2, 'publish ', '')
-			|| iif(rights & 4, 'moderate ', '') || iif(rights & 8, 'admin', ''))
+		ELSE trim(CASE WHEN rights & 1 THEN 'subscribe ' ELSE '' END
+			|| CASE WHEN rights & 2 THEN 'publish ' ELSE '' END
+			|| CASE WHEN rights & 4 THEN 'moderate ' ELSE '' END
+			|| CASE WHEN rights & 8 THEN 'admin' ELSE '' END)
 	END AS rights,
 	coalesce(channels, 'all') AS channels,
 	coalesce(rooms, 'all') AS rooms,

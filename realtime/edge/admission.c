@@ -14,7 +14,9 @@
 #include "realtime/edge/peer_address.h"
 #include "realtime/edge/standing.h"
 #include "realtime/model/signaling_session.h"
+#include "realtime/wire/envelope.h"
 #include "realtime/wire/reply.h"
+#include "realtime/wire/request_head.h"
 #include "realtime/wire/sse.h"
 
 enum { HEADER_SIZE = 1024, VALUE_SIZE = 512, FILTERS_SIZE = 4097 };
@@ -155,24 +157,46 @@ static int prepare_signaling(struct server *server, struct connection *connectio
 	return 0;
 }
 
+/* ?channel=, as often as it is there. One that does not fit is no name, even cut at VALUE_SIZE. */
+static int channels_get(struct lws *wsi, struct event_stream_request *request,
+			const char **channels, struct error *reterr)
+{
+	static char values[STREAM_CHANNELS_MAX + 1][VALUE_SIZE]; /* the loop's alone */
+
+	while (request->channel_count <= STREAM_CHANNELS_MAX) {
+		char *value = values[request->channel_count];
+
+		if (!http_query_get(wsi, "channel", (unsigned)request->channel_count, value,
+				    VALUE_SIZE)) {
+			if (!*value)
+				return 0; /* that was the last one */
+			return channel_name_check(value, "channel", reterr);
+		}
+		channels[request->channel_count++] = value;
+	}
+	return 0;
+}
+
 static int prepare_stream(struct server *server, struct connection *connection,
 			  struct error *reterr)
 {
-	static char values[STREAM_CHANNELS_MAX + 1][VALUE_SIZE]; /* the loop's alone */
-	static char filters[FILTERS_SIZE];
+	static char filters[FILTERS_SIZE], last[REQUEST_HEAD_MAX + 1]; /* the loop's alone */
+	char origin[HEADER_SIZE];
 	const char *channels[STREAM_CHANNELS_MAX + 1];
 	struct event_stream_request request = {.channels = channels};
 	struct lws *wsi = connection->wsi;
-	char last[VALUE_SIZE];
+	int r;
 
 	event_stream_init(&connection->stream, server->hub, server->config->SSE_RETRY_TIMEOUT,
 			  connection->id, &connection->outbox);
-	while (request.channel_count <= STREAM_CHANNELS_MAX &&
-	       http_query_get(wsi, "channel", (unsigned)request.channel_count,
-			      values[request.channel_count], VALUE_SIZE)) {
-		channels[request.channel_count] = values[request.channel_count];
-		request.channel_count++;
+	if (http_header_get(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin))) {
+		connection->origin = strdup(origin);
+		if (!connection->origin)
+			return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 	}
+	r = channels_get(wsi, &request, channels, reterr);
+	if (r < 0)
+		return r;
 	if (!http_custom_header_get(wsi, "last-event-id:", last, sizeof(last)))
 		(void)http_query_get(wsi, "last_event_id", 0, last, sizeof(last));
 	request.last_event_id = *last ? last : NULL;
@@ -236,20 +260,34 @@ static void turn_away(struct connection *connection, const struct error *error)
 	outbox_end(&connection->outbox, code, reason);
 }
 
+/* `origin`: the page that reads, which is allowed to by now; NULL: it is no browser's. */
+static struct frame *stream_head_new(const char *origin)
+{
+	char head[HEADER_SIZE + 256];
+	int length = snprintf(head, sizeof(head),
+			      "HTTP/1.1 200 OK\r\n"
+			      "content-type: text/event-stream; charset=utf-8\r\n"
+			      "cache-control: no-store, no-transform\r\n"
+			      "x-accel-buffering: no\r\n"
+			      "%s%s%s"
+			      "connection: close\r\n\r\n",
+			      origin ? "vary: origin\r\naccess-control-allow-origin: " : "",
+			      origin ? origin : "", origin ? "\r\n" : "");
+
+	return frame_new_bytes(head, (size_t)length);
+}
+
 static void start_stream(struct connection *connection)
 {
-	static const char head[] = "HTTP/1.1 200 OK\r\n"
-				   "content-type: text/event-stream; charset=utf-8\r\n"
-				   "cache-control: no-store, no-transform\r\n"
-				   "x-accel-buffering: no\r\n"
-				   "connection: close\r\n\r\n";
 	struct error error = {0};
 
 	if (event_stream_check(&connection->stream, connection->identity, &error) < 0) {
 		turn_away(connection, &error);
 		return;
 	}
-	outbox_push_take(&connection->outbox, frame_new_bytes(head, sizeof(head) - 1));
+	outbox_push_take(&connection->outbox, stream_head_new(connection->origin));
+	free(connection->origin);
+	connection->origin = NULL;
 	if (event_stream_start(&connection->stream, connection->identity, &error) == 0)
 		return;
 	LOG(LOG_WARNING, LOG_WEBSOCKET, "stream_refused", LOG_TEXT("connection", connection->id),
@@ -516,6 +554,7 @@ void admission_on_closed(struct server *server, struct connection *connection)
 		if (connection->stream.hub)
 			event_stream_fini(&connection->stream);
 		connection->watch = stream_watch_free(connection->watch);
+		free(connection->origin);
 		break;
 	case TRANSPORT_COUNT:
 		break;

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base64.h"
 #include "core/clock.h"
 #include "core/json.h"
 #include "db/notifications.h"
+#include "realtime/wire/binary_fields.h"
 #include "realtime/wire/envelope.h"
 #include "realtime/wire/json_frames.h"
 #include "realtime/wire/notification.h"
@@ -83,28 +85,32 @@ static void answer_unkept(const struct daemon *daemon, struct bus_peer *peer,
 
 /* ---- publishing ---- */
 
-/* To one connection alone. */
+/* To one connection alone: the JSON text of `data`, or an attachment of `binary`. */
 static int send_directly(struct daemon *daemon, struct bus_peer *peer,
 			 const struct bus_frame *frame, const char *connection_id,
-			 const json_t *data, struct error *reterr)
+			 struct error *reterr)
 {
+	const json_t *binary = json_object_get(frame->body, "binary");
+	const json_t *data = json_object_get(frame->body, "data");
 	struct subscriber *subscriber = hub_subscriber_find(&daemon->hub, connection_id);
 	char message_id[MESSAGE_ID_SIZE + ID_SIZE];
 	struct json_frames frames;
+	json_t *message;
 	int r;
 
 	if (!subscriber)
 		return error_set_field(reterr, -ENOENT, "connection_not_found", "connection_id",
 				       "there is no connection %s", connection_id);
 	id_new("msg", message_id, sizeof(message_id));
-	r = json_frames_init_take(&frames,
-				  reply_new_message(data, message_id, clock_unix_ms(), NULL),
-				  "message", subscriber->has_begun ? daemon->hub.cursor : 0);
+	message = binary ? reply_new_binary(binary, message_id, clock_unix_ms())
+			 : reply_new_message(data, message_id, clock_unix_ms(), NULL);
+	r = json_frames_init_take(&frames, message, binary ? "binary_data" : "message",
+				  subscriber->has_begun ? daemon->hub.cursor : 0);
 	if (r < 0)
 		return error_set(reterr, r, "out_of_memory", "out of memory");
 	outbox_push(subscriber->outbox, json_frames_get(&frames, subscriber->form));
 	json_frames_fini(&frames);
-	answer_unkept(daemon, peer, frame, message_id, 1);
+	answer_unkept(daemon, peer, frame, message_id, !outbox_is_ending(subscriber->outbox));
 	return 0;
 }
 
@@ -155,6 +161,28 @@ static int make_publication(const struct envelope_target *target,
 	return 0;
 }
 
+/* The bytes of `binary`, or the file that has them, become the publication's.
+ *   -EINVAL "bad_base64"   -ENOMEM */
+static int attach(struct publication *publication, const struct binary_fields *binary,
+		  struct error *reterr)
+{
+	AUTO_FREE uint8_t *bytes = NULL;
+	size_t length;
+
+	if (binary->file_id)
+		return publication_attach_file(publication, binary->content_type, binary->filename,
+					       binary->file_id, binary->sha256,
+					       (size_t)binary->size_bytes);
+	bytes = malloc(base64_decoded_max(binary->base64_length) + 1);
+	if (!bytes)
+		return -ENOMEM;
+	if (base64_decode(binary->base64, binary->base64_length, bytes, &length) < 0)
+		return error_set_field(reterr, -EINVAL, "bad_base64", "binary_data",
+				       "binary_data is no base64 (RFC 4648 section 4)");
+	return publication_attach_take(publication, binary->content_type, binary->filename,
+				       STEAL(bytes), length);
+}
+
 static int publish_take(struct daemon *daemon, const struct bus_peer *peer,
 			const struct bus_frame *frame, struct publication *publication,
 			struct error *reterr)
@@ -188,44 +216,63 @@ static int publish_fields_get(const json_t *body, struct publish_fields *ret, st
 	return r < 0 ? r : 0;
 }
 
+/* What was asked for, but for its data. -ENOMEM, and attach()'s. */
+static int complete(struct publication *publication, const struct publish_fields *fields,
+		    const struct binary_fields *binary, struct error *reterr)
+{
+	if (fields->excluded) {
+		publication->excluded_connection_id = strdup(fields->excluded);
+		if (!publication->excluded_connection_id)
+			return -ENOMEM;
+	}
+	return binary ? attach(publication, binary, reterr) : 0;
+}
+
 int api_on_publish(struct daemon *daemon, struct bus_peer *peer, const struct bus_frame *frame,
 		   struct error *reterr)
 {
 	const json_t *data = json_object_get(frame->body, "data");
+	json_t *binary = NULL;
+	AUTO_JSON nothing = json_null();
+	struct binary_fields binary_fields = {0};
 	struct publish_fields fields;
 	struct publication *publication = NULL;
 	int r = publish_fields_get(frame->body, &fields, reterr);
 
-	if (r == 0 && !data)
+	if (r == 0)
+		r = json_get_container(frame->body, "binary", JSON_OBJECT, &binary, reterr);
+	if (r > 0)
+		r = binary_fields_get(binary, &binary_fields, reterr);
+	else if (r == 0 && !data)
 		r = json_missing("data", reterr);
 	if (r < 0)
 		return r;
 	if (fields.connection_id)
-		return send_directly(daemon, peer, frame, fields.connection_id, data, reterr);
+		return send_directly(daemon, peer, frame, fields.connection_id, reterr);
+	if (fields.target.is_broadcast && binary)
+		return error_set_field(reterr, -EINVAL, "bad_field", "binary",
+				       "bytes go to a channel, a user or a connection");
 	if (fields.target.is_broadcast)
 		return broadcast(daemon, peer, frame, fields.sender, data, reterr);
-	r = make_publication(&fields.target, &fields.options, data, fields.sender, &publication);
-	if (r == 0 && fields.excluded) {
-		publication->excluded_connection_id = strdup(fields.excluded);
-		r = publication->excluded_connection_id ? 0 : -ENOMEM;
-	}
+	r = make_publication(&fields.target, &fields.options, binary ? nothing : data,
+			     fields.sender, &publication);
+	if (r == 0)
+		r = complete(publication, &fields, binary ? &binary_fields : NULL, reterr);
 	if (r < 0) {
 		(void)publication_unref(publication);
-		return error_set(reterr, r, "out_of_memory", "out of memory");
+		return r == -ENOMEM ? error_set(reterr, r, "out_of_memory", "out of memory") : r;
 	}
 	return publish_take(daemon, peer, frame, publication, reterr);
 }
 
 /* ---- notifications ---- */
 
-/* What is for one user is kept, whatever was said. */
 static int notify(struct daemon *daemon, struct bus_peer *peer, const struct bus_frame *frame,
-		  struct publish_fields *fields, const json_t *content, struct error *reterr)
+		  const struct publish_fields *fields, const json_t *content, struct error *reterr)
 {
 	struct publication *publication = NULL;
 	int r;
 
-	fields->options.is_persistent |= fields->target.user_id != NULL;
 	r = make_publication(&fields->target, &fields->options, content, fields->sender,
 			     &publication);
 	if (r == 0)

@@ -235,33 +235,11 @@ static int caller_get(const json_t *body, struct caller *ret_caller, struct erro
 static int on_signal(struct daemon *daemon, const json_t *body, struct error *reterr)
 {
 	AUTO_JSON said = json_copy((json_t *)(uintptr_t)body);
-	AUTO_SIGNAL signal = {0};
-	const char *sender_id = NULL;
-	const struct peer *sender;
 	struct caller caller;
 	int r = caller_get(body, &caller, reterr);
 
-	if (r == 0)
-		r = json_get_text(body, "sender_peer_id", 1, PEER_ID_MAX, &sender_id, reterr);
-	if (r == 0)
-		r = json_missing("sender_peer_id", reterr);
 	(void)json_object_del(said, "caller"); /* nothing that another peer should hear */
-	if (r > 0)
-		r = signal_from_json(said, &signal, reterr);
-	if (r < 0)
-		return r;
-	if (signal.kind != SIGNAL_SIGNAL)
-		return error_set_field(reterr, -EINVAL, "bad_field", "type",
-				       "type must be signal, which is all that goes by this way");
-	sender = switchboard_peer_find(&daemon->board, sender_id);
-	if (!sender || sender->kind != PEER_CALL)
-		return error_set_field(reterr, -ENOENT, "unknown_peer", "sender_peer_id",
-				       "nobody called %s is in a call", sender_id);
-	/* A moderator of one room is none of another, which signaling_signal() looks at, too. */
-	if (!signal.room_id || strcmp(signal.room_id, sender->room->room_id) != 0)
-		caller.is_moderator = false;
-	r = peer_check_caller(sender, &caller, reterr);
-	return r < 0 ? r : signaling_signal(&daemon->board, sender, &signal, reterr);
+	return r < 0 ? r : signaling_signal_for(&daemon->board, said, &caller, reterr);
 }
 
 /* A request that waits for its room. Its id stands in the ticket. */

@@ -50,6 +50,7 @@ struct connection {
 	union { /* the last: only as much as the transport needs is allocated */
 		struct {
 			struct stream_watch *watch; /* owned */
+			char *origin; /* of its page, which may read it; owned, until it starts */
 			struct event_stream stream;
 		};
 		struct {

@@ -68,7 +68,8 @@ int http_answer_no_content(struct lws *wsi)
 	unsigned char bytes[LWS_PRE + sizeof(answer)];
 
 	memcpy(bytes + LWS_PRE, answer, sizeof(answer));
-	(void)lws_write(wsi, bytes + LWS_PRE, sizeof(answer) - 1, LWS_WRITE_RAW); /* closing anyway */
+	(void)lws_write(wsi, bytes + LWS_PRE, sizeof(answer) - 1,
+			LWS_WRITE_RAW); /* closing anyway */
 	return -1;
 }
 

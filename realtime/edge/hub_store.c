@@ -27,7 +27,8 @@ struct append_job {
 };
 
 /* What was sent to a user is kept apart until it is read. */
-static int note_down(struct store *store, const struct message_row *row, struct error *reterr)
+static int note_down(struct store *store, const struct message_row *row, uint64_t position,
+		     struct error *reterr)
 {
 	const char *user_id = own_channel_user(row->channel);
 	struct notification_row notification = {
@@ -44,7 +45,9 @@ static int note_down(struct store *store, const struct message_row *row, struct 
 	if (!user_id)
 		return 0;
 	r = notifications_insert(store, &notification, reterr);
-	if (r == 0 && row->offset % NOTIFICATIONS_TRIM_EVERY == 0) /* it walks past all */
+	/* It walks past all, so once in a while. Positions are microseconds: nobody can send so
+	 * that it is never this user's turn. */
+	if (r == 0 && position % NOTIFICATIONS_TRIM_EVERY == 0)
 		r = notifications_trim_user(store, user_id, NOTIFICATIONS_KEPT, reterr);
 	return r < 0 ? r : 0;
 }
@@ -85,7 +88,7 @@ static int append_run(struct store_job *store_job, struct store *store, struct e
 	if (r == 0 && publication->is_persistent)
 		r = messages_append(store, &row, reterr);
 	if (r == 0 && publication->kind == PUBLICATION_NOTIFICATION)
-		r = note_down(store, &row, reterr);
+		r = note_down(store, &row, publication->position, reterr);
 	if (r == 0 && job->order->retention)
 		r = messages_trim_channel(store, row.channel, job->order->retention->count,
 					  job->order->retention->bytes, reterr);
@@ -273,10 +276,11 @@ static int read_rows(struct read_job *job, struct store *store,
 	case HISTORY_NEWEST:
 		return messages_read_newest(store, channel->name, channel->limit, job->now_unix_ms,
 					    take_row, job, reterr);
-	case HISTORY_AFTER_OFFSET:
-		return messages_read_after_offset(store, channel->name,
-						  (int64_t)channel->after_offset, job->now_unix_ms,
-						  take_row, job, reterr);
+	case HISTORY_AFTER_OFFSET: /* whoever comes back gets all; whoever looks, page by page */
+		return messages_read_after_offset(
+			store, channel->name, (int64_t)channel->after_offset,
+			job->query->purpose == HISTORY_FOR_READER ? (int64_t)channel->limit : -1,
+			job->now_unix_ms, take_row, job, reterr);
 	case HISTORY_AFTER_POSITION:
 		return messages_read_after_id(store, channel->name, message_id, job->now_unix_ms,
 					      take_row, job, reterr);

@@ -391,6 +391,21 @@ static const char *sniff(void *data, const void *bytes, size_t length)
 	return sniffer_type(data, bytes, length);
 }
 
+/* From a chat connection to a call. */
+static int pass_signal(struct session *session, json_t *body, struct error *reterr)
+{
+	struct connection *connection = CONTAINER_OF(session, struct connection, session);
+	struct server *server = lws_context_user(lws_get_context(connection->wsi));
+	const char *room_id = json_string_value(json_object_get(body, "room_id"));
+	struct caller caller = {
+		.user_id = connection->identity->user_id,
+		.is_moderator = room_id && identity_may(connection->identity, RIGHT_MODERATE,
+							GRANT_ROOMS, room_id),
+	};
+
+	return signaling_signal_for(server->board, body, &caller, reterr);
+}
+
 int server_start(struct server *server, struct error *reterr)
 {
 	const struct config *config = server->config;
@@ -410,12 +425,13 @@ int server_start(struct server *server, struct error *reterr)
 		.ping_interval_s = config->WEBSOCKET_HEARTBEAT_INTERVAL,
 		.max_message_bytes = config->WEBSOCKET_BINARY_MAX_SIZE,
 		.history_ttl_s = config->REALTIME_HISTORY_TTL,
-		.is_binary_enabled = config->BINARY_DATA_ENABLED,
-		.max_file_bytes = config->BINARY_MAX_FILE_SIZE,
-		.allowed_types = config->BINARY_ALLOWED_TYPES,
+		.files = {.is_enabled = config->BINARY_DATA_ENABLED,
+			  .max_bytes = config->BINARY_MAX_FILE_SIZE,
+			  .allowed_types = config->BINARY_ALLOWED_TYPES},
 		.sniff = sniff,
 		.sniff_data = server->sniffer,
 		.identify = standing_identify,
+		.signal = pass_signal,
 		.messages_per_s = (uint64_t)config->REALTIME_MESSAGE_RATE,
 	};
 	list_init(&server->dirty);

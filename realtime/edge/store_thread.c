@@ -10,9 +10,10 @@
 #include "core/log.h"
 #include "db/messages.h"
 
-enum { PORTION = 8 }; /* jobs; what is less goes over at the end of the loop's turn */
+enum { PORTION = 16 }; /* jobs; what is less goes over at the end of the loop's turn */
 
 #define GATHER_US_MAX 2000u
+#define SLOW_COMMIT_US 1000u
 #define NS_PER_S 1000000000
 
 struct store_thread {
@@ -32,10 +33,11 @@ struct store_thread {
 	pthread_cond_t work;
 	struct list queued, answered; /* of struct store_job.link */
 	size_t queued_count;
+	size_t wanted_count; /* so many must be queued to wake the thread */
 	bool is_stopping;
 	/* The thread's alone: */
 	size_t expected_count; /* writes, if everybody who was answered asks again */
-	uint64_t commit_us;    /* how long the last group took */
+	uint64_t commit_us;    /* how long the last commit took, without its writes */
 };
 
 /* Move what `from` holds to the end of `to`. */
@@ -58,7 +60,8 @@ static void hand_over(struct store_thread *thread)
 	(void)pthread_mutex_lock(&thread->mutex);
 	move_all(&thread->submitted, &thread->queued);
 	thread->queued_count += thread->submitted_count;
-	(void)pthread_cond_signal(&thread->work);
+	if (thread->queued_count >= thread->wanted_count)
+		(void)pthread_cond_signal(&thread->work);
 	(void)pthread_mutex_unlock(&thread->mutex);
 	thread->submitted_count = 0;
 }
@@ -102,9 +105,11 @@ static int run_in_transaction(struct store *store, struct list *jobs, struct err
 	return 0;
 }
 
-static void run_writes(struct store *store, struct list *jobs)
+static void run_writes(struct store_thread *thread, struct list *jobs)
 {
+	struct store *store = thread->store;
 	struct error error = {0};
+	uint64_t began_us;
 	int r;
 
 	if (list_is_empty(jobs))
@@ -112,8 +117,10 @@ static void run_writes(struct store *store, struct list *jobs)
 	r = store_begin(store, &error);
 	if (r == 0)
 		r = run_in_transaction(store, jobs, &error);
+	began_us = clock_now_us();
 	if (r == 0)
 		r = store_commit(store, &error);
+	thread->commit_us = clock_now_us() - began_us;
 	if (r == 0)
 		return;
 	if (error.number == 0)
@@ -123,32 +130,36 @@ static void run_writes(struct store *store, struct list *jobs)
 	fail_all(jobs, &error);
 }
 
-/* One more hand-over, or `us` later. false: later. */
-static bool wait_for_work(struct store_thread *thread, uint64_t us)
+/* Until `count` jobs are queued, but no longer than `us`. */
+static void wait_for_count(struct store_thread *thread, size_t count, uint64_t us)
 {
 	struct timespec until;
+	int r = 0;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += (long)us * 1000;
 	until.tv_sec += until.tv_nsec / NS_PER_S;
 	until.tv_nsec %= NS_PER_S;
-	return pthread_cond_timedwait(&thread->work, &thread->mutex, &until) == 0;
+	thread->wanted_count = count; /* to be woken once, not by each portion */
+	while (r == 0 && thread->queued_count < count && !thread->is_stopping)
+		r = pthread_cond_timedwait(&thread->work, &thread->mutex, &until);
+	thread->wanted_count = 1;
 }
 
-/* A commit costs nearly as much for a few as for many. Publishers who wait for their answers come
- * back a moment after the last group was answered, while others wait already; were these taken at
- * once, the two halves would take turns for ever, with twice the commits. So as long as more keep
- * coming, each within half the time of a commit, let them. Whoever is alone never waits. */
+/* Where the disk is slow, a commit costs as much for a few as for many. Publishers who wait for
+ * their answers come back a moment after the last group was answered, while others wait already;
+ * were these taken at once, the two halves would take turns for ever, with twice the commits. So
+ * give those who were answered half the time of a commit to come back. Whoever is alone never
+ * waits; and where the disk is quick, taking turns keeps both threads busy. */
 static void gather(struct store_thread *thread)
 {
-	uint64_t patience_us = thread->commit_us / 2;
+	size_t count = thread->expected_count;
+	uint64_t us = thread->commit_us / 2;
 
-	if (patience_us > GATHER_US_MAX)
-		patience_us = GATHER_US_MAX;
-	while (thread->queued_count < thread->expected_count &&
-	       thread->queued_count < STORE_GROUP_MAX && !thread->is_stopping)
-		if (!wait_for_work(thread, patience_us))
-			return;
+	if (count > STORE_GROUP_MAX)
+		count = STORE_GROUP_MAX;
+	if (thread->commit_us >= SLOW_COMMIT_US && thread->queued_count < count)
+		wait_for_count(thread, count, us < GATHER_US_MAX ? us : GATHER_US_MAX);
 }
 
 /* Up to STORE_GROUP_MAX jobs, STORE_GROUP_READS_MAX of them reads; writes and reads apart. false:
@@ -184,14 +195,12 @@ static void *thread_main(void *data)
 	list_init(&writes);
 	list_init(&reads);
 	while (take_group(thread, &writes, &reads)) {
-		uint64_t began_us = clock_now_us();
 		struct store_job *job;
 		size_t write_count = 0;
 
 		LIST_FOR_EACH (job, &writes, link)
 			write_count++;
-		run_writes(thread->store, &writes);
-		thread->commit_us = clock_now_us() - began_us;
+		run_writes(thread, &writes);
 		LIST_FOR_EACH (job, &reads, link)
 			run_job(thread->store, job);
 		(void)pthread_mutex_lock(&thread->mutex);
@@ -274,6 +283,7 @@ int store_thread_new(uv_loop_t *loop, const char *path, struct store_thread **re
 	list_init(&thread->queued);
 	list_init(&thread->answered);
 	(void)pthread_mutex_init(&thread->mutex, NULL);
+	thread->wanted_count = 1;
 	(void)pthread_condattr_init(&monotonic);
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&thread->work, &monotonic);

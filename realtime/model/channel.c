@@ -109,7 +109,7 @@ static void drop_held(struct subscription *subscription)
 		(void)publication_unref(subscription->held[i]);
 	free(subscription->held);
 	subscription->held = NULL;
-	subscription->held_count = subscription->held_capacity = 0;
+	subscription->held_count = subscription->held_capacity = subscription->held_bytes = 0;
 }
 
 void channel_subscription_remove(struct subscription *subscription)
@@ -137,7 +137,8 @@ static bool hold(struct subscription *subscription, struct publication *publicat
 {
 	if (publication->is_persistent || subscription->subscriber->form == FORM_SSE)
 		return false;
-	if (subscription->held_count == SUBSCRIPTION_HELD_MAX) {
+	if (subscription->held_count == SUBSCRIPTION_HELD_MAX ||
+	    subscription->held_bytes >= REPLAY_OWED_MAX) { /* more could not be sent, either */
 		outbox_end(subscription->subscriber->outbox, CLOSE_OVERLOAD, "overloaded");
 		return false;
 	}
@@ -154,6 +155,7 @@ static bool hold(struct subscription *subscription, struct publication *publicat
 		subscription->held_capacity = capacity;
 	}
 	subscription->held[subscription->held_count++] = publication_ref(publication);
+	subscription->held_bytes += publication_size(publication);
 	return true;
 }
 
@@ -184,7 +186,7 @@ static unsigned deliver_to(struct subscription *subscription, struct publication
 	if (!subscription->is_live)
 		return hold(subscription, publication);
 	push(subscription, publication_frame_get(publication, subscriber->form));
-	return 1;
+	return !outbox_is_ending(subscriber->outbox); /* then it gets no more */
 }
 
 bool channel_pattern_stands_for(const struct channel *pattern, const struct namespace *namespace,

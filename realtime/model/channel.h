@@ -29,7 +29,7 @@ struct subscription {
 	/* Passing messages that came before the replay; owned references. Stored ones need no
 	 * keeping: they are in the replay. */
 	struct publication **held;
-	size_t held_count, held_capacity;
+	size_t held_count, held_capacity, held_bytes;
 };
 
 struct channel {

@@ -133,7 +133,7 @@ json_t *hub_channel_to_json(const struct hub *hub, const char *name)
 		return json_pack("{s:i}", "subscriptions", 0);
 	return json_pack("{s:I, s:s, s:I}", "subscriptions",
 			 (json_int_t)channel->subscription_count, "epoch", channel->epoch, "offset",
-			 (json_int_t)channel->offset);
+			 (json_int_t)channel->delivered_offset);
 }
 
 struct size_list {

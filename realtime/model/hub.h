@@ -33,10 +33,11 @@
 enum {
 	OFFSETS_RESERVED = 256,
 	RETENTION_SLACK = 4, /* a channel is trimmed after 1/4 of what it keeps was added … */
-	RETENTION_COUNT_MIN = 64,      /* … and not for fewer messages than these */
-	HUB_ORDERS_MAX = 20000,	       /* messages waiting for the store; more are refused */
-	HUB_IDLE_CHANNELS_MAX = 10000, /* channels nobody listens to that are kept in memory */
-	HUB_PATTERNS_MAX = 1000,       /* different ones that are subscribed to */
+	RETENTION_COUNT_MIN = 64,	 /* … and not for fewer messages than these */
+	HUB_ORDERS_MAX = 20000,		 /* messages waiting for the store; more are refused */
+	HUB_ORDER_BYTES_MAX = 128 << 20, /* of these; but one is taken however large it is */
+	HUB_IDLE_CHANNELS_MAX = 10000,	 /* channels nobody listens to that are kept in memory */
+	HUB_PATTERNS_MAX = 1000,	 /* different ones that are subscribed to */
 	SUBSCRIPTION_HELD_MAX = 1024,
 	HUB_UNSENT_MAX = 64 /* whose time is taken; of more, the first */
 };
@@ -65,6 +66,7 @@ struct publish_order {
 	struct repeat *repeat;		 /* of its idempotency_key; NULL if it has none */
 	struct publish_origin origin;
 	uint64_t came_unix_us;
+	size_t bytes; /* of the publication, when it came */
 	uint64_t reserve_offset;
 	const struct retention *retention; /* to be applied to the channel now; NULL: not yet */
 };
@@ -104,7 +106,7 @@ struct hub {
 	struct hub_stats stats;
 	struct table channels, subscribers;
 	struct list idle; /* of struct channel.idle_link, longest idle first */
-	size_t idle_count, order_count;
+	size_t idle_count, order_count, order_bytes;
 	struct list patterns; /* of struct channel.pattern_link */
 	size_t pattern_count;
 	uint64_t patterns_version; /* changes with them */
@@ -149,8 +151,8 @@ bool subscriber_is_subscribed(const struct hub *hub, const struct subscriber *su
 /* Subscribe to the channels (or patterns) of `query` (taken in any case), which are different ones;
  * it says what to replay. `options` may be NULL. Subscribing again to one channel is answered and
  * brings the options up to date, but replays nothing. Answered by events->subscribed and caught_up,
- * or refused. -EDQUOT "too_many_subscriptions", "too_many_patterns", "too_many_reads" -EAGAIN
- * "overloaded"   -ENOMEM */
+ * or refused ("unsubscribed" if it was ended meanwhile). -EDQUOT "too_many_subscriptions",
+ * "too_many_patterns", "too_many_reads" -EAGAIN "overloaded"   -ENOMEM */
 int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber,
 		       const struct subscribe_options *options, struct history_query *query,
 		       struct error *reterr) MUST_CHECK;
@@ -193,7 +195,8 @@ void hub_channels_list(const struct subscriber *subscriber, json_t *names);
  * version}, at most `limit` of them. NULL without memory. */
 json_t *hub_presence(const struct hub *hub, const char *channel, size_t limit);
 
-/* {subscriptions, epoch, offset}; without epoch and offset if the channel is not in memory. */
+/* {subscriptions, epoch, offset}; without epoch and offset if the channel is not in memory. The
+ * offset is the last delivered one's, from which one can go on. */
 json_t *hub_channel_to_json(const struct hub *hub, const char *channel);
 
 /* {channel: subscriptions} of up to `limit` channels that somebody listens to, by a walk over all.

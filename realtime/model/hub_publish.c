@@ -12,8 +12,9 @@ static void order_free(struct hub *hub, struct publish_order *order)
 	list_remove(&order->link);
 	(void)publication_unref(order->publication);
 	json_decref(order->origin.request_id);
-	free(order);
 	hub->order_count--;
+	hub->order_bytes -= order->bytes;
+	free(order);
 }
 
 /* The message is published (`publication`) or not (`error`): whoever sent it hears so, and so does
@@ -122,7 +123,6 @@ static void order_place(struct hub *hub, struct publish_order *order, uint64_t n
 	publication->offset = ++channel->offset;
 	memcpy(publication->epoch, channel->epoch, EPOCH_SIZE);
 	if (publication->is_persistent) {
-		channel->is_stored = true;
 		order->retention = retention_due(channel, publication);
 	} else if (list_is_empty(&channel->in_flight) &&
 		   (!channel->is_stored || publication->offset <= channel->reserved_offset)) {
@@ -166,7 +166,9 @@ static struct publish_order *order_new(struct hub *hub, struct publication *publ
 	list_init(&order->link);
 	order->publication = publication;
 	order->origin = *origin;
+	order->bytes = publication_size(publication);
 	hub->order_count++;
+	hub->order_bytes += order->bytes;
 	return order;
 }
 
@@ -195,6 +197,8 @@ static int answer_repeat(struct hub *hub, struct publish_order *order, uint64_t 
 				 "a message with this idempotency_key is being stored already");
 	repeat->waiter_count++;
 	order->publication = publication_unref(order->publication); /* only its answer is needed */
+	hub->order_bytes -= order->bytes;
+	order->bytes = 0;
 	list_append(&repeat->waiters, &order->link);
 	return 1;
 }
@@ -229,7 +233,8 @@ static int accept_order(struct hub *hub, struct publish_order *order, uint64_t n
 		return error_set_field(reterr, -EINVAL, "bad_field", "channel",
 				       "%s is a pattern of names: publish to one channel",
 				       publication->channel);
-	if (hub->order_count > HUB_ORDERS_MAX)
+	if (hub->order_count > HUB_ORDERS_MAX ||
+	    (hub->order_count > 1 && hub->order_bytes > HUB_ORDER_BYTES_MAX))
 		return error_set(reterr, -EAGAIN, "overloaded",
 				 "too many messages wait to be stored; try again in a moment");
 	publication->created_at_unix_ms = (int64_t)(now_unix_us / 1000);
@@ -286,8 +291,11 @@ void hub_on_appended(struct hub *hub, struct publish_order *order, const struct 
 {
 	struct channel *channel = order->channel;
 
-	if (!error && order->reserve_offset > channel->reserved_offset)
-		channel->reserved_offset = order->reserve_offset;
+	if (!error) {
+		channel->is_stored = true; /* with whatever is kept comes a row, and only then */
+		if (order->reserve_offset > channel->reserved_offset)
+			channel->reserved_offset = order->reserve_offset;
+	}
 	list_remove(&order->link);
 	if (error)
 		order_fail(hub, order, error);

@@ -18,21 +18,39 @@ static struct subscription *subscription_find(const struct hub *hub,
 	return channel ? channel_subscription_find(channel, subscriber) : NULL;
 }
 
+static bool is_own(const struct subscriber *subscriber, const char *channel_name)
+{
+	const char *owner = own_channel_user(channel_name);
+
+	return owner && strcmp(owner, subscriber->identity->user_id) == 0;
+}
+
 int hub_unsubscribe(struct hub *hub, struct subscriber *subscriber, const char *channel_name,
 		    struct error *reterr)
 {
 	struct subscription *subscription = subscription_find(hub, subscriber, channel_name);
-	const char *owner = own_channel_user(channel_name);
 
 	if (!subscription)
 		return error_set_field(reterr, -ENOENT, "not_subscribed", "channel",
 				       "this connection is not subscribed to %s", channel_name);
-	if (owner && strcmp(owner, subscriber->identity->user_id) == 0)
+	if (is_own(subscriber, channel_name))
 		return error_set_field(
 			reterr, -EPERM, "own_channel", "channel",
 			"every connection of a user hears what is sent to that user");
 	hub_end_subscription(hub, subscription);
 	return 0;
+}
+
+/* Nobody stays without hearing their own channel, even if it was they who asked for it anew: what
+ * is sent to them would pass by. */
+static void end_failed(struct hub *hub, struct subscription *subscription, enum close_code code,
+		       const char *reason)
+{
+	struct subscriber *subscriber = subscription->subscriber;
+
+	if (is_own(subscriber, subscription->channel->name))
+		outbox_end(subscriber->outbox, code, reason);
+	hub_end_subscription(hub, subscription);
 }
 
 /* Take back what was done for the first `count` channels of `query`. */
@@ -45,10 +63,18 @@ static void undo(struct hub *hub, struct subscriber *subscriber, const struct hi
 
 		channel->read_count--;
 		if (!query->is_repeat && subscription)
-			hub_end_subscription(hub, subscription);
+			end_failed(hub, subscription, CLOSE_OVERLOAD, "overloaded");
 		else
 			hub_settle(hub, channel);
 	}
+}
+
+static int check_reads(const struct subscriber *subscriber, struct error *reterr)
+{
+	if (subscriber->read_count < SUBSCRIBER_READS_MAX)
+		return 0;
+	return error_set(reterr, -EDQUOT, "too_many_reads",
+			 "a connection may wait for %d answers of the store", SUBSCRIBER_READS_MAX);
 }
 
 static int read_for(struct hub *hub, struct subscriber *subscriber, struct history_query *query,
@@ -57,10 +83,6 @@ static int read_for(struct hub *hub, struct subscriber *subscriber, struct histo
 	int r;
 
 	memcpy(query->connection_id, subscriber->connection_id, CONNECTION_ID_SIZE);
-	if (subscriber->read_count >= SUBSCRIBER_READS_MAX)
-		return error_set(reterr, -EDQUOT, "too_many_reads",
-				 "a connection may wait for %d answers of the store",
-				 SUBSCRIBER_READS_MAX);
 	r = hub->store->read(hub->store_data, query, reterr);
 	if (r == 0)
 		subscriber->read_count++;
@@ -103,7 +125,7 @@ static int subscribe(struct hub *hub, struct subscriber *subscriber,
 			      subscription_set_options(subscription, options) < 0)) {
 		channel->read_count--;
 		if (subscription && !query->is_repeat)
-			hub_end_subscription(hub, subscription);
+			end_failed(hub, subscription, CLOSE_INTERNAL, "out of memory");
 		else
 			hub_settle(hub, channel);
 		return -ENOMEM;
@@ -140,16 +162,19 @@ int hub_subscribe_take(struct hub *hub, struct subscriber *subscriber,
 		       struct error *reterr)
 {
 	AUTO(history_query) query = taken;
-	int r;
+	int r = check_reads(subscriber, reterr);
 
-	if (subscriber->subscription_count + query->channel_count > SUBSCRIPTIONS_MAX)
+	if (r < 0)
+		return r;
+	query->is_repeat = is_repeat(hub, subscriber, query);
+	if (!query->is_repeat &&
+	    subscriber->subscription_count + query->channel_count > SUBSCRIPTIONS_MAX)
 		return error_set(reterr, -EDQUOT, "too_many_subscriptions",
 				 "a connection may have %d subscriptions", SUBSCRIPTIONS_MAX);
 	if (hub->pattern_count + new_patterns(hub, query) > HUB_PATTERNS_MAX)
 		return error_set(reterr, -EDQUOT, "too_many_patterns",
 				 "there are %d different patterns in use already",
 				 HUB_PATTERNS_MAX);
-	query->is_repeat = is_repeat(hub, subscriber, query);
 	for (size_t i = 0; i < query->channel_count; i++) {
 		r = subscribe(hub, subscriber, options, query, &query->channels[i]);
 		if (r < 0) {
@@ -197,7 +222,9 @@ int hub_read_take(struct hub *hub, struct subscriber *subscriber, struct history
 				       "%s is a pattern of names: ask for one channel",
 				       query->channels[0].name);
 	query->purpose = HISTORY_FOR_READER;
-	r = read_for(hub, subscriber, query, reterr);
+	r = check_reads(subscriber, reterr);
+	if (r == 0)
+		r = read_for(hub, subscriber, query, reterr);
 	if (r < 0)
 		return r;
 	(void)STEAL(query);
@@ -209,14 +236,14 @@ int hub_read_take(struct hub *hub, struct subscriber *subscriber, struct history
 /* A channel without row has nothing to replay: then only whoever has missed nothing is recovered.
  */
 static const char *unrecovered_reason(const struct channel *channel,
-				      const struct history_channel *answer)
+				      const struct history_channel *answer, uint64_t live_after)
 {
 	if (answer->unrecovered_reason || answer->kind != HISTORY_AFTER_OFFSET ||
 	    answer->state.is_stored)
 		return answer->unrecovered_reason;
 	if (strcmp(answer->epoch, channel->epoch) != 0)
 		return "epoch_changed";
-	return answer->after_offset == channel->delivered_offset ? NULL : "not_stored";
+	return answer->after_offset == live_after ? NULL : "not_stored";
 }
 
 /* The subscription by which `subscriber` gets a row of a replay; NULL if there is none (any more).
@@ -257,14 +284,15 @@ static void announce(const struct subscription *subscription, const struct histo
 {
 	struct subscriber *subscriber = subscription->subscriber;
 	const struct channel *channel = subscription->channel;
+	uint64_t live_after = subscription->held_count > 0 ? subscription->held[0]->offset - 1
+							   : channel->delivered_offset;
 	struct subscribe_result result = {
 		.channel = channel->name,
 		.epoch = channel->epoch,
-		.offset = subscription->held_count > 0 ? subscription->held[0]->offset - 1
-						       : channel->delivered_offset,
+		.offset = live_after,
 		.is_recovery = answer->kind == HISTORY_AFTER_OFFSET ||
 			       answer->kind == HISTORY_AFTER_POSITION,
-		.unrecovered_reason = unrecovered_reason(channel, answer),
+		.unrecovered_reason = unrecovered_reason(channel, answer, live_after),
 		.after_position = query->after_position,
 		.replay_count = rows_of(query, subscription),
 		.request_id = query->request_id,
@@ -302,11 +330,14 @@ static void remember_given(struct subscriber *subscriber, const struct channel *
 	subscriber->given = given;
 }
 
-/* Of what is about to be replayed: the notifications that have been waiting for their user. */
+/* Of what is about to be replayed: the notifications that have been waiting for their user. Whoever
+ * is sent away gets nothing more, so they go on waiting. */
 static void note_delivered(const struct hub *hub, const struct subscriber *subscriber,
 			   const struct history_query *query)
 {
-	for (size_t i = 0; !query->is_repeat && i < query->row_count; i++) {
+	if (query->is_repeat || outbox_is_ending(subscriber->outbox))
+		return;
+	for (size_t i = 0; i < query->row_count; i++) {
 		const struct publication *row = query->rows[i];
 		const struct subscription *subscription;
 
@@ -338,16 +369,43 @@ static void start_one(struct hub *hub, struct subscription *subscription,
 	presence_join(hub, subscription);
 }
 
+/* It was to hear its own channel, and has asked for that itself before this was answered. What has
+ * been waiting comes all the same, and not again with the answer to that. */
+static void give_waiting(const struct hub *hub, struct subscriber *subscriber,
+			 const struct history_query *query, const struct history_channel *answer)
+{
+	const struct subscription *subscription = subscription_find(hub, subscriber, answer->name);
+
+	for (size_t i = 0; subscription && i < query->row_count; i++)
+		if (subscription_wants(subscription, query->rows[i]))
+			outbox_push_replay(subscriber->outbox,
+					   publication_frame_get(query->rows[i], subscriber->form));
+	if (subscription)
+		remember_given(subscriber, subscription->channel, query);
+	if (subscription && subscriber->given) /* nothing has come live */
+		subscriber->given->live_until_offset = subscriber->given->live_after_offset;
+}
+
 static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 				const struct history_query *query)
 {
+	static const struct error ended = {
+		.number = -ECANCELED,
+		.code = "unsubscribed",
+		.field = "channel",
+		.message = "the subscription was ended before it began",
+	};
 	struct subscription *subscription;
 
 	note_delivered(hub, subscriber, query);
 	for (size_t i = 0; i < query->channel_count; i++) {
 		subscription = subscription_of(hub, subscriber, &query->channels[i]);
-		if (subscription) /* not unsubscribed meanwhile */
+		if (subscription)
 			start_one(hub, subscription, query, &query->channels[i]);
+		else if (query->channels[i].is_implicit)
+			give_waiting(hub, subscriber, query, &query->channels[i]);
+		else
+			subscriber->events->refused(subscriber, query, &ended);
 	}
 	for (size_t i = 0; query->channel_count > 1 && i < query->row_count; i++) {
 		subscription = subscription_for(hub, subscriber, query->rows[i]);
@@ -367,22 +425,39 @@ static void start_subscriptions(struct hub *hub, struct subscriber *subscriber,
 static void fail_subscriptions(struct hub *hub, struct subscriber *subscriber,
 			       const struct history_query *query, const struct error *error)
 {
-	bool is_implicit = query->channels[0].is_implicit;
-
+	if (!query->channels[0].is_implicit) /* otherwise nobody waits for an answer */
+		subscriber->events->refused(subscriber, query, error);
 	for (size_t i = 0; !query->is_repeat && i < query->channel_count; i++) {
 		struct subscription *subscription =
 			subscription_of(hub, subscriber, &query->channels[i]);
 
 		if (subscription)
-			hub_end_subscription(hub, subscription);
+			end_failed(hub, subscription, CLOSE_INTERNAL, "store failed");
 	}
-	if (is_implicit) /* nobody asked, so nobody waits for an answer */
-		outbox_end(subscriber->outbox, CLOSE_INTERNAL, "store failed");
-	else
-		subscriber->events->refused(subscriber, query, error);
 }
 
-static void answer_subscriber(struct hub *hub, const struct history_query *query,
+/* What is told with a look at the past, as of now: a reader may want to go on from there. The
+ * store's mark is ahead of the offsets that were given out, and of a channel without row it knows
+ * nothing. */
+static void complete(const struct hub *hub, struct history_channel *answer)
+{
+	const struct channel *channel = hub_channel_find(hub, answer->name);
+	struct channel_state *state = &answer->state;
+
+	if (channel && channel->is_ready) {
+		answer->unrecovered_reason =
+			unrecovered_reason(channel, answer, channel->delivered_offset);
+		state->last_offset = channel->delivered_offset;
+		memcpy(state->epoch, channel->epoch, EPOCH_SIZE);
+	} else if (!state->is_stored) {
+		if (answer->kind == HISTORY_AFTER_OFFSET)
+			answer->unrecovered_reason = "not_stored";
+		state->last_offset = hub->retired_offset;
+		memcpy(state->epoch, hub->epoch, EPOCH_SIZE);
+	}
+}
+
+static void answer_subscriber(struct hub *hub, struct history_query *query,
 			      const struct error *error)
 {
 	struct subscriber *subscriber = hub_subscriber_find(hub, query->connection_id);
@@ -391,6 +466,8 @@ static void answer_subscriber(struct hub *hub, const struct history_query *query
 		return; /* it has left meanwhile */
 	subscriber->read_count--;
 	if (query->purpose == HISTORY_FOR_READER) {
+		if (!error)
+			complete(hub, &query->channels[0]);
 		subscriber->events->history(subscriber, query, error);
 	} else if (!error) {
 		start_subscriptions(hub, subscriber, query);

@@ -112,6 +112,11 @@ void session_on_text(struct session *session, const char *text, size_t length, u
 		case ENVELOPE_NOTIFICATION:
 			r = session_notify(session, &envelope, now_unix_us, &error);
 			break;
+		case ENVELOPE_SIGNAL:
+			r = session->limits->signal(session, envelope.body, &error);
+			if (r == 0)
+				session_tell(session, reply_new("ack", envelope.id));
+			break;
 		case ENVELOPE_PING:
 			session_tell(session, reply_new("pong", envelope.id));
 			break;

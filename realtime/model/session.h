@@ -8,6 +8,7 @@
 #ifndef REALTIME_MODEL_SESSION_H
 #define REALTIME_MODEL_SESSION_H
 
+#include "core/file_rules.h"
 #include "realtime/model/hub.h"
 #include "realtime/model/rate.h"
 
@@ -19,16 +20,17 @@ struct session;
 struct session_limits {
 	int64_t ping_interval_s, max_message_bytes;
 	int64_t history_ttl_s;
-	bool is_binary_enabled;
-	int64_t max_file_bytes;
-	uint64_t messages_per_s;   /* that a connection may send; 0: no limit */
-	const char *allowed_types; /* media ranges with commas; borrowed */
+	uint64_t messages_per_s; /* that a connection may send; 0: no limit */
+	struct file_rules files;
 	/* What do these bytes look like? A media type, borrowed until the next call. */
 	const char *(*sniff)(void *data, const void *bytes, size_t length);
 	void *sniff_data;
 	/* Whose credential is that? Answered by session_on_identified() or
 	 * session_on_unidentified(), perhaps before it returns. */
 	void (*identify)(struct session *session, const char *credential);
+	/* A `signal` for a call (protocol section 5): `body` is the message, borrowed. Fails like
+	 * signaling_signal_for(). */
+	int (*signal)(struct session *session, json_t *body, struct error *reterr);
 };
 
 struct session {

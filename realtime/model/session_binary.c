@@ -4,53 +4,16 @@
 
 #include "core/base64.h"
 #include "core/log.h"
-#include "core/media_range.h"
 #include "realtime/model/session_private.h"
 #include "realtime/wire/native.h"
 
-/* What may be sent, before the bytes are looked at. */
-static int check_size(const struct session_limits *limits, size_t length, struct error *reterr)
-{
-	if (!limits->is_binary_enabled)
-		return error_set(reterr, -EACCES, "binary_disabled",
-				 "binary data is switched off here (BINARY_DATA_ENABLED)");
-	if (length > (size_t)limits->max_file_bytes)
-		return error_set_field(reterr, -EMSGSIZE, "file_too_big", "binary_data",
-				       "%zu bytes are more than the %lld that are allowed", length,
-				       (long long)limits->max_file_bytes);
-	return 0;
-}
-
-/* Nobody says what it is, or says that it may be anything. */
-static bool is_untold(const char *type)
-{
-	return !type || strcasecmp(type, "application/octet-stream") == 0;
-}
-
-/* Could be anything, so it speaks against nothing. */
-static bool is_inconclusive(const char *sniffed)
-{
-	return strcmp(sniffed, "application/octet-stream") == 0 ||
-	       strcmp(sniffed, "text/plain") == 0 || strcmp(sniffed, "application/x-empty") == 0;
-}
-
-/* The type that the message will have: what was declared, if the bytes do not look like something
- * that may not be sent; what they look like, if nothing was declared.
- *   -EPROTONOSUPPORT "type_not_allowed" */
+/* The type that the message will have. -EPROTONOSUPPORT "type_not_allowed" */
 static int choose_type(const struct session_limits *limits, const char *declared,
 		       const struct slice *bytes, const char **ret_type, struct error *reterr)
 {
 	const char *sniffed = limits->sniff(limits->sniff_data, bytes->data, bytes->length);
-	const char *type = is_untold(declared) ? sniffed : declared;
 
-	if (!media_range_list_matches(limits->allowed_types, type) ||
-	    (!is_inconclusive(sniffed) &&
-	     !media_range_list_matches(limits->allowed_types, sniffed)))
-		return error_set_field(reterr, -EPROTONOSUPPORT, "type_not_allowed", "content_type",
-				       "%.64s (the bytes look like %.64s) is none of %.100s", type,
-				       sniffed, limits->allowed_types);
-	*ret_type = type;
-	return 0;
+	return file_rules_choose_type(&limits->files, declared, sniffed, ret_type, reterr);
 }
 
 static int publish_bytes(struct session *session, const struct envelope_attachment *fields,
@@ -71,7 +34,8 @@ static int publish_bytes(struct session *session, const struct envelope_attachme
 	    envelope_options_apply(&fields->options, publication, (int64_t)(now_unix_us / 1000)) <
 		    0)
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
-	LOG(LOG_DEBUG, LOG_WEBSOCKET, "binary_sent", LOG_TEXT("connection", session->subscriber.connection_id),
+	LOG(LOG_DEBUG, LOG_WEBSOCKET, "binary_sent",
+	    LOG_TEXT("connection", session->subscriber.connection_id),
 	    LOG_TEXT("user", session->subscriber.identity->user_id),
 	    LOG_TEXT("channel", publication->channel), LOG_TEXT("content_type", type),
 	    LOG_INT("file_size", (int64_t)publication->attachment.size_bytes));
@@ -93,7 +57,8 @@ int session_attach(struct session *session, const struct envelope *envelope, uin
 		r = error_set_field(reterr, -EINVAL, "bad_field", "binary_data",
 				    "binary_data must be a string in base64");
 	if (r == 0)
-		r = check_size(session->limits, base64_decoded_max(length), reterr);
+		r = file_rules_check_size(&session->limits->files, base64_decoded_max(length),
+					  "binary_data", reterr);
 	if (r < 0)
 		return r;
 	bytes = malloc(base64_decoded_max(length) + 1);
@@ -122,7 +87,8 @@ static int take_frame(struct session *session, const void *message, size_t messa
 	if (r == 0)
 		r = envelope_attachment_get(meta, &fields, reterr);
 	if (r == 0)
-		r = check_size(session->limits, payload.length, reterr);
+		r = file_rules_check_size(&session->limits->files, payload.length, "binary_data",
+					  reterr);
 	if (r < 0)
 		return r;
 	fields.options.is_persistent |= header->is_persistent;

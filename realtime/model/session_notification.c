@@ -5,7 +5,6 @@
 #include "realtime/wire/notification.h"
 #include "realtime/wire/reply.h"
 
-/* What concerns one user is kept, and counts as unread until the user says otherwise. */
 static int publish(struct session *session, const struct envelope *envelope,
 		   const struct envelope_target *target, const json_t *fields, uint64_t now_unix_us,
 		   struct error *reterr)
@@ -18,15 +17,14 @@ static int publish(struct session *session, const struct envelope *envelope,
 
 	if (r < 0)
 		return r;
-	if (target->user_id) {
+	if (target->user_id)
 		own_channel_name(target->user_id, own_name, sizeof(own_name));
-		options.is_persistent = true;
-	}
 	if (data)
 		publication = publication_new(target->user_id ? own_name : target->channel, data,
 					      session_sender(session), NULL);
-	if (!publication || publication_make_notification(publication) < 0 ||
-	    envelope_options_apply(&options, publication, (int64_t)(now_unix_us / 1000)) < 0)
+	if (!publication ||
+	    envelope_options_apply(&options, publication, (int64_t)(now_unix_us / 1000)) < 0 ||
+	    publication_make_notification(publication) < 0)
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 	return session_publish_take(session, STEAL(publication), envelope->id, now_unix_us, reterr);
 }

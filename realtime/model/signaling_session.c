@@ -201,6 +201,68 @@ int signaling_signal(struct switchboard *board, const struct peer *sender,
 	return 0;
 }
 
+/* The one call in the room that is the caller's. */
+static struct peer *own_peer_find(const struct switchboard *board, const char *room_id,
+				  const struct caller *caller)
+{
+	struct call_room *room = room_id ? switchboard_room_find(board, room_id) : NULL;
+	struct peer *peer, *found = NULL;
+
+	if (!room || !*caller->user_id)
+		return NULL;
+	LIST_FOR_EACH (peer, &room->peers, room_link) {
+		if (peer->kind != PEER_CALL || strcmp(peer->user_id, caller->user_id) != 0)
+			continue;
+		if (found)
+			return NULL; /* which of them is not clear */
+		found = peer;
+	}
+	return found;
+}
+
+static int sender_find(const struct switchboard *board, const json_t *said,
+		       const struct signal *signal, const struct caller *caller,
+		       const struct peer **ret_sender, struct error *reterr)
+{
+	const char *sender_id = NULL;
+	int r = json_get_text(said, "sender_peer_id", 1, PEER_ID_MAX, &sender_id, reterr);
+
+	if (r < 0)
+		return r;
+	*ret_sender = r > 0 ? switchboard_peer_find(board, sender_id)
+			    : own_peer_find(board, signal->room_id, caller);
+	if (*ret_sender && (*ret_sender)->kind == PEER_CALL)
+		return 0;
+	if (r == 0)
+		return error_set_field(reterr, -EINVAL, "missing_field", "sender_peer_id",
+				       "say by sender_peer_id which peer of the call you are");
+	return error_set_field(reterr, -ENOENT, "unknown_peer", "sender_peer_id",
+			       "nobody called %s is in a call", sender_id);
+}
+
+int signaling_signal_for(struct switchboard *board, json_t *said, const struct caller *caller,
+			 struct error *reterr)
+{
+	struct caller asks = *caller;
+	AUTO_SIGNAL signal = {0};
+	const struct peer *sender = NULL;
+	int r = signal_from_json(said, &signal, reterr);
+
+	if (r < 0)
+		return r;
+	if (signal.kind != SIGNAL_SIGNAL)
+		return error_set_field(reterr, -EINVAL, "bad_field", "type",
+				       "type must be signal, which is all that goes by this way");
+	r = sender_find(board, said, &signal, caller, &sender, reterr);
+	if (r < 0)
+		return r;
+	/* A moderator of one room is none of another, which signaling_signal() looks at, too. */
+	if (!signal.room_id || strcmp(signal.room_id, sender->room->room_id) != 0)
+		asks.is_moderator = false;
+	r = peer_check_caller(sender, &asks, reterr);
+	return r < 0 ? r : signaling_signal(board, sender, &signal, reterr);
+}
+
 static void on_track(struct signaling_session *session, const struct signal *signal)
 {
 	static const char *const passed_on[] = {"mid", "track_id", "kind", "source", "muted"};

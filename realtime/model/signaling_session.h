@@ -34,8 +34,13 @@ void signaling_session_on_text(struct signaling_session *session, const char *te
 /* Say why it cannot be, and close. */
 void signaling_session_refuse(struct signaling_session *session, const struct error *error);
 
-/* A signal of somebody else's making, as by REST: `sender` says it.
- *   -EINVAL "bad_field", "unknown_peer"   -ENOTCONN "sfu_unavailable" */
+/* A signal that comes by another way, as by REST or over a chat connection: `said` (borrowed) is
+ * the message, with the peer who says it in sender_peer_id; without that, the caller's own one in
+ * room_id. -EINVAL, -ENOENT "bad_field", "missing_field", "unknown_peer"   -EACCES "forbidden"
+ *   -ENOTCONN "sfu_unavailable" */
+int signaling_signal_for(struct switchboard *board, json_t *said, const struct caller *caller,
+			 struct error *reterr) MUST_CHECK;
+/* `sender` says it. Fails like that. */
 int signaling_signal(struct switchboard *board, const struct peer *sender,
 		     const struct signal *signal, struct error *reterr) MUST_CHECK;
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/file_rules.h"
 #include "core/id.h"
 
 enum { TYPE_MAX = 64, EPOCH_MAX = 64, TTL_MAX_S = 315360000 };
@@ -29,6 +30,7 @@ static const struct {
 	{"direct", ENVELOPE_DIRECT},
 	{"presence", ENVELOPE_PRESENCE},
 	{"notification", ENVELOPE_NOTIFICATION},
+	{"signal", ENVELOPE_SIGNAL},
 };
 
 static int id_get(struct envelope *envelope, struct error *reterr)
@@ -322,14 +324,6 @@ int envelope_channel_get(const struct envelope *envelope, const char **ret_chann
 	return r == 0 ? json_missing("channel", reterr) : r < 0 ? r : 0;
 }
 
-/* A path is no name, and what a terminal or a browser's dialog would take for more than a name is
- * none either. */
-static bool filename_is_valid(const char *name)
-{
-	return channel_name_is_valid(name, strlen(name)) && !strpbrk(name, "/\\") &&
-	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-}
-
 int envelope_attachment_get(const json_t *object, struct envelope_attachment *ret,
 			    struct error *reterr)
 {
@@ -343,11 +337,8 @@ int envelope_attachment_get(const json_t *object, struct envelope_attachment *re
 	if (r >= 0)
 		r = json_get_text(object, "filename", 1, FILENAME_MAX_BYTES, &ret->filename,
 				  reterr);
-	if (r > 0 && !filename_is_valid(ret->filename))
-		return error_set_field(reterr, -EINVAL, "bad_field", "filename",
-				       "filename must be a name of at most %d bytes without "
-				       "slashes and control characters",
-				       FILENAME_MAX_BYTES);
+	if (r > 0)
+		r = filename_check(ret->filename, reterr);
 	if (r >= 0)
 		r = envelope_options_get(object, &ret->options, reterr);
 	return r;

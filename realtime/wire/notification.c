@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/id.h"
+#include "core/identity.h"
 #include "core/json.h"
 
 static const char default_type[] = "message";
@@ -73,6 +74,7 @@ int publication_make_notification(struct publication *publication)
 	const char *type = json_string_value(json_object_get(fields, "notification_type"));
 
 	publication->kind = PUBLICATION_NOTIFICATION;
+	publication->is_persistent |= own_channel_user(publication->channel) != NULL;
 	publication->notification_type = strdup(type ? type : default_type);
 	return publication->notification_type ? 0 : -ENOMEM;
 }

@@ -25,7 +25,8 @@ int notification_get(const json_t *object, char ret_id[NOTIFICATION_ID_SIZE], js
 /* The message for everybody that such an object (taken) makes. NULL without memory. */
 json_t *notification_broadcast_take(json_t *fields, int64_t now_unix_ms, const char *sender);
 
-/* Make `publication`, whose data is such an object, a notification. -ENOMEM */
+/* Make `publication`, whose data is such an object, a notification. What is for one user is kept,
+ * whatever was said. -ENOMEM */
 int publication_make_notification(struct publication *publication) MUST_CHECK;
 
 #endif

@@ -38,7 +38,8 @@ enum publication_kind publication_kind_parse(const char *name)
 
 void message_id_format(uint64_t position, char out[MESSAGE_ID_SIZE])
 {
-	(void)snprintf(out, MESSAGE_ID_SIZE, "%s%016llx", id_prefix, (unsigned long long)position);
+	memcpy(out, id_prefix, sizeof(id_prefix));
+	sse_cursor_format(position, out + sizeof(id_prefix) - 1);
 }
 
 int message_id_parse(const char *text, uint64_t *ret_position)

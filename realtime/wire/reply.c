@@ -1,5 +1,6 @@
 #include "realtime/wire/reply.h"
 
+#include "core/base64.h"
 #include "realtime/wire/text.h"
 
 #include <string.h>
@@ -38,6 +39,26 @@ json_t *reply_new_message(const json_t *data, const char *message_id, int64_t no
 	(void)json_object_set_new(body, "ts", json_integer((json_int_t)now_unix_ms));
 	if (sender)
 		(void)json_object_set_new(body, "sender", json_string(sender));
+	return body;
+}
+
+json_t *reply_new_binary(const json_t *binary, const char *message_id, int64_t now_unix_ms)
+{
+	json_t *body = reply_new("binary", NULL);
+	const char *file_id = json_string_value(json_object_get(binary, "file_id"));
+	const json_t *base64 = json_object_get(binary, "binary_data");
+
+	(void)json_object_update(body, (json_t *)(uintptr_t)binary);
+	(void)json_object_del(body, "file_id");
+	if (file_id)
+		(void)json_object_set_new(body, "url", json_sprintf("/realtime/files/%s", file_id));
+	else
+		(void)json_object_set_new(
+			body, "size",
+			json_integer((json_int_t)base64_text_bytes(json_string_value(base64),
+								   json_string_length(base64))));
+	(void)json_object_set_new(body, "message_id", json_string(message_id));
+	(void)json_object_set_new(body, "ts", json_integer((json_int_t)now_unix_ms));
 	return body;
 }
 

@@ -18,6 +18,10 @@ json_t *reply_new_error(const json_t *id, const struct error *error);
  * borrowed, `sender` may be NULL. */
 json_t *reply_new_message(const json_t *data, const char *message_id, int64_t now_unix_ms,
 			  const char *sender);
+/* The same for bytes: {type: "binary", binary_data | url and sha256, content_type, filename?, size,
+ * message_id, ts}. `binary` (core/bus_messages.h, PUBLISH) is borrowed and was checked by
+ * binary_fields_get(). */
+json_t *reply_new_binary(const json_t *binary, const char *message_id, int64_t now_unix_ms);
 /* {type: "ack", id?, channel, offset, epoch, message_id}: written by hand, since it follows every
  * message. `id` may be NULL. One reference, the caller's; NULL without memory. */
 struct frame *reply_frame_new_ack(const json_t *id, const struct publication *publication);

@@ -1,7 +1,6 @@
 #include "realtime/wire/sse.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +8,12 @@
 
 void sse_cursor_format(uint64_t position, char out[SSE_CURSOR_SIZE])
 {
-	(void)snprintf(out, SSE_CURSOR_SIZE, "%016llx", (unsigned long long)position);
+	static const char digits[] = "0123456789abcdef";
+
+	/* By hand, since every message has two of them. */
+	for (size_t i = 0; i < SSE_CURSOR_SIZE - 1; i++)
+		out[i] = digits[position >> (60 - 4 * i) & 15];
+	out[SSE_CURSOR_SIZE - 1] = '\0';
 }
 
 int sse_cursor_parse(const char *text, uint64_t *ret_position)

@@ -50,9 +50,17 @@ void text_add_string(struct text *text, const char *string)
 
 void text_add_number(struct text *text, int64_t number)
 {
+	uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
 	char digits[24];
+	size_t at = sizeof(digits);
 
-	text_add(text, digits, (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)number));
+	/* By hand: every message and every answer has some. */
+	do
+		digits[--at] = (char)('0' + left % 10);
+	while ((left /= 10) > 0);
+	if (number < 0)
+		digits[--at] = '-';
+	text_add(text, digits + at, sizeof(digits) - at);
 }
 
 void text_add_quoted(struct text *text, const char *string)

@@ -53,6 +53,7 @@ static void try_envelope(const char *text, size_t length)
 		if (r >= 0)
 			r = notification_get(envelope.body, notification_id, &fields, &error);
 		break;
+	case ENVELOPE_SIGNAL: /* try_signal() */
 	case ENVELOPE_AUTH:
 	case ENVELOPE_REFRESH:
 	case ENVELOPE_PING:

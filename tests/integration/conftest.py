@@ -69,6 +69,7 @@ class Stack:
     gateway: str
     port: int = field(default_factory=lambda: free_ports(1))
     env: dict[str, str] = field(default_factory=dict)
+    body_max: str = "64m"
     children: dict[str, subprocess.Popen] = field(default_factory=dict)
     realtimed: fake_bus.FakeBus | None = None
     sfu: fake_bus.FakeBus | None = None
@@ -84,6 +85,7 @@ class Stack:
             **os.environ,
             "REALTIME_CONFIG": "/dev/null",
             "REALTIME_DATABASE": str(self.database),
+            "REALTIME_DATA_DIR": str(self.folder),
             "REALTIME_BUS": str(run / "bus.sock"),
             "REALTIME_SFU_CONTROL": str(run / "sfu.sock"),
             "REALTIME_API_LISTEN": f"{self.gateway}:unix:{run / 'api.sock'}",
@@ -95,7 +97,8 @@ class Stack:
 
     def start_nginx(self, realtimed: str = "127.0.0.1:9") -> None:
         site = fronts.Site(self.folder, gateway=self.gateway, api=f"unix:{self.folder / 'run' / 'api.sock'}",
-                           realtimed=realtimed, addresses=["127.0.0.1"], port=self.port)
+                           realtimed=realtimed, addresses=["127.0.0.1"], port=self.port,
+                           body_max=self.body_max)
         self.children["nginx"] = subprocess.Popen(fronts.write("nginx", site))
 
     def start_realtimed(self, answers: dict[int, fake_bus.Handler] | None = None) -> None:

@@ -40,6 +40,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             db.execute("INSERT INTO notifications (notification_id, message_id, user_id, offset, notification_type,"
                        " title, body, created_at, delivered_at, read_at) VALUES (?, ?, 'ann', ?, 'call', 't', 'b', ?, ?, ?)",
                        (f"ntf_{number}", f"msg_{number + 100:016x}", number, NOW - HOUR, read, read))
+        db.execute("INSERT INTO uploads (file_id, sha256, size_bytes, content_type, user_id, created_at)"
+                   " VALUES ('file_1', ?, 10, 'image/png', 'ann', ?)", ("0" * 64, NOW))
     return path
 
 

@@ -48,11 +48,12 @@ def bearer(credential: str) -> dict[str, str]:
 class System:
     """realtimed, realtime-api and nginx on one folder. Connections go through nginx."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, gateway: str = "fastcgi", *, body_max: str = "64m",
+                 **more: str) -> None:
         settings = {"REALTIME_CONFIG": "/dev/null", "REALTIME_ANONYMOUS_PUBLISH": "false",
                     "REALTIME_JWT_SECRET": SECRET, "REALTIME_JWT_LEEWAY": "0",
-                    "REALTIME_LOG_LEVEL": "debug"}
-        self.stack = Stack(folder, "fastcgi", env=settings)
+                    "REALTIME_LOG_LEVEL": "debug", **more}
+        self.stack = Stack(folder, gateway, env=settings, body_max=body_max)
         bus_path = folder / "run" / "bus.sock"
         bus_path.parent.mkdir()
         (folder / "daemon").mkdir()

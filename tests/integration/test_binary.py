@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from bus_peer import CONNECTIONS, PUBLISH, BusPeer, Refused
 from realtimed import Realtimed, chat, connect, events
 
 PNG = base64.b64decode(
@@ -322,3 +323,48 @@ def test_what_is_not_deflated_ends_the_connection(daemon: Realtimed) -> None:
         writer.close()
 
     asyncio.run(run())
+
+
+def test_the_api_publishes_bytes_and_files_over_the_bus(daemon: Realtimed) -> None:
+    inline = {"content_type": "image/png", "filename": "dot.png",
+              "binary_data": base64.b64encode(PNG).decode()}
+    file = {"content_type": "video/mp4", "file_id": "file_x", "sha256": "ab" * 32, "size": 5_000_000}
+
+    async def run() -> None:
+        api = BusPeer(daemon.bus, "api")
+        await api.connect()
+        async with chat(daemon) as ann, events(daemon, "channel=c") as stream:
+            await ann.say(type="subscribe", channel="c")
+            await ann.hear("subscribed")
+            answer = await api.ask(PUBLISH, {"channel": "c", "binary": inline, "sender": "bob", "persistent": True})
+            heard = await ann.hear("binary")
+            assert heard["message_id"] == answer["message_id"] and heard["sender"] == "bob"
+            assert base64.b64decode(heard["binary_data"]) == PNG and heard["size"] == len(PNG)
+            assert (await stream.next()) == ("binary_data", heard)
+            await api.ask(PUBLISH, {"channel": "c", "binary": file, "persistent": True})
+            heard = await ann.hear("binary")
+            assert heard["url"] == "/realtime/files/file_x" and "binary_data" not in heard
+            assert heard["sha256"] == "ab" * 32 and heard["size"] == 5_000_000
+
+            connection_id = (await connection_ids(api))[0]
+            for binary in (inline, file):
+                answer = await api.ask(PUBLISH, {"connection_id": connection_id, "binary": binary})
+                heard = await ann.hear("binary")
+                assert heard["message_id"] == answer["message_id"] and "channel" not in heard
+                assert heard["size"] == binary.get("size", len(PNG)) and "file_id" not in heard
+                assert heard.get("url") == ("/realtime/files/file_x" if binary is file else None)
+
+            for bad in ({**inline, "binary_data": "!"}, {**inline, "content_type": None}, {"content_type": "a/b"},
+                        {**inline, "filename": "../x"}, {**file, "size": -1}, {**file, "sha256": None}):
+                with pytest.raises(Refused):
+                    await api.ask(PUBLISH, {"channel": "c", "binary": bad})
+            with pytest.raises(Refused):
+                await api.ask(PUBLISH, {"broadcast": True, "binary": inline})
+        await api.close()
+
+    asyncio.run(run())
+
+
+async def connection_ids(api: BusPeer) -> list[str]:
+    answer = await api.ask(CONNECTIONS, {})
+    return [one["connection_id"] for one in answer["connections"] if one["transport"] == "websocket"]

@@ -580,6 +580,78 @@ def test_notifications_come_from_the_api_and_are_read_there(tmp_path: Path) -> N
     daemon.stop()
 
 
+def test_a_notification_to_ones_own_channel_is_kept_whichever_way_it_is_called(tmp_path: Path) -> None:
+    daemon = started(tmp_path)
+
+    async def run() -> None:
+        api = BusPeer(daemon.bus, "api")
+        await api.connect()
+        async with chat(daemon) as bob:
+            for number in range(3):
+                await bob.say(type="notification", channel="user_ann", title=f"ws {number}", body="b")
+                await bob.hear("ack")
+        await api.ask(NOTIFY, {"channel": "user_ann", "title": "rest", "body": "b"})
+        await api.close()
+        async with chat(daemon, **as_user("ann")) as ann:
+            titles = [(await ann.hear("notification"))["title"] for _ in range(4)]
+            assert titles == ["ws 0", "ws 1", "ws 2", "rest"]
+
+    asyncio.run(run())
+    daemon.stop()
+
+
+def test_nobody_fills_the_disk_with_one_users_notifications(tmp_path: Path) -> None:
+    """Other messages in between do not keep what is too much from going."""
+    daemon = started(tmp_path, REALTIME_MESSAGE_RATE="0")
+    pairs, kept, at_most = 2200, 1000, 2000
+
+    async def run() -> None:
+        async with chat(daemon) as bob:
+            for _ in range(pairs):
+                await bob.say(type="notification", user_id="ann", title="t", body="b")
+                await bob.say(type="direct", user_id="ann", data=1)
+            for _ in range(2 * pairs):
+                await bob.hear("ack")
+
+    asyncio.run(run())
+    with sqlite3.connect(daemon.database) as db:
+        assert kept <= db.execute("SELECT COUNT(*) FROM notifications").fetchone()[0] < at_most
+    daemon.stop()
+
+
+# ---- history ----
+
+
+def test_history_is_read_page_by_page_and_resumed_from(tmp_path: Path) -> None:
+    daemon = started(tmp_path)
+
+    async def run() -> None:
+        async with chat(daemon) as ann:
+            for number in range(5):
+                ack = await published(ann, "c", number, persistent=True)
+            since, seen = {"epoch": ack["epoch"], "offset": 0}, []
+            while True:
+                await ann.say(type="history", channel="c", limit=2, since=since)
+                page = (await ann.hear("history"))["messages"]
+                assert len(page) <= 2
+                seen += [message["data"] for message in page]
+                if not page:
+                    break
+                since["offset"] = page[-1]["offset"]
+            assert seen == [0, 1, 2, 3, 4]
+
+            await published(ann, "c", "passing")  # the channel's mark in the store goes ahead
+            await ann.say(type="history", channel="c", limit=1)
+            state = await ann.hear("history")
+            await published(ann, "c", 5, persistent=True)
+            recover = {"epoch": state["epoch"], "offset": state["offset"]}
+            assert (await subscribed(ann, "c", recover=recover))["recovered"]
+            assert (await ann.hear("message"))["data"] == 5
+
+    asyncio.run(run())
+    daemon.stop()
+
+
 # ---- idempotency ----
 
 

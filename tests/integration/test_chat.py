@@ -222,6 +222,27 @@ def test_sse_resumes_over_all_its_channels(daemon: Realtimed) -> None:
     asyncio.run(run())
 
 
+def test_an_event_stream_says_what_is_wrong_with_what_it_is_asked_for(daemon: Realtimed) -> None:
+    async def run() -> None:
+        for query, headers, field in (
+            ("channel=" + "x" * 256, "", "/channel"),
+            ("channel=c&channel=" + "x" * 600 + "&channel=d", "", "/channel"),
+            ("channel=c&channel=", "", "/channel"),
+            ("channel=c%01d", "", "/channel"),
+            ("channel=c&last_event_id=" + "0" * 600, "", "/last_event_id"),
+            ("channel=c", "Last-Event-ID: " + "0" * 600 + "\r\n", "/last_event_id"),
+            ("channel=c&filters={", "", None),
+            ("channel=c&filters=" + "x" * 5000, "", "/filters"),
+            ("", "", "/channel"),
+        ):
+            async with events(daemon, query, headers) as stream:
+                assert stream.status == 400, query
+                body = json.loads(await asyncio.wait_for(stream.reader.read(), 5))
+                assert [e["pointer"] for e in body.get("errors", [])] == ([field] if field else []), query
+
+    asyncio.run(run())
+
+
 def test_sse_heartbeats_and_notices_a_reader_that_left(tmp_path: Path) -> None:
     daemon = started(tmp_path, SSE_HEARTBEAT_INTERVAL="1", SSE_MAX_CONNECTIONS="1")
 
@@ -385,6 +406,29 @@ def test_pages_of_other_sites_may_not_connect(tmp_path: Path) -> None:
         for origin in ("https://good.example", f"http://127.0.0.1:{daemon.port}"):
             async with chat(daemon, origin=origin):
                 pass
+
+    asyncio.run(run())
+    daemon.stop()
+
+
+def test_a_page_of_an_allowed_site_may_read_an_event_stream(tmp_path: Path) -> None:
+    """A browser hands it over only if the answer says so; an API key is looked up before that."""
+    daemon = started(tmp_path, REALTIME_ALLOWED_ORIGINS="https://good.example")
+
+    async def run() -> None:
+        good, own = "https://good.example", f"http://127.0.0.1:{daemon.port}"
+        for origin in (good, own, None):
+            header = f"Origin: {origin}\r\n" if origin else ""
+            async with events(daemon, "channel=c", header) as stream:
+                assert stream.status == 200
+                assert stream.headers.get("access-control-allow-origin") == origin
+                assert stream.headers.get("vary") == ("origin" if origin else None)
+                await stream.begun()
+        async with events(daemon, "channel=c", "Origin: https://evil.example\r\n") as stream:
+            assert stream.status == 403
+            assert "access-control-allow-origin" not in stream.headers
+        async with events(daemon, "channel=c&api_key=rtk_none", f"Origin: {good}\r\n") as stream:
+            assert stream.status == 401
 
     asyncio.run(run())
     daemon.stop()

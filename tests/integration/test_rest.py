@@ -537,6 +537,7 @@ def test_it_stops_within_3_s_with_connections_kept(own_stack: Stack) -> None:
 def run_api(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(API), *arguments], env={
         **os.environ, "REALTIME_CONFIG": "/dev/null", "REALTIME_DATABASE": "/tmp/unused.db",
+        "REALTIME_DATA_DIR": str(Path(env.get("REALTIME_DATABASE", "/tmp/unused.db")).parent),
         **env}, capture_output=True, text=True, timeout=10, check=False)
 
 
@@ -546,6 +547,7 @@ def run_api(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess
     ({"REALTIME_API_LISTEN": " , "}, "empty"),
     ({"REALTIME_API_THREADS": "many"}, "REALTIME_API_THREADS"),
     ({"REALTIME_DATABASE": "/nonexistent/x.db"}, "/nonexistent/x.db"),
+    ({"REALTIME_DATA_DIR": "/nonexistent"}, "/nonexistent/files"),
 ])
 def test_a_bad_setting_is_one_sentence(env: dict[str, str], words: str, tmp_path: Path) -> None:
     result = run_api({"REALTIME_DATABASE": str(tmp_path / "r.db"), **env})

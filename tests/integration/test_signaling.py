@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +18,16 @@ import pytest
 from realtimed import Realtimed, chat, connect
 
 PATH = "/realtime/webrtc/signaling?room_id="
+SECRET = "the secret of these tests, 32 bytes and more"
+
+
+def token(user: str) -> str:
+    def part(value: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    signed = part({"alg": "HS256"}) + "." + part({"sub": user, "exp": int(time.time()) + 600})
+    mac = hmac.new(SECRET.encode(), signed.encode(), hashlib.sha256).digest()
+    return signed + "." + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 @pytest.fixture
@@ -42,6 +53,34 @@ async def played(daemon: Realtimed, role: str) -> AsyncIterator[bus.BusPeer]:
 def rows(daemon: Realtimed, sql: str) -> list[tuple]:
     with sqlite3.connect(daemon.database) as db:
         return db.execute(sql).fetchall()
+
+
+def test_a_chat_connection_may_signal_for_its_users_peer(tmp_path: Path) -> None:
+    daemon = Realtimed(tmp_path, REALTIME_JWT_SECRET=SECRET, REALTIME_ANONYMOUS_PUBLISH="false")
+    daemon.start()
+
+    async def run() -> None:
+        sfu = bus.BusPeer(daemon.bus, "sfu")
+        await sfu.connect()
+        ann, bob = (f"?token={token(user)}" for user in ("ann", "bob"))
+        async with connect(daemon, f"{PATH}r&{ann[1:]}") as call, connect(daemon, "/realtime/ws" + ann) as chatting, \
+                connect(daemon, "/realtime/ws" + bob) as stranger:
+            peer_id = (await call.hear("joined"))["peer_id"]
+            offer = {"type": "signal", "signal_type": "offer", "target_peer_id": "sfu", "room_id": "r", "sdp": "v=0"}
+            await chatting.say(**offer, id=1)
+            assert (await chatting.hear("ack"))["id"] == 1
+            passed = await sfu.hears(bus.PEER_SIGNAL)
+            assert (passed["peer_id"], passed["sdp"]) == (peer_id, "v=0")
+            await stranger.hear("welcome")
+            for said, code in (({**offer, "sender_peer_id": peer_id}, "forbidden"), (offer, "missing_field"),
+                               ({**offer, "sender_peer_id": "x"}, "unknown_peer"), ({"type": "signal"}, "missing_field")):
+                await stranger.say(**said, id=2)
+                answer = await stranger.hear()
+                assert (answer["type"], answer["code"], answer["id"]) == ("error", code, 2)
+        await sfu.close()
+
+    asyncio.run(run())
+    daemon.stop()
 
 
 def test_turn_credentials_are_each_peers_own(tmp_path: Path) -> None:

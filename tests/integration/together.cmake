@@ -1,8 +1,14 @@
 # realtimed and the API together, behind a web server.
-foreach(name auth fronts python_client_system)
+foreach(name auth files fronts python_client_system)
 	add_test(NAME integration-${name}
 		COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider test_${name}.py
 		WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/integration)
-	set_tests_properties(integration-${name} PROPERTIES LABELS integration TIMEOUT 180 ENVIRONMENT
+	set_tests_properties(integration-${name} PROPERTIES LABELS integration TIMEOUT 300 ENVIRONMENT
 		"${RT_TEST_ENV};PYTHONDONTWRITEBYTECODE=1;REALTIMED=$<TARGET_FILE:realtimed>;REALTIME_API=$<TARGET_FILE:realtime-api>")
 endforeach()
+
+add_test(NAME integration-realtimectl
+	COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider test_realtimectl.py
+	WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/integration)
+set_tests_properties(integration-realtimectl PROPERTIES LABELS integration TIMEOUT 120 ENVIRONMENT
+	"${RT_TEST_ENV};PYTHONDONTWRITEBYTECODE=1;REALTIMED=$<TARGET_FILE:realtimed>;REALTIMECTL=$<TARGET_FILE:realtimectl>")

@@ -328,7 +328,7 @@ static void pages_of_other_origins_must_be_listed(void **state)
 	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_HOST", "me.example:8000"},
 			      {"HTTP_ORIGIN", "https://evil.example"}),
 			 403);
-	assert_string_equal(code(), "origin_not_allowed");
+	assert_string_equal(code(), "forbidden_origin");
 	assert_int_equal(POST("/realtime/webrtc/rooms", "{}", {"HTTP_HOST", "me.example:8000"},
 			      {"HTTP_ORIGIN", "http://me.example:8000"}),
 			 201);

@@ -1,4 +1,7 @@
 rt_unit_test(api scgi api_wire)
+rt_unit_test(api range api_wire)
+rt_unit_test(api multipart api_wire)
 rt_unit_test(api uri api_wire)
 rt_unit_test(api router api_handlers)
+rt_unit_test(api files api_handlers)
 rt_unit_test(api room_etag api_handlers)

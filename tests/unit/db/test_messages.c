@@ -89,9 +89,13 @@ static void reading_goes_on_from_an_offset_or_an_id_and_stops_when_told(void **s
 	(void)state;
 	for (int i = 1; i <= 5; i++)
 		assert_int_equal(append("c", i, 10 * i, 0), 0);
-	assert_int_equal(messages_read_after_offset(store, "c", 2, 0, see, &seen, &error), 0);
+	assert_int_equal(messages_read_after_offset(store, "c", 2, -1, 0, see, &seen, &error), 0);
 	assert_int_equal(seen.count, 2);
 	assert_int_equal(seen.offsets[0], 3);
+	seen = (struct seen){.limit = 16};
+	assert_int_equal(messages_read_after_offset(store, "c", 1, 3, 0, see, &seen, &error), 0);
+	assert_int_equal(seen.count, 3);
+	assert_int_equal(seen.offsets[2], 4);
 	seen = (struct seen){.limit = 16};
 	id_of(30, message_id);
 	assert_int_equal(messages_read_after_id(store, "c", message_id, 0, see, &seen, &error), 0);
@@ -150,7 +154,7 @@ static void retention_marks_what_it_took(void **state)
 	assert_int_equal(messages_trim_old(store, message_id, 0, 100, &error), 0);
 	assert_int_equal(channels_find(store, "c", &row, &error), 1);
 	assert_int_equal(row.trimmed_offset, 6);
-	assert_int_equal(messages_read_after_offset(store, "c", 0, 0, see, &seen, &error), 0);
+	assert_int_equal(messages_read_after_offset(store, "c", 0, -1, 0, see, &seen, &error), 0);
 	assert_int_equal(seen.count, 4);
 }
 
@@ -181,6 +185,44 @@ static void what_expires_by_itself_is_not_missed(void **state)
 	assert_int_equal(messages_trim_old(store, "msg_", 100, 10, &error), 1);
 	assert_int_equal(channels_find(store, "c", &row, &error), 1);
 	assert_int_equal(row.trimmed_offset, 0);
+}
+
+static bool see_payload(void *data, const struct message_row *row)
+{
+	size_t *length = data;
+
+	assert_string_equal(row->kind, "binary");
+	assert_memory_equal(row->payload, "bytes\0more", 10);
+	*length = (size_t)row->payload_bytes;
+	return true;
+}
+
+static void a_fault(void *data, const char *fault)
+{
+	(void)data;
+	fail_msg("%s", fault);
+}
+
+static void bytes_lie_apart_and_go_with_their_message(void **state)
+{
+	struct message_row row = {.channel = "c",
+				  .message_id = "msg_0000000000000001",
+				  .kind = "binary",
+				  .data = "null",
+				  .content_type = "image/png",
+				  .payload = "bytes\0more",
+				  .payload_bytes = 10,
+				  .offset = 1};
+	size_t length = 0;
+
+	(void)state;
+	assert_int_equal(channels_reserve(store, "c", "epoch", 1, 1, &error), 0);
+	assert_int_equal(messages_append(store, &row, &error), 0);
+	assert_int_equal(messages_read_newest(store, "c", 5, 0, see_payload, &length, &error), 0);
+	assert_int_equal(length, 10);
+	assert_int_equal(append_only("c", 2, 2, 0), 0);
+	assert_int_equal(messages_trim_channel(store, "c", 1, 1000, &error), 1);
+	assert_int_equal(store_check_whole(store, a_fault, NULL, &error), 0);
 }
 
 static void the_last_id_is_that_of_all_channels(void **state)
@@ -236,6 +278,7 @@ int main(void)
 		TEST(retention_marks_what_it_took),
 		TEST(what_is_deleted_leaves_its_place_taken),
 		TEST(what_expires_by_itself_is_not_missed),
+		TEST(bytes_lie_apart_and_go_with_their_message),
 		TEST(the_last_id_is_that_of_all_channels),
 		TEST(sessions_are_closed_once_and_stale_ones_at_the_start),
 	};

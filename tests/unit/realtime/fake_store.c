@@ -16,25 +16,39 @@ static int add_job(struct fake_store *store, struct fake_job job)
 	return 0;
 }
 
+static int refuse(struct error *reterr)
+{
+	return error_set(reterr, -EAGAIN, "overloaded", "too much waits to be stored");
+}
+
 static int append(void *data, struct publish_order *order, struct error *reterr)
 {
-	(void)reterr;
+	if (((struct fake_store *)data)->is_full)
+		return refuse(reterr);
 	return add_job(data, (struct fake_job){.order = order});
 }
 
 static int read_history(void *data, struct history_query *query, struct error *reterr)
 {
-	(void)reterr;
+	if (((struct fake_store *)data)->is_full)
+		return refuse(reterr);
 	return add_job(data, (struct fake_job){.query = query});
+}
+
+static struct fake_channel *channel_find(struct fake_store *store, const char *name)
+{
+	for (size_t i = 0; i < store->channel_count; i++)
+		if (strcmp(store->channels[i].name, name) == 0)
+			return &store->channels[i];
+	return NULL;
 }
 
 struct fake_channel *fake_store_channel(struct fake_store *store, const char *name)
 {
-	struct fake_channel *channel;
+	struct fake_channel *channel = channel_find(store, name);
 
-	for (size_t i = 0; i < store->channel_count; i++)
-		if (strcmp(store->channels[i].name, name) == 0)
-			return &store->channels[i];
+	if (channel)
+		return channel;
 	assert(store->channel_count < ARRAY_LEN(store->channels));
 	channel = &store->channels[store->channel_count++];
 	(void)snprintf(channel->name, sizeof(channel->name), "%s", name);
@@ -146,10 +160,12 @@ static bool is_wanted(const struct fake_store *store, const struct history_query
 
 static void do_read(struct fake_store *store, struct history_query *query)
 {
+	static const struct fake_channel none;
+
 	for (size_t c = 0; c < query->channel_count; c++) {
 		struct history_channel *channel = &query->channels[c];
-		const struct fake_channel *stored = fake_store_channel(
-			store, pattern_is_wild(channel->name) ? "" : channel->name);
+		const struct fake_channel *found = channel_find(store, channel->name);
+		const struct fake_channel *stored = found ? found : &none;
 		enum history_kind kind;
 
 		if (!pattern_is_wild(channel->name))

@@ -24,6 +24,7 @@ struct fake_store {
 	uint64_t delivered[4096]; /* positions of notifications */
 	size_t delivered_count;
 	bool is_broken; /* every answer is a failure */
+	bool is_full;	/* no question is taken */
 };
 
 extern const struct hub_store fake_store_calls;

@@ -2,6 +2,7 @@
  */
 #include "tests/unit/cmocka_all.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/json.h"
@@ -26,9 +27,9 @@ struct world {
 	uint64_t now_unix_us;
 };
 
-static void person_join(struct world *world, struct person *person, bool may_publish)
+static void person_join_as(struct world *world, struct person *person, struct identity *taken)
 {
-	AUTO(identity) identity = identity_new_anonymous(may_publish);
+	AUTO(identity) identity = taken;
 	char id[CONNECTION_ID_SIZE];
 
 	assert_non_null(identity);
@@ -36,6 +37,11 @@ static void person_join(struct world *world, struct person *person, bool may_pub
 	id_new("conn", id, sizeof(id));
 	session_init(&person->session, &world->hub, &limits, id, &person->outbox);
 	session_start(&person->session, identity, world->now_unix_us);
+}
+
+static void person_join(struct world *world, struct person *person, bool may_publish)
+{
+	person_join_as(world, person, identity_new_anonymous(may_publish));
 }
 
 static void person_leave(struct person *person)
@@ -428,6 +434,7 @@ static void an_ended_subscription_does_not_answer_for_the_next(void **state)
 	say(world, &world->bob, subscribe);
 	hears(&world->bob, "unsubscribed", "channel", "c");
 	let_store_answer(world);
+	hears(&world->bob, "error", "code", "unsubscribed");
 	hears(&world->bob, "subscribed", "replay_count", "1");
 	hears(&world->bob, "message", "offset", "1");
 	hears_nothing(&world->bob);
@@ -554,10 +561,353 @@ static void history_can_be_read_without_subscribing(void **state)
 	hears_nothing(&world->bob);
 }
 
+static void person_return_as(struct world *world, struct person *person, const char *user_id)
+{
+	person_leave(person);
+	person_join_as(world, person, identity_new(user_id, RIGHTS_USER));
+	let_store_answer(world);
+	hears(person, "welcome", "user_id", user_id);
+}
+
+static void whoever_is_leaving_takes_no_notification(void **state)
+{
+	static const char notify[] = "{\"type\":\"notification\",\"user_id\":\"bob\","
+				     "\"title\":\"t\",\"body\":\"b\"}";
+	struct world *world = *state;
+
+	is_welcomed(world);
+	person_return_as(world, &world->bob, "bob");
+	outbox_end(&world->bob.outbox, CLOSE_RESTART, "restarting");
+	say(world, &world->ann, notify);
+	let_store_answer(world);
+	hears(&world->ann, "ack", "channel", "user_bob");
+	hears_nothing(&world->bob);
+	assert_int_equal(world->store.delivered_count, 0);
+	assert_int_equal(world->hub.stats.delivered_count, 0);
+	person_return_as(world, &world->bob, "bob");
+	hears(&world->bob, "notification", "title", "t");
+	assert_int_equal(world->store.delivered_count, 1);
+}
+
+static void whoever_leaves_during_the_replay_takes_no_notification(void **state)
+{
+	static const char notify[] = "{\"type\":\"notification\",\"user_id\":\"bob\","
+				     "\"title\":\"t\",\"body\":\"b\"}";
+	struct world *world = *state;
+	AUTO(identity) identity = identity_new("bob", RIGHTS_USER);
+
+	is_welcomed(world);
+	say(world, &world->ann, notify);
+	let_store_answer(world);
+	hears(&world->ann, "ack", "channel", "user_bob");
+	session_on_identified(&world->bob.session, identity, world->now_unix_us);
+	outbox_end(&world->bob.outbox, CLOSE_RESTART, "restarting");
+	let_store_answer(world);
+	assert_int_equal(world->store.delivered_count, 0);
+}
+
+/* Whoever asks for their own channel at once, before the hub has looked what waits there, gets that
+ * all the same, and only once. */
+static void what_waits_for_a_user_comes_whatever_the_user_asks(void **state)
+{
+	static const char *const histories[] = {"{\"limit\":0}", "{\"limit\":9}"};
+	struct world *world = *state;
+
+	is_welcomed(world);
+	for (size_t i = 0; i < ARRAY_LEN(histories); i++) {
+		AUTO(identity) identity = identity_new("bob", RIGHTS_USER);
+		char text[200];
+
+		say(world, &world->ann,
+		    "{\"type\":\"message\",\"channel\":\"user_bob\",\"data\":1,\"persistent\":"
+		    "true}");
+		say(world, &world->ann,
+		    "{\"type\":\"notification\",\"user_id\":\"bob\",\"title\":\"t\",\"body\":"
+		    "\"b\"}");
+		let_store_answer(world);
+		session_on_identified(&world->bob.session, identity, world->now_unix_us);
+		hears(&world->bob, "ack", "user_id", "bob");
+		(void)snprintf(text, sizeof(text),
+			       "{\"type\":\"subscribe\",\"channel\":\"user_bob\",\"history\":%s}",
+			       histories[i]);
+		say(world, &world->bob, text);
+		say(world, &world->ann, "{\"type\":\"direct\",\"user_id\":\"bob\",\"data\":2}");
+		let_store_answer(world);
+		hears(&world->bob, "notification", "title", "t");
+		hears(&world->bob, "subscribed", "replay_count", i == 0 ? "0" : "3");
+		for (int k = 0; i > 0 && k < 3;
+		     k++) /* two messages, and what came the first time */
+			outbox_drop(&world->bob.outbox, 1);
+		hears(&world->bob, "message", "data", "2");
+		hears_nothing(&world->bob);
+		/* What the history has again is noted again, which changes nothing. */
+		assert_int_equal(world->store.delivered_count, i == 0 ? 1 : 3);
+		person_leave(&world->bob);
+		person_join(world, &world->bob, false);
+		hears(&world->bob, "welcome", "user_id", "null");
+	}
+}
+
+static void one_who_cannot_hear_their_own_channel_does_not_stay(void **state)
+{
+	static const char subscribe[] = "{\"type\":\"subscribe\",\"channel\":\"user_bob\"}";
+	struct world *world = *state;
+
+	is_welcomed(world);
+	person_return_as(world, &world->bob, "bob");
+	world->store.is_broken = true;
+	say(world, &world->bob, subscribe);
+	let_store_answer(world);
+	world->store.is_broken = false;
+	hears(&world->bob, "error", "code", "store_failed");
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_INTERNAL);
+
+	person_return_as(world, &world->bob, "bob");
+	world->store.is_full = true;
+	say(world, &world->bob, subscribe);
+	world->store.is_full = false;
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_OVERLOAD);
+
+	person_return_as(world, &world->bob, "bob");
+	for (int i = 0; i < SUBSCRIBER_READS_MAX; i++)
+		say(world, &world->bob, "{\"type\":\"history\",\"channel\":\"c\"}");
+	say(world, &world->bob, subscribe);
+	hears(&world->bob, "error", "code", "too_many_reads");
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_NONE);
+	assert_int_equal(world->bob.session.subscriber.subscription_count, 1);
+}
+
+static void every_request_to_subscribe_is_answered(void **state)
+{
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\",\"id\":1}");
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\",\"id\":2}");
+	say(world, &world->bob, "{\"type\":\"unsubscribe\",\"channel\":\"c\",\"id\":3}");
+	let_store_answer(world);
+	hears(&world->bob, "unsubscribed", "id", "3");
+	hears(&world->bob, "error", "id", "1");
+	hears(&world->bob, "error", "code", "unsubscribed");
+	hears_nothing(&world->bob);
+}
+
+static void what_subscribers_want_can_be_changed_at_the_limit(void **state)
+{
+	struct world *world = *state;
+	char text[80];
+
+	is_welcomed(world);
+	for (int i = 0; i < SUBSCRIPTIONS_MAX; i++) {
+		(void)snprintf(text, sizeof(text), "{\"type\":\"subscribe\",\"channel\":\"d%d\"}",
+			       i);
+		say(world, &world->bob, text);
+		let_store_answer(world);
+		hears(&world->bob, "subscribed", "replay_count", "0");
+	}
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"d0\",\"join_leave\":true}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "channel", "d0");
+}
+
+static void what_comes_during_the_replay_is_not_missed(void **state)
+{
+	struct world *world = *state;
+	char text[200];
+
+	is_welcomed(world);
+	say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":1}");
+	let_store_answer(world);
+	hears(&world->ann, "ack", "offset", "1");
+	(void)snprintf(text, sizeof(text),
+		       "{\"type\":\"subscribe\",\"channel\":\"c\",\"recover\":{\"epoch\":\"%s\","
+		       "\"offset\":1}}",
+		       world->hub.epoch);
+	say(world, &world->bob, text);
+	say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":2}");
+	let_store_answer(world);
+	hears(&world->bob, "subscribed", "recovered", "true");
+	hears(&world->bob, "message", "offset", "2");
+}
+
+/* A failing store must not leave the hub thinking that the channel has a row, whose mark would
+ * keep its offsets when the channel is forgotten. */
+static void offsets_do_not_go_back_after_a_store_that_failed(void **state)
+{
+	static const char publish[] = "{\"type\":\"message\",\"channel\":\"c\",\"data\":1}";
+	struct world *world = *state;
+	char text[80];
+
+	is_welcomed(world);
+	for (int i = 0; i < 3; i++) {
+		say(world, &world->ann, publish);
+		let_store_answer(world);
+	}
+	world->store.is_broken = true;
+	say(world, &world->ann,
+	    "{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}");
+	let_store_answer(world);
+	world->store.is_broken = false;
+	for (int i = 0; i <= HUB_IDLE_CHANNELS_MAX; i++) {
+		(void)snprintf(text, sizeof(text),
+			       "{\"type\":\"message\",\"channel\":\"d%d\",\"data\":1}", i);
+		say(world, &world->ann, text);
+		let_store_answer(world);
+		outbox_drop(&world->ann.outbox, world->ann.outbox.count);
+	}
+	say(world, &world->ann, publish);
+	let_store_answer(world);
+	{
+		AUTO_JSON ack = hear(&world->ann);
+
+		assert_true(json_integer_value(json_object_get(ack, "offset")) > 4);
+	}
+}
+
+/* The store's mark runs ahead of the offsets. Whoever took it for the last one given out, and
+ * resumed from there, would miss what comes before it. */
+static void history_tells_an_offset_to_resume_from(void **state)
+{
+	static const char publish[] =
+		"{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}";
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->bob, "{\"type\":\"history\",\"channel\":\"c\"}");
+	let_store_answer(world);
+	hears(&world->bob, "history", "epoch", world->hub.epoch);
+	say(world, &world->ann, publish);
+	say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":2}");
+	let_store_answer(world);
+	assert_true(fake_store_channel(&world->store, "c")->state.last_offset > 2);
+	say(world, &world->bob, "{\"type\":\"history\",\"channel\":\"c\"}");
+	let_store_answer(world);
+	hears(&world->bob, "history", "offset", "2");
+}
+
+static void what_waits_for_the_store_is_bounded_in_bytes(void **state)
+{
+	enum { MESSAGE_BYTES = 8 << 20 };
+	struct world *world = *state;
+	AUTO_FREE char *text = malloc(MESSAGE_BYTES + 100);
+	size_t count = 0, head;
+
+	assert_non_null(text);
+	is_welcomed(world);
+	head = (size_t)sprintf(
+		text, "{\"type\":\"message\",\"channel\":\"c\",\"persistent\":true,\"data\":\"");
+	memset(text + head, 'x', MESSAGE_BYTES);
+	strcpy(text + head + MESSAGE_BYTES, "\"}");
+	while (world->ann.outbox.count == 0 && count <= HUB_ORDER_BYTES_MAX / MESSAGE_BYTES) {
+		say(world, &world->ann, text);
+		count++;
+	}
+	hears(&world->ann, "error", "code", "overloaded");
+	assert_int_equal(world->hub.order_count, count - 1);
+	let_store_answer(world);
+	assert_int_equal(world->hub.order_bytes, 0);
+	outbox_drop(&world->ann.outbox, world->ann.outbox.count);
+	say(world, &world->ann, text);
+	let_store_answer(world);
+	hears(&world->ann, "ack", "channel", "c");
+}
+
+/* One that is on its way to the store is in no history yet: whoever went on after it would miss it.
+ */
+static void a_channel_tells_an_offset_to_resume_from(void **state)
+{
+	static const char publish[] =
+		"{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"persistent\":true}";
+	struct world *world = *state;
+
+	is_welcomed(world);
+	say(world, &world->ann, publish);
+	let_store_answer(world);
+	say(world, &world->ann, publish);
+	{
+		AUTO_JSON channel = hub_channel_to_json(&world->hub, "c");
+
+		assert_int_equal(json_integer_value(json_object_get(channel, "offset")), 1);
+	}
+	let_store_answer(world);
+	{
+		AUTO_JSON channel = hub_channel_to_json(&world->hub, "c");
+
+		assert_int_equal(json_integer_value(json_object_get(channel, "offset")), 2);
+	}
+}
+
+static void what_is_held_for_a_replay_is_bounded_in_bytes(void **state)
+{
+	enum { MESSAGE_BYTES = 8 << 20 };
+	struct world *world = *state;
+	AUTO_FREE char *text = malloc(MESSAGE_BYTES + 100);
+	size_t head, count = 0;
+
+	assert_non_null(text);
+	is_welcomed(world);
+	say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":1}");
+	let_store_answer(world); /* the channel is known: what passes does not wait for the store */
+	say(world, &world->bob, "{\"type\":\"subscribe\",\"channel\":\"c\"}");
+	head = (size_t)sprintf(text, "{\"type\":\"message\",\"channel\":\"c\",\"data\":\"");
+	memset(text + head, 'x', MESSAGE_BYTES);
+	strcpy(text + head + MESSAGE_BYTES, "\"}");
+	while (!outbox_is_ending(&world->bob.outbox) &&
+	       count <= 2 * REPLAY_OWED_MAX / MESSAGE_BYTES) {
+		say(world, &world->ann, text);
+		count++;
+	}
+	assert_int_equal(world->bob.outbox.close_code, CLOSE_OVERLOAD);
+	assert_int_equal(count, REPLAY_OWED_MAX / MESSAGE_BYTES + 1);
+}
+
+static void history_says_what_it_does_not_have(void **state)
+{
+	static const struct {
+		const char *epoch, *reason;
+		int offset;
+	} cases[] = {{NULL, "not_stored", 1}, {"other", "epoch_changed", 2}};
+	struct world *world = *state;
+	char text[200];
+
+	is_welcomed(world);
+	for (int i = 0; i < 2; i++)
+		say(world, &world->ann, "{\"type\":\"message\",\"channel\":\"c\",\"data\":1}");
+	let_store_answer(world);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		(void)snprintf(
+			text, sizeof(text),
+			"{\"type\":\"history\",\"channel\":\"c\",\"since\":{\"epoch\":\"%s\","
+			"\"offset\":%d}}",
+			cases[i].epoch ? cases[i].epoch : world->hub.epoch, cases[i].offset);
+		say(world, &world->bob, text);
+		let_store_answer(world);
+		hears(&world->bob, "history", "reason", cases[i].reason);
+	}
+}
+
+static void asking_for_ones_own_channel_at_once_is_answered_once(void **state)
+{
+	struct world *world = *state;
+	AUTO(identity) identity = identity_new("cid", RIGHTS_USER);
+	struct person cid;
+
+	outbox_init(&cid.outbox, 1 << 20, &world->dirty);
+	session_init(&cid.session, &world->hub, &limits, "conn_cid", &cid.outbox);
+	session_start(&cid.session, identity, world->now_unix_us);
+	say(world, &cid, "{\"type\":\"subscribe\",\"channel\":\"user_cid\",\"id\":1}");
+	let_store_answer(world); /* also what was asked of it before */
+	hears(&cid, "welcome", "user_id", "cid");
+	hears(&cid, "subscribed", "id", "1");
+	hears_nothing(&cid);
+	person_leave(&cid);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(asking_for_ones_own_channel_at_once_is_answered_once),
 		TEST(one_that_was_turned_away_has_no_channels),
 		TEST(a_message_reaches_who_subscribed_and_is_acknowledged),
 		TEST(a_persistent_message_is_heard_of_only_when_it_is_stored),
@@ -577,6 +927,19 @@ int main(void)
 		TEST(a_broadcast_reaches_everybody_and_is_not_kept),
 		TEST(text_without_a_channel_goes_to_general),
 		TEST(history_can_be_read_without_subscribing),
+		TEST(whoever_is_leaving_takes_no_notification),
+		TEST(whoever_leaves_during_the_replay_takes_no_notification),
+		TEST(what_waits_for_a_user_comes_whatever_the_user_asks),
+		TEST(one_who_cannot_hear_their_own_channel_does_not_stay),
+		TEST(every_request_to_subscribe_is_answered),
+		TEST(what_subscribers_want_can_be_changed_at_the_limit),
+		TEST(what_comes_during_the_replay_is_not_missed),
+		TEST(offsets_do_not_go_back_after_a_store_that_failed),
+		TEST(history_tells_an_offset_to_resume_from),
+		TEST(a_channel_tells_an_offset_to_resume_from),
+		TEST(what_is_held_for_a_replay_is_bounded_in_bytes),
+		TEST(history_says_what_it_does_not_have),
+		TEST(what_waits_for_the_store_is_bounded_in_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

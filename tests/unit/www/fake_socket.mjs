@@ -1,4 +1,4 @@
-/** fake_socket.mjs - a WebSocket whose other end is the test. */
+/** fake_socket.mjs - a WebSocket, and an EventSource, whose other end is the test. */
 export class FakeSocket {
   static OPEN = 1;
   /** All there have been, the newest last. */
@@ -41,5 +41,41 @@ export class FakeSocket {
     if (this.readyState === 3) return;
     this.readyState = 3;
     this.onclose({ code, reason });
+  }
+}
+
+export class FakeEventSource {
+  static CLOSED = 2;
+  static all = [];
+  static get last() {
+    return FakeEventSource.all.at(-1);
+  }
+
+  constructor(url) {
+    Object.assign(this, { url, readyState: 0, listeners: {} });
+    FakeEventSource.all.push(this);
+  }
+
+  /** What the client asked for. */
+  get query() {
+    return Object.fromEntries(new URL(this.url, "http://host/").searchParams);
+  }
+
+  addEventListener(type, listener) {
+    this.listeners[type] = listener;
+  }
+
+  say(type, message, lastEventId = "") {
+    this.listeners[type]?.({ data: JSON.stringify(message), lastEventId });
+  }
+
+  close() {
+    this.readyState = FakeEventSource.CLOSED;
+  }
+
+  /** An HTTP status that ends it. */
+  refuse() {
+    this.close();
+    this.onerror();
   }
 }

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
 import { backoffMs, eventsUrl, RealtimeClient, socketUrl } from "../../../www/realtime.js";
-import { FakeSocket } from "./fake_socket.mjs";
+import { FakeEventSource, FakeSocket } from "./fake_socket.mjs";
 
 globalThis.WebSocket = FakeSocket;
+globalThis.EventSource = FakeEventSource;
 globalThis.CustomEvent ??= class extends Event {
   constructor(type, { detail }) {
     super(type);
@@ -15,6 +16,7 @@ globalThis.CustomEvent ??= class extends Event {
 
 beforeEach(() => {
   FakeSocket.all = [];
+  FakeEventSource.all = [];
   mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
 });
 afterEach(() => mock.timers.reset());
@@ -201,6 +203,54 @@ test("what comes before one's own channel is asked for counts when its replay is
   mock.timers.tick(500);
   FakeSocket.last.welcome();
   assert.deepEqual(recoverOf(FakeSocket.last), { epoch: "e", offset: 10 });
+});
+
+test("what is sent to the user is resumed, too, once something of it was heard", () => {
+  const client = new RealtimeClient("ws://host/ws");
+  client.connectWebSocket();
+  FakeSocket.last.welcome({ user_id: "ann" });
+  FakeSocket.last.say({ type: "message", channel: "user_bob", epoch: "e", offset: 9 });
+  FakeSocket.last.say({ type: "notification", channel: "user_ann", epoch: "e", offset: 3, title: "t", body: "b" });
+  FakeSocket.last.drop();
+  mock.timers.tick(500);
+  FakeSocket.last.welcome({ user_id: "ann" });
+  const asked = FakeSocket.last.sent.filter((one) => one.type === "subscribe");
+  assert.deepEqual(asked.map((one) => [one.channel, one.recover, one.history]), [
+    ["user_ann", { epoch: "e", offset: 3 }, { limit: 0 }],
+  ]);
+});
+
+test("a gap says why", async () => {
+  const client = connected();
+  const gaps = [];
+  client.on("gap", (gap) => gaps.push(gap));
+  const answer = client.subscribe("a");
+  FakeSocket.last.answer("subscribe", {
+    type: "subscribed", channel: "a", epoch: "e", offset: 4, replay_count: 0, recovered: false, reason: "history_trimmed",
+  });
+  await answer;
+  assert.deepEqual(gaps, [{ type: "gap", channel: "a", reason: "history_trimmed" }]);
+});
+
+test("an event stream shows a token of its own, and a new one when that has ended", async () => {
+  const tokens = ["first", "second", "third"];
+  const client = new RealtimeClient("ws://host/ws", "/events", { getToken: async () => tokens.shift() });
+  client.connectSSE("news");
+  await settled();
+  assert.deepEqual(FakeEventSource.last.query, { channel: "news", token: "first" });
+  FakeEventSource.last.say("message", { type: "message", channel: "news" }, "0006");
+  FakeEventSource.last.say("disconnect", { type: "disconnect", code: "token_expired", reconnect: false }, "farewell");
+  await settled();
+  assert.equal(FakeEventSource.all.length, 2);
+  assert.deepEqual(FakeEventSource.last.query, { channel: "news", last_event_id: "0006", token: "second" });
+  FakeEventSource.last.refuse(); // as a token that ended while this machine slept is
+  mock.timers.tick(500);
+  await settled();
+  assert.equal(FakeEventSource.last.query.token, "third");
+  FakeEventSource.last.say("disconnect", { type: "disconnect", code: "kicked", reconnect: false }, "farewell");
+  mock.timers.tick(60_000);
+  await settled();
+  assert.equal(FakeEventSource.all.length, 3);
 });
 
 test("each request says what it is", async () => {

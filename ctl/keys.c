@@ -1,4 +1,4 @@
-#include "api/commands.h"
+#include "ctl/commands.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,44 +14,7 @@
 
 enum { TOKEN_TIME_S = 3600, EXPIRES_MAX_S = 315360000 /* ten years */ };
 
-/* What may follow a command. */
-enum option {
-	OPTION_USER,
-	OPTION_NAME,
-	OPTION_RIGHTS,
-	OPTION_ROLES,
-	OPTION_CHANNELS,
-	OPTION_ROOMS,
-	OPTION_EXPIRES,
-	OPTION_COUNT
-};
-
-static const char *const option_names[OPTION_COUNT] = {
-	[OPTION_USER] = "user",		[OPTION_NAME] = "name",	  [OPTION_RIGHTS] = "rights",
-	[OPTION_ROLES] = "roles",	[OPTION_ROOMS] = "rooms", [OPTION_EXPIRES] = "expires",
-	[OPTION_CHANNELS] = "channels",
-};
-
-struct arguments {
-	const char *subject; /* NULL if the command takes none */
-	const char *options[OPTION_COUNT];
-};
-
-struct command {
-	const char *name, *subject; /* as help calls it; NULL: none */
-	const char *summary, *help;
-	unsigned options; /* bits of 1 << enum option */
-	/* 0, or a negative errno with reterr; -EINVAL is the caller's fault. */
-	int (*run)(const struct config *config, const struct arguments *arguments,
-		   struct error *reterr);
-};
-
 /* ---- arguments ---- */
-
-static int bad_option(enum option option, const char *why, struct error *reterr)
-{
-	return error_set(reterr, -EINVAL, "bad_usage", "--%s %s", option_names[option], why);
-}
 
 /* "30d", "12h", "15m", "90s". 0 if it is not given. */
 static int expires_get(const struct arguments *arguments, int64_t *ret_s, struct error *reterr)
@@ -75,8 +38,8 @@ static int expires_get(const struct arguments *arguments, int64_t *ret_s, struct
 			*ret_s = number * units[i].seconds;
 			return 0;
 		}
-	return bad_option(OPTION_EXPIRES, "takes a time from now such as 90s, 15m, 12h or 30d",
-			  reterr);
+	return command_bad_option(OPTION_EXPIRES,
+				  "takes a time from now such as 90s, 15m, 12h or 30d", reterr);
 }
 
 /* --channels and --rooms, checked; a new reference, NULL if it is not given. */
@@ -93,13 +56,13 @@ static int grants_get(const struct arguments *arguments, enum option option, jso
 		return 0;
 	list = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	if (!list)
-		return bad_option(option, "takes JSON such as '{\"chat_*\": [\"subscribe\"]}'",
-				  reterr);
+		return command_bad_option(
+			option, "takes JSON such as '{\"chat_*\": [\"subscribe\"]}'", reterr);
 	scratch = identity_new("", RIGHTS_NONE);
 	if (!scratch)
 		return -ENOMEM;
 	if (identity_limit(scratch, GRANT_CHANNELS, list, &why) < 0)
-		return bad_option(option, why.message, reterr);
+		return command_bad_option(option, why.message, reterr);
 	*ret_list = json_incref(list);
 	return 0;
 }
@@ -141,7 +104,7 @@ static int bad_word(enum option option, const char *known, const struct word_lis
 		    struct error *reterr)
 {
 	return error_set(reterr, -EINVAL, "bad_usage", "--%s takes %s, not \"%s\"",
-			 option_names[option], known, list->bad);
+			 command_option_name(option), known, list->bad);
 }
 
 /* ---- keys ---- */
@@ -309,7 +272,7 @@ static int claim_grants(const struct arguments *arguments, enum option option, j
 	json_t *list;
 	int r = grants_get(arguments, option, &list, reterr);
 
-	if (r == 0 && list && json_object_set_new(claims, option_names[option], list) < 0)
+	if (r == 0 && list && json_object_set_new(claims, command_option_name(option), list) < 0)
 		r = -ENOMEM;
 	return r;
 }
@@ -334,7 +297,7 @@ static int claims_make(const struct config *config, const struct arguments *argu
 				 USER_ID_BYTES_MAX);
 	if (name &&
 	    (strlen(name) > IDENTITY_NAME_MAX || !channel_name_is_valid(name, strlen(name))))
-		return bad_option(OPTION_NAME, "takes 1 to 128 bytes of UTF-8", reterr);
+		return command_bad_option(OPTION_NAME, "takes 1 to 128 bytes of UTF-8", reterr);
 	r = expires_get(arguments, &expires_s, reterr);
 	if (r < 0)
 		return r;
@@ -439,109 +402,4 @@ static const struct command commands[] = {
 	 .run = create_token},
 };
 
-static void print_usage(FILE *out, const struct command *command)
-{
-	(void)fprintf(out, "realtime-api %s%s%s%s\n", command->name, command->subject ? " " : "",
-		      command->subject ? command->subject : "",
-		      command->options ? " [--OPTION VALUE …]" : "");
-}
-
-void commands_print_list(FILE *out)
-{
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		char call[64];
-
-		(void)snprintf(call, sizeof(call), "%s %s", commands[i].name,
-			       commands[i].subject ? commands[i].subject : "");
-		(void)fprintf(out, "  %-24s %s\n", call, commands[i].summary);
-	}
-	(void)fputc('\n', out);
-}
-
-/* The option that `word` ("--name" or "--name=value") names, if the command has it; or -1. */
-static int option_find(const struct command *command, const char *word)
-{
-	size_t length = strcspn(word, "=");
-
-	for (int i = 0; i < OPTION_COUNT; i++)
-		if ((command->options & 1u << i) && length == strlen(option_names[i]) + 2 &&
-		    strncmp(word + 2, option_names[i], length - 2) == 0)
-			return i;
-	return -1;
-}
-
-static int parse(const struct command *command, int argc, char **argv,
-		 struct arguments *ret_arguments, struct error *reterr)
-{
-	for (int i = 1; i < argc; i++) {
-		const char *word = argv[i], *equals = strchr(word, '=');
-		int option;
-
-		if (strncmp(word, "--", 2) != 0) {
-			if (!command->subject || ret_arguments->subject)
-				return error_set(reterr, -EINVAL, "bad_usage",
-						 "\"%s\" is one word too many", word);
-			ret_arguments->subject = word;
-			continue;
-		}
-		option = option_find(command, word);
-		if (option < 0)
-			return error_set(reterr, -EINVAL, "bad_usage", "there is no option %s",
-					 word);
-		if (ret_arguments->options[option])
-			return bad_option((enum option)option, "is given twice", reterr);
-		if (!equals && i + 1 == argc)
-			return bad_option((enum option)option, "needs a value", reterr);
-		ret_arguments->options[option] = equals ? equals + 1 : argv[++i];
-	}
-	if (command->subject && !ret_arguments->subject)
-		return error_set(reterr, -EINVAL, "bad_usage", "%s is missing", command->subject);
-	return 0;
-}
-
-static int fail(const struct command *command, const struct error *error, int number)
-{
-	(void)fprintf(stderr, "realtime-api %s: %s\n", command->name,
-		      error->number ? error->message : strerror(-number));
-	if (number != -EINVAL)
-		return EXIT_FAILURE;
-	(void)fprintf(stderr, "realtime-api %s --help says more\n", command->name);
-	return EXIT_USAGE;
-}
-
-static int run(const struct command *command, int argc, char **argv)
-{
-	AUTO(config) config = NULL;
-	struct arguments arguments = {0};
-	struct error error = {0};
-	int r;
-
-	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--help") == 0) {
-			print_usage(stdout, command);
-			(void)printf("\n%c%s.\n%s", command->summary[0] - 'a' + 'A',
-				     command->summary + 1, command->help);
-			return EXIT_SUCCESS;
-		}
-	r = parse(command, argc, argv, &arguments, &error);
-	if (r < 0)
-		return fail(command, &error, r);
-	r = config_load(&config, &error);
-	if (r < 0) /* -EINVAL here is about a setting */
-		return fail(command, &error, -EIO);
-	config_apply_log(config, "api");
-	r = command->run(config, &arguments, &error);
-	if (r == 0 && fflush(stdout) != 0)
-		r = error_set(&error, -EIO, "cannot_write", "the answer could not be written");
-	return r < 0 ? fail(command, &error, r) : EXIT_SUCCESS;
-}
-
-int commands_run(int argc, char **argv)
-{
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (strcmp(commands[i].name, argv[0]) == 0)
-			return run(&commands[i], argc, argv);
-	(void)fprintf(stderr, "realtime-api: there is no command \"%s\"; there are\n", argv[0]);
-	commands_print_list(stderr);
-	return EXIT_USAGE;
-}
+const struct command_list key_commands = {commands, ARRAY_LEN(commands)};

@@ -1,0 +1,87 @@
+#include <errno.h>
+
+#include "ctl/commands.h"
+#include "db/store.h"
+
+static int open_store(const struct config *config, struct store **ret_store, struct error *reterr)
+{
+	return store_open(config->REALTIME_DATABASE, STORE_DURABLE, ret_store, reterr);
+}
+
+static int migrate(const struct config *config, const struct arguments *arguments,
+		   struct error *reterr)
+{
+	AUTO(store) store = NULL;
+	int r = open_store(config, &store, reterr);
+
+	(void)arguments;
+	if (r == 0)
+		(void)printf("%s is up to date\n", config->REALTIME_DATABASE);
+	return r;
+}
+
+static void print_fault(void *data, const char *fault)
+{
+	(void)data;
+	(void)printf("%s\n", fault);
+}
+
+static int check(const struct config *config, const struct arguments *arguments,
+		 struct error *reterr)
+{
+	AUTO(store) store = NULL;
+	int r = open_store(config, &store, reterr);
+
+	(void)arguments;
+	if (r == 0)
+		r = store_check_whole(store, print_fault, NULL, reterr);
+	if (r == 0)
+		(void)printf("ok\n");
+	return r;
+}
+
+static int backup(const struct config *config, const struct arguments *arguments,
+		  struct error *reterr)
+{
+	AUTO(store) store = NULL;
+	int r = open_store(config, &store, reterr);
+
+	if (r == 0)
+		r = store_backup(store, arguments->subject, reterr);
+	return r;
+}
+
+static int vacuum(const struct config *config, const struct arguments *arguments,
+		  struct error *reterr)
+{
+	AUTO(store) store = NULL;
+	int r = open_store(config, &store, reterr);
+
+	(void)arguments;
+	return r == 0 ? store_vacuum(store, reterr) : r;
+}
+
+static const struct command commands[] = {
+	{.name = "backup",
+	 .subject = "FILE",
+	 .summary = "copy the store while everything runs",
+	 .help = "FILE must not exist yet. The copy is of one moment and whole, and nobody is held "
+		 "up.\n",
+	 .run = backup},
+	{.name = "check",
+	 .summary = "read the whole store and see whether it is sound",
+	 .help = "Prints ok, or each fault that was found and exits with 1. Reads every page.\n",
+	 .run = check},
+	{.name = "migrate",
+	 .summary = "bring the store's schema up to date",
+	 .help = "The servers do so by themselves when they start.\n",
+	 .run = migrate},
+	{.name = "vacuum",
+	 .summary = "give back the room that deleted messages took",
+	 .help = "Writes the whole file anew, and holds up everybody who writes meanwhile: for "
+		 "quiet\n"
+		 "times.\n",
+	 .run = vacuum},
+};
+
+const struct command_list store_commands = {commands, ARRAY_LEN(commands)};

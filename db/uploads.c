@@ -1,0 +1,166 @@
+#include "db/uploads.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "db/statement.h"
+
+#define COLUMNS                                                                                    \
+	"file_id, sha256, size_bytes, content_type, filename, user_id, channel, created_at, "      \
+	"expires_at"
+
+static const char add_sql[] =
+	"INSERT INTO uploads (" COLUMNS ")"
+	" VALUES (:file_id, :sha256, :size_bytes, :content_type, NULLIF(:filename, ''),"
+	" NULLIF(:user_id, ''), NULLIF(:channel, ''), :created_at, NULLIF(:expires_at, 0))";
+
+static const char get_sql[] = "SELECT " COLUMNS " FROM uploads WHERE file_id = :file_id";
+
+static const char delete_sql[] = "DELETE FROM uploads WHERE file_id = :file_id";
+
+static const char have_sql[] = "SELECT 1 FROM uploads WHERE sha256 = :sha256 LIMIT 1";
+
+static const char usage_sql[] = "SELECT COALESCE(SUM(size_bytes), 0),"
+				" COALESCE(SUM(CASE user_id WHEN :user_id THEN size_bytes END), 0)"
+				" FROM upload_usage";
+
+static const char delete_expired_sql[] =
+	"DELETE FROM uploads"
+	" WHERE file_id = (SELECT file_id FROM uploads"
+	"  WHERE expires_at <= :now AND NOT EXISTS (SELECT 1 FROM messages"
+	"   WHERE messages.file_id = uploads.file_id)"
+	"  ORDER BY expires_at LIMIT 1)"
+	" RETURNING sha256";
+
+static int not_found(struct error *reterr)
+{
+	return error_set(reterr, -ENOENT, "file_not_found", "there is no such file");
+}
+
+static int over(const char *code, const char *whose, int64_t limit, struct error *reterr)
+{
+	return error_set(reterr, -ENOSPC, code, "%s files may take %lld bytes together", whose,
+			 (long long)limit);
+}
+
+int uploads_check_quota(struct store *store, const struct upload_quota *quota, const char *user_id,
+			int64_t more_bytes, struct error *reterr)
+{
+	int64_t all, users;
+	sqlite3_stmt *statement;
+	int r;
+
+	if (quota->all_bytes == 0 && quota->user_bytes == 0)
+		return 0;
+	r = statement_get(store, usage_sql, &statement, reterr);
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":user_id", user_id);
+	r = statement_step(store, statement, reterr);
+	if (r < 0)
+		return r;
+	all = sqlite3_column_int64(statement, 0);
+	users = sqlite3_column_int64(statement, 1);
+	(void)sqlite3_reset(statement); /* a SELECT that went well */
+	if (quota->all_bytes > 0 && more_bytes > quota->all_bytes - all)
+		return over("quota_exceeded", "all", quota->all_bytes, reterr);
+	if (quota->user_bytes > 0 && more_bytes > quota->user_bytes - users)
+		return over("user_quota_exceeded", "your", quota->user_bytes, reterr);
+	return 0;
+}
+
+int uploads_add(struct store *store, const struct upload_row *row, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, add_sql, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":file_id", row->file_id);
+	statement_bind_text(statement, ":sha256", row->sha256);
+	statement_bind_int(statement, ":size_bytes", row->size_bytes);
+	statement_bind_text(statement, ":content_type", row->content_type);
+	statement_bind_text(statement, ":filename", row->filename);
+	statement_bind_text(statement, ":user_id", row->user_id);
+	statement_bind_text(statement, ":channel", row->channel);
+	statement_bind_int(statement, ":created_at", row->created_at_unix_ms);
+	statement_bind_int(statement, ":expires_at", row->expires_at_unix_ms);
+	r = statement_run(store, statement, reterr);
+	return r < 0 ? r : 0;
+}
+
+static void copy_text(char *out, size_t size, sqlite3_stmt *statement, int column)
+{
+	(void)snprintf(out, size, "%s", statement_text(statement, column));
+}
+
+int uploads_get(struct store *store, const char *file_id, struct upload_row *ret_row,
+		struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, get_sql, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":file_id", file_id);
+	r = statement_step(store, statement, reterr);
+	if (r <= 0)
+		return r < 0 ? r : not_found(reterr);
+	copy_text(ret_row->file_id, sizeof(ret_row->file_id), statement, 0);
+	copy_text(ret_row->sha256, sizeof(ret_row->sha256), statement, 1);
+	ret_row->size_bytes = sqlite3_column_int64(statement, 2);
+	copy_text(ret_row->content_type, sizeof(ret_row->content_type), statement, 3);
+	copy_text(ret_row->filename, sizeof(ret_row->filename), statement, 4);
+	copy_text(ret_row->user_id, sizeof(ret_row->user_id), statement, 5);
+	copy_text(ret_row->channel, sizeof(ret_row->channel), statement, 6);
+	ret_row->created_at_unix_ms = sqlite3_column_int64(statement, 7);
+	ret_row->expires_at_unix_ms = sqlite3_column_int64(statement, 8);
+	(void)sqlite3_reset(statement); /* a SELECT that went well */
+	return 0;
+}
+
+int uploads_delete(struct store *store, const char *file_id, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, delete_sql, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":file_id", file_id);
+	r = statement_run(store, statement, reterr);
+	if (r < 0)
+		return r;
+	return r > 0 ? 0 : not_found(reterr);
+}
+
+int uploads_have(struct store *store, const char *sha256, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, have_sql, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":sha256", sha256);
+	r = statement_step(store, statement, reterr);
+	if (r > 0)
+		(void)sqlite3_reset(statement);
+	return r;
+}
+
+int uploads_delete_expired(struct store *store, int64_t now_unix_ms, char ret_sha256[SHA256_SIZE],
+			   struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, delete_expired_sql, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_int(statement, ":now", now_unix_ms);
+	r = statement_step(store, statement, reterr);
+	if (r <= 0)
+		return r;
+	copy_text(ret_sha256, SHA256_SIZE, statement, 0);
+	/* The transaction ends here, and only here can that fail. */
+	r = statement_step(store, statement, reterr);
+	return r < 0 ? r : 1;
+}
