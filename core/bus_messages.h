@@ -76,7 +76,8 @@ enum { BUS_VERSION = 1 };
                                                                                                    \
 	/* ---- realtimed -> sfu ---- */                                                           \
 	/* request: {room_id, peer_id, kind: "call"|"whip"|"whep", sdp?, publishers?, codecs?,     \
-	 *   may_publish? (true), state} -> {sdp?}. `sdp` is a complete offer and gets a complete  \
+	 *   may_publish? (true), state} -> {sdp?}. `codecs` are those that the room takes, the    \
+	 * most wanted first; none: WEBRTC_CODECS. `sdp` is a complete offer and gets a complete   \
 	 * answer (whip, whep); a "call" peer offers later, by PEER_SIGNAL. `state` is any JSON,   \
 	 * given back in HELLO                                                                     \
 	 */                                                                                        \
@@ -94,14 +95,15 @@ enum { BUS_VERSION = 1 };
 	 *   said this to it. From the SFU: tell the peer */                                       \
 	X(PEER_SIGNAL, 52, "peer_signal")                                                          \
 	/* event, sfu -> realtimed: {room_id, peer_id, code, detail, field?, id?}: tell the peer   \
-	 *   that what it signalled was refused */                                                 \
+	 *   that what it signalled was refused; with {publisher_peer_id, track_id}: that it does  \
+	 *   not get this track, and why */                                                        \
 	X(PEER_ERROR, 53, "peer_error")                                                            \
 	/* event, realtimed -> sfu: {room_id, peer_id, mid|track_id, kind?, source?, muted?} */    \
 	X(PEER_TRACK, 54, "peer_track")                                                            \
                                                                                                    \
 	/* ---- sfu -> realtimed ---- */                                                           \
-	/* event: {room_id, peer_id, tracks: [{track_id, mid, kind, source, muted}]}: what it      \
-	 *   publishes now, whole */                                                               \
+	/* event: {room_id, peer_id, tracks: [{track_id, mid, kind, source, muted, codec}]}: what  \
+	 *   it publishes now, whole */                                                            \
 	X(PEER_TRACKS, 64, "peer_tracks")                                                          \
 	/* event: {room_id, peer_id, state: "connecting"|"connected"|"failed", reason?} */         \
 	X(PEER_STATE, 65, "peer_state")                                                            \

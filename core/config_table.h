@@ -24,6 +24,7 @@ CONFIG_BOOL_(WEBRTC_AUTO_CREATE_ROOMS, false, "Let whoever may publish open a ro
 CONFIG_INT_(WEBRTC_UDP_PORT, 8002, 1, 65535, "", "First media worker's UDP port; the next workers take the next ports")
 CONFIG_INT_(WEBRTC_WORKERS, 0, 0, 256, "", "Media worker threads; 0: one per core")
 CONFIG_TEXT_(WEBRTC_ANNOUNCED_IPS, "", "Addresses to announce instead of the interfaces' own, comma separated")
+CONFIG_TEXT_(WEBRTC_CODECS, "opus,VP8,H264,VP9,AV1", "Codecs of rooms that have no list of their own, the most wanted first, comma separated")
 CONFIG_BOOL_(WEBRTC_ANNOUNCE_LOOPBACK, false, "Announce 127.0.0.1 as well, for tools on this host")
 
 CONFIG_BOOL_(BINARY_DATA_ENABLED, true, "Accept binary messages and uploads")

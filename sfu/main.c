@@ -34,6 +34,7 @@ struct sfu {
 	struct dtls_identity *dtls;
 	struct sdp_candidate *candidates;
 	size_t candidate_count;
+	struct codec_preferences preferences;
 	struct workers workers;
 	struct bus_link *link;
 	struct control *control;
@@ -54,7 +55,8 @@ static int start_workers(struct sfu *sfu, struct error *reterr)
 			.candidate_count = sfu->candidate_count,
 			.dtls = sfu->dtls,
 			.room_events = &bus_link_room_events,
-			.room_events_data = sfu->link};
+			.room_events_data = sfu->link,
+			.preferences = sfu->preferences};
 
 		r = worker_new(&config, &sfu->workers.worker[i], reterr);
 		if (r == 0)
@@ -63,11 +65,37 @@ static int start_workers(struct sfu *sfu, struct error *reterr)
 	return r;
 }
 
+struct codec_reading {
+	struct codec_preferences *preferences;
+	struct error *reterr;
+	int r;
+};
+
+static void read_codec(void *data, const char *name)
+{
+	struct codec_reading *reading = data;
+	struct error error;
+
+	if (reading->r == 0 && codec_preferences_add(reading->preferences, name, &error) < 0)
+		reading->r = error_set_field(reading->reterr, -EINVAL, "bad_setting",
+					     "WEBRTC_CODECS", "WEBRTC_CODECS: %s", error.message);
+}
+
+static int read_codecs(struct sfu *sfu, struct error *reterr)
+{
+	struct codec_reading reading = {.preferences = &sfu->preferences, .reterr = reterr};
+
+	config_list_for_each(sfu->config->WEBRTC_CODECS, read_codec, &reading);
+	return reading.r;
+}
+
 static int start(struct sfu *sfu, struct error *reterr)
 {
 	const struct config *config = sfu->config;
 	int r = dtls_identity_new(&sfu->dtls, reterr);
 
+	if (r == 0)
+		r = read_codecs(sfu, reterr);
 	if (r == 0)
 		r = net_candidates(config->WEBRTC_ANNOUNCED_IPS, config->WEBRTC_ANNOUNCE_LOOPBACK,
 				   &sfu->candidates, &sfu->candidate_count, reterr);

@@ -10,8 +10,9 @@
 #include "api/handlers/room_etag.h"
 #include "core/clock.h"
 #include "core/json.h"
+#include "core/media_codecs.h"
 
-enum { PAGE_DEFAULT = 50, CODEC_NAME_MAX = 32 };
+enum { PAGE_DEFAULT = 50 };
 
 /* ---- rooms as JSON ---- */
 
@@ -91,10 +92,11 @@ static int apply_codecs(const json_t *body, struct room_row *room, struct error 
 	if (r <= 0)
 		return r;
 	json_array_foreach (codecs, i, codec) {
-		if (!json_is_string(codec) || json_string_length(codec) < 1 ||
-		    json_string_length(codec) > CODEC_NAME_MAX || i >= ROOM_CODECS_MAX)
+		if (!json_is_string(codec) || i >= ROOM_CODECS_MAX ||
+		    !media_codec_is_known(json_string_value(codec)))
 			return error_set_field(reterr, -EINVAL, "bad_field", "codecs",
-					       "codecs must be up to %d names of codecs",
+					       "codecs must be up to %d of " MEDIA_CODEC_NAMES_TEXT
+					       ", the most wanted first",
 					       ROOM_CODECS_MAX);
 	}
 	json_decref(room->codecs);

@@ -43,7 +43,8 @@ static void lookup_done(struct store_job *store_job)
 	struct lookup_job *job = CONTAINER_OF(store_job, struct lookup_job, job);
 	struct room_facts facts = {.room_id = job->room_id,
 				   .is_mesh = job->row.mode == ROOM_MODE_MESH,
-				   .max_participants = job->row.max_participants};
+				   .max_participants = job->row.max_participants,
+				   .codecs = job->row.codecs};
 
 	job->done(job->data, job->ticket, &facts,
 		  store_job->error.number < 0 ? &store_job->error : NULL);

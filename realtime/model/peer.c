@@ -103,6 +103,8 @@ json_t *peer_join_body(const struct peer *peer)
 				 (int)peer->may_publish);
 
 	(void)json_object_set_new(body, "state", peer_state_to_json(peer));
+	if (json_array_size(peer->room->codecs) > 0)
+		(void)json_object_set(body, "codecs", peer->room->codecs);
 	return body;
 }
 
@@ -137,7 +139,10 @@ struct call_room *call_room_new(const char *room_id)
 
 struct call_room *call_room_free(struct call_room *room)
 {
-	assert(!room || list_is_empty(&room->peers));
+	if (!room)
+		return NULL;
+	assert(list_is_empty(&room->peers));
+	json_decref(room->codecs);
 	free(room);
 	return NULL;
 }

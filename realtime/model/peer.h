@@ -33,6 +33,7 @@ struct call_room {
 	char room_id[ROOM_ID_MAX + 1];
 	bool is_mesh;
 	int64_t max_participants; /* 0: not known yet */
+	json_t *codecs; /* owned; that it takes, an array; NULL: none said, or not known yet */
 };
 
 struct peer {

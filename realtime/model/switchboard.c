@@ -145,6 +145,8 @@ static int room_enter(struct switchboard *board, const struct room_facts *facts,
 	if (list_is_empty(&room->peers)) /* those who are in a call go on as they began */
 		room->is_mesh = facts->is_mesh;
 	room->max_participants = facts->max_participants;
+	json_decref(room->codecs);
+	room->codecs = json_deep_copy(facts->codecs);
 	if (room->is_mesh && kind != PEER_CALL) {
 		room_settle(board, room);
 		return error_set(reterr, -EINVAL, "mesh_room",

@@ -43,6 +43,7 @@ struct room_facts {
 	const char *room_id;
 	bool is_mesh;
 	int64_t max_participants;
+	const json_t *codecs; /* borrowed; an array of names, or NULL */
 };
 
 enum signaling_state {

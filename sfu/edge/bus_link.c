@@ -63,6 +63,16 @@ static void on_refused(void *data, const char *room_id, const char *peer_id,
 	send_event(data, BUS_PEER_ERROR, body);
 }
 
+static void on_track_refused(void *data, const char *room_id, const char *peer_id,
+			     const char *publisher_id, const char *track_id,
+			     const struct error *error)
+{
+	send_event(data, BUS_PEER_ERROR,
+		   json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id",
+			     peer_id, "code", error->code, "detail", error->message,
+			     "publisher_peer_id", publisher_id, "track_id", track_id));
+}
+
 static void on_tracks(void *data, const char *room_id, const char *peer_id, json_t *tracks)
 {
 	send_event(data, BUS_PEER_TRACKS,
@@ -86,6 +96,7 @@ static void on_gone(void *data, const char *room_id, const char *peer_id, const 
 
 const struct room_events bus_link_room_events = {.signal = on_signal,
 						 .refused = on_refused,
+						 .track_refused = on_track_refused,
 						 .tracks = on_tracks,
 						 .state = on_state,
 						 .gone = on_gone};
@@ -96,7 +107,7 @@ static int peer_request_read(const json_t *body, struct peer_request *request, s
 {
 	static const char *const kinds[] = {"call", "whip", "whep"};
 	const char *kind = NULL;
-	json_t *publishers = NULL;
+	json_t *publishers = NULL, *codecs = NULL;
 	int r = json_get_text(body, "peer_id", 1, PEER_ID_MAX, &request->peer_id, reterr);
 
 	if (r == 0)
@@ -107,9 +118,12 @@ static int peer_request_read(const json_t *body, struct peer_request *request, s
 		r = json_get_text(body, "sdp", 1, SDP_BYTES_MAX, &request->sdp, reterr);
 	if (r >= 0)
 		r = json_get_container(body, "publishers", JSON_ARRAY, &publishers, reterr);
+	if (r >= 0)
+		r = json_get_container(body, "codecs", JSON_ARRAY, &codecs, reterr);
 	if (r < 0)
 		return r;
 	request->publishers = publishers;
+	request->codecs = codecs;
 	request->may_publish = !json_is_false(json_object_get(body, "may_publish"));
 	request->state = json_object_get(body, "state");
 	for (unsigned i = 0; kind && i < ARRAY_LEN(kinds); i++) {

@@ -91,6 +91,26 @@ static void peer_free(struct room_peer *peer)
 	free(peer);
 }
 
+/* A name we do not know comes from a store that was filled by another version: it allows nothing.
+ */
+static void take_preferences(struct room_peer *peer, const json_t *codecs)
+{
+	struct codec_preferences *preferences = &peer->negotiation.preferences;
+	struct error error;
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach (codecs, i, name) {
+		const char *text = json_string_value(name);
+
+		if (text && codec_preferences_add(preferences, text, &error) < 0)
+			LOG(LOG_WARNING, LOG_WEBRTC, "codec_ignored",
+			    LOG_TEXT("room", peer->room->room_id), LOG_ERR(&error));
+	}
+	if (preferences->count == 0)
+		*preferences = peer->room->context->preferences;
+}
+
 static int peer_new(struct room *room, const struct peer_request *request,
 		    struct room_peer **ret_peer)
 {
@@ -109,6 +129,7 @@ static int peer_new(struct room *room, const struct peer_request *request,
 	list_init(&peer->subscriptions);
 	r = room_peer_start_negotiation(peer);
 	peer->negotiation.may_publish = request->may_publish;
+	take_preferences(peer, request->codecs);
 	if (r == 0)
 		r = start_transport(peer);
 	if (r < 0) {
@@ -305,10 +326,11 @@ json_t *room_tracks_to_json(const struct room_peer *peer)
 
 	LIST_FOR_EACH (track, &peer->tracks, link) {
 		(void)json_array_append_new(
-			tracks, json_pack("{s:s, s:s, s:s, s:s, s:b}", "track_id", track->track_id,
-					  "mid", track->mid, "kind",
+			tracks, json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "track_id",
+					  track->track_id, "mid", track->mid, "kind",
 					  track->kind == MEDIA_VIDEO ? "video" : "audio", "source",
-					  track->source, "muted", track->is_muted));
+					  track->source, "muted", track->is_muted, "codec",
+					  track->format.codec->name));
 	}
 	return tracks;
 }

@@ -28,7 +28,12 @@ struct room_events {
 		       const char *signal_type, const char *sdp, const json_t *id);
 	void (*refused)(void *data, const char *room_id, const char *peer_id,
 			const struct error *error, const json_t *id);
-	/* What the peer publishes now, whole: [{track_id, mid, kind, source, muted}]; taken. */
+	/* The peer cannot take this track of `publisher_id`. */
+	void (*track_refused)(void *data, const char *room_id, const char *peer_id,
+			      const char *publisher_id, const char *track_id,
+			      const struct error *error);
+	/* What the peer publishes now, whole: [{track_id, mid, kind, source, muted, codec}]; taken.
+	 */
 	void (*tracks)(void *data, const char *room_id, const char *peer_id, json_t *tracks);
 	void (*state)(void *data, const char *room_id, const char *peer_id, const char *state);
 	/* The room let the peer go by itself. */
@@ -40,6 +45,7 @@ struct room_context { /* what all rooms of a worker share; borrowed */
 	const struct dtls_identity *dtls;
 	const struct room_events *events;
 	void *events_data;
+	struct codec_preferences preferences; /* of rooms that have none of their own */
 };
 
 /* -ENOMEM. */
@@ -53,6 +59,7 @@ struct peer_request {
 	const char *peer_id;
 	enum peer_kind kind;
 	bool may_publish;
+	const json_t *codecs;	  /* names, the most wanted first; NULL or empty: the context's */
 	json_t *state;		  /* anything, given back by room_describe(); borrowed */
 	const char *sdp;	  /* whip, whep: the complete offer */
 	const json_t *publishers; /* whep: array of peer ids, or NULL for all who publish */

@@ -14,7 +14,7 @@ struct room_track {
 	char source[16]; /* "camera", "microphone", "screen" or "" */
 	bool is_muted;
 	enum media_kind kind;
-	const struct relay_codec *codec;
+	struct media_format format;
 	struct sdp_media incoming; /* the publisher's numbers, as last negotiated */
 	RtcTrack *element;	   /* a reference; also in the bin */
 };
@@ -26,6 +26,7 @@ struct subscription {
 	struct room_track *track;
 	GstPad *track_pad, *transport_pad; /* NULL until linked */
 	uint8_t payload_type;		   /* linked with this one */
+	bool is_refused;		   /* the peer cannot take it, and was told */
 };
 
 struct room_peer {

@@ -49,7 +49,7 @@ static struct room_track *track_new(struct room_peer *peer, const struct media_l
 	list_append(&peer->tracks, &track->link);
 	LOG(LOG_INFO, LOG_WEBRTC, "track_published", LOG_TEXT("room", peer->room->room_id),
 	    LOG_TEXT("peer", peer->peer_id), LOG_TEXT("mid", track->mid),
-	    LOG_TEXT("codec", line->codec->name));
+	    LOG_TEXT("codec", line->format.codec->name), LOG_TEXT("fmtp", line->format.fmtp));
 	return track;
 }
 
@@ -93,16 +93,23 @@ static void link_receive_pad(struct room_track *track, GstPad *pad)
 static bool publish(struct room_peer *peer, const struct media_line *line)
 {
 	struct room_track *track = track_find(peer, line->mid);
-	bool is_new = !track;
+	bool is_new;
 	GstPad *pad;
 
+	if (track && !media_format_is_same(&track->format, &line->format)) {
+		/* It goes on in another codec: to its subscribers that is another track. */
+		room_track_free(track);
+		rtc_transport_receive_end(peer->transport, line->mid);
+		track = NULL;
+	}
+	is_new = !track;
 	if (rtc_transport_receive(peer->transport, line, &pad) < 0)
 		return false;
 	if (!track)
 		track = track_new(peer, line);
 	if (!track)
 		return false;
-	track->codec = line->codec;
+	track->format = line->format;
 	track->incoming = line->remote;
 	link_receive_pad(track, pad);
 	return is_new;
@@ -171,7 +178,7 @@ void subscription_free(struct subscription *subscription)
 struct send_stream subscription_stream(struct subscription *subscription)
 {
 	const struct room_track *track = subscription->track;
-	struct send_stream stream = {.binding = subscription, .codec = track->codec};
+	struct send_stream stream = {.binding = subscription, .format = track->format};
 
 	(void)snprintf(stream.stream_id, sizeof(stream.stream_id), "%s", track->publisher->peer_id);
 	(void)snprintf(stream.track_id, sizeof(stream.track_id), "%s", track->track_id);
@@ -182,20 +189,62 @@ struct send_stream subscription_stream(struct subscription *subscription)
 	return stream;
 }
 
-void room_peer_subscribe(struct room_peer *peer, struct room_track *track)
+/* Silence would look like a fault: the peer hears what it is that it does not get, and why. */
+static void tell_refused(struct subscription *subscription, const struct error *error)
 {
-	struct subscription *subscription;
-	struct send_stream stream;
-	struct error error = {0};
+	const struct room_track *track = subscription->track;
+	const struct room *room = track->publisher->room;
+	const struct room_context *context = room->context;
 
-	if (!track || subscription_new(peer, track, &subscription) < 0)
-		return;
-	stream = subscription_stream(subscription);
-	if (negotiation_add_send(&peer->negotiation, &stream, &error) < 0) {
+	subscription->is_refused = true;
+	LOG(LOG_INFO, LOG_WEBRTC, "track_refused", LOG_TEXT("room", room->room_id),
+	    LOG_TEXT("peer", subscription->subscriber->peer_id), LOG_TEXT("track", track->track_id),
+	    LOG_ERR(error));
+	context->events->track_refused(context->events_data, room->room_id,
+				       subscription->subscriber->peer_id, track->publisher->peer_id,
+				       track->track_id, error);
+}
+
+/* Give it an m-line. One that cannot be taken stays, and is tried again when the peer says more of
+ * what it can take. */
+static void bind_line(struct subscription *subscription)
+{
+	struct room_peer *peer = subscription->subscriber;
+	struct send_stream stream = subscription_stream(subscription);
+	struct error error = {0};
+	int r = negotiation_add_send(&peer->negotiation, &stream, &error);
+
+	if (r == 0) {
+		subscription->is_refused = false;
+	} else if (r == -EPROTONOSUPPORT) {
+		if (!subscription->is_refused)
+			tell_refused(subscription, &error);
+	} else {
 		LOG(LOG_WARNING, LOG_WEBRTC, "subscribe_failed",
 		    LOG_TEXT("room", peer->room->room_id), LOG_TEXT("peer", peer->peer_id),
 		    LOG_ERR(&error));
 		subscription_free(subscription);
+	}
+}
+
+void room_peer_subscribe(struct room_peer *peer, struct room_track *track)
+{
+	struct subscription *subscription;
+
+	if (track && subscription_new(peer, track, &subscription) == 0)
+		bind_line(subscription);
+}
+
+/* What the last offer or answer took the line from, and what had none. */
+static void bind_missing_lines(struct room_peer *peer)
+{
+	struct subscription *subscription;
+
+	LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
+		if (negotiation_has_send(&peer->negotiation, subscription))
+			continue;
+		unlink_pads(subscription);
+		bind_line(subscription);
 	}
 }
 
@@ -218,18 +267,15 @@ static void link_pads(struct subscription *subscription, const struct media_line
 /* An SSRC is never begun twice under one key: what was interrupted is offered anew. */
 static void renew(struct subscription *subscription)
 {
-	struct negotiation *negotiation = &subscription->subscriber->negotiation;
-	struct send_stream stream;
-
 	unlink_pads(subscription);
-	negotiation_remove_send(negotiation, subscription);
-	stream = subscription_stream(subscription);
-	if (negotiation_add_send(negotiation, &stream, NULL) < 0)
-		subscription_free(subscription);
+	negotiation_remove_send(&subscription->subscriber->negotiation, subscription);
+	bind_line(subscription);
 }
 
 void room_peer_sync_subscriptions(struct room_peer *peer)
 {
+	if (peer->kind == PEER_CALL)
+		bind_missing_lines(peer);
 	if (!peer->is_connected)
 		return; /* nothing can be sent yet; done again when it connects */
 	for (size_t i = 0; i < peer->negotiation.line_count; i++) {

@@ -33,7 +33,8 @@ struct receive_stream {
 	GstPad *pad; /* src; the element's */
 	GstBufferList *list;
 	char mid[SDP_MID_MAX + 1];
-	bool is_video, is_vp8, wants_nack;
+	bool is_video, wants_nack;
+	keyframe_start_fn keyframe_start; /* of its codec; NULL for audio */
 	uint8_t payload_type, rtx_payload_type;
 	uint32_t ssrc, rtx_ssrc; /* 0: not known yet */
 	uint32_t previous_ssrc;	 /* its stragglers are dropped; 0: none */

@@ -141,16 +141,19 @@ static bool restore_from_rtx(const struct receive_stream *stream, struct packet 
 static bool account(struct receive_stream *stream, struct packet *packet)
 {
 	const struct rtp_header *header = &packet->header;
+	enum keyframe_start start = KEYFRAME_NO_START;
 
-	packet->is_keyframe_start =
-		stream->is_vp8 && vp8_is_keyframe_start(packet->bytes + header->header_bytes,
-							rtp_payload_bytes(header, packet->length));
+	if (stream->keyframe_start)
+		start = stream->keyframe_start(packet->bytes + header->header_bytes,
+					       rtp_payload_bytes(header, packet->length));
+	packet->is_keyframe_start = start != KEYFRAME_NO_START;
 	/* Also where nothing is asked for again: two packets under one number would be encrypted
 	 * under one nonce, which gives the key stream away. */
 	if (nack_tracker_on_packet(&stream->nacks, header->sequence_number, packet->arrival_us) ==
 	    NACK_DUPLICATE_OR_LATE)
 		return false;
-	if (packet->is_keyframe_start)
+	/* The picture alone does not make up for parameter sets that were lost before it. */
+	if (start == KEYFRAME_STARTS_WHOLE)
 		nack_tracker_on_keyframe(&stream->nacks, header->sequence_number);
 	receive_stats_on_packet(&stream->stats, header->sequence_number, header->rtp_timestamp,
 				packet->length, packet->arrival_us);
@@ -217,7 +220,7 @@ static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 /* What GStreamer wants to hear before the first buffer. */
 static void push_stream_start(struct receive_stream *stream, const struct media_line *line)
 {
-	const struct relay_codec *codec = line->codec;
+	const struct relay_codec *codec = line->format.codec;
 	gchar *stream_id = g_strdup_printf("%s/%s", stream->transport->config.peer_id, line->mid);
 	GstCaps *caps = gst_caps_new_simple(
 		"application/x-rtp", "media", G_TYPE_STRING, stream->is_video ? "video" : "audio",
@@ -245,7 +248,7 @@ static struct receive_stream *receive_stream_new(RtcTransport *transport,
 	stream->transport = transport;
 	memcpy(stream->mid, line->mid, sizeof(stream->mid));
 	stream->is_video = line->kind == MEDIA_VIDEO;
-	stream->clock_rate_hz = line->codec->clock_rate_hz;
+	stream->clock_rate_hz = line->format.codec->clock_rate_hz;
 	list_init(&stream->pending_link);
 	stream->list = gst_buffer_list_new_sized(RECEIVE_BATCH);
 	receive_stats_init(&stream->stats, stream->clock_rate_hz);
@@ -297,8 +300,8 @@ int rtc_transport_receive(RtcTransport *transport, const struct media_line *line
 		stream = receive_stream_new(transport, line);
 	if (!stream)
 		return -ENOMEM;
-	codec = sdp_codec_find(&line->remote, line->codec->name);
-	stream->is_vp8 = stream->is_video && strcmp(line->codec->name, "VP8") == 0;
+	codec = sdp_codec_find_payload_type(&line->remote, line->payload_type);
+	stream->keyframe_start = line->format.codec->keyframe_start;
 	stream->payload_type = line->payload_type;
 	stream->rtx_payload_type = line->rtx_payload_type;
 	stream->wants_nack = codec && codec->nack;

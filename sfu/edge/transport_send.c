@@ -224,9 +224,7 @@ static void map_extensions(const struct sdp_media *incoming, const struct sdp_me
 	for (size_t i = 0; i < incoming->extension_count; i++) {
 		enum header_extension extension = incoming->extensions[i].extension;
 
-		if ((extension == EXTENSION_AUDIO_LEVEL ||
-		     extension == EXTENSION_VIDEO_ORIENTATION) &&
-		    incoming->extensions[i].id < 16)
+		if (negotiation_passes_on(extension) && incoming->extensions[i].id < 16)
 			id_map[incoming->extensions[i].id] = sdp_extension_id(outgoing, extension);
 	}
 }
@@ -252,7 +250,7 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	forwarder->rtx_ssrc = line->send.rtx_ssrc;
 	forwarder->payload_type = line->send_payload_type;
 	forwarder->rtx_payload_type = line->send_rtx_payload_type;
-	forwarder->clock_rate_hz = line->send.codec->clock_rate_hz;
+	forwarder->clock_rate_hz = line->send.format.codec->clock_rate_hz;
 	map_extensions(incoming, &line->remote, forwarder->extension_id_map);
 	name = g_strdup_printf("sink_%s_%08x", line->mid, forwarder->ssrc);
 	stream->pad = gst_pad_new(name, GST_PAD_SINK);

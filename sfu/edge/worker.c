@@ -326,6 +326,7 @@ static int set_up(struct worker *worker, struct error *reterr)
 	if (r < 0)
 		return r;
 	worker->context = (struct room_context){.port = &worker->port,
+						.preferences = config->preferences,
 						.dtls = config->dtls,
 						.events = config->room_events,
 						.events_data = config->room_events_data};

@@ -23,6 +23,7 @@ struct worker_config {
 	const struct dtls_identity *dtls;      /* borrowed */
 	const struct room_events *room_events; /* borrowed; called on the worker's thread */
 	void *room_events_data;
+	struct codec_preferences preferences; /* of rooms that have none of their own */
 };
 
 /* Open the port and start the thread. Errors of media_port_open(), -ENOMEM, -EAGAIN. */

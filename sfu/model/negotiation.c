@@ -8,14 +8,28 @@
 
 /* The extensions we understand in what peers send. */
 static const enum header_extension received_extensions[] = {
-	EXTENSION_MID, EXTENSION_AUDIO_LEVEL, EXTENSION_TRANSPORT_CC, EXTENSION_VIDEO_ORIENTATION};
-/* The ones we pass on, with the number we offer each under. */
+	EXTENSION_MID,		 EXTENSION_AUDIO_LEVEL,
+	EXTENSION_TRANSPORT_CC,	 EXTENSION_VIDEO_ORIENTATION,
+	EXTENSION_PLAYOUT_DELAY, EXTENSION_ABS_CAPTURE_TIME};
+/* The ones we pass on, with the number we offer each under. abs-send-time is not among them: it
+ * tells when the hop before us sent, and a receiver takes it for ours. */
 static const struct {
 	enum header_extension extension;
 	enum media_kind kind;
 	uint8_t id;
 } sent_extensions[] = {{EXTENSION_AUDIO_LEVEL, MEDIA_AUDIO, 1},
-		       {EXTENSION_VIDEO_ORIENTATION, MEDIA_VIDEO, 3}};
+		       {EXTENSION_VIDEO_ORIENTATION, MEDIA_VIDEO, 3},
+		       {EXTENSION_PLAYOUT_DELAY, MEDIA_VIDEO, 4},
+		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_AUDIO, 5},
+		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_VIDEO, 5}};
+
+bool negotiation_passes_on(enum header_extension extension)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sent_extensions); i++)
+		if (sent_extensions[i].extension == extension)
+			return true;
+	return false;
+}
 
 void negotiation_init(struct negotiation *negotiation, const struct negotiation_identity *identity,
 		      uint64_t session_id)
@@ -91,31 +105,17 @@ static void choose_mid(struct negotiation *negotiation, struct media_line *line)
 	memcpy(line->mid, mid, sizeof(mid));
 }
 
-/* The first of the peer's codecs that we carry, of the line's kind. */
-static const struct sdp_codec *choose_codec(const struct sdp_media *media,
-					    const struct relay_codec **ret_codec)
-{
-	for (size_t i = 0; i < media->codec_count; i++) {
-		const struct relay_codec *codec =
-			relay_codec_find(media->codecs[i].name, media->codecs[i].clock_rate_hz);
-
-		if (codec && codec->kind == media->kind) {
-			*ret_codec = codec;
-			return &media->codecs[i];
-		}
-	}
-	return NULL;
-}
-
-/* The numbers `media` gives to this codec and to its retransmissions (0: none). */
-static bool payload_types_of(const struct sdp_media *media, const struct relay_codec *codec,
+/* The numbers `media` gives to this format and to its retransmissions (0: none). */
+static bool payload_types_of(const struct sdp_media *media, const struct media_format *format,
 			     uint8_t *ret_payload_type, uint8_t *ret_rtx_payload_type)
 {
 	for (size_t i = 0; i < media->codec_count; i++) {
 		const struct sdp_codec *candidate = &media->codecs[i];
+		struct media_format theirs;
 		const struct sdp_codec *rtx;
 
-		if (relay_codec_find(candidate->name, candidate->clock_rate_hz) != codec)
+		if (!media_format_read(candidate, &theirs) ||
+		    !media_format_is_same(format, &theirs))
 			continue;
 		rtx = sdp_codec_find_rtx(media, candidate->payload_type);
 		*ret_payload_type = candidate->payload_type;
@@ -125,30 +125,133 @@ static bool payload_types_of(const struct sdp_media *media, const struct relay_c
 	return false;
 }
 
-/* What this peer calls the codec, from any of its m-lines; else what we would. In one bundle a
- * number must mean one thing. */
-static void payload_types_for_offer(const struct negotiation *negotiation,
-				    const struct relay_codec *codec, uint8_t *ret_payload_type,
-				    uint8_t *ret_rtx_payload_type)
+static bool lists_format(const struct sdp_media *media, const struct media_format *format)
 {
-	*ret_payload_type = codec->payload_type;
-	*ret_rtx_payload_type = codec->rtx_payload_type;
+	uint8_t payload_type, rtx_payload_type;
+
+	return payload_types_of(media, format, &payload_type, &rtx_payload_type);
+}
+
+/* What we would have the peer send on this m-line, or watch. The room's list is for what is
+ * published; a line of ours goes on with what it carries. */
+static const struct sdp_codec *choose_format(const struct negotiation *negotiation,
+					     const struct media_line *line,
+					     const struct sdp_media *media,
+					     struct media_format *ret_format)
+{
+	uint8_t payload_type, rtx_payload_type;
+
+	if (line && line->is_ours && line->is_sending_wanted &&
+	    payload_types_of(media, &line->send.format, &payload_type, &rtx_payload_type)) {
+		*ret_format = line->send.format;
+		return sdp_codec_find_payload_type(media, payload_type);
+	}
+	return codec_preferences_choose(
+		media->direction & DIRECTION_SEND ? &negotiation->preferences : NULL, media,
+		ret_format);
+}
+
+/* ---- payload types of our offers ---- */
+
+/* The format that a line of ours is offered in. */
+static const struct media_format *offered_format(const struct media_line *line)
+{
+	return line->is_sending_wanted ? &line->send.format : &line->format;
+}
+
+/* In one bundle a number must mean one thing: it is nothing of the peer's, nor of our lines. */
+static bool payload_type_is_free(const struct negotiation *negotiation, unsigned payload_type)
+{
 	for (size_t i = 0; i < negotiation->line_count; i++) {
 		const struct media_line *line = negotiation->lines[i];
 
-		if (line->has_remote && line->kind == codec->kind &&
-		    payload_types_of(&line->remote, codec, ret_payload_type, ret_rtx_payload_type))
-			return;
+		if (line->offered_payload_type == payload_type ||
+		    line->offered_rtx_payload_type == payload_type ||
+		    (line->has_remote &&
+		     sdp_codec_find_payload_type(&line->remote, (uint8_t)payload_type)))
+			return false;
 	}
+	return true;
+}
+
+/* The wanted one, else any of the dynamic ones (RFC 3551 section 3), the second range after the
+ * first, as some know nothing of it; 0 if all are taken. */
+static uint8_t free_payload_type(const struct negotiation *negotiation, uint8_t wanted)
+{
+	static const uint8_t ranges[2][2] = {{96, 127}, {35, 63}};
+
+	if (payload_type_is_free(negotiation, wanted))
+		return wanted;
+	for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+		for (uint8_t number = ranges[i][0]; number <= ranges[i][1]; number++)
+			if (payload_type_is_free(negotiation, number))
+				return number;
+	return 0;
+}
+
+/* Its numbers as the peer calls the format on any of its m-lines, or as another of ours has them.
+ */
+static bool number_as_another(const struct negotiation *negotiation, struct media_line *line)
+{
+	const struct media_format *format = offered_format(line);
+
+	if (line->has_remote && payload_types_of(&line->remote, format, &line->offered_payload_type,
+						 &line->offered_rtx_payload_type))
+		return true;
+	for (size_t i = 0; i < negotiation->line_count; i++) {
+		const struct media_line *other = negotiation->lines[i];
+
+		if (other->has_remote && other->kind == line->kind &&
+		    payload_types_of(&other->remote, format, &line->offered_payload_type,
+				     &line->offered_rtx_payload_type))
+			return true;
+	}
+	for (size_t i = 0; i < negotiation->line_count; i++) {
+		const struct media_line *other = negotiation->lines[i];
+
+		if (!other->offered_payload_type || other->is_rejected ||
+		    !media_format_is_same(offered_format(other), format))
+			continue;
+		line->offered_payload_type = other->offered_payload_type;
+		line->offered_rtx_payload_type = other->offered_rtx_payload_type;
+		return true;
+	}
+	return false;
+}
+
+/* Of all lines of ours that have a number, this one is to get its own. */
+static void number_line(const struct negotiation *negotiation, struct media_line *line)
+{
+	const struct relay_codec *codec = offered_format(line)->codec;
+
+	line->offered_payload_type = line->offered_rtx_payload_type = 0;
+	if (number_as_another(negotiation, line))
+		return;
+	line->offered_payload_type = free_payload_type(negotiation, codec->payload_type);
+	if (codec->rtx_payload_type)
+		line->offered_rtx_payload_type =
+			free_payload_type(negotiation, codec->rtx_payload_type);
+}
+
+/* Anew, since the peer may use numbers now that were free before. */
+static void number_all_lines(struct negotiation *negotiation)
+{
+	for (size_t i = 0; i < negotiation->line_count; i++)
+		negotiation->lines[i]->offered_payload_type =
+			negotiation->lines[i]->offered_rtx_payload_type = 0;
+	for (size_t i = 0; i < negotiation->line_count; i++)
+		if (negotiation->lines[i]->is_ours && !negotiation->lines[i]->is_rejected)
+			number_line(negotiation, negotiation->lines[i]);
 }
 
 /* ---- writing ---- */
 
 /* `offered`: the peer's own entry for it, NULL if it is ours to offer. */
-static void add_codec(struct sdp_media *media, const struct relay_codec *codec,
+static void add_codec(struct sdp_media *media, const struct media_format *format,
 		      const struct sdp_codec *offered, uint8_t payload_type,
 		      uint8_t rtx_payload_type, bool with_transport_cc)
 {
+	const struct relay_codec *codec = format->codec;
 	struct sdp_codec *entry = &media->codecs[media->codec_count++];
 
 	entry->payload_type = payload_type;
@@ -156,9 +259,9 @@ static void add_codec(struct sdp_media *media, const struct relay_codec *codec,
 	entry->clock_rate_hz = codec->clock_rate_hz;
 	entry->channels = codec->channels;
 	entry->apt = -1;
-	(void)snprintf(entry->fmtp, sizeof(entry->fmtp), "%s", codec->fmtp);
+	(void)snprintf(entry->fmtp, sizeof(entry->fmtp), "%s", format->fmtp);
 	entry->transport_cc = with_transport_cc;
-	if (codec->kind == MEDIA_VIDEO) {
+	if (codec->has_video_feedback) {
 		/* An answer may take from the offer, not add to it. */
 		entry->nack = !offered || offered->nack;
 		entry->nack_pli = !offered || offered->nack_pli;
@@ -241,12 +344,38 @@ static void write_rejected(const struct media_line *line, struct sdp_media *medi
 		media->codecs[media->codec_count++] = line->remote.codecs[0];
 }
 
-static void write_line(const struct negotiation *negotiation, const struct media_line *line,
-		       struct sdp_media *media)
+/* The peer's words for what flows on the line: it is agreed, or about to be in our answer. True: a
+ * stream of ours is among it. */
+static bool write_agreed_codec(const struct media_line *line, struct sdp_media *media,
+			       uint8_t *ret_rtx_payload_type)
 {
-	const struct relay_codec *codec;
-	uint8_t payload_type, rtx_payload_type;
+	const struct sdp_codec *theirs;
+	struct media_format format = line->format;
+	uint8_t payload_type;
+	bool is_sent =
+		line->is_sending_wanted && payload_types_of(&line->remote, &line->send.format,
+							    &payload_type, ret_rtx_payload_type);
+
+	if (!is_sent &&
+	    !payload_types_of(&line->remote, &line->format, &payload_type, ret_rtx_payload_type)) {
+		payload_type = line->offered_payload_type;
+		*ret_rtx_payload_type = line->offered_rtx_payload_type;
+	}
+	theirs = sdp_codec_find_payload_type(&line->remote, payload_type);
+	if (theirs)
+		(void)media_format_read(theirs, &format);
+	add_codec(media, &format, line->is_ours ? NULL : theirs, payload_type,
+		  *ret_rtx_payload_type,
+		  !line->is_ours && sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC) != 0);
+	return is_sent;
+}
+
+static void write_line(const struct negotiation *negotiation, const struct media_line *line,
+		       bool as_offer, struct sdp_media *media)
+{
+	uint8_t rtx_payload_type;
 	unsigned direction = DIRECTION_INACTIVE;
+	bool is_sent;
 
 	media->kind = line->kind;
 	memcpy(media->mid, line->mid, sizeof(media->mid));
@@ -255,22 +384,17 @@ static void write_line(const struct negotiation *negotiation, const struct media
 		write_rejected(line, media);
 		return;
 	}
-	codec = line->is_sending_wanted ? line->send.codec : line->codec;
-	if (line->has_remote &&
-	    payload_types_of(&line->remote, codec, &payload_type, &rtx_payload_type)) {
-		/* as agreed */
+	if (line->is_ours && as_offer) {
+		rtx_payload_type = line->offered_rtx_payload_type;
+		add_codec(media, offered_format(line), NULL, line->offered_payload_type,
+			  rtx_payload_type, false);
+		is_sent = line->is_sending_wanted;
 	} else {
-		payload_types_for_offer(negotiation, codec, &payload_type, &rtx_payload_type);
+		is_sent = write_agreed_codec(line, media, &rtx_payload_type);
 	}
-	add_codec(media, codec,
-		  line->has_remote && !line->is_ours ? sdp_codec_find(&line->remote, codec->name)
-						     : NULL,
-		  payload_type, rtx_payload_type,
-		  line->has_remote && !line->is_ours &&
-			  sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC) != 0);
 	if (line->is_publishing)
 		direction |= DIRECTION_RECEIVE;
-	if (line->is_sending_wanted) {
+	if (is_sent) {
 		direction |= DIRECTION_SEND;
 		write_send(negotiation, line, rtx_payload_type, media);
 	}
@@ -303,7 +427,7 @@ int negotiation_write(const struct negotiation *negotiation, bool as_offer, stru
 	for (size_t i = 0; i < identity->candidate_count; i++)
 		sdp->candidates[i] = identity->candidates[i];
 	for (size_t i = 0; i < line_count; i++)
-		write_line(negotiation, negotiation->lines[i], &sdp->media[i]);
+		write_line(negotiation, negotiation->lines[i], as_offer, &sdp->media[i]);
 	*ret_sdp = sdp;
 	return 0;
 }
@@ -344,21 +468,24 @@ static int check_offered_media(const struct negotiation *negotiation, size_t i, 
 			       const struct sdp_media *media, struct error *reterr)
 {
 	const struct media_line *line = is_agreed ? negotiation->lines[i] : NULL;
-	const struct relay_codec *codec;
+	char names[RELAY_CODEC_NAMES_MAX];
+	struct media_format format;
 
 	if (line && !is_recycled(line, media) &&
 	    (strcmp(line->mid, media->mid) != 0 || line->kind != media->kind))
 		return error_set_field(reterr, -EPROTO, "bad_sdp", "a=mid",
 				       "m-line %zu is %s, but mid %s was agreed there", i,
 				       media->mid, line->mid);
-	if ((media->kind == MEDIA_AUDIO || media->kind == MEDIA_VIDEO) && !media->rejected &&
-	    media->direction != DIRECTION_INACTIVE && !choose_codec(media, &codec))
-		return error_set_field(
-			reterr, -EPROTONOSUPPORT, "unsupported_codec",
-			"m=", "the %s m-line with mid %s has no codec that is relayed here (%s)",
-			media->kind == MEDIA_AUDIO ? "audio" : "video", media->mid,
-			media->kind == MEDIA_AUDIO ? "opus" : "VP8");
-	return 0;
+	if ((media->kind != MEDIA_AUDIO && media->kind != MEDIA_VIDEO) || media->rejected ||
+	    media->direction == DIRECTION_INACTIVE ||
+	    choose_format(negotiation, line, media, &format))
+		return 0;
+	codec_preferences_names(media->direction & DIRECTION_SEND ? &negotiation->preferences
+								  : NULL,
+				media->kind, names);
+	return error_set_field(reterr, -EPROTONOSUPPORT, "unsupported_codec", "m=",
+			       "the %s m-line with mid %s has no codec that is relayed here (%s)",
+			       media->kind == MEDIA_AUDIO ? "audio" : "video", media->mid, names);
 }
 
 /* Everything that can be wrong with an offer, before anything is changed. */
@@ -385,8 +512,8 @@ static int check_offer(const struct negotiation *negotiation, const struct sdp *
 			     (media->kind == MEDIA_AUDIO || media->kind == MEDIA_VIDEO);
 	}
 	if (published > 0 && !negotiation->may_publish)
-		return error_set_field(reterr, -EACCES, "forbidden", "m=",
-				       "you may watch here, but not publish");
+		return error_set_field(reterr, -EACCES, "forbidden",
+				       "m=", "you may watch here, but not publish");
 	if (published > PUBLISHED_TRACKS_MAX)
 		return error_set_field(reterr, -E2BIG, "too_many_tracks",
 				       "m=", "a peer may publish %d tracks at most",
@@ -415,10 +542,11 @@ static void take_back_proposed(struct negotiation *negotiation, struct send_stre
 	*ret_count = count;
 }
 
-static void apply_offered_media(struct media_line *line, const struct sdp_media *media)
+static void apply_offered_media(const struct negotiation *negotiation, struct media_line *line,
+				const struct sdp_media *media)
 {
 	const struct sdp_codec *chosen;
-	const struct relay_codec *codec = NULL;
+	struct media_format format;
 
 	if (is_recycled(line, media))
 		*line = (struct media_line){0};
@@ -427,19 +555,40 @@ static void apply_offered_media(struct media_line *line, const struct sdp_media 
 	line->is_proposed = false;
 	line->remote = *media;
 	line->has_remote = true;
-	chosen = choose_codec(media, &codec);
+	chosen = choose_format(negotiation, line, media, &format);
 	line->is_rejected = (media->kind != MEDIA_AUDIO && media->kind != MEDIA_VIDEO) ||
-			    media->rejected || (!chosen && !line->codec);
+			    media->rejected || !chosen;
 	line->is_publishing =
 		chosen && !line->is_rejected && (media->direction & DIRECTION_SEND) != 0;
-	if (chosen && !(line->is_ours && line->codec))
-		line->codec = codec;
+	if (chosen)
+		line->format = format;
 	if (line->is_publishing)
-		(void)payload_types_of(media, codec, &line->payload_type, &line->rtx_payload_type);
-	line->is_sending_live = line->is_sending_wanted && !line->is_rejected &&
-				(media->direction & DIRECTION_RECEIVE) != 0 &&
-				payload_types_of(media, line->send.codec, &line->send_payload_type,
-						 &line->send_rtx_payload_type);
+		(void)payload_types_of(media, &format, &line->payload_type,
+				       &line->rtx_payload_type);
+	line->is_sending_live =
+		line->is_sending_wanted && !line->is_rejected &&
+		(media->direction & DIRECTION_RECEIVE) != 0 &&
+		payload_types_of(media, &line->send.format, &line->send_payload_type,
+				 &line->send_rtx_payload_type);
+}
+
+static void unbind(struct negotiation *negotiation, struct media_line *line)
+{
+	line->is_sending_wanted = line->is_sending_live = false;
+	line->send.binding = NULL;
+	negotiation->is_dirty = true;
+}
+
+/* The offer may have shown that what waits for ours cannot be taken. */
+static void unbind_untakeable(struct negotiation *negotiation)
+{
+	for (size_t i = 0; i < negotiation->line_count; i++) {
+		struct media_line *line = negotiation->lines[i];
+
+		if (line->is_ours && line->is_sending_wanted && !line->is_sending_live &&
+		    !negotiation_can_take(negotiation, &line->send.format))
+			unbind(negotiation, line);
+	}
 }
 
 int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *offer,
@@ -463,10 +612,13 @@ int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *of
 		}
 	}
 	for (size_t i = 0; i < offer->media_count; i++)
-		apply_offered_media(negotiation->lines[i], &offer->media[i]);
-	for (size_t i = 0; i < stream_count; i++)
+		apply_offered_media(negotiation, negotiation->lines[i], &offer->media[i]);
+	unbind_untakeable(negotiation);
+	for (size_t i = 0; i < stream_count; i++) {
+		/* Refused: no room behind the peer's lines, or it cannot take it. */
 		if (negotiation_add_send(negotiation, &streams[i], NULL) < 0)
-			break; /* no room behind the peer's lines: these go unseen */
+			continue;
+	}
 	keep_remote(negotiation, offer);
 	negotiation->session_version++;
 	return negotiation_write(negotiation, false, ret_answer);
@@ -474,17 +626,48 @@ int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *of
 
 /* ---- what we send ---- */
 
+static bool is_refused(const struct negotiation *negotiation, const struct media_format *format)
+{
+	for (size_t i = 0; i < negotiation->refused_count; i++)
+		if (media_format_is_same(&negotiation->refused[i], format))
+			return true;
+	return false;
+}
+
+bool negotiation_can_take(const struct negotiation *negotiation, const struct media_format *format)
+{
+	bool is_known = false;
+
+	for (size_t i = 0; i < negotiation->line_count; i++) {
+		const struct media_line *line = negotiation->lines[i];
+
+		if (line->is_rejected || !line->has_remote || line->kind != format->codec->kind ||
+		    !(line->remote.direction & DIRECTION_RECEIVE))
+			continue;
+		if (lists_format(&line->remote, format))
+			return true;
+		/* Of a line of ours it says only what it was asked. */
+		is_known = is_known || !line->is_ours;
+	}
+	return !is_known && !is_refused(negotiation, format);
+}
+
 int negotiation_add_send(struct negotiation *negotiation, const struct send_stream *stream,
 			 struct error *reterr)
 {
 	struct media_line *line = NULL;
 	int r;
 
+	if (!negotiation_can_take(negotiation, &stream->format))
+		return error_set(reterr, -EPROTONOSUPPORT, "unsupported_codec",
+				 "it comes in %s%s%s, which you do not offer to receive",
+				 stream->format.codec->name, *stream->format.fmtp ? " " : "",
+				 stream->format.fmtp);
 	for (size_t i = 0; i < negotiation->line_count && !line; i++) {
 		struct media_line *idle = negotiation->lines[i];
 
 		if (idle->is_ours && !idle->is_sending_wanted && !idle->is_rejected &&
-		    idle->kind == stream->codec->kind)
+		    idle->kind == stream->format.codec->kind)
 			line = idle;
 	}
 	if (!line) {
@@ -496,14 +679,15 @@ int negotiation_add_send(struct negotiation *negotiation, const struct send_stre
 		r = append_line(negotiation, &line);
 		if (r < 0)
 			return r;
-		line->kind = stream->codec->kind;
-		line->codec = stream->codec;
+		line->kind = stream->format.codec->kind;
 		line->is_ours = line->is_proposed = true;
 		choose_mid(negotiation, line);
 	}
 	line->send = *stream;
+	line->format = stream->format;
 	line->is_sending_wanted = true;
 	line->is_sending_live = false;
+	number_line(negotiation, line);
 	negotiation->is_dirty = true;
 	return 0;
 }
@@ -512,11 +696,12 @@ int negotiation_bind_send(struct negotiation *negotiation, struct media_line *li
 			  const struct send_stream *stream, struct error *reterr)
 {
 	(void)negotiation;
-	if (!payload_types_of(&line->remote, stream->codec, &line->send_payload_type,
+	if (!payload_types_of(&line->remote, &stream->format, &line->send_payload_type,
 			      &line->send_rtx_payload_type))
 		return error_set_field(reterr, -EPROTONOSUPPORT, "unsupported_codec",
-				       "m=", "the m-line with mid %s does not offer %s", line->mid,
-				       stream->codec->name);
+				       "m=", "the m-line with mid %s does not offer %s%s%s",
+				       line->mid, stream->format.codec->name,
+				       *stream->format.fmtp ? " " : "", stream->format.fmtp);
 	line->send = *stream;
 	line->is_sending_wanted = true;
 	line->is_sending_live = true;
@@ -528,12 +713,20 @@ void negotiation_remove_send(struct negotiation *negotiation, const void *bindin
 	for (size_t i = 0; i < negotiation->line_count; i++) {
 		struct media_line *line = negotiation->lines[i];
 
-		if (!line->is_sending_wanted || line->send.binding != binding)
-			continue;
-		line->is_sending_wanted = line->is_sending_live = false;
-		line->send.binding = NULL;
-		negotiation->is_dirty = true;
+		if (line->is_sending_wanted && line->send.binding == binding)
+			unbind(negotiation, line);
 	}
+}
+
+bool negotiation_has_send(const struct negotiation *negotiation, const void *binding)
+{
+	for (size_t i = 0; i < negotiation->line_count; i++) {
+		const struct media_line *line = negotiation->lines[i];
+
+		if (line->is_sending_wanted && line->send.binding == binding)
+			return true;
+	}
+	return false;
 }
 
 int negotiation_make_offer(struct negotiation *negotiation, struct sdp **ret_offer)
@@ -542,6 +735,7 @@ int negotiation_make_offer(struct negotiation *negotiation, struct sdp **ret_off
 
 	assert(negotiation->state == NEGOTIATION_STABLE);
 	negotiation->session_version++;
+	number_all_lines(negotiation);
 	r = negotiation_write(negotiation, true, ret_offer);
 	if (r < 0)
 		return r;
@@ -585,6 +779,46 @@ static int check_answer(const struct negotiation *negotiation, const struct sdp 
 	return 0;
 }
 
+/* The peer does not take what a line of ours was to send: not to be tried again. */
+static void refuse_send(struct negotiation *negotiation, struct media_line *line)
+{
+	if (!line->is_sending_wanted || line->send.ssrc != line->offered_ssrc)
+		return;
+	if (negotiation->refused_count < REFUSED_FORMATS_MAX &&
+	    !is_refused(negotiation, &line->send.format))
+		negotiation->refused[negotiation->refused_count++] = line->send.format;
+	unbind(negotiation, line);
+}
+
+static void apply_answered_media(struct negotiation *negotiation, struct media_line *line,
+				 const struct sdp_media *media)
+{
+	bool has_format;
+
+	line->is_proposed = false;
+	if (line->is_ours && media->rejected) {
+		refuse_send(negotiation, line);
+		line->is_rejected = true; /* the peer's end of it is stopped for good */
+	}
+	if (line->is_rejected || media->rejected) {
+		line->is_sending_live = false;
+		return;
+	}
+	if (line->is_ours) {
+		line->remote = *media;
+		line->has_remote = true;
+	}
+	line->is_publishing = line->is_publishing && (media->direction & DIRECTION_SEND);
+	has_format = line->is_sending_wanted &&
+		     payload_types_of(media, &line->send.format, &line->send_payload_type,
+				      &line->send_rtx_payload_type);
+	/* A stream that took the line over since has an SSRC the peer was not told yet. */
+	line->is_sending_live = has_format && (media->direction & DIRECTION_RECEIVE) != 0 &&
+				line->send.ssrc == line->offered_ssrc;
+	if (line->is_ours && !has_format)
+		refuse_send(negotiation, line);
+}
+
 int negotiation_take_answer(struct negotiation *negotiation, const struct sdp *answer,
 			    struct error *reterr)
 {
@@ -592,27 +826,8 @@ int negotiation_take_answer(struct negotiation *negotiation, const struct sdp *a
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < answer->media_count; i++) {
-		struct media_line *line = negotiation->lines[i];
-		const struct sdp_media *media = &answer->media[i];
-
-		line->is_proposed = false;
-		if (line->is_rejected || media->rejected) {
-			line->is_sending_live = false;
-			continue;
-		}
-		if (line->is_ours) {
-			line->remote = *media;
-			line->has_remote = true;
-		}
-		line->is_publishing = line->is_publishing && (media->direction & DIRECTION_SEND);
-		/* A stream that took the line over since has an SSRC the peer was not told yet. */
-		line->is_sending_live =
-			line->is_sending_wanted && (media->direction & DIRECTION_RECEIVE) != 0 &&
-			line->send.ssrc == line->offered_ssrc &&
-			payload_types_of(media, line->send.codec, &line->send_payload_type,
-					 &line->send_rtx_payload_type);
-	}
+	for (size_t i = 0; i < answer->media_count; i++)
+		apply_answered_media(negotiation, negotiation->lines[i], &answer->media[i]);
 	keep_remote(negotiation, answer);
 	negotiation->state = NEGOTIATION_STABLE;
 	return 0;

@@ -18,28 +18,20 @@
 #include <stdint.h>
 
 #include "core/error.h"
+#include "sfu/model/relay_codec.h"
 #include "sfu/wire/sdp.h"
 
-enum { PUBLISHED_TRACKS_MAX = 16 }; /* of one peer */
+enum {
+	PUBLISHED_TRACKS_MAX = 16, /* of one peer */
+	REFUSED_FORMATS_MAX = 16   /* remembered of one peer; further ones are offered again */
+};
 
 enum negotiation_state { NEGOTIATION_STABLE, NEGOTIATION_OFFERED };
-
-/* A codec the relay carries. */
-struct relay_codec {
-	enum media_kind kind;
-	const char *name;
-	uint32_t clock_rate_hz;
-	uint8_t channels;
-	uint8_t payload_type, rtx_payload_type; /* what we offer to who has not named its own */
-	const char *fmtp;
-};
-/* NULL if we do not carry it. */
-const struct relay_codec *relay_codec_find(const char *name, uint32_t clock_rate_hz);
 
 /* The stream we send on an m-line. */
 struct send_stream {
 	void *binding; /* whose track this is, the edge's; never NULL while in use */
-	const struct relay_codec *codec;
+	struct media_format format;
 	char stream_id[SDP_TOKEN_MAX], track_id[SDP_TOKEN_MAX]; /* msid */
 	uint32_t ssrc, rtx_ssrc;
 };
@@ -53,7 +45,7 @@ struct media_line {
 
 	/* What the peer sends us. */
 	bool is_publishing;
-	const struct relay_codec *codec;
+	struct media_format format; /* what it sends in, or was last agreed for an idle line */
 	uint8_t payload_type, rtx_payload_type; /* its numbers */
 	struct sdp_media remote;		/* its side, as last negotiated */
 	bool has_remote;
@@ -63,7 +55,9 @@ struct media_line {
 	bool is_sending_live;	/* and the peer has agreed to receive it: media may flow */
 	struct send_stream send;
 	uint8_t send_payload_type, send_rtx_payload_type;
-	uint32_t offered_ssrc; /* what our last offer said of this line */
+	/* What our last offer said of this line. */
+	uint32_t offered_ssrc;
+	uint8_t offered_payload_type, offered_rtx_payload_type;
 };
 
 struct negotiation_identity {
@@ -79,7 +73,10 @@ struct negotiation {
 	bool is_dirty;	 /* something changed that the peer must be offered */
 	bool has_remote; /* an offer or answer was accepted: the peer's ICE and DTLS are known */
 	struct negotiation_identity identity;
-	bool may_publish; /* true at first */
+	bool may_publish;		      /* true at first */
+	struct codec_preferences preferences; /* for what it publishes; empty at first: anything */
+	struct media_format refused[REFUSED_FORMATS_MAX]; /* offered once, and not taken */
+	size_t refused_count;
 	uint8_t remote_fingerprint_sha256[32];
 	char remote_ufrag[SDP_TOKEN_MAX];
 	uint64_t session_id, session_version;
@@ -95,23 +92,34 @@ void negotiation_fini(struct negotiation *negotiation);
 /* The peer offers. On success the answer is in *ret_answer and the lines are up to date.
  * On failure nothing has changed:
  *   -EPROTO "bad_sdp"  m-lines out of order, a mid or kind changed, DTLS roles that cannot work
- *   -EPROTONOSUPPORT "unsupported_codec"  an m-line to publish on has no codec that we relay
+ *   -EPROTONOSUPPORT "unsupported_codec"  an m-line to publish on has no codec that is allowed
  *   -EPROTO "fingerprint_changed"  a different certificate than before
  *   -E2BIG "too_many_tracks"       more than PUBLISHED_TRACKS_MAX
  *   -EACCES "forbidden"            it publishes, and may not
  *   -ENOMEM                        lines that only we knew of may be lost
- * Streams of ours that find no room behind the peer's lines go unseen. */
+ * Streams of ours that find no room behind the peer's lines, or that it cannot take as we see now,
+ * are bound to no line any more: see negotiation_has_send(). */
 int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *offer,
 			   struct sdp **ret_answer, struct error *reterr) MUST_CHECK;
 
+/* Can the peer take a stream in this format? What it offers to receive says so. Of who has not
+ * offered to receive that kind nothing is known: such a peer is offered it, and its answer says. */
+bool negotiation_can_take(const struct negotiation *negotiation, const struct media_format *format);
 /* Bind a stream to an m-line that sends to the peer: an idle one of ours, else a new one. The
- * change becomes real with the next offer (is_dirty). -ENOMEM, -E2BIG "too_many_media". */
+ * change becomes real with the next offer (is_dirty).
+ *   -EPROTONOSUPPORT "unsupported_codec"  see negotiation_can_take()
+ *   -ENOMEM   -E2BIG "too_many_media" */
 int negotiation_add_send(struct negotiation *negotiation, const struct send_stream *stream,
 			 struct error *reterr) MUST_CHECK;
 /* The same onto a given line of the peer's own offer, before that offer is answered with
- * negotiation_write_answer() (WHEP). -EPROTONOSUPPORT if the line has not that codec. */
+ * negotiation_write_answer() (WHEP). -EPROTONOSUPPORT if the line has not that format. */
 int negotiation_bind_send(struct negotiation *negotiation, struct media_line *line,
 			  const struct send_stream *stream, struct error *reterr) MUST_CHECK;
+/* Is a line bound to it? Not any more once the peer has shown that it cannot take it. */
+bool negotiation_has_send(const struct negotiation *negotiation, const void *binding);
+/* Does this header extension go from a publisher to its subscribers? */
+bool negotiation_passes_on(enum header_extension extension);
+
 /* Whatever is bound to `binding` ends. */
 void negotiation_remove_send(struct negotiation *negotiation, const void *binding);
 

@@ -201,25 +201,3 @@ void rtp_header_encode(uint8_t out[RTP_HEADER_BYTES], uint8_t payload_type, bool
 		out[8 + i] = (uint8_t)(ssrc >> (24 - 8 * i));
 	}
 }
-
-bool vp8_is_keyframe_start(const uint8_t *payload, size_t length)
-{
-	struct reader reader = reader_over(payload, length);
-	uint8_t descriptor = read_u8(&reader);
-	uint8_t frame_header;
-
-	if (descriptor & 0x80) { /* X */
-		uint8_t present = read_u8(&reader);
-
-		if ((present & 0x80) && (read_u8(&reader) & 0x80)) /* I; M: 15 bits */
-			(void)read_u8(&reader);
-		if (present & 0x40) /* L */
-			(void)read_u8(&reader);
-		if (present & 0x30) /* T or K share a byte */
-			(void)read_u8(&reader);
-	}
-	frame_header = read_u8(&reader);
-	/* S set, partition 0; and the frame header's P bit is "not a keyframe". */
-	return !reader.failed && (descriptor & 0x10) && (descriptor & 0x07) == 0 &&
-	       !(frame_header & 0x01);
-}

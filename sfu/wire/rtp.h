@@ -79,8 +79,4 @@ static inline bool rtp_sequence_is_newer(uint16_t a, uint16_t b)
 	return a != b && (uint16_t)(a - b) < 0x8000;
 }
 
-/* Codec payload descriptors, as far as forwarding needs them. */
-/* RFC 7741: the packet begins a VP8 keyframe (S=1, PID=0, P bit of the frame header clear). */
-bool vp8_is_keyframe_start(const uint8_t *payload, size_t length);
-
 #endif

@@ -67,6 +67,16 @@ const struct sdp_codec *sdp_codec_find(const struct sdp_media *media, const char
 	return NULL;
 }
 
+const struct sdp_codec *sdp_codec_find_payload_type(const struct sdp_media *media,
+						    uint8_t payload_type)
+{
+	for (size_t i = 0; i < media->codec_count; i++) {
+		if (media->codecs[i].payload_type == payload_type)
+			return &media->codecs[i];
+	}
+	return NULL;
+}
+
 const struct sdp_codec *sdp_codec_find_rtx(const struct sdp_media *media, uint8_t payload_type)
 {
 	for (size_t i = 0; i < media->codec_count; i++) {
@@ -83,4 +93,24 @@ uint8_t sdp_extension_id(const struct sdp_media *media, enum header_extension ex
 			return media->extensions[i].id;
 	}
 	return 0;
+}
+
+struct slice sdp_fmtp_find(const char *fmtp, const char *name)
+{
+	size_t name_length = strlen(name);
+
+	for (;;) {
+		size_t length;
+
+		fmtp += strspn(fmtp, "; \t");
+		length = strcspn(fmtp, ";");
+		if (length == 0)
+			return (struct slice){NULL, 0};
+		if (length > name_length && fmtp[name_length] == '=' &&
+		    strncasecmp(fmtp, name, name_length) == 0) {
+			fmtp += name_length + 1;
+			return (struct slice){(const uint8_t *)fmtp, strcspn(fmtp, "; \t")};
+		}
+		fmtp += length;
+	}
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/cleanup.h"
+#include "core/cursor.h"
 #include "core/error.h"
 
 enum {
@@ -22,6 +23,7 @@ enum {
 	SDP_EXTENSIONS_MAX = 16, /* per m-line */
 	SDP_SSRCS_MAX = 8,	 /* per m-line */
 	SDP_MID_MAX = 16,
+	SDP_FMTP_MAX = 256, /* parameters of a codec (NUL included) */
 	SDP_TOKEN_MAX = 256 /* ICE ufrag and password, msid parts (NUL included) */
 };
 
@@ -55,9 +57,9 @@ struct sdp_codec {
 	uint8_t payload_type;
 	char name[16]; /* as written: "opus", "VP8", "rtx" */
 	uint32_t clock_rate_hz;
-	uint8_t channels; /* 0 if not given */
-	int16_t apt;	  /* rtx: the payload type repaired; otherwise -1 */
-	char fmtp[256];	  /* the parameters, verbatim; "" if none */
+	uint8_t channels;	 /* 0 if not given */
+	int16_t apt;		 /* rtx: the payload type repaired; otherwise -1 */
+	char fmtp[SDP_FMTP_MAX]; /* the parameters, verbatim; "" if none */
 	bool nack, nack_pli, ccm_fir, goog_remb, transport_cc; /* a=rtcp-fb, "*" included */
 };
 
@@ -128,9 +130,14 @@ int sdp_parse(const char *text, size_t length, struct sdp **ret_sdp,
 char *sdp_format(const struct sdp *sdp) MUST_CHECK;
 
 /* Look-ups. NULL if there is none. */
+const struct sdp_codec *sdp_codec_find_payload_type(const struct sdp_media *media,
+						    uint8_t payload_type);
 const struct sdp_codec *sdp_codec_find(const struct sdp_media *media, const char *name);
 const struct sdp_codec *sdp_codec_find_rtx(const struct sdp_media *media, uint8_t payload_type);
 uint8_t sdp_extension_id(const struct sdp_media *media,
 			 enum header_extension extension); /* 0: none */
+/* The value of one of an a=fmtp's parameters ("profile-id=0;tier=1"), borrowed; names are told
+ * apart without regard to case. {NULL, 0} if it is not there. */
+struct slice sdp_fmtp_find(const char *fmtp, const char *name);
 
 #endif

@@ -62,11 +62,13 @@ export function received(page) {
       const entry = (peers[tile.peer?.name ?? peerId] = { frames: 0, energy: 0, audioPackets: 0, lost: 0 });
       for (const track of stream.getTracks()) {
         const receiver = call.connection.getReceivers().find((candidate) => candidate.track === track);
-        for (const report of (await receiver.getStats()).values()) {
+        const stats = await receiver.getStats();
+        for (const report of stats.values()) {
           if (report.type !== "inbound-rtp") continue;
           entry.lost += report.packetsLost ?? 0;
           if (report.kind === "video") {
             entry.frames = report.framesDecoded ?? 0;
+            entry.codec = stats.get(report.codecId)?.mimeType;
             entry.width = report.frameWidth ?? tile.video.videoWidth;
           } else {
             entry.energy = report.totalAudioEnergy ?? 0;

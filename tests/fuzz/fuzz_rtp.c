@@ -11,12 +11,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rtp_header header;
 
 	(void)packet_kind_of(data, size);
-	(void)vp8_is_keyframe_start(data, size);
 	if (rtp_header_decode(data, size, false, &header) < 0)
 		return 0;
 	(void)rtp_extension_find(&header, data, 14);
-	if (rtp_extension_block_rewrite(&header, data, id_map, block, sizeof(block)) > 0)
-		(void)rtp_payload_bytes(&header, size);
-	(void)vp8_is_keyframe_start(data + header.header_bytes, rtp_payload_bytes(&header, size));
+	if (rtp_extension_block_rewrite(&header, data, id_map, block, sizeof(block)) < 0)
+		return 0;
+	(void)rtp_payload_bytes(&header, size);
 	return 0;
 }

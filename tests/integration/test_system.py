@@ -85,8 +85,8 @@ class System:
         finally:
             connection.close()
 
-    def create_room(self, room_id: str) -> None:
-        assert self.request("POST", ROOMS, {"room_id": room_id}).status == 201
+    def create_room(self, room_id: str, **settings: object) -> None:
+        assert self.request("POST", ROOMS, {"room_id": room_id, **settings}).status == 201
 
     def participants(self, room_id: str) -> list[dict]:
         return self.request("GET", f"{ROOMS}/{room_id}/participants").json["items"]
@@ -325,6 +325,31 @@ def test_whip_is_watched_by_whep(system: System) -> None:
     wait_until(lambda: rows() == [("whip", 0), ("whep", 0), ("whep", 0)])
 
 
+@pytest.mark.parametrize("codec", ["VP9", "H264"])
+def test_other_codecs_are_watched_as_well(system: System, codec: str) -> None:
+    """The viewer comes late, to a publisher that makes a keyframe only when it is asked for one."""
+    room = f"codec-{codec.lower()}"
+    system.create_room(room, codecs=[codec])
+    publisher = media_client("publish", system.url(f"{ROOMS}/{room}/whip"), 120, codec)
+    wait_until(lambda: is_publishing(system, room), 30)
+    (present,) = system.participants(room)
+    assert sorted(track["codec"] for track in present["tracks"]) == sorted([codec, "opus"])
+    url = system.url(f"{ROOMS}/{room}/whep")
+    result = result_of(media_client("watch", url, 60, 1, 60, codec))
+    assert result["video_frames"] >= 60 and result["audio_rms_db"] > -30, result
+    # Who offers another codec is told what it is that it does not offer.
+    viewer = OFFER.replace("a=sendrecv", "a=recvonly")
+    answer = system.request("POST", f"{ROOMS}/{room}/whep", viewer, "application/sdp")
+    assert (answer.status, answer.json["code"]) == (415, "unsupported_codec"), answer.body
+    assert codec in answer.json["detail"]
+    # And who would publish in another, what the room takes.
+    answer = system.request("POST", f"{ROOMS}/{room}/whip", OFFER, "application/sdp")
+    assert (answer.status, answer.json["code"]) == (415, "unsupported_codec"), answer.body
+    assert f"({codec})" in answer.json["detail"]
+    publisher.terminate()
+    result_of(publisher)
+
+
 def without(*prefixes: str) -> str:
     return "".join(line for line in OFFER.splitlines(keepends=True)
                    if not line.startswith(prefixes))
@@ -335,7 +360,7 @@ def without(*prefixes: str) -> str:
     (without("a=fingerprint"), 400, "bad_sdp", "a=fingerprint"),
     (without("a=group:BUNDLE"), 400, "bad_sdp", "a=group:BUNDLE"),
     (without("a=rtcp-mux"), 400, "bad_sdp", "a=rtcp-mux"),
-    (OFFER.replace("VP8", "H264"), 415, "unsupported_codec", "m="),
+    (OFFER.replace("VP8", "H265"), 415, "unsupported_codec", "m="),
     ("hello", 400, "bad_sdp", "v="),
 ])
 def test_an_offer_that_cannot_work_is_told_why(system: System, offer: str, status: int,

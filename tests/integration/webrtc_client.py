@@ -1,7 +1,9 @@
 """A WebRTC client that is not a browser: GStreamer's webrtcbin over WHIP and WHEP.
 
-    webrtc_client.py publish URL SECONDS
-    webrtc_client.py watch URL SECONDS [PUBLISHERS [FRAMES]]
+    webrtc_client.py publish URL SECONDS [CODEC]
+    webrtc_client.py watch URL SECONDS [PUBLISHERS [FRAMES [CODEC]]]
+
+CODEC is VP8 (if none is named), VP9 or H264; the viewer offers that one alone.
 
 Runs for so long, until SIGTERM, or until so many frames and sounds were decoded; ends its session with DELETE, and prints one line of JSON: what was sent, or what
 was decoded: {"video_frames": …, "audio_buffers": …, "audio_rms_db": …, "location": …}.
@@ -16,6 +18,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from typing import NamedTuple
 
 import gi
 
@@ -24,13 +27,49 @@ gi.require_version("GstSdp", "1.0")
 gi.require_version("GstWebRTC", "1.0")
 from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 
-SOURCES = """
-videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1
-  ! vp8enc deadline=1 keyframe-max-dist=2000 ! rtpvp8pay pt=96 picture-id-mode=15-bit
-  ! application/x-rtp,media=video,encoding-name=VP8,payload=96 ! peer.
+
+
+class Codec(NamedTuple):
+    caps: str  # of its RTP, as SDP will have it
+    encoder: str
+    decoder: str
+
+
+H264_PARAMETERS = (
+    "packetization-mode=(string)1,profile-level-id=(string)42e01f,level-asymmetry-allowed=(string)1"
+)
+CODECS = {
+    "VP8": Codec(
+        "encoding-name=VP8,payload=96",
+        "vp8enc deadline=1 keyframe-max-dist=2000 ! rtpvp8pay pt=96 picture-id-mode=15-bit",
+        "rtpvp8depay ! vp8dec",
+    ),
+    "VP9": Codec(
+        "encoding-name=VP9,payload=98",
+        "vp9enc deadline=1 cpu-used=8 keyframe-max-dist=2000 ! rtpvp9pay pt=98 picture-id-mode=15-bit",
+        "rtpvp9depay ! vp9dec",
+    ),
+    # Keyframes when asked for alone; parameter sets in packets of their own. The payloader says its
+    # profile only after webrtcbin has made the offer, so it is set.
+    "H264": Codec(
+        f"encoding-name=H264,payload=102,{H264_PARAMETERS}",
+        "openh264enc gop-size=2000 ! video/x-h264,profile=constrained-baseline"
+        " ! h264parse ! rtph264pay pt=102 config-interval=-1 aggregate-mode=none"
+        f" ! capssetter caps=application/x-rtp,{H264_PARAMETERS}",
+        "rtph264depay ! h264parse ! openh264dec",
+    ),
+}
+AUDIO = """
 audiotestsrc is-live=true wave=sine freq=440 ! opusenc ! rtpopuspay pt=111
   ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111 ! peer.
 """
+
+
+def sources(codec: Codec) -> str:
+    return (
+        "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=30/1"
+        f" ! {codec.encoder} ! application/x-rtp,media=video,{codec.caps} ! peer. {AUDIO}"
+    )
 
 
 def request(method: str, url: str, body: str = "") -> tuple[int, str, str]:
@@ -122,25 +161,25 @@ def count(sink: Gst.Element, client: Client, name: str, enough: int) -> None:
     sink.connect("handoff", handed_off)
 
 
-def publish(url: str, seconds: float) -> Client:
-    client = Client(url, SOURCES)
+def publish(url: str, seconds: float, codec: Codec) -> Client:
+    client = Client(url, sources(codec))
     client.pipeline.set_state(Gst.State.PLAYING)
     GLib.idle_add(lambda: client.offer() and False)
     client.run(seconds)
     return client
 
 
-def watch(url: str, seconds: float, publishers: int, enough: int) -> Client:
+def watch(url: str, seconds: float, publishers: int, enough: int, codec: Codec) -> Client:
     client = Client(url, "")
     caps = (
         "application/x-rtp,media=audio,encoding-name=OPUS,payload=111,clock-rate=48000",
-        "application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000",
+        f"application/x-rtp,media=video,{codec.caps},clock-rate=90000",
     )
 
     def on_pad(_peer: Gst.Element, pad: Gst.Pad) -> None:
         is_video = pad.get_current_caps().get_structure(0).get_string("media") == "video"
         decoder = (
-            "rtpvp8depay ! vp8dec ! fakesink name=sink sync=false signal-handoffs=true"
+            f"{codec.decoder} ! fakesink name=sink sync=false signal-handoffs=true"
             if is_video
             else "rtpopusdepay ! opusdec ! level name=level ! fakesink name=sink sync=false signal-handoffs=true"
         )
@@ -175,11 +214,12 @@ def main() -> int:
     Gst.init(None)
     role, url, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
     if role == "publish":
-        client = publish(url, seconds)
+        client = publish(url, seconds, CODECS[sys.argv[4] if len(sys.argv) > 4 else "VP8"])
     else:
         publishers = int(sys.argv[4]) if len(sys.argv) > 4 else 1
         enough = int(sys.argv[5]) if len(sys.argv) > 5 else 0
-        client = watch(url, seconds, publishers, enough)
+        codec = CODECS[sys.argv[6] if len(sys.argv) > 6 else "VP8"]
+        client = watch(url, seconds, publishers, enough, codec)
     if client.failure:
         print(client.failure, file=sys.stderr)
         return 1

@@ -359,6 +359,7 @@ static void a_wrong_field_is_named_with_its_rule(void **state)
 		{"{\"locked\":1}", "/locked"},
 		{"{\"metadata\":[]}", "/metadata"},
 		{"{\"codecs\":[1]}", "/codecs"},
+		{"{\"codecs\":[\"VP8\",\"H266\"]}", "/codecs"},
 		{"{\"password\":\"x\"}", "/password"},
 	};
 

@@ -521,6 +521,31 @@ static void peers_are_joined_again_when_the_sfu_was_restarted(void **state)
 	client_close(&ann);
 }
 
+static void the_sfu_is_told_which_codecs_the_room_takes(void **state)
+{
+	struct world *world = *state;
+	AUTO_JSON codecs = json_pack("[s, s]", "VP9", "opus");
+	struct room_facts with_codecs = {.room_id = "r", .max_participants = 3, .codecs = codecs};
+	struct client ann, bob;
+
+	sfu_says_hello(world, "[]");
+	facts = &with_codecs;
+	client_join(world, &ann, "Ann");
+	assert_int_equal(world->told_count, 1);
+	assert_true(json_equal(json_object_get(world->told[0].body, "codecs"), codecs));
+	forget_told(world);
+	/* Also when it has to be told again. */
+	switchboard_on_sfu_disconnected(&world->board);
+	sfu_says_hello(world, "[]");
+	assert_true(json_equal(json_object_get(world->told[0].body, "codecs"), codecs));
+	forget_told(world);
+	facts = &room; /* none of its own any more: the SFU's default */
+	client_join(world, &bob, "Bob");
+	assert_null(json_object_get(world->told[0].body, "codecs"));
+	client_close(&ann);
+	client_close(&bob);
+}
+
 static void tracks_and_loss_of_media_are_told_to_the_room(void **state)
 {
 	struct world *world = *state;
@@ -726,6 +751,7 @@ int main(void)
 		TEST(a_new_token_must_allow_what_the_old_one_did),
 		TEST(a_peer_obeys_its_user_and_moderators),
 		TEST(peers_are_joined_again_when_the_sfu_was_restarted),
+		TEST(the_sfu_is_told_which_codecs_the_room_takes),
 		TEST(tracks_and_loss_of_media_are_told_to_the_room),
 		TEST(http_publishers_are_peers_and_http_viewers_are_not),
 		TEST(a_deleted_room_ends_for_everybody),

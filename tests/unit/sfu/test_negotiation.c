@@ -4,6 +4,7 @@
 
 #include "sfu/model/negotiation.h"
 #include "tests/unit/cmocka_all.h"
+#include "tests/unit/sfu/random.h"
 
 struct fixture {
 	struct negotiation negotiation;
@@ -50,7 +51,7 @@ static void fill_media(struct sdp_media *media, enum media_kind kind, const char
 	if (kind == MEDIA_AUDIO) {
 		add_codec(media, "opus", 109, 48000, -1);
 	} else if (kind == MEDIA_VIDEO) {
-		add_codec(media, "H264", 103, 90000, -1);
+		add_codec(media, "H265", 103, 90000, -1);
 		add_codec(media, "VP8", 120, 90000, -1);
 		add_codec(media, "rtx", 124, 90000, 120);
 	}
@@ -92,7 +93,7 @@ static struct sdp *browser_answer(const struct sdp *offer)
 static struct send_stream stream_of(const char *codec, uint32_t clock_rate_hz, void *binding)
 {
 	struct send_stream stream = {.binding = binding,
-				     .codec = relay_codec_find(codec, clock_rate_hz),
+				     .format.codec = relay_codec_find(codec, clock_rate_hz),
 				     .stream_id = "peer_a",
 				     .track_id = "track",
 				     .ssrc = 1000,
@@ -167,6 +168,33 @@ static void extension_numbers_mean_one_thing_in_the_bundle(void **state)
 	assert_int_equal(ours->media[3].extension_count, 0);
 }
 
+static void what_is_told_of_the_capture_is_passed_on_and_when_it_was_sent_is_not(void **state)
+{
+	struct fixture *fixture = *state;
+	static const enum header_extension offered[] = {
+		EXTENSION_ABS_CAPTURE_TIME, EXTENSION_ABS_SEND_TIME, EXTENSION_PLAYOUT_DELAY};
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) ours = NULL;
+	struct send_stream video = stream_of("VP8", 90000, &video);
+
+	for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
+		offer->media[1].extensions[i].id = (uint8_t)(10 + i);
+		offer->media[1].extensions[i].extension = offered[i];
+	}
+	offer->media[1].extension_count = ARRAY_LEN(offered);
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_int_equal(sdp_extension_id(&answer->media[1], EXTENSION_ABS_SEND_TIME), 0);
+	assert_int_equal(sdp_extension_id(&answer->media[1], EXTENSION_ABS_CAPTURE_TIME), 10);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &video, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_ABS_CAPTURE_TIME), 10);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_PLAYOUT_DELAY), 12);
+	assert_int_equal(ours->media[2].extension_count, 2);
+	assert_true(negotiation_passes_on(EXTENSION_ABS_CAPTURE_TIME));
+	assert_false(negotiation_passes_on(EXTENSION_ABS_SEND_TIME));
+}
+
 static void a_line_that_is_free_serves_the_next_track(void **state)
 {
 	struct fixture *fixture = *state;
@@ -233,7 +261,7 @@ static void a_codec_that_is_not_relayed_is_refused_whole(void **state)
 	AUTO(sdp) offer = browser_offer(2);
 	AUTO(sdp) answer = NULL;
 
-	offer->media[1].codec_count = 1; /* H264 alone */
+	offer->media[1].codec_count = 1; /* H265 alone */
 	assert_int_equal(
 		negotiation_take_offer(&fixture->negotiation, offer, &answer, &fixture->error),
 		-EPROTONOSUPPORT);
@@ -360,6 +388,322 @@ static void the_sfu_is_the_dtls_server(void **state)
 	assert_string_equal(fixture->error.field, "a=setup");
 }
 
+/* ---- codecs ---- */
+
+static void set_fmtp(struct sdp_media *media, size_t index, const char *fmtp)
+{
+	(void)snprintf(media->codecs[index].fmtp, sizeof(media->codecs[index].fmtp), "%s", fmtp);
+}
+
+static void allow(struct fixture *fixture, const char *name)
+{
+	assert_int_equal(
+		codec_preferences_add(&fixture->negotiation.preferences, name, &fixture->error), 0);
+}
+
+/* An offer with one video line that has VP8, VP9 and H264 in two profiles. */
+static struct sdp *offer_of_many(enum sdp_direction direction)
+{
+	struct sdp *offer = browser_offer(1);
+	struct sdp_media *media = &offer->media[0];
+
+	*media = (struct sdp_media){0};
+	fill_media(media, MEDIA_VIDEO, "0", direction);
+	add_codec(media, "VP9", 98, 90000, -1);
+	add_codec(media, "rtx", 99, 90000, 98);
+	add_codec(media, "H264", 108, 90000, -1);
+	set_fmtp(media, media->codec_count - 1,
+		 "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f");
+	add_codec(media, "H264", 106, 90000, -1);
+	set_fmtp(media, media->codec_count - 1,
+		 "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f");
+	add_codec(media, "rtx", 107, 90000, 106);
+	return offer;
+}
+
+static struct send_stream stream_in(const char *codec, const char *fmtp, void *binding,
+				    uint32_t ssrc)
+{
+	struct send_stream stream = stream_of(codec, 90000, binding);
+
+	(void)snprintf(stream.format.fmtp, sizeof(stream.format.fmtp), "%s", fmtp);
+	stream.ssrc = ssrc;
+	stream.rtx_ssrc = ssrc + 1;
+	return stream;
+}
+
+static void the_answer_takes_what_the_room_wants_most(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = offer_of_many(DIRECTION_SENDRECV);
+	AUTO(sdp) answer = NULL;
+	const struct media_line *line;
+
+	allow(fixture, "H264");
+	allow(fixture, "VP9");
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_int_equal(answer->media[0].codec_count, 2);
+	assert_int_equal(answer->media[0].codecs[0].payload_type, 106);
+	assert_string_equal(answer->media[0].codecs[0].fmtp,
+			    "level-asymmetry-allowed=1;packetization-mode=1;"
+			    "profile-level-id=42e01f");
+	assert_int_equal(answer->media[0].codecs[1].apt, 106);
+	line = fixture->negotiation.lines[0];
+	assert_string_equal(line->format.codec->name, "H264");
+	assert_int_equal(line->payload_type, 106);
+	assert_int_equal(line->rtx_payload_type, 107);
+}
+
+static void a_codec_that_the_room_does_not_list_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = offer_of_many(DIRECTION_SEND);
+	AUTO(sdp) answer = NULL;
+
+	allow(fixture, "AV1");
+	assert_int_equal(
+		negotiation_take_offer(&fixture->negotiation, offer, &answer, &fixture->error),
+		-EPROTONOSUPPORT);
+	assert_string_equal(fixture->error.code, "unsupported_codec");
+	assert_non_null(strstr(fixture->error.message, "(AV1)"));
+	/* Who only watches is not asked. */
+	offer->media[0].direction = DIRECTION_RECEIVE;
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_false(answer->media[0].rejected);
+}
+
+static void a_track_goes_to_who_lists_its_format_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = offer_of_many(DIRECTION_SENDRECV);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) ours = NULL;
+	struct send_stream av1 = stream_in("AV1", "", &av1, 10);
+	struct send_stream high =
+		stream_in("H264", "packetization-mode=1;profile-level-id=64001f", &high, 20);
+	struct send_stream vp9 = stream_in("VP9", "profile-id=0", &vp9, 30);
+	struct send_stream h264 =
+		stream_in("H264", "packetization-mode=1;profile-level-id=42c034", &h264, 40);
+
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &av1, &fixture->error),
+			 -EPROTONOSUPPORT);
+	assert_string_equal(fixture->error.code, "unsupported_codec");
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &high, NULL),
+			 -EPROTONOSUPPORT);
+	assert_int_equal(fixture->negotiation.line_count, 1);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &vp9, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &h264, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	assert_int_equal(ours->media[1].codecs[0].payload_type, 98);
+	assert_int_equal(ours->media[1].codecs[1].payload_type, 99);
+	/* Its number, the publisher's level. */
+	assert_int_equal(ours->media[2].codecs[0].payload_type, 106);
+	assert_string_equal(ours->media[2].codecs[0].fmtp,
+			    "packetization-mode=1;profile-level-id=42c034");
+}
+
+static void what_waits_is_dropped_when_the_first_offer_shows_that_it_cannot_be_taken(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = offer_of_many(DIRECTION_SENDRECV);
+	AUTO(sdp) answer = NULL;
+	struct send_stream av1 = stream_in("AV1", "", &av1, 10);
+	struct send_stream vp9 = stream_in("VP9", "", &vp9, 20);
+
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &av1, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &vp9, NULL), 0);
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_false(negotiation_has_send(&fixture->negotiation, &av1));
+	assert_true(negotiation_has_send(&fixture->negotiation, &vp9));
+	assert_int_equal(fixture->negotiation.line_count, 2);
+}
+
+static void who_said_nothing_is_offered_it_once_and_its_refusal_is_kept(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = offer_of_many(DIRECTION_SEND);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) ours = NULL;
+	AUTO(sdp) theirs = NULL;
+	AUTO(sdp) again = NULL;
+	struct send_stream av1 = stream_in("AV1", "", &av1, 10);
+	struct send_stream vp9 = stream_in("VP9", "", &vp9, 20);
+
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &av1, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &vp9, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	theirs = browser_answer(ours);
+	theirs->media[1].rejected = true;
+	assert_int_equal(negotiation_take_answer(&fixture->negotiation, theirs, NULL), 0);
+	assert_false(negotiation_has_send(&fixture->negotiation, &av1));
+	assert_true(fixture->negotiation.lines[2]->is_sending_live);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &av1, &fixture->error),
+			 -EPROTONOSUPPORT);
+	/* The line is stopped on its side, so it is not used again. */
+	vp9.binding = &again;
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &vp9, NULL), 0);
+	assert_int_equal(fixture->negotiation.line_count, 4);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &again), 0);
+	assert_true(again->media[1].rejected);
+}
+
+static void an_answer_without_the_format_is_a_refusal_as_well(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) ours = NULL;
+	AUTO(sdp) theirs = NULL;
+	AUTO(sdp) again = NULL;
+	struct send_stream av1 = stream_in("AV1", "", &av1, 10);
+
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &av1, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	theirs = browser_answer(ours);
+	theirs->media[0].codec_count = 0;
+	assert_int_equal(negotiation_take_answer(&fixture->negotiation, theirs, NULL), 0);
+	assert_false(negotiation_has_send(&fixture->negotiation, &av1));
+	assert_true(fixture->negotiation.is_dirty);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &again), 0);
+	assert_int_equal(again->media[0].direction, DIRECTION_INACTIVE);
+}
+
+static void opus_goes_on_with_the_publishers_parameters(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(1);
+	AUTO(sdp) answer = NULL;
+
+	set_fmtp(&offer->media[0], 0, "minptime=10;useinbandfec=1;sprop-stereo=1;usedtx=1");
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_string_equal(answer->media[0].codecs[0].fmtp,
+			    "minptime=10;useinbandfec=1;sprop-stereo=1;usedtx=1;stereo=1");
+	assert_string_equal(fixture->negotiation.lines[0]->format.fmtp,
+			    answer->media[0].codecs[0].fmtp);
+}
+
+/* What a payload type means in one m-line. */
+struct meaning {
+	char name[16];
+	struct media_format format;
+	int16_t apt;
+};
+
+static void note_meanings(struct meaning meanings[128], const struct sdp_media *media)
+{
+	for (size_t i = 0; i < media->codec_count; i++) {
+		const struct sdp_codec *codec = &media->codecs[i];
+		struct meaning *meaning = &meanings[codec->payload_type],
+			       said = {.apt = codec->apt};
+
+		memcpy(said.name, codec->name, sizeof(said.name));
+		(void)media_format_read(codec, &said.format);
+		if (*meaning->name) {
+			assert_string_equal(meaning->name, said.name);
+			assert_int_equal(meaning->apt, said.apt);
+			assert_true(!said.format.codec ||
+				    media_format_is_same(&meaning->format, &said.format));
+		}
+		*meaning = said;
+	}
+}
+
+/* A peer whose codecs have any numbers, each meaning one thing. */
+static struct sdp *offer_in_any_numbers(struct random *random)
+{
+	static const char *const names[] = {"VP8", "VP9", "AV1", "H264", "H264", "H265"};
+	static const char *const fmtps[] = {"",
+					    "profile-id=0",
+					    "",
+					    "profile-level-id=42e01f",
+					    "profile-level-id=64001f;packetization-mode=1",
+					    ""};
+	struct sdp *offer = browser_offer(1);
+	struct sdp_media *media = &offer->media[0];
+	uint8_t next = (uint8_t)(96 + random_u64(random) % 8);
+
+	*media = (struct sdp_media){0};
+	fill_media(media, MEDIA_OTHER, "0",
+		   random_u64(random) % 2 ? DIRECTION_SEND : DIRECTION_SENDRECV);
+	media->kind = MEDIA_VIDEO;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (random_u64(random) % 3 == 0 && i > 0)
+			continue;
+		add_codec(media, names[i], next, 90000, -1);
+		set_fmtp(media, media->codec_count - 1, fmtps[i]);
+		if (random_u64(random) % 2) {
+			add_codec(media, "rtx", (uint8_t)(next + 1), 90000, next);
+			next++;
+		}
+		next = (uint8_t)(next + 1 + random_u64(random) % 2);
+	}
+	return offer;
+}
+
+/* Any streams come and go, any peer takes them or not: in no offer or answer does a number mean
+ * something else than in another line of the bundle. */
+static void a_number_means_one_thing_in_the_whole_bundle(void **state)
+{
+	static const char *const names[] = {"VP8", "VP9", "AV1", "H264", "H264"};
+	static const char *const fmtps[] = {"", "profile-id=2", "", "profile-level-id=42e01f",
+					    "profile-level-id=64001f;packetization-mode=1"};
+	struct random random = random_from_environment();
+	struct negotiation_identity identity = {.ice_ufrag = "ufrag", .ice_password = "password"};
+
+	(void)state;
+	for (unsigned round = 0; round < 300; round++) {
+		struct negotiation negotiation;
+		AUTO(sdp) offer = offer_in_any_numbers(&random);
+		AUTO(sdp) first = NULL;
+		char bindings[8];
+		bool has_offered = false;
+
+		negotiation_init(&negotiation, &identity, 42);
+		for (unsigned step = 0; step < 12; step++) {
+			size_t which = random_u64(&random) % ARRAY_LEN(names);
+			void *binding = &bindings[random_u64(&random) % sizeof(bindings)];
+			struct send_stream stream =
+				stream_in(names[which], fmtps[which], binding, 100 + 2 * step);
+			struct meaning meanings[128] = {0};
+			AUTO(sdp) ours = NULL;
+			AUTO(sdp) theirs = NULL;
+
+			negotiation_remove_send(&negotiation, binding);
+			if (random_u64(&random) % 3 &&
+			    negotiation_add_send(&negotiation, &stream, NULL) < 0)
+				assert_false(negotiation_can_take(&negotiation, &stream.format));
+			/* Before our first offer, or in the middle of it. */
+			if (step == 0 && random_u64(&random) % 2) {
+				AUTO(sdp) lost = NULL;
+
+				assert_int_equal(negotiation_make_offer(&negotiation, &lost), 0);
+			}
+			if (step == 0 && round % 3) {
+				assert_int_equal(
+					negotiation_take_offer(&negotiation, offer, &first, NULL),
+					0);
+				note_meanings(meanings, &first->media[0]);
+				has_offered = true;
+			}
+			if (negotiation.state == NEGOTIATION_OFFERED) {
+				assert_int_equal(negotiation_write(&negotiation, true, &ours), 0);
+			} else {
+				assert_int_equal(negotiation_make_offer(&negotiation, &ours), 0);
+			}
+			if (has_offered)
+				note_meanings(meanings, &offer->media[0]);
+			for (size_t i = 0; i < ours->media_count; i++)
+				note_meanings(meanings, &ours->media[i]);
+			theirs = browser_answer(ours);
+			for (size_t i = 0; i < theirs->media_count; i++)
+				if (negotiation.lines[i]->is_ours && random_u64(&random) % 6 == 0)
+					theirs->media[i].rejected = true;
+			assert_int_equal(negotiation_take_answer(&negotiation, theirs, NULL), 0);
+		}
+		negotiation_fini(&negotiation);
+	}
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -368,6 +712,7 @@ int main(void)
 		TEST(publishing_is_answered_with_recvonly),
 		TEST(a_track_is_offered_on_a_new_line_with_the_peers_numbers),
 		TEST(extension_numbers_mean_one_thing_in_the_bundle),
+		TEST(what_is_told_of_the_capture_is_passed_on_and_when_it_was_sent_is_not),
 		TEST(a_line_that_is_free_serves_the_next_track),
 		TEST(when_both_offer_the_peer_wins_and_nothing_is_lost),
 		TEST(tracks_that_wait_give_way_to_the_peers_first_offer),
@@ -379,6 +724,14 @@ int main(void)
 		TEST(nobody_publishes_without_end),
 		TEST(an_answer_to_an_older_stream_starts_no_newer_one),
 		TEST(the_sfu_is_the_dtls_server),
+		TEST(the_answer_takes_what_the_room_wants_most),
+		TEST(a_codec_that_the_room_does_not_list_is_refused),
+		TEST(a_track_goes_to_who_lists_its_format_alone),
+		TEST(what_waits_is_dropped_when_the_first_offer_shows_that_it_cannot_be_taken),
+		TEST(who_said_nothing_is_offered_it_once_and_its_refusal_is_kept),
+		TEST(an_answer_without_the_format_is_a_refusal_as_well),
+		TEST(opus_goes_on_with_the_publishers_parameters),
+		TEST(a_number_means_one_thing_in_the_whole_bundle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -281,34 +281,6 @@ static void sequence_order_survives_the_wrap(void **state)
 	assert_false(rtp_sequence_is_newer(0x8000, 0));
 }
 
-static void a_vp8_keyframe_is_known_by_its_first_packet(void **state)
-{
-	static const struct {
-		uint8_t bytes[8];
-		size_t length;
-		bool expected;
-	} cases[] = {
-		{{0x10, 0x00}, 2, true},
-		{{0x10, 0x01}, 2, false},				/* an inter frame */
-		{{0x00, 0x00}, 2, false},				/* not a start */
-		{{0x11, 0x00}, 2, false},				/* second partition */
-		{{0x10}, 1, false},					/* no frame header */
-		{{0x90, 0x80, 0x05, 0x00}, 4, true},			/* 7-bit PictureID */
-		{{0x90, 0x80, 0x85, 0x01, 0x00}, 5, true},		/* 15-bit PictureID */
-		{{0x90, 0xe0, 0x85, 0x01, 0x07, 0x20, 0x00}, 7, true},	/* I L T */
-		{{0x90, 0xe0, 0x85, 0x01, 0x07, 0x20, 0x01}, 7, false}, /* ... of an inter frame */
-		{{0x90, 0xf0, 0x85, 0x01, 0x07, 0x20, 0x00}, 7, true},	/* I L T K */
-		{{0x90, 0x10, 0x1f, 0x00}, 4, true},			/* K alone */
-		{{0x90, 0xf0, 0x85, 0x01, 0x07, 0x20}, 6, false},	/* cut */
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		assert_int_equal(vp8_is_keyframe_start(cases[i].bytes, cases[i].length),
-				 cases[i].expected);
-	assert_false(vp8_is_keyframe_start(NULL, 0));
-}
-
 static void a_rewritten_block_holds_what_was_kept(void **state)
 {
 	struct random random = random_from_environment();
@@ -369,7 +341,6 @@ int main(void)
 		cmocka_unit_test(extensions_are_renumbered_in_their_own_form),
 		cmocka_unit_test(dropping_every_element_leaves_no_block),
 		cmocka_unit_test(sequence_order_survives_the_wrap),
-		cmocka_unit_test(a_vp8_keyframe_is_known_by_its_first_packet),
 		cmocka_unit_test(a_rewritten_block_holds_what_was_kept),
 	};
 
