@@ -1,8 +1,9 @@
 /* negotiation.h - the offers and answers of one peer connection (RFC 9429), as a relay sees them.
  *
  * A peer has one connection: it may offer (to publish) and the SFU may offer (when tracks come and
- * go). This file owns the list of m-lines, decides what each carries, and writes the SDP. It knows
- * neither sockets nor tracks: what an m-line is bound to is an opaque pointer of the edge's.
+ * go). This module owns the list of m-lines, decides what each carries (negotiation.c), and writes
+ * the SDP (negotiation_write.c). It knows neither sockets nor tracks: what an m-line is bound to is
+ * an opaque pointer of the edge's.
  *
  *   STABLE --negotiation_make_offer--> OFFERED --negotiation_take_answer--> STABLE
  *   OFFERED --negotiation_take_offer: both offered at once, ours is void--> STABLE (and dirty)

@@ -237,6 +237,25 @@ bool media_format_is_same(const struct media_format *format, const struct media_
 	       format->codec->is_same(format->fmtp, other->fmtp);
 }
 
+bool media_format_find(const struct sdp_media *media, const struct media_format *format,
+		       uint8_t *ret_payload_type, uint8_t *ret_rtx_payload_type)
+{
+	for (size_t i = 0; i < media->codec_count; i++) {
+		const struct sdp_codec *candidate = &media->codecs[i];
+		struct media_format theirs;
+		const struct sdp_codec *rtx;
+
+		if (!media_format_read(candidate, &theirs) ||
+		    !media_format_is_same(format, &theirs))
+			continue;
+		rtx = sdp_codec_find_rtx(media, candidate->payload_type);
+		*ret_payload_type = candidate->payload_type;
+		*ret_rtx_payload_type = rtx ? rtx->payload_type : 0;
+		return true;
+	}
+	return false;
+}
+
 /* ---- preferences ---- */
 
 int codec_preferences_add(struct codec_preferences *preferences, const char *name,

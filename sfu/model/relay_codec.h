@@ -43,6 +43,10 @@ struct media_format {
 /* False if it is not one that we carry. */
 bool media_format_read(const struct sdp_codec *codec, struct media_format *ret_format);
 bool media_format_is_same(const struct media_format *format, const struct media_format *other);
+/* The numbers that an m-line gives to this format and to its retransmissions (0: none); false if it
+ * does not list it. */
+bool media_format_find(const struct sdp_media *media, const struct media_format *format,
+		       uint8_t *ret_payload_type, uint8_t *ret_rtx_payload_type);
 
 /* The codecs that a room takes, the most wanted first. A kind of which it names none is taken in
  * every codec of the table. */
