@@ -846,3 +846,21 @@ def test_the_fake_server_is_left_as_it_was_found() -> None:
         assert not [name for name in names if "realtime" in name or "Inbox" in name], names
 
     run(work())
+
+
+def test_close_ends_it_even_if_the_library_answers_by_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def stubborn(*_: Any, **__: Any) -> AsyncIterator[None]:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:  # as wait_for() of Python 3.11 does when both come at once
+            raise ConnectionResetError from None
+        yield
+
+    async def work() -> None:
+        with pytest.raises(RealtimeError) as error:
+            await WSClient("ws://127.0.0.1:1/", open_timeout=0.2, backoff=quick()).connect()
+        assert error.value.code == "unreachable"
+
+    monkeypatch.setattr("realtime.clients.socket.connect", stubborn)
+    run(work())

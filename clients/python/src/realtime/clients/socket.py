@@ -253,6 +253,10 @@ class ReconnectingSocket:
                 error = refusal
             except (OSError, InvalidHandshake, EOFError) as problem:
                 error = _refusal_of(problem)
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # close() came in the same turn as the loss, which the library told us of instead.
+                raise asyncio.CancelledError
             was_welcomed = self._welcomed.is_set()
             is_over = self._is_over(error, was_welcomed)
             self._last_loss = error
@@ -347,7 +351,8 @@ class ReconnectingSocket:
         """A peer that vanished says nothing. One that has no welcome for us in time, or no answer
         to a ping, is left without a goodbye: nobody would hear it."""
         try:
-            await asyncio.wait_for(self._welcomed.wait(), self._open_timeout)
+            async with asyncio.timeout(self._open_timeout):
+                await self._welcomed.wait()
             while True:
                 await asyncio.sleep(self._ping_interval_s)
                 if not self._inbox.is_held:  # else its pong is behind what we do not read
@@ -361,7 +366,9 @@ class ReconnectingSocket:
     async def _expect_pong(self, socket: Any) -> None:
         pong = await socket.ping()
         try:
-            await asyncio.wait_for(pong, self._ping_interval_s)
+            # Not wait_for(): before Python 3.12 it may swallow a cancellation.
+            async with asyncio.timeout(self._ping_interval_s):
+                await pong
         except TimeoutError:
             if not self._inbox.is_held:
                 raise
