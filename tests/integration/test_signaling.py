@@ -15,6 +15,7 @@ from pathlib import Path
 
 import bus_peer as bus
 import pytest
+from conftest import wait_until
 from realtimed import Realtimed, chat, connect
 
 PATH = "/realtime/webrtc/signaling?room_id="
@@ -139,9 +140,8 @@ def test_two_people_join_signal_and_leave(daemon: Realtimed) -> None:
             assert time.monotonic() - began < 1
 
     asyncio.run(run())
-    time.sleep(0.2)
-    assert rows(daemon, "SELECT name, leave_reason FROM participant_sessions ORDER BY joined_at") == [
-        ("Ann", "left"), ("Böb", "left")]
+    wait_until(lambda: rows(daemon, "SELECT name, leave_reason FROM participant_sessions ORDER BY joined_at") == [
+        ("Ann", "left"), ("Böb", "left")])
 
 
 def test_a_room_must_exist_unless_joining_makes_it(tmp_path: Path) -> None:
