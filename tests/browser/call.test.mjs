@@ -1,30 +1,10 @@
 /** Calls between real browsers through every process. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
 import { joinCall, launch, received } from "./browsers.mjs";
-import { sleep, System, until } from "./system.mjs";
-
-/** @type {System} */ let system;
-let chromium, firefox;
-
-before(async () => {
-  [system, chromium, firefox] = await Promise.all([System.start(), launch("chromium"), launch("firefox")]);
-});
-
-after(async () => {
-  await Promise.all([chromium?.close(), firefox?.close()]);
-  await system?.stop();
-});
-
-const withLogs = (run) => async () => {
-  try {
-    await run();
-  } catch (error) {
-    console.error(system.logs());
-    throw error;
-  }
-};
+import { chromium, firefox, system, withLogs } from "./stage.mjs";
+import { sleep, until } from "./system.mjs";
 
 /** Everyone decodes everyone: frames go on, there is sound, nothing is lost, and all goes to the SFU. */
 async function assertEveryoneSeesEveryone(pages, names) {

@@ -1,30 +1,10 @@
 /** Calls in each video codec, and between browsers that have none in common. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { joinCall, launch, received } from "./browsers.mjs";
-import { System, until } from "./system.mjs";
-
-/** @type {System} */ let system;
-let chromium, firefox;
-
-before(async () => {
-  [system, chromium, firefox] = await Promise.all([System.start(), launch("chromium"), launch("firefox")]);
-});
-
-after(async () => {
-  await Promise.all([chromium?.close(), firefox?.close()]);
-  await system?.stop();
-});
-
-const withLogs = (run) => async () => {
-  try {
-    await run();
-  } catch (error) {
-    console.error(system.logs());
-    throw error;
-  }
-};
+import { joinCall, received } from "./browsers.mjs";
+import { chromium, firefox, system, withLogs } from "./stage.mjs";
+import { until } from "./system.mjs";
 
 /** `page` decodes what `name` sends, in this codec; without one, it is heard. */
 const decodes = (page, name, codec) => until(`${codec ?? "sound"} of ${name}`, async () => {
