@@ -14,6 +14,16 @@
  */
 import { backoffMs, FINAL_CODES, RealtimeError, socketUrl } from "./realtime.js";
 
+/**
+ * The camera in three sizes: everyone gets the one that fits its tile and its network. "L1T1" has Chromium send VP9
+ * as three streams as well, and not as layers of one.
+ */
+const LAYERS = [
+  { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode: "L1T1" },
+  { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: "L1T1" },
+  { rid: "f", maxBitrate: 1_700_000, scalabilityMode: "L1T1" },
+];
+
 export class Call extends EventTarget {
   /** @param {{room: string, name: string, stream: MediaStream | null}} options */
   constructor({ room, name, stream }) {
@@ -172,7 +182,10 @@ export class Call extends EventTarget {
       if (connection.connectionState === "failed") this.rejoin();
     };
     const tracks = this.stream?.getTracks() ?? [];
-    for (const track of tracks) connection.addTrack(track, this.stream);
+    for (const track of tracks) {
+      const sendEncodings = track.kind === "video" ? LAYERS : undefined;
+      connection.addTransceiver(track, { direction: "sendonly", streams: [this.stream], ...(sendEncodings && { sendEncodings }) });
+    }
     // Who publishes nothing has nothing to offer: until somebody else does, signalling is all there is.
     if (tracks.length === 0) this.emit("state", "connected");
   }

@@ -13,6 +13,8 @@
 #include <gst/gst.h>
 #include <stdbool.h>
 
+#include "sfu/wire/picture_numbers.h"
+#include "sfu/wire/picture_size.h"
 #include "sfu/wire/rtp.h"
 
 enum { PACKET_BYTES_MAX = 2048 }; /* more than any path MTU we will see; longer ones are dropped */
@@ -28,6 +30,9 @@ struct packet {
 	uint64_t arrival_us;
 	struct rtp_header header;
 	bool is_keyframe_start;
+	uint8_t layer; /* of its track */
+	struct picture_numbers picture;
+	struct picture_size size; /* of the picture that begins here; 0: not known */
 	uint8_t bytes[PACKET_BYTES_MAX];
 };
 

@@ -3,6 +3,7 @@
 #define SFU_EDGE_ROOM_PRIVATE_H
 
 #include "sfu/edge/room.h"
+#include "sfu/model/allocator.h"
 
 struct room_peer;
 
@@ -14,6 +15,7 @@ struct room_track {
 	char source[16]; /* "camera", "microphone", "screen" or "" */
 	bool is_muted;
 	enum media_kind kind;
+	uint8_t layer_count;
 	struct media_format format;
 	struct sdp_media incoming; /* the publisher's numbers, as last negotiated */
 	RtcTrack *element;	   /* a reference; also in the bin */
@@ -24,9 +26,10 @@ struct subscription {
 	struct list link; /* in room_peer.subscriptions */
 	struct room_peer *subscriber;
 	struct room_track *track;
-	GstPad *track_pad, *transport_pad; /* NULL until linked */
-	uint8_t payload_type;		   /* linked with this one */
-	bool is_refused;		   /* the peer cannot take it, and was told */
+	GstPad *track_pad, *transport_pad;  /* NULL until linked */
+	uint8_t payload_type;		    /* linked with this one */
+	bool is_refused;		    /* the peer cannot take it, and was told */
+	struct allocator_stream allocation; /* video: which layer it gets */
 };
 
 struct room_peer {
@@ -80,6 +83,11 @@ int subscription_new(struct room_peer *subscriber, struct room_track *track,
 		     struct subscription **ret_subscription);
 void subscription_free(struct subscription *subscription);
 struct send_stream subscription_stream(struct subscription *subscription);
+/* layers.c */
+/* Give each video that the peer is sent the layer that fits it. Often enough to leave one that
+ * falls silent at once. */
+void room_peer_choose_layers(struct room_peer *peer);
+
 /* Subscribe `peer` to `track` by an offer of ours. */
 void room_peer_subscribe(struct room_peer *peer, struct room_track *track);
 

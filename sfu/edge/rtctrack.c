@@ -5,14 +5,32 @@
 #include "sfu/model/keyframe_gate.h"
 #include "sfu/model/packet_ring.h"
 
-enum { VIDEO_PACKETS_KEPT = 1024, AUDIO_PACKETS_KEPT = 128 };
+enum {
+	VIDEO_PACKETS_KEPT = 1024,
+	AUDIO_PACKETS_KEPT = 128,
+	METER_US = 250000 /* over so long a bitrate is taken */
+};
+
+struct layer {
+	RtcTrack *track;
+	uint8_t index;
+	GstPad *sink; /* owned by the element; NULL: nobody sends this layer */
+	struct packet_ring *ring;
+	struct keyframe_gate gate;
+	struct layer_activity activity;
+	uint64_t metered_bytes, metered_at_us;
+};
+
+struct consumer {
+	GstPad *pad;	 /* borrowed from the element */
+	unsigned layers; /* bits */
+};
 
 struct _RtcTrack {
 	GstElement parent;
-	GstPad *sink;	 /* owned by the element */
-	GPtrArray *pads; /* of the subscribers' pads, borrowed from the element */
-	struct packet_ring *ring;
-	struct keyframe_gate gate;
+	struct layer layers[LAYERS_MAX];
+	GArray *consumers; /* of struct consumer */
+	bool is_video;
 	const uint64_t *now_us;
 	guint next_pad;
 };
@@ -20,54 +38,89 @@ struct _RtcTrack {
 G_DEFINE_TYPE(RtcTrack, rtc_track, GST_TYPE_ELEMENT)
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
-	"sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS("application/x-rtp"));
+	"sink_%u", GST_PAD_SINK, GST_PAD_REQUEST, GST_STATIC_CAPS("application/x-rtp"));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
 	"src_%u", GST_PAD_SRC, GST_PAD_REQUEST, GST_STATIC_CAPS("application/x-rtp"));
 
-GstEvent *rtc_keyframe_request_new(void)
+static const char layer_field[] = "layer";
+
+GstEvent *rtc_keyframe_request_new(uint8_t layer)
 {
-	return gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0);
+	GstEvent *event = gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0);
+
+	gst_structure_set(gst_event_writable_structure(event), layer_field, G_TYPE_UINT,
+			  (guint)layer, NULL);
+	return event;
 }
 
-bool rtc_keyframe_request_is(GstEvent *event)
+bool rtc_keyframe_request_is(GstEvent *event, uint8_t *ret_layer)
 {
-	return gst_video_event_is_force_key_unit(event);
+	guint layer = 0;
+
+	if (!gst_video_event_is_force_key_unit(event))
+		return false;
+	/* Elements that are not ours, such as a recorder's, know of no layers. */
+	(void)gst_structure_get_uint(gst_event_get_structure(event), layer_field, &layer);
+	*ret_layer = layer < LAYERS_MAX ? (uint8_t)layer : 0;
+	return true;
+}
+
+static struct consumer *consumer_at(const RtcTrack *track, guint i)
+{
+	return &g_array_index(track->consumers, struct consumer, i);
+}
+
+static struct consumer *consumer_find(const RtcTrack *track, const GstPad *pad, guint *ret_index)
+{
+	for (guint i = 0; i < track->consumers->len; i++) {
+		if (consumer_at(track, i)->pad != pad)
+			continue;
+		*ret_index = i;
+		return consumer_at(track, i);
+	}
+	return NULL;
 }
 
 /* ---- packets ---- */
 
-static void keep(RtcTrack *track, struct packet *packet)
+static void keep(struct layer *layer, struct packet *packet)
 {
 	struct packet *replaced;
 
+	layer->metered_bytes += packet->length;
+	layer->activity.last_packet_us = packet->arrival_us;
 	/* The first packet under a number stays: a subscriber may have been sent it, and must never
 	 * be sent another under the same number. */
-	if (packet_ring_find(track->ring, packet->header.sequence_number))
+	if (packet_ring_find(layer->ring, packet->header.sequence_number))
 		return;
 	(void)gst_buffer_ref(packet->buffer);
-	replaced = packet_ring_put(track->ring, packet->header.sequence_number, packet);
+	replaced = packet_ring_put(layer->ring, packet->header.sequence_number, packet);
 	if (replaced)
 		packet_release(replaced);
 	if (packet->is_keyframe_start)
-		keyframe_gate_on_keyframe(&track->gate);
+		keyframe_gate_on_keyframe(&layer->gate);
+	if (packet->size.width_px)
+		layer->activity.size = packet->size;
 }
 
 static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferList *list)
 {
 	RtcTrack *track = (RtcTrack *)parent;
+	struct layer *layer = gst_pad_get_element_private(pad);
 	guint count = gst_buffer_list_length(list);
+	unsigned bit = 1u << layer->index;
 
-	(void)pad;
 	for (guint i = 0; i < count; i++) {
 		struct packet *packet = packet_of_buffer(gst_buffer_list_get(list, i));
 
 		if (packet)
-			keep(track, packet);
+			keep(layer, packet);
 	}
 	/* A subscriber that is not linked or not ready is its own business, never the others'. */
-	for (guint i = 0; i < track->pads->len; i++)
-		(void)gst_pad_push_list(g_ptr_array_index(track->pads, i),
-					gst_buffer_list_ref(list));
+	for (guint i = 0; i < track->consumers->len; i++)
+		if (consumer_at(track, i)->layers & bit)
+			(void)gst_pad_push_list(consumer_at(track, i)->pad,
+						gst_buffer_list_ref(list));
 	gst_buffer_list_unref(list);
 	return GST_FLOW_OK;
 }
@@ -80,29 +133,42 @@ static GstFlowReturn sink_chain(GstPad *pad, GstObject *parent, GstBuffer *buffe
 	return sink_chain_list(pad, parent, list);
 }
 
-struct packet *rtc_track_find_packet(RtcTrack *track, uint16_t sequence_number)
+struct packet *rtc_track_find_packet(RtcTrack *track, uint8_t layer, uint16_t sequence_number)
 {
-	return packet_ring_find(track->ring, sequence_number);
+	const struct packet_ring *ring = layer < LAYERS_MAX ? track->layers[layer].ring : NULL;
+
+	return ring ? packet_ring_find(ring, sequence_number) : NULL;
+}
+
+struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer)
+{
+	return track->layers[layer].activity;
 }
 
 /* What was kept must not answer for the numbers that come now. */
-static void forget_packets(RtcTrack *track)
+static void forget_packets(struct layer *layer)
 {
 	struct packet *packet;
 
-	while ((packet = packet_ring_take_any(track->ring)))
+	while ((packet = packet_ring_take_any(layer->ring)))
 		packet_release(packet);
+}
+
+static void ask_for_keyframe(struct layer *layer)
+{
+	(void)gst_pad_push_event(layer->sink, rtc_keyframe_request_new(layer->index));
 }
 
 static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
 	RtcTrack *track = (RtcTrack *)parent;
+	struct layer *layer = gst_pad_get_element_private(pad);
 
 	if (GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM) {
-		forget_packets(track);
-		if (keyframe_gate_want(&track->gate,
+		forget_packets(layer);
+		if (keyframe_gate_want(&layer->gate,
 				       *track->now_us)) /* all subscribers wait again */
-			(void)gst_pad_push_event(track->sink, rtc_keyframe_request_new());
+			ask_for_keyframe(layer);
 	}
 	return gst_pad_event_default(pad, parent, event);
 }
@@ -112,21 +178,85 @@ static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
 	RtcTrack *track = (RtcTrack *)parent;
+	struct layer *layer;
+	uint8_t index;
 
 	(void)pad;
-	if (rtc_keyframe_request_is(event) && keyframe_gate_want(&track->gate, *track->now_us))
-		return gst_pad_push_event(track->sink, event);
+	if (rtc_keyframe_request_is(event, &index)) {
+		layer = &track->layers[index];
+		if (layer->sink && keyframe_gate_want(&layer->gate, *track->now_us))
+			return gst_pad_push_event(layer->sink, event);
+	}
 	gst_event_unref(event);
 	return TRUE;
 }
 
+static bool is_wanted(const RtcTrack *track, uint8_t layer)
+{
+	for (guint i = 0; i < track->consumers->len; i++)
+		if (consumer_at(track, i)->layers & 1u << layer)
+			return true;
+	return false;
+}
+
+/* Half of what was known stays, so that one large picture does not look like a larger stream. A
+ * time without packets says nothing of the rate that it will have again. */
+static void meter(struct layer *layer, uint64_t now_us)
+{
+	uint64_t elapsed_us = now_us - layer->metered_at_us, bitrate_bps;
+
+	if (elapsed_us < METER_US)
+		return;
+	bitrate_bps = layer->metered_bytes * 8000000u / elapsed_us;
+	if (layer->metered_bytes > 0 && elapsed_us < 2 * METER_US)
+		layer->activity.bitrate_bps =
+			layer->activity.bitrate_bps
+				? (layer->activity.bitrate_bps + bitrate_bps) / 2
+				: bitrate_bps;
+	layer->metered_bytes = 0;
+	layer->metered_at_us = now_us;
+}
+
 void rtc_track_tick(RtcTrack *track)
 {
-	if (keyframe_gate_tick(&track->gate, *track->now_us))
-		(void)gst_pad_push_event(track->sink, rtc_keyframe_request_new());
+	for (uint8_t i = 0; i < LAYERS_MAX; i++) {
+		struct layer *layer = &track->layers[i];
+
+		meter(layer, *track->now_us);
+		if (!layer->gate.is_wanted)
+			continue;
+		if (!is_wanted(track, i)) /* whoever asked has gone to another layer */
+			keyframe_gate_on_keyframe(&layer->gate);
+		else if (keyframe_gate_tick(&layer->gate, *track->now_us))
+			ask_for_keyframe(layer);
+	}
 }
 
 /* ---- pads ---- */
+
+GstPad *rtc_track_sink(RtcTrack *track, uint8_t index)
+{
+	struct layer *layer = &track->layers[index];
+	gchar *name;
+
+	if (layer->sink)
+		return layer->sink;
+	layer->ring = packet_ring_new(track->is_video ? VIDEO_PACKETS_KEPT : AUDIO_PACKETS_KEPT);
+	if (!layer->ring)
+		return NULL;
+	layer->track = track;
+	layer->index = index;
+	name = g_strdup_printf("sink_%u", index);
+	layer->sink = gst_pad_new_from_static_template(&sink_template, name);
+	g_free(name);
+	gst_pad_set_element_private(layer->sink, layer);
+	gst_pad_set_chain_function(layer->sink, sink_chain);
+	gst_pad_set_chain_list_function(layer->sink, sink_chain_list);
+	gst_pad_set_event_function(layer->sink, sink_event);
+	(void)gst_pad_set_active(layer->sink, TRUE);
+	(void)gst_element_add_pad(GST_ELEMENT_CAST(track), layer->sink);
+	return layer->sink;
+}
 
 static gboolean copy_sticky_event(GstPad *pad, GstEvent **event, gpointer data)
 {
@@ -138,22 +268,37 @@ static gboolean copy_sticky_event(GstPad *pad, GstEvent **event, gpointer data)
 GstPad *rtc_track_add_consumer(RtcTrack *track)
 {
 	gchar *name = g_strdup_printf("src_%u", track->next_pad++);
-	GstPad *pad = gst_pad_new_from_static_template(&src_template, name);
+	struct consumer consumer = {.pad = gst_pad_new_from_static_template(&src_template, name)};
 
 	g_free(name);
-	gst_pad_set_event_function(pad, src_event);
-	(void)gst_pad_set_active(pad, TRUE);
-	gst_pad_sticky_events_foreach(track->sink, copy_sticky_event, pad);
-	(void)gst_element_add_pad(GST_ELEMENT_CAST(track), pad);
-	g_ptr_array_add(track->pads, pad);
-	return pad;
+	gst_pad_set_event_function(consumer.pad, src_event);
+	(void)gst_pad_set_active(consumer.pad, TRUE);
+	for (uint8_t i = 0; i < LAYERS_MAX; i++)
+		if (track->layers[i].sink)
+			gst_pad_sticky_events_foreach(track->layers[i].sink, copy_sticky_event,
+						      consumer.pad);
+	(void)gst_element_add_pad(GST_ELEMENT_CAST(track), consumer.pad);
+	g_array_append_val(track->consumers, consumer);
+	return consumer.pad;
 }
 
 void rtc_track_remove_consumer(RtcTrack *track, GstPad *pad)
 {
-	(void)g_ptr_array_remove_fast(track->pads, pad);
+	guint index;
+
+	if (consumer_find(track, pad, &index))
+		(void)g_array_remove_index_fast(track->consumers, index);
 	(void)gst_pad_set_active(pad, FALSE);
 	(void)gst_element_remove_pad(GST_ELEMENT_CAST(track), pad);
+}
+
+void rtc_track_set_layers(RtcTrack *track, GstPad *pad, unsigned layers)
+{
+	guint index;
+	struct consumer *consumer = consumer_find(track, pad, &index);
+
+	if (consumer)
+		consumer->layers = layers;
 }
 
 /* ---- class ---- */
@@ -162,10 +307,13 @@ static void rtc_track_finalize(GObject *object)
 {
 	RtcTrack *track = (RtcTrack *)object;
 
-	if (track->ring)
-		forget_packets(track);
-	track->ring = packet_ring_free(track->ring);
-	g_ptr_array_unref(track->pads);
+	for (uint8_t i = 0; i < LAYERS_MAX; i++) {
+		if (!track->layers[i].ring)
+			continue;
+		forget_packets(&track->layers[i]);
+		track->layers[i].ring = packet_ring_free(track->layers[i].ring);
+	}
+	g_array_unref(track->consumers);
 	G_OBJECT_CLASS(rtc_track_parent_class)->finalize(object);
 }
 
@@ -181,24 +329,14 @@ static void rtc_track_class_init(RtcTrackClass *class)
 
 static void rtc_track_init(RtcTrack *track)
 {
-	track->pads = g_ptr_array_new();
-	track->sink = gst_pad_new_from_static_template(&sink_template, "sink");
-	gst_pad_set_chain_function(track->sink, sink_chain);
-	gst_pad_set_chain_list_function(track->sink, sink_chain_list);
-	gst_pad_set_event_function(track->sink, sink_event);
-	(void)gst_element_add_pad(GST_ELEMENT_CAST(track), track->sink);
+	track->consumers = g_array_new(FALSE, FALSE, sizeof(struct consumer));
 }
 
 RtcTrack *rtc_track_new(const char *name, bool is_video, const uint64_t *port_now_us)
 {
 	RtcTrack *track = g_object_new(RTC_TYPE_TRACK, "name", name, NULL);
 
+	track->is_video = is_video;
 	track->now_us = port_now_us;
-	track->ring = packet_ring_new(is_video ? VIDEO_PACKETS_KEPT : AUDIO_PACKETS_KEPT);
-	if (!track->ring) {
-		gst_object_ref_sink(track);
-		gst_object_unref(track);
-		return NULL;
-	}
 	return track;
 }

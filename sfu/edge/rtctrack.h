@@ -1,8 +1,9 @@
 /* rtctrack.h - the GStreamer element of one published track.
  *
- *   rtctransport.src ──▶ sink │ rtctrack │ src_%u ──▶ rtctransport.sink of each subscriber
+ *   rtctransport.src ──▶ sink_%u │ rtctrack │ src_%u ──▶ rtctransport.sink of each subscriber
  *
- * It keeps the newest packets for retransmission and turns the keyframe requests of all its
+ * A sink pad for each layer (simulcast); a consumer is pushed the layers it wants. It keeps the
+ * newest packets of each layer for retransmission and turns the keyframe requests of all its
  * subscribers (GStreamer's force-key-unit events, upstream) into few to the publisher. Packets pass
  * in GstBufferLists, one push per subscriber; nothing is copied.
  *
@@ -15,6 +16,7 @@
 #include <stdbool.h>
 
 #include "sfu/edge/packet.h"
+#include "sfu/model/forwarder.h"
 
 #define RTC_TYPE_TRACK (rtc_track_get_type())
 G_DECLARE_FINAL_TYPE(RtcTrack, rtc_track, RTC, TRACK, GstElement)
@@ -22,18 +24,31 @@ G_DECLARE_FINAL_TYPE(RtcTrack, rtc_track, RTC, TRACK, GstElement)
 /* `port_now_us` is the worker's clock, borrowed. The reference is floating. */
 RtcTrack *rtc_track_new(const char *name, bool is_video, const uint64_t *port_now_us);
 
-/* A pad for one more subscriber, borrowed; and its end. */
+/* The pad that takes a layer, borrowed, made when it is first asked for. NULL without memory. */
+GstPad *rtc_track_sink(RtcTrack *track, uint8_t layer);
+
+/* What a layer carries now. */
+struct layer_activity {
+	uint64_t last_packet_us;  /* 0: nothing came yet */
+	uint64_t bitrate_bps;	  /* while it came last */
+	struct picture_size size; /* 0: not known */
+};
+struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer);
+
+/* A pad for one more subscriber, borrowed; and its end. It is pushed no layer at first. */
 GstPad *rtc_track_add_consumer(RtcTrack *track);
 void rtc_track_remove_consumer(RtcTrack *track, GstPad *pad);
+/* Which layers it is pushed: bit 0 for layer 0 and so on. */
+void rtc_track_set_layers(RtcTrack *track, GstPad *pad, unsigned layers);
 
 /* A packet for retransmission, borrowed until the next packet arrives; NULL if it is gone. */
-struct packet *rtc_track_find_packet(RtcTrack *track, uint16_t sequence_number);
+struct packet *rtc_track_find_packet(RtcTrack *track, uint8_t layer, uint16_t sequence_number);
 
 /* Repeat an unanswered keyframe request when it is time. Every 20 ms. */
 void rtc_track_tick(RtcTrack *track);
 
-/* Wishes for a keyframe travel as this event. */
-GstEvent *rtc_keyframe_request_new(void);
-bool rtc_keyframe_request_is(GstEvent *event);
+/* Wishes for a keyframe of a layer travel as this event. */
+GstEvent *rtc_keyframe_request_new(uint8_t layer);
+bool rtc_keyframe_request_is(GstEvent *event, uint8_t *ret_layer);
 
 #endif

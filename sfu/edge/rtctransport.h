@@ -18,6 +18,7 @@
 #include "sfu/edge/dtls_link.h"
 #include "sfu/edge/media_port.h"
 #include "sfu/edge/rtctrack.h"
+#include "sfu/model/forwarder.h"
 #include "sfu/model/negotiation.h"
 
 #define RTC_TYPE_TRANSPORT (rtc_transport_get_type())
@@ -52,10 +53,10 @@ const struct net_path *rtc_transport_path(const RtcTransport *transport);
 /* The certificate that the peer's SDP announces; DTLS waits for it. */
 void rtc_transport_set_fingerprint(RtcTransport *transport, const uint8_t fingerprint_sha256[32]);
 
-/* Receive what `line` publishes (again: with changed numbers). The pad is the element's. -ENOMEM.
- */
+/* Receive what `line` publishes (again: with changed numbers). The pads, one for each layer and
+ * NULL behind the last, are the element's. -ENOMEM. */
 int rtc_transport_receive(RtcTransport *transport, const struct media_line *line,
-			  GstPad **ret_pad) MUST_CHECK;
+			  GstPad *ret_pads[LAYERS_MAX]) MUST_CHECK;
 void rtc_transport_receive_end(RtcTransport *transport, const char *mid);
 
 /* Send `track` on `line`; the pad is to be linked to one of the track's. `incoming` has the numbers
@@ -63,6 +64,9 @@ void rtc_transport_receive_end(RtcTransport *transport, const char *mid);
 int rtc_transport_send(RtcTransport *transport, const struct media_line *line, RtcTrack *track,
 		       const struct sdp_media *incoming, GstPad **ret_pad) MUST_CHECK;
 void rtc_transport_send_end(RtcTransport *transport, GstPad *pad);
+/* Which layer of its track the pad should forward (LAYER_NONE: nothing), and which does. */
+void rtc_transport_set_layer(GstPad *pad, uint8_t layer);
+uint8_t rtc_transport_layer(GstPad *pad);
 
 /* ---- the worker's side ---- */
 

@@ -80,13 +80,14 @@ void room_track_free(struct room_track *track)
 	free(track);
 }
 
-static void link_receive_pad(struct room_track *track, GstPad *pad)
+static void link_receive_pads(struct room_track *track, GstPad *const pads[LAYERS_MAX])
 {
-	GstPad *sink = gst_element_get_static_pad(GST_ELEMENT_CAST(track->element), "sink");
+	for (uint8_t layer = 0; layer < LAYERS_MAX && pads[layer]; layer++) {
+		GstPad *sink = rtc_track_sink(track->element, layer);
 
-	if (!gst_pad_is_linked(sink))
-		(void)gst_pad_link_full(pad, sink, GST_PAD_LINK_CHECK_NOTHING);
-	gst_object_unref(sink);
+		if (sink && !gst_pad_is_linked(sink))
+			(void)gst_pad_link_full(pads[layer], sink, GST_PAD_LINK_CHECK_NOTHING);
+	}
 }
 
 /* The line publishes: have a track for it, with its present numbers. True: it is new. */
@@ -94,7 +95,7 @@ static bool publish(struct room_peer *peer, const struct media_line *line)
 {
 	struct room_track *track = track_find(peer, line->mid);
 	bool is_new;
-	GstPad *pad;
+	GstPad *pads[LAYERS_MAX];
 
 	if (track && !media_format_is_same(&track->format, &line->format)) {
 		/* It goes on in another codec: to its subscribers that is another track. */
@@ -103,7 +104,7 @@ static bool publish(struct room_peer *peer, const struct media_line *line)
 		track = NULL;
 	}
 	is_new = !track;
-	if (rtc_transport_receive(peer->transport, line, &pad) < 0)
+	if (rtc_transport_receive(peer->transport, line, pads) < 0)
 		return false;
 	if (!track)
 		track = track_new(peer, line);
@@ -111,7 +112,8 @@ static bool publish(struct room_peer *peer, const struct media_line *line)
 		return false;
 	track->format = line->format;
 	track->incoming = line->remote;
-	link_receive_pad(track, pad);
+	track->layer_count = media_line_layer_count(line);
+	link_receive_pads(track, pads);
 	return is_new;
 }
 
@@ -152,6 +154,7 @@ int subscription_new(struct room_peer *subscriber, struct room_track *track,
 		return -ENOMEM;
 	subscription->subscriber = subscriber;
 	subscription->track = track;
+	allocator_stream_init(&subscription->allocation);
 	list_append(&subscriber->subscriptions, &subscription->link);
 	*ret_subscription = subscription;
 	return 0;
@@ -261,7 +264,9 @@ static void link_pads(struct subscription *subscription, const struct media_line
 	(void)gst_pad_link_full(subscription->track_pad, subscription->transport_pad,
 				GST_PAD_LINK_CHECK_NOTHING);
 	if (track->kind == MEDIA_VIDEO)
-		(void)gst_pad_push_event(subscription->transport_pad, rtc_keyframe_request_new());
+		room_peer_choose_layers(subscription->subscriber);
+	else
+		rtc_track_set_layers(track->element, subscription->track_pad, 1);
 }
 
 /* An SSRC is never begun twice under one key: what was interrupted is offered anew. */

@@ -25,7 +25,7 @@ struct checked_path {
 	uint64_t last_us;
 };
 
-/* One m-line's incoming stream. */
+/* An m-line's incoming stream; with simulcast, one of its layers. */
 struct receive_stream {
 	struct list link;	  /* in RtcTransport.receive_streams */
 	struct list pending_link; /* in media_port.pending while `list` has packets */
@@ -33,8 +33,13 @@ struct receive_stream {
 	GstPad *pad; /* src; the element's */
 	GstBufferList *list;
 	char mid[SDP_MID_MAX + 1];
+	char rid[SDP_RID_MAX + 1]; /* "": the only layer, or one told by its SSRC alone */
+	uint8_t layer;
+	bool is_one_of_many; /* of several layers */
 	bool is_video, wants_nack;
-	keyframe_start_fn keyframe_start; /* of its codec; NULL for audio */
+	keyframe_start_fn keyframe_start;   /* of its codec; NULL for audio */
+	picture_numbers_fn picture_numbers; /* NULL if it has none */
+	picture_size_fn picture_size;
 	uint8_t payload_type, rtx_payload_type;
 	uint32_t ssrc, rtx_ssrc; /* 0: not known yet */
 	uint32_t previous_ssrc;	 /* its stragglers are dropped; 0: none */
@@ -50,10 +55,8 @@ struct send_stream_out {
 	GstPad *pad;	 /* sink; the element's */
 	RtcTrack *track; /* a reference */
 	struct forwarder forwarder;
-	bool has_report; /* the publisher's last sender report, told by an event */
-	struct rtcp_sender_info report;
-	struct sender_clock clock;
-	uint64_t reported_at_us; /* our last SR */
+	struct sender_clock clock; /* the publisher's, told by an event */
+	uint64_t reported_at_us;   /* our last SR */
 };
 
 struct _RtcTransport {
@@ -73,7 +76,9 @@ struct _RtcTransport {
 	struct media_crypto *crypto_in, *crypto_out;
 
 	struct list receive_streams, send_streams;
-	uint8_t mid_extension_id, transport_cc_extension_id; /* the publisher's; 0: none */
+	struct { /* the publisher's; 0: none */
+		uint8_t mid, rid, repaired_rid, transport_cc;
+	} extension_ids;
 	struct arrival_log arrivals;
 	struct sender_clock clock;
 
@@ -107,11 +112,11 @@ const struct egress_target *transport_target(const RtcTransport *transport);
 void transport_on_rtcp(RtcTransport *transport, struct packet *packet);
 void transport_rtcp_tick(RtcTransport *transport);
 void transport_send_pli(struct receive_stream *stream);
-/* The event that carries a publisher's sender report to its subscribers. */
-GstEvent *sender_report_event_void(void); /* forget the last one */
-bool sender_report_event_read(GstEvent *event, struct send_stream_out *stream);
-/* The event that says that a stream begins anew: other numbers, other contents. */
-GstEvent *source_restart_event_new(void);
-bool source_restart_event_is(GstEvent *event);
+/* The event that carries a publisher's sender report of one layer to its subscribers. */
+GstEvent *sender_report_event_void(uint8_t layer); /* forget the last one */
+void sender_report_event_read(GstEvent *event, struct send_stream_out *stream);
+/* The event that says that a layer begins anew: other numbers, other contents. */
+GstEvent *source_restart_event_new(uint8_t layer);
+bool source_restart_event_is(GstEvent *event, uint8_t *ret_layer);
 
 #endif

@@ -17,13 +17,20 @@ struct receive_stream *receive_stream_find_ssrc(RtcTransport *transport, uint32_
 	return NULL;
 }
 
-static struct receive_stream *find_mid(RtcTransport *transport, struct slice mid)
+static bool is_text(struct slice slice, const char *text)
+{
+	return strlen(text) == slice.length &&
+	       (slice.length == 0 || memcmp(text, slice.data, slice.length) == 0);
+}
+
+/* The stream of an m-line, of several the one that this RID names. */
+static struct receive_stream *find_mid(RtcTransport *transport, struct slice mid, struct slice rid)
 {
 	struct receive_stream *stream;
 
 	LIST_FOR_EACH (stream, &transport->receive_streams, link) {
-		if (strlen(stream->mid) == mid.length &&
-		    memcmp(stream->mid, mid.data, mid.length) == 0)
+		if (is_text(mid, stream->mid) &&
+		    (!stream->is_one_of_many || (rid.length > 0 && is_text(rid, stream->rid))))
 			return stream;
 	}
 	return NULL;
@@ -74,21 +81,29 @@ static void set_ssrc(struct receive_stream *stream, uint32_t ssrc)
 		return;
 	receive_stats_init(&stream->stats, stream->clock_rate_hz);
 	memset(&stream->nacks, 0, sizeof(stream->nacks));
-	(void)gst_pad_push_event(stream->pad, source_restart_event_new());
-	(void)gst_pad_push_event(stream->pad, sender_report_event_void());
+	(void)gst_pad_push_event(stream->pad, source_restart_event_new(stream->layer));
+	(void)gst_pad_push_event(stream->pad, sender_report_event_void(stream->layer));
 }
 
-/* A new SSRC: by its mid, else by payload type (RFC 9143 section 9.2). It stays with its stream. */
+static struct slice extension_of(const struct packet *packet, uint8_t id)
+{
+	return id ? rtp_extension_find(&packet->header, packet->bytes, id)
+		  : (struct slice){NULL, 0};
+}
+
+/* A new SSRC: by its mid and, of layers, its RID, else by payload type (RFC 9143 section 9.2,
+ * RFC 8852). It stays with its stream. */
 static struct receive_stream *latch_ssrc(RtcTransport *transport, const struct packet *packet)
 {
 	const struct rtp_header *header = &packet->header;
 	struct receive_stream *stream = NULL;
-	struct slice mid = {NULL, 0};
+	struct slice mid = extension_of(packet, transport->extension_ids.mid);
+	struct slice rid = extension_of(packet, transport->extension_ids.rid);
 
-	if (transport->mid_extension_id)
-		mid = rtp_extension_find(header, packet->bytes, transport->mid_extension_id);
+	if (!rid.data)
+		rid = extension_of(packet, transport->extension_ids.repaired_rid);
 	if (mid.data)
-		stream = find_mid(transport, mid);
+		stream = find_mid(transport, mid, rid);
 	if (!stream)
 		stream = find_payload_type(transport, header->payload_type);
 	if (!stream || header->ssrc == stream->previous_ssrc)
@@ -106,12 +121,8 @@ static struct receive_stream *latch_ssrc(RtcTransport *transport, const struct p
 
 static void note_arrival(RtcTransport *transport, const struct packet *packet)
 {
-	struct slice sequence;
+	struct slice sequence = extension_of(packet, transport->extension_ids.transport_cc);
 
-	if (!transport->transport_cc_extension_id)
-		return;
-	sequence = rtp_extension_find(&packet->header, packet->bytes,
-				      transport->transport_cc_extension_id);
 	if (sequence.length >= 2)
 		arrival_log_on_packet(&transport->arrivals,
 				      (uint16_t)(sequence.data[0] << 8 | sequence.data[1]),
@@ -137,16 +148,32 @@ static bool restore_from_rtx(const struct receive_stream *stream, struct packet 
 	return rtp_header_decode(bytes, packet->length, false, &packet->header) == 0;
 }
 
+/* What its payload's first bytes tell, once for all subscribers. */
+static enum keyframe_start inspect(const struct receive_stream *stream, struct packet *packet)
+{
+	const uint8_t *payload = packet->bytes + packet->header.header_bytes;
+	size_t length = rtp_payload_bytes(&packet->header, packet->length);
+	enum keyframe_start start = KEYFRAME_NO_START;
+
+	if (stream->keyframe_start)
+		start = stream->keyframe_start(payload, length);
+	packet->is_keyframe_start = start != KEYFRAME_NO_START;
+	packet->layer = stream->layer;
+	packet->picture = (struct picture_numbers){0};
+	if (stream->picture_numbers)
+		stream->picture_numbers(payload, length, &packet->picture);
+	packet->size = (struct picture_size){0, 0};
+	if (stream->picture_size && packet->is_keyframe_start)
+		(void)stream->picture_size(payload, length, &packet->size);
+	return start;
+}
+
 /* False: seen before, or of no use. */
 static bool account(struct receive_stream *stream, struct packet *packet)
 {
 	const struct rtp_header *header = &packet->header;
-	enum keyframe_start start = KEYFRAME_NO_START;
+	enum keyframe_start start = inspect(stream, packet);
 
-	if (stream->keyframe_start)
-		start = stream->keyframe_start(packet->bytes + header->header_bytes,
-					       rtp_payload_bytes(header, packet->length));
-	packet->is_keyframe_start = start != KEYFRAME_NO_START;
 	/* Also where nothing is asked for again: two packets under one number would be encrypted
 	 * under one nonce, which gives the key stream away. */
 	if (nack_tracker_on_packet(&stream->nacks, header->sequence_number, packet->arrival_us) ==
@@ -209,8 +236,10 @@ void transport_deliver_pending(struct media_port *port)
 
 static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
+	uint8_t layer;
+
 	/* All others end here: passed on, they would run in circles through a room's graph. */
-	if (rtc_keyframe_request_is(event))
+	if (rtc_keyframe_request_is(event, &layer))
 		transport_send_pli(gst_pad_get_element_private(pad));
 	(void)parent;
 	gst_event_unref(event);
@@ -238,7 +267,7 @@ static void push_stream_start(struct receive_stream *stream, const struct media_
 }
 
 static struct receive_stream *receive_stream_new(RtcTransport *transport,
-						 const struct media_line *line)
+						 const struct media_line *line, uint8_t layer)
 {
 	struct receive_stream *stream = calloc(1, sizeof(*stream));
 	gchar *name;
@@ -247,12 +276,13 @@ static struct receive_stream *receive_stream_new(RtcTransport *transport,
 		return NULL;
 	stream->transport = transport;
 	memcpy(stream->mid, line->mid, sizeof(stream->mid));
+	stream->layer = layer;
 	stream->is_video = line->kind == MEDIA_VIDEO;
 	stream->clock_rate_hz = line->format.codec->clock_rate_hz;
 	list_init(&stream->pending_link);
 	stream->list = gst_buffer_list_new_sized(RECEIVE_BATCH);
 	receive_stats_init(&stream->stats, stream->clock_rate_hz);
-	name = g_strdup_printf("src_%s", line->mid);
+	name = g_strdup_printf("src_%s_%u", line->mid, layer);
 	stream->pad = gst_pad_new(name, GST_PAD_SRC);
 	g_free(name);
 	gst_pad_set_element_private(stream->pad, stream);
@@ -274,10 +304,15 @@ void receive_stream_free(struct receive_stream *stream)
 	free(stream);
 }
 
-static struct receive_stream *find_by_mid(RtcTransport *transport, const char *mid)
+static struct receive_stream *find_layer(RtcTransport *transport, const char *mid, uint8_t layer)
 {
-	return find_mid(transport,
-			(struct slice){.data = (const uint8_t *)mid, .length = strlen(mid)});
+	struct receive_stream *stream;
+
+	LIST_FOR_EACH (stream, &transport->receive_streams, link) {
+		if (strcmp(stream->mid, mid) == 0 && stream->layer == layer)
+			return stream;
+	}
+	return NULL;
 }
 
 /* An SSRC belongs to one m-line: what another one already has is not taken over. */
@@ -290,39 +325,74 @@ static uint32_t unclaimed(RtcTransport *transport, const struct receive_stream *
 	return owner && owner != stream ? 0 : ssrc;
 }
 
-int rtc_transport_receive(RtcTransport *transport, const struct media_line *line, GstPad **ret_pad)
+static int receive_layer(RtcTransport *transport, const struct media_line *line, uint8_t layer,
+			 uint8_t layer_count, GstPad **ret_pad)
 {
-	struct receive_stream *stream = find_by_mid(transport, line->mid);
-	const struct sdp_codec *codec;
-	uint8_t id;
+	const struct sdp_media *remote = &line->remote;
+	const struct sdp_codec *codec = sdp_codec_find_payload_type(remote, line->payload_type);
+	struct receive_stream *stream = find_layer(transport, line->mid, layer);
 
 	if (!stream)
-		stream = receive_stream_new(transport, line);
+		stream = receive_stream_new(transport, line, layer);
 	if (!stream)
 		return -ENOMEM;
-	codec = sdp_codec_find_payload_type(&line->remote, line->payload_type);
 	stream->keyframe_start = line->format.codec->keyframe_start;
+	stream->picture_numbers = line->format.codec->picture_numbers;
+	stream->picture_size = line->format.codec->picture_size;
 	stream->payload_type = line->payload_type;
 	stream->rtx_payload_type = line->rtx_payload_type;
 	stream->wants_nack = codec && codec->nack;
-	if (line->remote.ssrc_count > 0) {
-		set_ssrc(stream, unclaimed(transport, stream, line->remote.ssrcs[0]));
-		stream->rtx_ssrc = unclaimed(transport, stream, line->remote.rtx_ssrcs[0]);
+	stream->is_one_of_many = layer_count > 1;
+	*stream->rid = '\0';
+	if (remote->rid_count > 0) { /* told by its RID, whatever SSRCs the m-line names as well */
+		memcpy(stream->rid, remote->rids[layer], sizeof(stream->rid));
+	} else if (remote->ssrc_count > layer) {
+		set_ssrc(stream, unclaimed(transport, stream, remote->ssrcs[layer]));
+		stream->rtx_ssrc = unclaimed(transport, stream, remote->rtx_ssrcs[layer]);
 	}
-	id = sdp_extension_id(&line->remote, EXTENSION_MID);
-	if (id)
-		transport->mid_extension_id = id;
-	id = sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC);
-	if (id)
-		transport->transport_cc_extension_id = id;
 	*ret_pad = stream->pad;
+	return 0;
+}
+
+static void take_extension_id(const struct sdp_media *media, enum header_extension extension,
+			      uint8_t *id)
+{
+	uint8_t given = sdp_extension_id(media, extension);
+
+	if (given)
+		*id = given;
+}
+
+int rtc_transport_receive(RtcTransport *transport, const struct media_line *line,
+			  GstPad *ret_pads[LAYERS_MAX])
+{
+	uint8_t count = media_line_layer_count(line);
+
+	for (uint8_t layer = 0; layer < LAYERS_MAX; layer++) {
+		struct receive_stream *former = find_layer(transport, line->mid, layer);
+
+		ret_pads[layer] = NULL;
+		if (layer < count &&
+		    receive_layer(transport, line, layer, count, &ret_pads[layer]) < 0)
+			return -ENOMEM;
+		if (layer >= count && former)
+			receive_stream_free(former);
+	}
+	take_extension_id(&line->remote, EXTENSION_MID, &transport->extension_ids.mid);
+	take_extension_id(&line->remote, EXTENSION_RID, &transport->extension_ids.rid);
+	take_extension_id(&line->remote, EXTENSION_REPAIRED_RID,
+			  &transport->extension_ids.repaired_rid);
+	take_extension_id(&line->remote, EXTENSION_TRANSPORT_CC,
+			  &transport->extension_ids.transport_cc);
 	return 0;
 }
 
 void rtc_transport_receive_end(RtcTransport *transport, const char *mid)
 {
-	struct receive_stream *stream = find_by_mid(transport, mid);
+	for (uint8_t layer = 0; layer < LAYERS_MAX; layer++) {
+		struct receive_stream *stream = find_layer(transport, mid, layer);
 
-	if (stream)
-		receive_stream_free(stream);
+		if (stream)
+			receive_stream_free(stream);
+	}
 }

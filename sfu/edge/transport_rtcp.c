@@ -12,61 +12,75 @@ static ntp_time ntp_now(void)
 
 /* ---- the event that carries sender reports ---- */
 
-static const char report_event_name[] = "rtc-sender-report";
+/* One name for each layer: a pad keeps the last sticky event of each name, for who comes later. */
+static const char *const report_event_names[LAYERS_MAX] = {
+	"rtc-sender-report-0", "rtc-sender-report-1", "rtc-sender-report-2"};
 
-static GstEvent *sender_report_event_new(const struct sender_clock *clock,
+static GstEvent *sender_report_event_new(uint8_t layer, const struct sender_clock *clock,
 					 const struct rtcp_sender_info *info)
 {
-	GstStructure *structure =
-		gst_structure_new(report_event_name, "ntp", G_TYPE_UINT64, (guint64)info->ntp,
-				  "rtp-timestamp", G_TYPE_UINT, info->rtp_timestamp, "offset",
-				  G_TYPE_INT64, (gint64)clock->offset_ntp, NULL);
+	GstStructure *structure = gst_structure_new(report_event_names[layer], "ntp", G_TYPE_UINT64,
+						    (guint64)info->ntp, "rtp-timestamp",
+						    G_TYPE_UINT, info->rtp_timestamp, "offset",
+						    G_TYPE_INT64, (gint64)clock->offset_ntp, NULL);
 
-	/* Sticky, so that who subscribes later learns it at once. */
 	return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, structure);
 }
 
-GstEvent *sender_report_event_void(void)
+GstEvent *sender_report_event_void(uint8_t layer)
 {
 	return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
-				    gst_structure_new_empty(report_event_name));
+				    gst_structure_new_empty(report_event_names[layer]));
 }
 
-bool sender_report_event_read(GstEvent *event, struct send_stream_out *stream)
+void sender_report_event_read(GstEvent *event, struct send_stream_out *stream)
 {
 	const GstStructure *structure = gst_event_get_structure(event);
+	struct rtcp_sender_info report = {0};
+	uint8_t layer = 0;
 	guint64 ntp;
 	guint rtp_timestamp;
 	gint64 offset;
 
-	if (GST_EVENT_TYPE(event) != GST_EVENT_CUSTOM_DOWNSTREAM_STICKY || !structure ||
-	    !gst_structure_has_name(structure, report_event_name))
-		return false;
-	stream->has_report = false;
+	if (GST_EVENT_TYPE(event) != GST_EVENT_CUSTOM_DOWNSTREAM_STICKY || !structure)
+		return;
+	while (layer < LAYERS_MAX && !gst_structure_has_name(structure, report_event_names[layer]))
+		layer++;
+	if (layer == LAYERS_MAX)
+		return;
 	if (!gst_structure_get(structure, "ntp", G_TYPE_UINT64, &ntp, "rtp-timestamp", G_TYPE_UINT,
-			       &rtp_timestamp, "offset", G_TYPE_INT64, &offset, NULL))
-		return false;
-	stream->has_report = true;
-	stream->report.ntp = ntp;
-	stream->report.rtp_timestamp = rtp_timestamp;
+			       &rtp_timestamp, "offset", G_TYPE_INT64, &offset, NULL)) {
+		forwarder_on_report(&stream->forwarder, layer, NULL);
+		return;
+	}
+	report.ntp = ntp;
+	report.rtp_timestamp = rtp_timestamp;
+	forwarder_on_report(&stream->forwarder, layer, &report);
 	stream->clock.has_offset = true;
 	stream->clock.offset_ntp = offset;
-	return true;
 }
 
 /* ---- the event that says that a stream begins anew, under another SSRC ---- */
 
 static const char restart_event_name[] = "rtc-source-restart";
 
-GstEvent *source_restart_event_new(void)
+GstEvent *source_restart_event_new(uint8_t layer)
 {
-	return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM,
-				    gst_structure_new_empty(restart_event_name));
+	return gst_event_new_custom(
+		GST_EVENT_CUSTOM_DOWNSTREAM,
+		gst_structure_new(restart_event_name, "layer", G_TYPE_UINT, (guint)layer, NULL));
 }
 
-bool source_restart_event_is(GstEvent *event)
+bool source_restart_event_is(GstEvent *event, uint8_t *ret_layer)
 {
-	return gst_event_has_name(event, restart_event_name);
+	guint layer;
+
+	if (!gst_event_has_name(event, restart_event_name) ||
+	    !gst_structure_get_uint(gst_event_get_structure(event), "layer", &layer) ||
+	    layer >= LAYERS_MAX)
+		return false;
+	*ret_layer = (uint8_t)layer;
+	return true;
 }
 
 /* ---- what the peer says ---- */
@@ -80,7 +94,8 @@ static void on_sender_report(void *data, uint32_t ssrc, const struct rtcp_sender
 		return;
 	receive_stats_on_sender_report(&stream->stats, info, transport->port->now_us);
 	sender_clock_on_report(&transport->clock, info->ntp, ntp_now());
-	(void)gst_pad_push_event(stream->pad, sender_report_event_new(&transport->clock, info));
+	(void)gst_pad_push_event(stream->pad,
+				 sender_report_event_new(stream->layer, &transport->clock, info));
 }
 
 /* How a subscriber receives us: its block closes the loop that our SR opened (section 6.4.1). */
@@ -217,9 +232,10 @@ static void write_sender_report(struct send_stream_out *stream)
 					.octet_count = forwarder->octet_count};
 	struct writer writer = begin(transport);
 
-	info.rtp_timestamp = sender_clock_rtp_time(&stream->clock, &stream->report,
-						   forwarder->clock_rate_hz, now) +
-			     forwarder->timestamp_offset;
+	info.rtp_timestamp =
+		sender_clock_rtp_time(&stream->clock, &forwarder->clocks[forwarder->layer].report,
+				      forwarder->clock_rate_hz, now) +
+		forwarder->spans[forwarder->span].timestamp_offset;
 	rtcp_write_sender_report(&writer, forwarder->ssrc, &info, NULL, 0);
 	rtcp_write_sdes_cname(&writer, forwarder->ssrc, transport->config.cname);
 	finish(transport, &writer);
@@ -259,7 +275,10 @@ void transport_rtcp_tick(RtcTransport *transport)
 	/* The first one goes as soon as there is something to say: until then a player cannot
 	 * bring sound and picture together. */
 	LIST_FOR_EACH (send, &transport->send_streams, link) {
-		if (send->has_report && send->forwarder.state == FORWARDER_FLOWING &&
+		const struct forwarder *forwarder = &send->forwarder;
+
+		if (forwarder->state == FORWARDER_FLOWING &&
+		    forwarder->clocks[forwarder->layer].has_report &&
 		    now_us - send->reported_at_us >= REPORT_INTERVAL_US)
 			write_sender_report(send);
 	}

@@ -7,7 +7,14 @@
 
 /* ---- the hot path ---- */
 
-/* Write the header that this subscriber sees; returns its length. */
+/* A packet as this subscriber sees it: the header in `out`, then `prefix`, then the packet's own
+ * payload from `skipped` on. */
+struct outgoing {
+	size_t header_bytes;
+	uint8_t prefix[2 + PICTURE_DESCRIPTOR_MAX];
+	size_t prefix_bytes, skipped;
+};
+
 static size_t write_header(const struct forwarder *forwarder, const struct packet *packet,
 			   uint8_t payload_type, uint32_t ssrc, uint16_t sequence_number,
 			   uint32_t rtp_timestamp, uint8_t *out)
@@ -21,6 +28,28 @@ static size_t write_header(const struct forwarder *forwarder, const struct packe
 	rtp_header_encode(out, payload_type, packet->header.marker, extension_bytes > 0, false,
 			  sequence_number, rtp_timestamp, ssrc);
 	return RTP_HEADER_BYTES + (size_t)extension_bytes;
+}
+
+/* The payload's descriptor with numbers that go on from the layer before. */
+static void write_descriptor(const struct forwarder_span *span, const struct packet *packet,
+			     struct outgoing *outgoing)
+{
+	const struct picture_offsets *offsets = &span->picture;
+
+	if (packet->picture.descriptor_bytes == 0 ||
+	    (offsets->picture_id | offsets->tl0_index | offsets->key_index) == 0)
+		return;
+	outgoing->skipped =
+		picture_numbers_write(&packet->picture, packet->bytes + packet->header.header_bytes,
+				      offsets, outgoing->prefix + outgoing->prefix_bytes);
+	outgoing->prefix_bytes += outgoing->skipped;
+}
+
+static const uint8_t *payload_of(const struct packet *packet, const struct outgoing *outgoing,
+				 size_t *ret_bytes)
+{
+	*ret_bytes = rtp_payload_bytes(&packet->header, packet->length) - outgoing->skipped;
+	return packet->bytes + packet->header.header_bytes + outgoing->skipped;
 }
 
 /* Refused because it was sent before is as it should be; out of SSRCs means that nothing new can
@@ -41,29 +70,38 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 	RtcTransport *transport = stream->transport;
 	struct egress *egress = transport->port->egress;
 	struct forwarder *forwarder = &stream->forwarder;
-	size_t payload = rtp_payload_bytes(&packet->header, packet->length);
-	uint16_t sequence_number;
-	uint32_t rtp_timestamp;
-	size_t header_bytes;
+	const struct forwarder_input input = {.layer = packet->layer,
+					      .is_keyframe_start = packet->is_keyframe_start,
+					      .sequence_number = packet->header.sequence_number,
+					      .rtp_timestamp = packet->header.rtp_timestamp,
+					      .arrival_us = packet->arrival_us,
+					      .picture = &packet->picture};
+	const struct forwarder_span *span = forwarder_map(forwarder, &input);
+	struct outgoing outgoing;
+	const uint8_t *payload;
+	size_t payload_bytes;
 	uint8_t *out;
 	int length;
 
-	if (!forwarder_map(forwarder, packet->header.sequence_number, packet->header.rtp_timestamp,
-			   packet->is_keyframe_start, packet->arrival_us, &sequence_number,
-			   &rtp_timestamp))
+	if (!span)
 		return;
 	out = egress_reserve(egress);
-	header_bytes = write_header(forwarder, packet, forwarder->payload_type, forwarder->ssrc,
-				    sequence_number, rtp_timestamp, out);
+	outgoing.prefix_bytes = outgoing.skipped = 0;
+	outgoing.header_bytes =
+		write_header(forwarder, packet, forwarder->payload_type, forwarder->ssrc,
+			     (uint16_t)(input.sequence_number + span->sequence_offset),
+			     input.rtp_timestamp + span->timestamp_offset, out);
+	write_descriptor(span, packet, &outgoing);
+	payload = payload_of(packet, &outgoing, &payload_bytes);
 	length = media_crypto_protect_rtp(transport->crypto_out, out, EGRESS_PACKET_MAX,
-					  header_bytes, NULL, 0,
-					  packet->bytes + packet->header.header_bytes, payload);
+					  outgoing.header_bytes, outgoing.prefix,
+					  outgoing.prefix_bytes, payload, payload_bytes);
 	if (length < 0) {
 		on_send_failure(transport, length);
 		return;
 	}
 	egress_commit(egress, target, (size_t)length);
-	forwarder_on_sent(forwarder, payload);
+	forwarder_on_sent(forwarder, payload_bytes + outgoing.prefix_bytes);
 	transport->counters.packets_out++;
 }
 
@@ -95,58 +133,59 @@ static GstFlowReturn sink_chain(GstPad *pad, GstObject *parent, GstBuffer *buffe
 
 /* ---- retransmission ---- */
 
-static int protect_as_rtx(struct send_stream_out *stream, const struct packet *packet,
-			  uint16_t sequence_number, uint32_t rtp_timestamp, uint8_t *out)
+/* As an RTX packet (RFC 4588), or where that was not negotiated the very same packet again, under
+ * the same index. */
+static int protect_repeat(struct send_stream_out *stream, const struct packet *packet,
+			  const struct forwarder_span *span, uint16_t sequence_number, uint8_t *out)
 {
 	struct forwarder *forwarder = &stream->forwarder;
-	const uint8_t original[2] = {(uint8_t)(sequence_number >> 8), (uint8_t)sequence_number};
-	size_t header_bytes =
-		write_header(forwarder, packet, forwarder->rtx_payload_type, forwarder->rtx_ssrc,
-			     forwarder->rtx_sequence++, rtp_timestamp, out);
+	struct media_crypto *crypto = stream->transport->crypto_out;
+	uint32_t rtp_timestamp = packet->header.rtp_timestamp + span->timestamp_offset;
+	struct outgoing outgoing = {0};
+	const uint8_t *payload;
+	size_t payload_bytes;
+	bool is_rtx = forwarder->rtx_payload_type != 0;
 
-	return media_crypto_protect_rtp(stream->transport->crypto_out, out, EGRESS_PACKET_MAX,
-					header_bytes, original, sizeof(original),
-					packet->bytes + packet->header.header_bytes,
-					rtp_payload_bytes(&packet->header, packet->length));
-}
-
-/* Without RTX the very same packet goes out again, under the same index. */
-static int protect_again(struct send_stream_out *stream, const struct packet *packet,
-			 uint16_t sequence_number, uint32_t rtp_timestamp, uint8_t *out)
-{
-	struct forwarder *forwarder = &stream->forwarder;
-	size_t header_bytes = write_header(forwarder, packet, forwarder->payload_type,
-					   forwarder->ssrc, sequence_number, rtp_timestamp, out);
-
-	return media_crypto_protect_rtp_again(stream->transport->crypto_out, out, EGRESS_PACKET_MAX,
-					      header_bytes,
-					      packet->bytes + packet->header.header_bytes,
-					      rtp_payload_bytes(&packet->header, packet->length));
+	if (is_rtx) {
+		outgoing.prefix[0] = (uint8_t)(sequence_number >> 8);
+		outgoing.prefix[1] = (uint8_t)sequence_number;
+		outgoing.prefix_bytes = 2;
+	}
+	write_descriptor(span, packet, &outgoing);
+	payload = payload_of(packet, &outgoing, &payload_bytes);
+	if (is_rtx) {
+		outgoing.header_bytes = write_header(forwarder, packet, forwarder->rtx_payload_type,
+						     forwarder->rtx_ssrc, forwarder->rtx_sequence++,
+						     rtp_timestamp, out);
+		return media_crypto_protect_rtp(crypto, out, EGRESS_PACKET_MAX,
+						outgoing.header_bytes, outgoing.prefix,
+						outgoing.prefix_bytes, payload, payload_bytes);
+	}
+	outgoing.header_bytes = write_header(forwarder, packet, forwarder->payload_type,
+					     forwarder->ssrc, sequence_number, rtp_timestamp, out);
+	return media_crypto_protect_rtp_again(crypto, out, EGRESS_PACKET_MAX, outgoing.header_bytes,
+					      outgoing.prefix, outgoing.prefix_bytes, payload,
+					      payload_bytes);
 }
 
 /* False: the packet is no longer (or never was) there. */
 static bool retransmit(struct send_stream_out *stream, uint16_t sequence_number)
 {
 	RtcTransport *transport = stream->transport;
-	struct forwarder *forwarder = &stream->forwarder;
 	const struct egress_target *target = transport_target(transport);
+	const struct forwarder_span *span = forwarder_unmap(&stream->forwarder, sequence_number);
 	const struct packet *packet;
-	uint16_t input;
-	uint32_t rtp_timestamp;
 	uint8_t *out;
 	int length;
 
-	if (!target || !transport->crypto_out ||
-	    !forwarder_unmap(forwarder, sequence_number, &input))
+	if (!target || !transport->crypto_out || !span)
 		return false;
-	packet = rtc_track_find_packet(stream->track, input);
+	packet = rtc_track_find_packet(stream->track, span->layer,
+				       (uint16_t)(sequence_number - span->sequence_offset));
 	if (!packet)
 		return false;
-	rtp_timestamp = packet->header.rtp_timestamp + forwarder->timestamp_offset;
 	out = egress_reserve(transport->port->egress);
-	length = forwarder->rtx_payload_type
-			 ? protect_as_rtx(stream, packet, sequence_number, rtp_timestamp, out)
-			 : protect_again(stream, packet, sequence_number, rtp_timestamp, out);
+	length = protect_repeat(stream, packet, span, sequence_number, out);
 	if (length < 0)
 		return false;
 	egress_commit(transport->port->egress, target, (size_t)length);
@@ -172,8 +211,9 @@ void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequenc
 
 void send_stream_want_keyframe(struct send_stream_out *stream)
 {
-	if (stream->forwarder.needs_keyframe)
-		(void)gst_pad_push_event(stream->pad, rtc_keyframe_request_new());
+	if (stream->forwarder.needs_keyframe && stream->forwarder.target_layer != LAYER_NONE)
+		(void)gst_pad_push_event(stream->pad,
+					 rtc_keyframe_request_new(stream->forwarder.target_layer));
 }
 
 void transport_commit_rtcp(RtcTransport *transport, uint8_t *bytes, size_t length)
@@ -205,14 +245,13 @@ struct send_stream_out *send_stream_find_ssrc(RtcTransport *transport, uint32_t 
 static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);
+	uint8_t layer;
 
 	(void)parent;
-	if (source_restart_event_is(event)) {
-		forwarder_restart(&stream->forwarder);
-		stream->has_report = false;
-	} else {
-		(void)sender_report_event_read(event, stream); /* all others end here as well */
-	}
+	if (source_restart_event_is(event, &layer))
+		forwarder_restart(&stream->forwarder, layer);
+	else
+		sender_report_event_read(event, stream); /* all others end here as well */
 	gst_event_unref(event);
 	return TRUE;
 }
@@ -285,4 +324,22 @@ void rtc_transport_send_end(RtcTransport *transport, GstPad *pad)
 {
 	(void)transport;
 	send_stream_free(gst_pad_get_element_private(pad));
+}
+
+void rtc_transport_set_layer(GstPad *pad, uint8_t layer)
+{
+	struct send_stream_out *stream = gst_pad_get_element_private(pad);
+
+	if (stream->forwarder.target_layer == layer)
+		return;
+	forwarder_set_target(&stream->forwarder, layer);
+	if (layer != stream->forwarder.layer)
+		send_stream_want_keyframe(stream);
+}
+
+uint8_t rtc_transport_layer(GstPad *pad)
+{
+	const struct send_stream_out *stream = gst_pad_get_element_private(pad);
+
+	return stream->forwarder.layer;
 }

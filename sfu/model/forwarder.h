@@ -1,12 +1,14 @@
-/* forwarder.h - one track on its way to one subscriber: the numbers it travels under.
+/* forwarder.h - one track on its way to one subscriber: which layer, and the numbers it travels
+ * under.
  *
- * Sequence numbers and timestamps leave continuous whatever happens to the source; the subscriber
- * sees one SSRC for life. Video begins with a keyframe.
+ * Sequence numbers, timestamps and picture numbers leave continuous whatever happens to the source
+ * and whichever layer of it is chosen; the subscriber sees one SSRC for life. Video begins, and
+ * changes its layer, with a keyframe: until one of the wanted layer comes, the present one goes on.
  *
- *   WAITING --keyframe begins (video), any packet (audio)--> FLOWING --forwarder_restart()-->
- * WAITING
+ *   WAITING --keyframe of the target begins (video), any packet (audio)--> FLOWING
+ *   FLOWING --forwarder_restart(), target LAYER_NONE--> WAITING
  *
- * Thread: worker. RFC 3550, RFC 4588.
+ * Thread: worker. RFC 3550, RFC 4588, RFC 8853.
  */
 #ifndef SFU_MODEL_FORWARDER_H
 #define SFU_MODEL_FORWARDER_H
@@ -15,7 +17,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sfu/wire/picture_numbers.h"
+#include "sfu/wire/rtcp.h"
+
+enum {
+	LAYERS_MAX = 3,
+	LAYER_NONE = 0xff,
+	FORWARDER_SPANS = 8 /* as many changes of layer can a NACK look back over */
+};
+
 enum forwarder_state { FORWARDER_WAITING, FORWARDER_FLOWING };
+
+/* What a run of packets has in common on its way: out = in + offset. */
+struct forwarder_span {
+	uint8_t layer; /* LAYER_NONE: void */
+	uint16_t first_input, first_output;
+	uint16_t sequence_offset;
+	uint32_t timestamp_offset;
+	struct picture_offsets picture;
+};
+
+/* What is known of a layer's clock. */
+struct forwarder_clock {
+	bool has_offset; /* it was sent before, with this one */
+	uint32_t timestamp_offset;
+	bool has_report; /* the publisher's last sender report */
+	struct rtcp_sender_info report;
+};
 
 struct forwarder {
 	enum forwarder_state state;
@@ -25,30 +53,50 @@ struct forwarder {
 	uint8_t extension_id_map[16];		/* incoming id -> this subscriber's; 0 drops */
 	uint32_t clock_rate_hz;
 
-	uint16_t sequence_offset, first_input_sequence; /* out = in + offset */
-	uint32_t timestamp_offset;
+	uint8_t layer, target_layer; /* what flows; what should */
+	struct forwarder_span spans[FORWARDER_SPANS];
+	unsigned span; /* the present one's index */
+	struct forwarder_clock clocks[LAYERS_MAX];
+
 	uint16_t highest_output_sequence, rtx_sequence;
 	uint32_t last_output_timestamp;
+	struct picture_offsets last_picture; /* the numbers that went out last */
 	uint64_t last_output_at_us;
 	bool has_sent;
 
 	uint32_t packet_count, octet_count; /* for sender reports; they wrap */
 };
 
-/* SSRCs, payload types, clock rate and extension map are set by the caller before or after. */
+struct forwarder_input {
+	uint8_t layer;
+	bool is_keyframe_start;
+	uint16_t sequence_number;
+	uint32_t rtp_timestamp;
+	uint64_t arrival_us;
+	const struct picture_numbers *picture;
+};
+
+/* SSRCs, payload types, clock rate and extension map are set by the caller before or after. The
+ * target is layer 0. */
 void forwarder_init(struct forwarder *forwarder, bool needs_keyframe, uint16_t first_sequence,
 		    uint32_t timestamp_offset);
-/* The source changes or pauses: continue its numbers at the next start. */
-void forwarder_restart(struct forwarder *forwarder);
+/* Which layer should flow; LAYER_NONE: nothing, at once. */
+void forwarder_set_target(struct forwarder *forwarder, uint8_t layer);
+/* A layer begins anew, with other numbers and contents: continue ours at its next start. */
+void forwarder_restart(struct forwarder *forwarder, uint8_t layer);
+/* The publisher's sender report of a layer, by which layers are aligned in time; NULL: void. */
+void forwarder_on_report(struct forwarder *forwarder, uint8_t layer,
+			 const struct rtcp_sender_info *report);
 
-/* Map one incoming packet. True: send it under these numbers. False: not for this subscriber. */
-bool forwarder_map(struct forwarder *forwarder, uint16_t sequence_number, uint32_t rtp_timestamp,
-		   bool is_keyframe_start, uint64_t now_us, uint16_t *ret_sequence_number,
-		   uint32_t *ret_rtp_timestamp);
+/* Map one incoming packet. The span by which to send it, borrowed until the next call; NULL: it is
+ * not for this subscriber. */
+const struct forwarder_span *forwarder_map(struct forwarder *forwarder,
+					   const struct forwarder_input *input);
 void forwarder_on_sent(struct forwarder *forwarder, size_t payload_bytes);
 
-/* The incoming sequence number behind an outgoing one that a NACK names. False: never sent. */
-bool forwarder_unmap(const struct forwarder *forwarder, uint16_t output_sequence,
-		     uint16_t *ret_sequence_number);
+/* The span under which an outgoing sequence number was sent, to be sent again. NULL: never sent, or
+ * too long ago. */
+const struct forwarder_span *forwarder_unmap(const struct forwarder *forwarder,
+					     uint16_t output_sequence);
 
 #endif

@@ -60,6 +60,16 @@ size_t negotiation_agreed_count(const struct negotiation *negotiation)
 	return count;
 }
 
+uint8_t media_line_layer_count(const struct media_line *line)
+{
+	const struct sdp_media *remote = &line->remote;
+	size_t count = remote->rid_count > 0 ? remote->rid_count : remote->layer_ssrc_count;
+
+	if (line->kind != MEDIA_VIDEO || count == 0 || remote->rids_are_received)
+		return 1;
+	return (uint8_t)count;
+}
+
 static bool mid_is_taken(const struct negotiation *negotiation, const char *mid)
 {
 	for (size_t i = 0; i < negotiation->line_count; i++)

@@ -121,6 +121,9 @@ bool negotiation_has_send(const struct negotiation *negotiation, const void *bin
 /* Does this header extension go from a publisher to its subscribers? */
 bool negotiation_passes_on(enum header_extension extension);
 
+/* How many layers (simulcast) the peer sends on this m-line: 1 to LAYERS_MAX. */
+uint8_t media_line_layer_count(const struct media_line *line);
+
 /* Whatever is bound to `binding` ends. */
 void negotiation_remove_send(struct negotiation *negotiation, const void *binding);
 

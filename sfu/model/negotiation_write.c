@@ -10,7 +10,8 @@
 static const enum header_extension received_extensions[] = {
 	EXTENSION_MID,		 EXTENSION_AUDIO_LEVEL,
 	EXTENSION_TRANSPORT_CC,	 EXTENSION_VIDEO_ORIENTATION,
-	EXTENSION_PLAYOUT_DELAY, EXTENSION_ABS_CAPTURE_TIME};
+	EXTENSION_PLAYOUT_DELAY, EXTENSION_ABS_CAPTURE_TIME,
+	EXTENSION_RID,		 EXTENSION_REPAIRED_RID};
 /* The ones we pass on, with the number we offer each under. abs-send-time is not among them: it
  * tells when the hop before us sent, and a receiver takes it for ours. */
 static const struct {
@@ -204,6 +205,18 @@ static void add_received_extensions(const struct media_line *line, struct sdp_me
 	}
 }
 
+/* All layers that the peer would send are welcome: what of them is used changes from moment to
+ * moment.
+ */
+static void write_received_layers(const struct media_line *line, struct sdp_media *media)
+{
+	if (!line->is_publishing || line->remote.rids_are_received)
+		return;
+	memcpy(media->rids, line->remote.rids, sizeof(media->rids));
+	media->rid_count = line->remote.rid_count;
+	media->rids_are_received = true;
+}
+
 static void write_send(const struct negotiation *negotiation, const struct media_line *line,
 		       uint8_t rtx_payload_type, struct sdp_media *media)
 {
@@ -278,6 +291,7 @@ static void write_line(const struct negotiation *negotiation, const struct media
 		write_send(negotiation, line, rtx_payload_type, media);
 	}
 	media->direction = (enum sdp_direction)direction;
+	write_received_layers(line, media);
 	if (line->is_ours)
 		add_sent_extensions(negotiation, line, media);
 	else

@@ -10,6 +10,8 @@
 #define SFU_MODEL_RELAY_CODEC_H
 
 #include "sfu/wire/keyframe.h"
+#include "sfu/wire/picture_numbers.h"
+#include "sfu/wire/picture_size.h"
 #include "sfu/wire/sdp.h"
 
 enum { RELAY_CODECS_MAX = 8, RELAY_CODEC_NAMES_MAX = 64 };
@@ -21,9 +23,11 @@ struct relay_codec {
 	uint8_t channels;
 	/* What we offer to who has not named its own; 0: no retransmission format. */
 	uint8_t payload_type, rtx_payload_type;
-	bool has_video_feedback;	  /* a=rtcp-fb nack, nack pli, ccm fir */
-	const char *const *parameters;	  /* of a=fmtp that are passed on; NULL-terminated */
-	keyframe_start_fn keyframe_start; /* NULL: every packet is a start */
+	bool has_video_feedback;	    /* a=rtcp-fb nack, nack pli, ccm fir */
+	const char *const *parameters;	    /* of a=fmtp that are passed on; NULL-terminated */
+	keyframe_start_fn keyframe_start;   /* NULL: every packet is a start */
+	picture_numbers_fn picture_numbers; /* NULL: its descriptor has none */
+	picture_size_fn picture_size;	    /* NULL: we do not read it */
 	/* How much we like a format, 0 most; RELAY_CODEC_NEVER if it is not relayed. */
 	unsigned (*rank)(const char *fmtp);
 	/* Are streams of one what receivers of the other take? */

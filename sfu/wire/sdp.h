@@ -22,7 +22,9 @@ enum {
 	SDP_CODECS_MAX = 32,	 /* per m-line; further ones are passed over */
 	SDP_EXTENSIONS_MAX = 16, /* per m-line */
 	SDP_SSRCS_MAX = 8,	 /* per m-line */
+	SDP_LAYERS_MAX = 3,	 /* of simulcast, per m-line; further ones are passed over */
 	SDP_MID_MAX = 16,
+	SDP_RID_MAX = 16,
 	SDP_FMTP_MAX = 256, /* parameters of a codec (NUL included) */
 	SDP_TOKEN_MAX = 256 /* ICE ufrag and password, msid parts (NUL included) */
 };
@@ -80,6 +82,14 @@ struct sdp_media {
 	uint32_t ssrcs[SDP_SSRCS_MAX];	   /* primary media SSRCs, in order */
 	uint32_t rtx_ssrcs[SDP_SSRCS_MAX]; /* by ssrc-group:FID, 0 if none */
 	size_t ssrc_count;
+	/* Simulcast by RID (RFC 8853): the layers that the writer sends, or those that it is ready
+	 * to receive, in its order, which says nothing of their size. */
+	char rids[SDP_LAYERS_MAX][SDP_RID_MAX + 1];
+	size_t rid_count;
+	bool rids_are_received;
+	/* Simulcast by SSRC (a=ssrc-group:SIM): so many of `ssrcs`, the first ones, are layers of
+	 * one picture. 0: none. */
+	size_t layer_ssrc_count;
 	char cname[SDP_TOKEN_MAX]; /* written with the SSRCs */
 	uint16_t sctp_port;	   /* application only */
 };

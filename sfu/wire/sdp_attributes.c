@@ -425,14 +425,30 @@ static int read_ssrc(struct sdp_parsing *parsing, const char *value)
 	return 0;
 }
 
-/* "FID PRIMARY RTX"; simulcast's SIM is a list of primaries, which is no news. */
+/* "SIM LAYER LAYER LAYER" */
+static int read_layer_ssrcs(struct sdp_parsing *parsing, const char *value)
+{
+	struct sdp_named_ssrcs *named = &parsing->named;
+	uint64_t ssrc;
+
+	while (named->layer_count < SDP_LAYERS_MAX && *(value += strspn(value, " "))) {
+		if (!sdp_next_number(&value, UINT32_MAX, &ssrc))
+			return SDP_REFUSE(parsing, "a=ssrc-group", "it must name SSRCs");
+		named->layers[named->layer_count++] = (uint32_t)ssrc;
+	}
+	return 0;
+}
+
+/* "FID PRIMARY RTX" and others of two; "SIM" has an own form. */
 static int read_ssrc_group(struct sdp_parsing *parsing, const char *value)
 {
 	struct sdp_named_ssrcs *named = &parsing->named;
 	struct slice semantics = sdp_next_word(&value);
 	uint64_t primary, secondary;
 
-	if (word_is(semantics, "SIM") || named->pair_count == SDP_NAMED_SSRCS_MAX)
+	if (word_is(semantics, "SIM"))
+		return read_layer_ssrcs(parsing, value);
+	if (named->pair_count == SDP_NAMED_SSRCS_MAX)
 		return 0;
 	if (!sdp_next_number(&value, UINT32_MAX, &primary) ||
 	    !sdp_next_number(&value, UINT32_MAX, &secondary))
@@ -441,6 +457,40 @@ static int read_ssrc_group(struct sdp_parsing *parsing, const char *value)
 	named->pairs[named->pair_count].secondary = (uint32_t)secondary;
 	named->pairs[named->pair_count].is_retransmission = word_is(semantics, "FID");
 	named->pair_count++;
+	return 0;
+}
+
+/* "send q;h;~f" or "send q recv a;b" (RFC 8853 section 5.1). Of the alternatives of a stream
+ * ("h,i") the first counts; "~" marks one that is paused at first. */
+static int read_simulcast(struct sdp_parsing *parsing, const char *value)
+{
+	struct sdp_media *media = parsing->media;
+	struct slice direction = sdp_next_word(&value), list = sdp_next_word(&value);
+	const uint8_t *at, *end;
+
+	if (media->rid_count > 0 || (!word_is(direction, "send") && !word_is(direction, "recv")))
+		return 0;
+	if (word_is(direction, "recv") && word_is(sdp_next_word(&value), "send"))
+		list = sdp_next_word(&value); /* what is sent matters to us */
+	else
+		media->rids_are_received = word_is(direction, "recv");
+	for (at = list.data, end = at + list.length; at < end; at++) {
+		const uint8_t *stop = at;
+		struct slice rid;
+
+		while (stop < end && *stop != ';' && *stop != ',')
+			stop++;
+		rid = (struct slice){at, (size_t)(stop - at)};
+		if (rid.length > 0 && rid.data[0] == '~')
+			rid = (struct slice){rid.data + 1, rid.length - 1};
+		if (media->rid_count < SDP_LAYERS_MAX &&
+		    !word_copy(media->rids[media->rid_count++], sizeof(media->rids[0]), rid))
+			return SDP_REFUSE(parsing, "a=simulcast",
+					  "a RID has 1 to %d ASCII characters", SDP_RID_MAX);
+		while (stop < end && *stop != ';')
+			stop++;
+		at = stop;
+	}
 	return 0;
 }
 
@@ -474,6 +524,7 @@ static const struct {
 	{"msid", LEVEL_MEDIA, read_msid},
 	{"ssrc", LEVEL_MEDIA, read_ssrc},
 	{"ssrc-group", LEVEL_MEDIA, read_ssrc_group},
+	{"simulcast", LEVEL_MEDIA, read_simulcast},
 };
 
 int sdp_attribute_read(struct sdp_parsing *parsing, const char *name, const char *value)

@@ -130,6 +130,24 @@ static void format_streams(FILE *out, const struct sdp_media *media)
 	}
 }
 
+/* Layers by RID (RFC 8851, RFC 8853). */
+static void format_layers(FILE *out, const struct sdp_media *media)
+{
+	const char *direction = media->rids_are_received ? "recv" : "send";
+
+	for (size_t i = 0; i < media->rid_count; i++) {
+		(void)fputs("a=rid:", out);
+		put_text(out, media->rids[i]);
+		(void)fprintf(out, " %s\r\n", direction);
+	}
+	for (size_t i = 0; i < media->rid_count; i++) {
+		if (i == 0)
+			(void)fprintf(out, "a=simulcast:%s ", direction);
+		put_text(out, media->rids[i]);
+		(void)fputs(i + 1 < media->rid_count ? ";" : "\r\n", out);
+	}
+}
+
 /* "m=" and "c=": even a rejected one names at least one format (RFC 8866 section 5.14). */
 static void format_media_line(FILE *out, const struct sdp_media *media)
 {
@@ -159,6 +177,7 @@ static void format_rtp(FILE *out, const struct sdp_media *media)
 	for (size_t i = 0; i < media->codec_count; i++)
 		format_codec(out, &media->codecs[i]);
 	format_streams(out, media);
+	format_layers(out, media);
 }
 
 static void format_candidates(FILE *out, const struct sdp *sdp)

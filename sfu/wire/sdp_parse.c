@@ -76,24 +76,37 @@ static void complete_codecs(struct sdp_media *media)
 	}
 }
 
+static bool has_ssrc(const struct sdp_media *media, uint32_t ssrc)
+{
+	for (size_t i = 0; i < media->ssrc_count; i++)
+		if (media->ssrcs[i] == ssrc)
+			return true;
+	return false;
+}
+
+static void add_ssrc(struct sdp_media *media, const struct sdp_named_ssrcs *named, uint32_t ssrc)
+{
+	uint32_t rtx_ssrc = 0;
+
+	if (media->ssrc_count == SDP_SSRCS_MAX || has_ssrc(media, ssrc))
+		return;
+	for (size_t i = 0; i < named->pair_count; i++) {
+		if (named->pairs[i].secondary == ssrc)
+			return;
+		if (named->pairs[i].primary == ssrc && named->pairs[i].is_retransmission)
+			rtx_ssrc = named->pairs[i].secondary;
+	}
+	media->ssrcs[media->ssrc_count] = ssrc;
+	media->rtx_ssrcs[media->ssrc_count++] = rtx_ssrc;
+}
+
 static void complete_ssrcs(struct sdp_media *media, const struct sdp_named_ssrcs *named)
 {
-	for (size_t i = 0; i < named->count && media->ssrc_count < SDP_SSRCS_MAX; i++) {
-		bool is_secondary = false;
-		uint32_t rtx_ssrc = 0;
-
-		for (size_t j = 0; j < named->pair_count; j++) {
-			is_secondary |= named->pairs[j].secondary == named->ssrcs[i];
-			if (named->pairs[j].primary == named->ssrcs[i] &&
-			    named->pairs[j].is_retransmission)
-				rtx_ssrc = named->pairs[j].secondary;
-		}
-		if (is_secondary)
-			continue;
-		media->ssrcs[media->ssrc_count] = named->ssrcs[i];
-		media->rtx_ssrcs[media->ssrc_count] = rtx_ssrc;
-		media->ssrc_count++;
-	}
+	for (size_t i = 0; i < named->layer_count; i++)
+		add_ssrc(media, named, named->layers[i]);
+	media->layer_ssrc_count = media->ssrc_count;
+	for (size_t i = 0; i < named->count; i++)
+		add_ssrc(media, named, named->ssrcs[i]);
 }
 
 static enum media_kind kind_of(const char *name)

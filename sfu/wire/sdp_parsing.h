@@ -25,6 +25,8 @@ struct sdp_named_ssrcs {
 		bool is_retransmission; /* FID, otherwise a kind of FEC */
 	} pairs[SDP_NAMED_SSRCS_MAX];
 	size_t pair_count;
+	uint32_t layers[SDP_LAYERS_MAX]; /* of SIM */
+	size_t layer_count;
 };
 
 struct sdp_parsing {

@@ -295,14 +295,14 @@ int media_crypto_protect_rtp(struct media_crypto *crypto, uint8_t *out, size_t c
 }
 
 int media_crypto_protect_rtp_again(struct media_crypto *crypto, uint8_t *out, size_t capacity,
-				   size_t header_bytes, const uint8_t *payload,
-				   size_t payload_bytes)
+				   size_t header_bytes, const uint8_t *prefix, size_t prefix_bytes,
+				   const uint8_t *payload, size_t payload_bytes)
 {
 	struct srtp_stream *stream;
 	uint64_t index;
 	int r;
 
-	if (!rtp_fits(crypto, capacity, header_bytes, payload_bytes))
+	if (!rtp_fits(crypto, capacity, header_bytes, prefix_bytes + payload_bytes))
 		return -EMSGSIZE;
 	r = srtp_streams_find(&crypto->streams, u32_at(out + 8), &stream);
 	if (r < 0)
@@ -311,7 +311,7 @@ int media_crypto_protect_rtp_again(struct media_crypto *crypto, uint8_t *out, si
 	/* An index not known to be sent may still be sent, with other bytes. */
 	if (srtp_window_check(&stream->rtp, index) != -EALREADY)
 		return -ENOENT;
-	return seal_rtp(crypto, out, header_bytes, index, (struct slice){NULL, 0},
+	return seal_rtp(crypto, out, header_bytes, index, (struct slice){prefix, prefix_bytes},
 			(struct slice){payload, payload_bytes});
 }
 

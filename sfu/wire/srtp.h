@@ -81,8 +81,8 @@ int media_crypto_protect_rtp(struct media_crypto *crypto, uint8_t *out, size_t c
  * and tells nobody anything. Changes no state. Errors as above, but -ENOENT for an index that is
  * not in the window of those sent, in place of -EALREADY and -ESTALE. */
 int media_crypto_protect_rtp_again(struct media_crypto *crypto, uint8_t *out, size_t capacity,
-				   size_t header_bytes, const uint8_t *payload,
-				   size_t payload_bytes) MUST_CHECK;
+				   size_t header_bytes, const uint8_t *prefix, size_t prefix_bytes,
+				   const uint8_t *payload, size_t payload_bytes) MUST_CHECK;
 /* Encrypt a compound RTCP packet of `length` bytes (at least 8) in place; returns the new length,
  * or an error as above. Packets of one sender SSRC are numbered from 0. */
 int media_crypto_protect_rtcp(struct media_crypto *crypto, uint8_t *packet, size_t length,

@@ -34,11 +34,16 @@ export function launch(name) {
   });
 }
 
-/** Open the call page and join. `prepare` runs in the page before its own scripts. */
-export async function joinCall(browser, system, name, room, prepare = null) {
+/**
+ * Open the call page and join. `prepare` runs in the page before its own scripts: a function, or several with their
+ * arguments, [[function, argument…]…].
+ */
+export async function joinCall(browser, system, name, room, prepare = []) {
   const page = await browser.newPage();
   await page.setViewport({ width: 1180, height: 720 });
-  if (prepare) await page.evaluateOnNewDocument(prepare);
+  for (const [script, ...args] of Array.isArray(prepare) ? prepare : [[prepare]]) {
+    if (script) await page.evaluateOnNewDocument(script, ...args);
+  }
   page.problems = [];
   page.on("console", (message) => ["error", "warn"].includes(message.type()) && page.problems.push(message.text()));
   page.on("pageerror", (error) => page.problems.push(String(error)));

@@ -11,8 +11,8 @@ const READY_MS = 60_000;
 let nextPort = 18_000;
 
 export class System {
-  /** Start it and wait until it says that it is ready. */
-  static async start(options = []) {
+  /** Start it and wait until it says that it is ready; `settings` are its environment's. */
+  static async start(options = [], settings = {}) {
     const system = new System();
     system.port = nextPort;
     nextPort += 20;
@@ -21,7 +21,11 @@ export class System {
     const build = process.env.RT_BUILD ?? join(ROOT, "build/asan");
     const args = ["tools/dev_up.py", "--build", build, "--port", String(system.port), "--data", system.data, ...options];
     system.output = "";
-    system.process = spawn("/usr/bin/python3", args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+    system.process = spawn("/usr/bin/python3", args, {
+      cwd: ROOT,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...settings },
+    });
     system.exited = new Promise((resolve) => system.process.on("exit", resolve));
     const hear = (chunk) => (system.output += chunk);
     system.process.stdout.on("data", hear);

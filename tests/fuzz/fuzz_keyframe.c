@@ -5,6 +5,30 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What is rewritten reads back as what it was to be, and nothing else has changed. */
+static void rewrite_numbers(const struct relay_codec *codec, const uint8_t *data, size_t size)
+{
+	const struct picture_offsets offsets = {.picture_id = 3, .tl0_index = 5, .key_index = 7};
+	uint8_t changed[PICTURE_DESCRIPTOR_MAX];
+	struct picture_numbers numbers, again;
+	size_t length;
+
+	if (!codec->picture_numbers)
+		return;
+	codec->picture_numbers(data, size, &numbers);
+	length = picture_numbers_write(&numbers, data, &offsets, changed);
+	if (length > size || length > sizeof(changed))
+		__builtin_trap();
+	if (length == 0)
+		return;
+	codec->picture_numbers(changed, length, &again);
+	if (again.descriptor_bytes != 0 &&
+	    (again.descriptor_bytes != numbers.descriptor_bytes ||
+	     (numbers.tl0_index_at && again.tl0_index != (uint8_t)(numbers.tl0_index + 5)) ||
+	     (numbers.key_index_at && again.key_index != ((numbers.key_index + 7) & 0x1f))))
+		__builtin_trap();
+}
+
 /* The same bytes as a payload of every codec, and as its a=fmtp. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -14,9 +38,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const struct relay_codec *codec = relay_codec_find_name(names[i]);
 		struct sdp_codec offered = {.clock_rate_hz = codec->clock_rate_hz};
 		struct media_format format;
+		struct picture_size picture;
 
 		if (codec->keyframe_start)
 			(void)codec->keyframe_start(data, size);
+		rewrite_numbers(codec, data, size);
+		if (codec->picture_size && codec->picture_size(data, size, &picture) &&
+		    (picture.width_px == 0 || picture.height_px == 0))
+			__builtin_trap();
 		memcpy(offered.name, names[i], strlen(names[i]));
 		memcpy(offered.fmtp, data, size < SDP_FMTP_MAX ? size : SDP_FMTP_MAX - 1);
 		if (media_format_read(&offered, &format) && !media_format_is_same(&format, &format))

@@ -6,6 +6,36 @@
 #include "sfu/wire/rtp.h"
 #include "tests/unit/cmocka_all.h"
 
+static const struct picture_numbers no_numbers;
+
+/* One packet of layer 0. */
+static bool map(struct forwarder *forwarder, uint16_t sequence_number, uint32_t rtp_timestamp,
+		bool is_keyframe_start, uint64_t now_us, uint16_t *ret_sequence_number,
+		uint32_t *ret_rtp_timestamp)
+{
+	const struct forwarder_input input = {.sequence_number = sequence_number,
+					      .rtp_timestamp = rtp_timestamp,
+					      .is_keyframe_start = is_keyframe_start,
+					      .arrival_us = now_us,
+					      .picture = &no_numbers};
+	const struct forwarder_span *span = forwarder_map(forwarder, &input);
+
+	if (!span)
+		return false;
+	*ret_sequence_number = (uint16_t)(sequence_number + span->sequence_offset);
+	*ret_rtp_timestamp = rtp_timestamp + span->timestamp_offset;
+	return true;
+}
+
+static bool unmap(const struct forwarder *forwarder, uint16_t output, uint16_t *ret_input)
+{
+	const struct forwarder_span *span = forwarder_unmap(forwarder, output);
+
+	if (span)
+		*ret_input = (uint16_t)(output - span->sequence_offset);
+	return span != NULL;
+}
+
 static void video_waits_for_a_keyframe(void **state)
 {
 	struct forwarder forwarder;
@@ -13,12 +43,12 @@ static void video_waits_for_a_keyframe(void **state)
 	uint32_t timestamp;
 
 	(void)state;
-	forwarder_init(&forwarder, true, 500, 1000);
-	assert_false(forwarder_map(&forwarder, 10, 90000, false, 1, &sequence, &timestamp));
-	assert_true(forwarder_map(&forwarder, 11, 93000, true, 2, &sequence, &timestamp));
+	forwarder_init(&forwarder, true, 500, 1000); /* its first picture's time is 1000 more */
+	assert_false(map(&forwarder, 10, 90000, false, 1, &sequence, &timestamp));
+	assert_true(map(&forwarder, 11, 93000, true, 2, &sequence, &timestamp));
 	assert_int_equal(sequence, 502);
 	assert_int_equal(timestamp, 94000);
-	assert_true(forwarder_map(&forwarder, 12, 93000, false, 3, &sequence, &timestamp));
+	assert_true(map(&forwarder, 12, 93000, false, 3, &sequence, &timestamp));
 	assert_int_equal(sequence, 503);
 }
 
@@ -30,7 +60,7 @@ static void audio_flows_at_once(void **state)
 
 	(void)state;
 	forwarder_init(&forwarder, false, 0, 0);
-	assert_true(forwarder_map(&forwarder, 65535, 0, false, 1, &sequence, &timestamp));
+	assert_true(map(&forwarder, 65535, 0, false, 1, &sequence, &timestamp));
 }
 
 static void what_came_before_the_start_is_not_sent(void **state)
@@ -41,10 +71,10 @@ static void what_came_before_the_start_is_not_sent(void **state)
 
 	(void)state;
 	forwarder_init(&forwarder, true, 500, 0);
-	assert_true(forwarder_map(&forwarder, 100, 0, true, 1, &sequence, &timestamp));
-	assert_false(forwarder_map(&forwarder, 99, 0, false, 2, &sequence, &timestamp));
-	assert_true(forwarder_map(&forwarder, 102, 0, false, 3, &sequence, &timestamp));
-	assert_true(forwarder_map(&forwarder, 101, 0, false, 4, &sequence, &timestamp));
+	assert_true(map(&forwarder, 100, 0, true, 1, &sequence, &timestamp));
+	assert_false(map(&forwarder, 99, 0, false, 2, &sequence, &timestamp));
+	assert_true(map(&forwarder, 102, 0, false, 3, &sequence, &timestamp));
+	assert_true(map(&forwarder, 101, 0, false, 4, &sequence, &timestamp));
 }
 
 static void a_restart_continues_the_numbers(void **state)
@@ -55,10 +85,10 @@ static void a_restart_continues_the_numbers(void **state)
 
 	(void)state;
 	forwarder_init(&forwarder, true, 500, 0);
-	assert_true(forwarder_map(&forwarder, 7, 1000, true, 1000000, &first, &before));
-	forwarder_restart(&forwarder);
-	assert_false(forwarder_map(&forwarder, 40000, 77, false, 1100000, &second, &after));
-	assert_true(forwarder_map(&forwarder, 40001, 77, true, 1100000, &second, &after));
+	assert_true(map(&forwarder, 7, 1000, true, 1000000, &first, &before));
+	forwarder_restart(&forwarder, 0);
+	assert_false(map(&forwarder, 40000, 77, false, 1100000, &second, &after));
+	assert_true(map(&forwarder, 40001, 77, true, 1100000, &second, &after));
 	assert_int_equal(second, (uint16_t)(first + 1));
 	assert_int_equal(after - before, 9000); /* 100 ms of 90 kHz */
 }
@@ -83,17 +113,167 @@ static void numbers_keep_their_distances(void **state)
 
 		if (rand() % 20 == 0)
 			continue;
-		if (!forwarder_map(&forwarder, input, i * 160, false, i * 1000 + 1, &output,
-				   &timestamp))
+		if (!map(&forwarder, input, i * 160, false, i * 1000 + 1, &output, &timestamp))
 			continue;
 		if (i == 0 || first_out == 0)
 			first_out = (uint16_t)(output - (uint16_t)(input - base));
 		assert_int_equal((uint16_t)(output - first_out), (uint16_t)(input - base));
-		assert_true(forwarder_unmap(&forwarder, output, &back));
+		assert_true(unmap(&forwarder, output, &back));
 		assert_int_equal(back, input);
 	}
-	assert_false(forwarder_unmap(&forwarder, (uint16_t)(forwarder.highest_output_sequence + 1),
-				     &base));
+	assert_false(unmap(&forwarder, (uint16_t)(forwarder.highest_output_sequence + 1), &base));
+}
+
+/* ---- layers ---- */
+
+enum { LAYER_TICKS = 3000 }; /* 30 pictures a second */
+
+/* A publisher's three layers: each with numbers and a clock of its own. */
+struct source {
+	uint16_t sequence_number[LAYERS_MAX];
+	uint32_t timestamp_base[LAYERS_MAX];
+	struct picture_numbers picture[LAYERS_MAX];
+};
+
+static void source_init(struct source *source, struct forwarder *forwarder)
+{
+	for (uint8_t i = 0; i < LAYERS_MAX; i++) {
+		struct rtcp_sender_info report = {.ntp = (ntp_time)1000 << 32};
+
+		source->sequence_number[i] = (uint16_t)rand();
+		source->timestamp_base[i] = (uint32_t)rand();
+		source->picture[i] =
+			(struct picture_numbers){.picture_id = (uint16_t)(rand() & 0x7fff),
+						 .tl0_index = (uint8_t)rand(),
+						 .picture_id_at = 2,
+						 .picture_id_is_long = true,
+						 .tl0_index_at = 4,
+						 .descriptor_bytes = 5};
+		report.rtp_timestamp = source->timestamp_base[i];
+		forwarder_on_report(forwarder, i, &report);
+	}
+}
+
+/* The subscriber's view of one packet. */
+struct view {
+	uint16_t sequence_number, picture_id;
+	uint8_t tl0_index;
+	uint32_t rtp_timestamp;
+};
+
+/* Picture `number` of a layer comes, in one packet. */
+static bool picture(struct source *source, struct forwarder *forwarder, uint8_t layer,
+		    unsigned number, bool is_keyframe, struct view *ret_view)
+{
+	struct forwarder_input input = {.layer = layer,
+					.sequence_number = source->sequence_number[layer]++,
+					.rtp_timestamp = source->timestamp_base[layer] +
+							 number * LAYER_TICKS,
+					.is_keyframe_start = is_keyframe,
+					.arrival_us = 1000000 + number * 33333ull,
+					.picture = &source->picture[layer]};
+	const struct forwarder_span *span;
+
+	source->picture[layer].picture_id++;
+	source->picture[layer].tl0_index++;
+	span = forwarder_map(forwarder, &input);
+	if (!span)
+		return false;
+	*ret_view = (struct view){
+		.sequence_number = (uint16_t)(input.sequence_number + span->sequence_offset),
+		.rtp_timestamp = input.rtp_timestamp + span->timestamp_offset,
+		.picture_id = (input.picture->picture_id + span->picture.picture_id) & 0x7fff,
+		.tl0_index = (uint8_t)(input.picture->tl0_index + span->picture.tl0_index)};
+	return true;
+}
+
+/* Whatever layer is asked for and when: one stream, without a gap, in even time. */
+static void changing_layers_is_one_stream(void **state)
+{
+	struct source source;
+	struct forwarder forwarder;
+	struct view last = {0}, view;
+	unsigned last_number = 0;
+	bool has_last = false;
+
+	(void)state;
+	srand(7);
+	forwarder_init(&forwarder, true, 100, 5);
+	source_init(&source, &forwarder);
+	for (unsigned number = 0; number < 50000; number++) {
+		bool was_sent = false;
+
+		if (rand() % 40 == 0)
+			forwarder_set_target(&forwarder, (uint8_t)(rand() % LAYERS_MAX));
+		for (uint8_t layer = 0; layer < LAYERS_MAX; layer++) {
+			if (!picture(&source, &forwarder, layer, number, rand() % 10 == 0, &view))
+				continue;
+			if (has_last) {
+				assert_int_equal((uint16_t)(last.sequence_number + 1),
+						 view.sequence_number);
+				assert_int_equal((last.picture_id + 1) & 0x7fff, view.picture_id);
+				assert_int_equal((uint8_t)(last.tl0_index + 1), view.tl0_index);
+			}
+			/* A picture may come in two layers when they change with it. */
+			if (has_last && number > last_number && !was_sent)
+				assert_in_range(view.rtp_timestamp - last.rtp_timestamp,
+						(number - last_number) * LAYER_TICKS - 10,
+						(number - last_number) * LAYER_TICKS + 10);
+			last = view;
+			last_number = number;
+			has_last = was_sent = true;
+		}
+	}
+	assert_true(has_last);
+}
+
+static void a_layer_is_changed_at_its_keyframe_only(void **state)
+{
+	struct source source;
+	struct forwarder forwarder;
+	struct view view;
+
+	(void)state;
+	forwarder_init(&forwarder, true, 100, 5);
+	source_init(&source, &forwarder);
+	assert_true(picture(&source, &forwarder, 0, 0, true, &view));
+	forwarder_set_target(&forwarder, 2);
+	assert_false(picture(&source, &forwarder, 2, 1, false, &view));
+	assert_true(picture(&source, &forwarder, 0, 1, false, &view));
+	assert_true(picture(&source, &forwarder, 2, 2, true, &view));
+	assert_false(picture(&source, &forwarder, 0, 2, true, &view));
+	forwarder_set_target(&forwarder, LAYER_NONE);
+	assert_false(picture(&source, &forwarder, 2, 3, true, &view));
+}
+
+/* What a NACK names leads to the layer that it was sent from. */
+static void a_nack_looks_back_over_changes_of_layer(void **state)
+{
+	struct source source;
+	struct forwarder forwarder;
+	const struct forwarder_span *span;
+	struct view first, second, view;
+
+	(void)state;
+	forwarder_init(&forwarder, true, 100, 5);
+	source_init(&source, &forwarder);
+	assert_true(picture(&source, &forwarder, 0, 0, true, &first));
+	forwarder_set_target(&forwarder, 1);
+	assert_true(picture(&source, &forwarder, 1, 1, true, &second));
+	span = forwarder_unmap(&forwarder, first.sequence_number);
+	assert_non_null(span);
+	assert_int_equal(span->layer, 0);
+	assert_int_equal((uint16_t)(first.sequence_number - span->sequence_offset),
+			 (uint16_t)(source.sequence_number[0] - 1));
+	span = forwarder_unmap(&forwarder, second.sequence_number);
+	assert_non_null(span);
+	assert_int_equal(span->layer, 1);
+	forwarder_restart(&forwarder, 0); /* what was sent of it is forgotten */
+	assert_null(forwarder_unmap(&forwarder, first.sequence_number));
+	assert_non_null(forwarder_unmap(&forwarder, second.sequence_number));
+	for (unsigned number = 2; number < 0x9000; number++)
+		assert_true(picture(&source, &forwarder, 1, number, false, &view));
+	assert_null(forwarder_unmap(&forwarder, first.sequence_number));
 }
 
 int main(void)
@@ -104,6 +284,9 @@ int main(void)
 		cmocka_unit_test(what_came_before_the_start_is_not_sent),
 		cmocka_unit_test(a_restart_continues_the_numbers),
 		cmocka_unit_test(numbers_keep_their_distances),
+		cmocka_unit_test(changing_layers_is_one_stream),
+		cmocka_unit_test(a_layer_is_changed_at_its_keyframe_only),
+		cmocka_unit_test(a_nack_looks_back_over_changes_of_layer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -351,7 +351,7 @@ static void what_cannot_work_is_refused_by_name(void **state)
 	}
 }
 
-static void the_smallest_offer_is_enough(void **state)
+static void the_SMALLEST_is_enough(void **state)
 {
 	AUTO(sdp) sdp = parsed(SMALLEST);
 	/* One m-line needs no group; session level will do for the transport; LF will do for CRLF.
@@ -533,6 +533,93 @@ static void damaged_offers_are_refused_or_read_but_never_harm(void **state)
 	}
 }
 
+/* A Chromium offer of three layers, cut to what matters; and our answer to it. */
+static void layers_are_read_and_answered(void **state)
+{
+	AUTO_FREE char *text = fixture("chromium_offer.sdp");
+	AUTO_FREE char *offer = NULL, *answer = NULL;
+	AUTO(sdp) first = parsed(text);
+	AUTO(sdp) again = NULL;
+	struct sdp_media *video = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < first->media_count; i++)
+		if (first->media[i].kind == MEDIA_VIDEO)
+			video = &first->media[i];
+	assert_non_null(video);
+	assert_int_equal(video->rid_count, 0);
+	memcpy(video->rids[0], "q", 2);
+	memcpy(video->rids[1], "h", 2);
+	memcpy(video->rids[2], "f", 2);
+	video->rid_count = 3;
+	offer = sdp_format(first);
+	assert_non_null(strstr(offer, "a=rid:h send\r\n"));
+	assert_non_null(strstr(offer, "a=simulcast:send q;h;f\r\n"));
+	again = parsed(offer);
+	video = &again->media[video - first->media];
+	assert_int_equal(video->rid_count, 3);
+	assert_false(video->rids_are_received);
+	assert_string_equal(video->rids[2], "f");
+	video->rids_are_received = true;
+	answer = sdp_format(again);
+	assert_non_null(strstr(answer, "a=simulcast:recv q;h;f\r\n"));
+}
+
+static void layers_in_other_words(void **state)
+{
+	static const struct {
+		const char *value;
+		size_t count;
+		const char *first, *last;
+		bool is_received;
+	} cases[] = {
+		{"send q;~h;f", 3, "q", "f", false},	 {"send a,b;c", 2, "a", "c", false},
+		{"recv x send y;z", 2, "y", "z", false}, {"recv x;y", 2, "x", "y", true},
+		{"send 1;2;3;4;5", 3, "1", "3", false},	 {"send", 0, "", "", false},
+		{"sideways a;b", 0, "", "", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_FREE char *text = NULL;
+		AUTO(sdp) sdp = NULL;
+		const struct sdp_media *media;
+
+		assert_true(asprintf(&text, "%sa=simulcast:%s\r\n", SMALLEST, cases[i].value) > 0);
+		sdp = parsed(text);
+		media = &sdp->media[sdp->media_count - 1];
+		assert_int_equal(media->rid_count, cases[i].count);
+		if (cases[i].count == 0)
+			continue;
+		assert_string_equal(media->rids[0], cases[i].first);
+		assert_string_equal(media->rids[cases[i].count - 1], cases[i].last);
+		assert_int_equal(media->rids_are_received, cases[i].is_received);
+	}
+}
+
+static void layers_by_ssrc(void **state)
+{
+	AUTO_FREE char *text = NULL;
+	AUTO(sdp) sdp = NULL;
+	const struct sdp_media *media;
+
+	(void)state;
+	assert_true(asprintf(&text,
+			     "%sa=ssrc-group:FID 3 13\r\na=ssrc-group:FID 1 11\r\n"
+			     "a=ssrc:13 cname:x\r\na=ssrc:3 cname:x\r\na=ssrc:1 cname:x\r\n"
+			     "a=ssrc:2 cname:x\r\na=ssrc-group:SIM 1 2 3\r\n",
+			     SMALLEST) > 0);
+	sdp = parsed(text);
+	media = &sdp->media[sdp->media_count - 1];
+	assert_int_equal(media->layer_ssrc_count, 3);
+	assert_int_equal(media->ssrc_count, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(media->ssrcs[i], i + 1);
+	assert_int_equal(media->rtx_ssrcs[0], 11);
+	assert_int_equal(media->rtx_ssrcs[1], 0);
+	assert_int_equal(media->rtx_ssrcs[2], 13);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -543,7 +630,7 @@ int main(void)
 		cmocka_unit_test(an_answer_reads_as_browsers_expect),
 		cmocka_unit_test(a_name_cannot_begin_a_line),
 		cmocka_unit_test(what_cannot_work_is_refused_by_name),
-		cmocka_unit_test(the_smallest_offer_is_enough),
+		cmocka_unit_test(the_SMALLEST_is_enough),
 		cmocka_unit_test(the_first_m_lines_ice_credentials_count),
 		cmocka_unit_test(a_rejected_m_line_needs_nothing),
 		cmocka_unit_test(codecs_that_do_not_fit_are_left_out),
@@ -551,6 +638,9 @@ int main(void)
 		cmocka_unit_test(offers_of_200_m_lines_and_over_64_kilobytes_are_read),
 		cmocka_unit_test(what_is_beyond_the_limits_is_refused),
 		cmocka_unit_test(a_zero_byte_is_refused),
+		cmocka_unit_test(layers_are_read_and_answered),
+		cmocka_unit_test(layers_in_other_words),
+		cmocka_unit_test(layers_by_ssrc),
 		cmocka_unit_test(damaged_offers_are_refused_or_read_but_never_harm),
 	};
 

@@ -310,19 +310,19 @@ static void an_index_is_sent_once(void **state)
 					     0, payload, sizeof(payload));
 		assert_int_equal(r, -EALREADY);
 		r = media_crypto_protect_rtp_again(sender, again, sizeof(again), RTP_HEADER_BYTES,
-						   payload, sizeof(payload));
+						   NULL, 0, payload, sizeof(payload));
 		assert_int_equal(r, length);
 		assert_memory_equal(again, first, length);
 
 		/* What was never sent, or too long ago to know, is not sent "again". */
 		rtp_header_encode(again, 96, false, false, false, 5001, 0, 7);
 		assert_int_equal(media_crypto_protect_rtp_again(sender, again, sizeof(again),
-								RTP_HEADER_BYTES, payload,
+								RTP_HEADER_BYTES, NULL, 0, payload,
 								sizeof(payload)),
 				 -ENOENT);
 		rtp_header_encode(again, 96, false, false, false, 5000, 0, 8);
 		assert_int_equal(media_crypto_protect_rtp_again(sender, again, sizeof(again),
-								RTP_HEADER_BYTES, payload,
+								RTP_HEADER_BYTES, NULL, 0, payload,
 								sizeof(payload)),
 				 -ENOENT);
 		rtp_header_encode(again, 96, false, false, false, 5000 - SRTP_REPLAY_WINDOW, 0, 7);

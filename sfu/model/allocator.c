@@ -1,0 +1,167 @@
+#include "sfu/model/allocator.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+
+void allocator_stream_init(struct allocator_stream *stream)
+{
+	memset(stream, 0, sizeof(*stream));
+	stream->priority = ALLOCATOR_PRIORITY_DEFAULT;
+	stream->target = LAYER_NONE;
+}
+
+/* ---- one stream's ladder ---- */
+
+/* The live layers from the smallest to the largest that is of use. */
+struct ladder {
+	struct allocator_stream *stream;
+	size_t order; /* as they were given */
+	uint8_t steps[LAYERS_MAX];
+	size_t count;
+	size_t level; /* steps taken: 0 is nothing */
+};
+
+/* Publishers name their layers in any order, so size tells which is the larger; where it is not known,
+ * what they cost does. */
+static bool is_smaller(const struct allocator_layer *a, const struct allocator_layer *b)
+{
+	if (a->size.width_px && b->size.width_px && a->size.width_px != b->size.width_px)
+		return a->size.width_px < b->size.width_px;
+	return a->bitrate_bps < b->bitrate_bps;
+}
+
+/* Does the picture fill what it will be shown in? A larger one would be wasted. */
+static bool is_enough(const struct allocator_stream *stream, const struct allocator_layer *layer)
+{
+	return stream->shown.width_px && layer->size.width_px &&
+	       layer->size.width_px >= stream->shown.width_px &&
+	       layer->size.height_px >= stream->shown.height_px;
+}
+
+static struct ladder ladder_of(struct allocator_stream *stream)
+{
+	struct ladder ladder = {.stream = stream};
+
+	for (uint8_t i = 0; i < stream->layer_count && !stream->is_paused; i++) {
+		size_t at = ladder.count;
+
+		if (!stream->layers[i].is_live)
+			continue;
+		for (; at > 0 && is_smaller(&stream->layers[i],
+					    &stream->layers[ladder.steps[at - 1]]);
+		     at--)
+			ladder.steps[at] = ladder.steps[at - 1];
+		ladder.steps[at] = i;
+		ladder.count++;
+	}
+	for (size_t i = 0; i < ladder.count; i++)
+		if (is_enough(stream, &stream->layers[ladder.steps[i]]))
+			ladder.count = i + 1;
+	return ladder;
+}
+
+static uint64_t cost_of(const struct ladder *ladder, size_t level)
+{
+	return level == 0 ? 0
+			  : ladder->stream->layers[ladder->steps[level - 1]].bitrate_bps;
+}
+
+/* Where the stream stood after the last run, on today's ladder. */
+static size_t level_before(const struct ladder *ladder)
+{
+	for (size_t i = 0; i < ladder->count; i++)
+		if (ladder->steps[i] == ladder->stream->target)
+			return i + 1;
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static int compare_priority(const void *a, const void *b)
+{
+	const struct ladder *one = a, *two = b;
+
+	if (one->stream->priority != two->stream->priority)
+		return one->stream->priority > two->stream->priority ? -1 : 1;
+	return (one->order > two->order) - (one->order < two->order);
+}
+
+/* What a step up costs, with the margin if it goes above where the stream is; UINT64_MAX: not now. */
+static uint64_t price_of_step(const struct ladder *ladder, uint64_t now_us)
+{
+	uint64_t price = cost_of(ladder, ladder->level + 1) - cost_of(ladder, ladder->level);
+
+	if (cost_of(ladder, ladder->level + 1) < cost_of(ladder, ladder->level))
+		price = 0;
+	if (ladder->level + 1 <= level_before(ladder))
+		return price;
+	if (ladder->stream->lowered_at_us &&
+	    now_us - ladder->stream->lowered_at_us < ALLOCATOR_DWELL_US)
+		return UINT64_MAX;
+	return price + cost_of(ladder, ladder->level + 1) * ALLOCATOR_MARGIN_PERCENT / 100;
+}
+
+/* Raise every stream by one step where that fits. Returns the price of the first that does not. */
+static uint64_t raise_all(struct ladder *ladders, size_t count, size_t level, bool is_limited,
+			  int64_t *left_bps, uint64_t now_us)
+{
+	uint64_t missing = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct ladder *ladder = &ladders[i];
+		bool is_first_of_all = level == 0 && i == 0;
+		uint64_t price;
+
+		if (ladder->level != level || ladder->count <= level)
+			continue;
+		price = price_of_step(ladder, now_us);
+		if (is_limited && !is_first_of_all &&
+		    (*left_bps < 0 || price > (uint64_t)*left_bps)) {
+			if (missing == 0)
+				missing = cost_of(ladder, level + 1) - cost_of(ladder, level) +
+					  cost_of(ladder, level + 1) * ALLOCATOR_MARGIN_PERCENT / 100;
+			continue;
+		}
+		*left_bps -= (int64_t)(cost_of(ladder, level + 1) - cost_of(ladder, level));
+		ladder->level++;
+	}
+	return missing;
+}
+
+static void settle(struct ladder *ladder, size_t full_level, uint64_t now_us)
+{
+	struct allocator_stream *stream = ladder->stream;
+	uint8_t target = ladder->level == 0 ? LAYER_NONE : ladder->steps[ladder->level - 1];
+
+	stream->is_starved = ladder->level < full_level;
+	if (stream->is_starved && ladder->level < level_before(ladder))
+		stream->lowered_at_us = now_us;
+	stream->target = target;
+}
+
+uint64_t allocator_run(struct allocator_stream *const *streams, size_t count, int64_t budget_bps,
+		       uint64_t now_us)
+{
+	AUTO_FREE struct ladder *ladders = calloc(count + 1, sizeof(*ladders));
+	bool is_limited = budget_bps != ALLOCATOR_BUDGET_UNLIMITED;
+	uint64_t missing = 0;
+
+	if (!ladders)
+		return 0; /* everything stays as it is */
+	for (size_t i = 0; i < count; i++) {
+		ladders[i] = ladder_of(streams[i]);
+		ladders[i].order = i;
+	}
+	qsort(ladders, count, sizeof(*ladders), compare_priority);
+	for (size_t level = 0; level < LAYERS_MAX; level++) {
+		uint64_t more = raise_all(ladders, count, level, is_limited, &budget_bps, now_us);
+
+		if (missing == 0)
+			missing = more;
+	}
+	for (size_t i = 0; i < count; i++)
+		settle(&ladders[i], ladders[i].count, now_us);
+	return missing;
+}

@@ -1,0 +1,56 @@
+/* allocator.h - which layer of each video a subscriber gets, within what its network carries.
+ *
+ * Every stream that is wanted first gets its smallest layer, the most important stream first; what is
+ * left raises them a step at a time in the same order. A stream for which nothing is left pauses, except
+ * the most important one, so that somebody is always seen. Going down takes effect at once; going up
+ * needs a margin, and some time since it last went down, so that a budget that wavers does not make
+ * the picture waver.
+ *
+ * Thread: worker.
+ */
+#ifndef SFU_MODEL_ALLOCATOR_H
+#define SFU_MODEL_ALLOCATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sfu/model/forwarder.h"
+#include "sfu/wire/picture_size.h"
+
+enum {
+	ALLOCATOR_DWELL_US = 2000000,	 /* after a step down forced by the budget, no step up */
+	ALLOCATOR_MARGIN_PERCENT = 15,	 /* to step up */
+	ALLOCATOR_SILENCE_US = 500000,	 /* a layer unheard of for so long is not there */
+	ALLOCATOR_PRIORITY_DEFAULT = 1,	 /* higher is more important */
+	ALLOCATOR_BUDGET_UNLIMITED = -1
+};
+
+struct allocator_layer {
+	bool is_live;
+	uint64_t bitrate_bps;
+	struct picture_size size; /* 0: not known */
+};
+
+/* One video on its way to a subscriber. */
+struct allocator_stream {
+	struct allocator_layer layers[LAYERS_MAX];
+	size_t layer_count;
+	/* What the subscriber asked for. */
+	bool is_paused;
+	unsigned priority;
+	struct picture_size shown; /* it will be shown so large; 0: not told */
+	/* Kept between runs; LAYER_NONE at first. */
+	uint8_t target;
+	bool is_starved; /* the budget, not the subscriber, keeps it below what it could have */
+	uint64_t lowered_at_us;
+};
+
+void allocator_stream_init(struct allocator_stream *stream);
+
+/* Set each stream's `target`. `budget_bps` is for all of them; ALLOCATOR_BUDGET_UNLIMITED: not known.
+ * Returns what it would take to raise the next stream by a step, 0 if all have what they want. */
+uint64_t allocator_run(struct allocator_stream *const *streams, size_t count, int64_t budget_bps,
+		       uint64_t now_us);
+
+#endif

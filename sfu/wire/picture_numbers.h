@@ -1,0 +1,47 @@
+/* picture_numbers.h - the numbers by which a codec's payload descriptor tells pictures apart.
+ *
+ * Each layer of a simulcast counts its pictures by itself. A subscriber that is moved from one layer
+ * to another must see one count that goes on, so the relay rewrites them: it reads where they stand,
+ * once for each packet, and writes a changed copy of the descriptor for each subscriber.
+ *
+ * Thread: any. RFC 7741 section 4.2 (VP8), RFC 9628 section 4.2 (VP9).
+ */
+#ifndef SFU_WIRE_PICTURE_NUMBERS_H
+#define SFU_WIRE_PICTURE_NUMBERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PICTURE_DESCRIPTOR_MAX = 8 };
+
+/* Where a number stands is counted from the payload's first byte; 0: the packet has not got it. */
+struct picture_numbers {
+	uint16_t picture_id; /* 15 bits, or 7 */
+	uint8_t tl0_index;   /* TL0PICIDX */
+	uint8_t key_index;   /* KEYIDX, 5 bits; VP8 */
+	uint8_t picture_id_at, tl0_index_at, key_index_at;
+	bool picture_id_is_long;
+	uint8_t descriptor_bytes; /* up to and with the last of these */
+};
+
+/* What is added to each, modulo its width. */
+struct picture_offsets {
+	uint16_t picture_id;
+	uint8_t tl0_index, key_index;
+};
+
+/* Read them; a packet that is damaged or has none gives all zeros. */
+typedef void (*picture_numbers_fn)(const uint8_t *payload, size_t length,
+				   struct picture_numbers *ret_numbers);
+void vp8_picture_numbers(const uint8_t *payload, size_t length,
+			 struct picture_numbers *ret_numbers);
+void vp9_picture_numbers(const uint8_t *payload, size_t length,
+			 struct picture_numbers *ret_numbers);
+
+/* Copy the descriptor of `numbers->descriptor_bytes` with every number moved on; returns its length. */
+size_t picture_numbers_write(const struct picture_numbers *numbers, const uint8_t *payload,
+			     const struct picture_offsets *offsets,
+			     uint8_t out[PICTURE_DESCRIPTOR_MAX]);
+
+#endif

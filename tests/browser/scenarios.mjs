@@ -1,0 +1,63 @@
+/** scenarios.mjs - the bad networks that a call must stay watchable on, for tests and `./dev bench network`. */
+import { joinCall, launch } from "./browsers.mjs";
+import { backAt, Network, shown, sleep, watch, withoutCamera } from "./network.mjs";
+
+/**
+ * `side` is whose network it is. `during` holds while it is measured; with `good` the network is good again after
+ * `badSeconds`, and the time until the picture is whole is measured as well.
+ */
+export const SCENARIOS = [
+  { name: "good", side: "viewer", during: "both", aimMs: 0 },
+  { name: "5 % lost to the viewer", side: "viewer", during: "down loss=5", aimMs: 0 },
+  { name: "5 % lost from the publisher", side: "publisher", during: "up loss=5", aimMs: 0 },
+  { name: "15 % lost to the viewer", side: "viewer", during: "down loss=15", aimMs: 500 },
+  { name: "15 % lost from the publisher", side: "publisher", during: "up loss=15", aimMs: 500 },
+  { name: "200 ms RTT, 30 ms jitter, viewer", side: "viewer", during: "both delay=100 jitter=30", aimMs: 0 },
+  { name: "200 ms RTT, 30 ms jitter, publisher", side: "publisher", during: "both delay=100 jitter=30", aimMs: 0 },
+  { name: "300 kbit/s to the viewer for 10 s", side: "viewer", before: "both rate=3000", during: "down rate=300",
+    good: "both rate=3000", badSeconds: 10, aimMs: 1500 },
+  { name: "300 kbit/s from the publisher for 10 s", side: "publisher", before: "both rate=3000", during: "up rate=300",
+    good: "both rate=3000", badSeconds: 10, aimMs: 2000 },
+  { name: "the viewer's address changes", side: "viewer", during: "rebind", aimMs: 500 },
+  { name: "the publisher's address changes", side: "publisher", during: "rebind", aimMs: 500 },
+];
+
+export const aimed = ({ aimMs }) => (aimMs === 0 ? "0" : `< ${aimMs / 1000}`);
+
+let rooms = 0;
+
+/** Settle first: estimates and layers need some seconds to find their level. */
+const SETTLE_MS = 8_000;
+
+/** @returns {Promise<{stallMs: number, longestMs: number, frames: number, backMs?: number | null, widths: number[]}>} */
+export async function runScenario(system, scenario, seconds = 20, settleMs = SETTLE_MS) {
+  const room = `network-${++rooms}`;
+  const [publishing, viewing] = await Promise.all([launch("chromium"), launch("chromium")]);
+  const network = await Network.start(system, 7);
+  const prepareFor = (side) => (scenario.side === side ? network.prepare() : []);
+  try {
+    if (scenario.before) await network.command(scenario.before);
+    await joinCall(publishing, system, "Publisher", room, [prepareFor("publisher")]);
+    const viewer = await joinCall(viewing, system, "Viewer", room, [prepareFor("viewer"), [withoutCamera]]);
+    await watch(viewer, "Publisher");
+    await sleep(settleMs);
+    const before = (await shown(viewer, 2)).lastWidth;
+    await network.command(scenario.during);
+    if (scenario.good) {
+      await sleep(scenario.badSeconds * 1000);
+      await network.command(scenario.good);
+      await sleep((seconds - scenario.badSeconds > 0 ? seconds - scenario.badSeconds : seconds) * 1000);
+    } else {
+      await sleep(seconds * 1000);
+    }
+    const result = await shown(viewer, scenario.good ? Math.max(seconds, scenario.badSeconds + 2) : seconds);
+    if (scenario.good) {
+      const at = backAt(result.timeline, before);
+      result.backMs = at === null ? null : Math.max(0, at - scenario.badSeconds * 1000);
+    }
+    return result;
+  } finally {
+    await network.stop();
+    await Promise.all([publishing.close(), viewing.close()]);
+  }
+}

@@ -1,0 +1,183 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "sfu/model/allocator.h"
+#include "tests/unit/cmocka_all.h"
+
+enum { SECOND_US = 1000000 };
+
+/* Three layers, of 150, 500 and 1,700 kbit/s. */
+static struct allocator_stream camera(unsigned priority)
+{
+	static const struct allocator_layer layers[LAYERS_MAX] = {
+		{true, 150000, {320, 180}}, {true, 500000, {640, 360}}, {true, 1700000, {1280, 720}}};
+	struct allocator_stream stream;
+
+	allocator_stream_init(&stream);
+	memcpy(stream.layers, layers, sizeof(layers));
+	stream.layer_count = 3;
+	stream.priority = priority;
+	return stream;
+}
+
+static uint64_t run(struct allocator_stream *a, struct allocator_stream *b, int64_t budget_bps,
+		    uint64_t now_us)
+{
+	struct allocator_stream *streams[] = {a, b};
+
+	return allocator_run(streams, b ? 2 : 1, budget_bps, now_us);
+}
+
+static void without_a_budget_all_get_the_largest(void **state)
+{
+	struct allocator_stream a = camera(1), b = camera(1);
+
+	(void)state;
+	assert_int_equal(run(&a, &b, ALLOCATOR_BUDGET_UNLIMITED, SECOND_US), 0);
+	assert_int_equal(a.target, 2);
+	assert_int_equal(b.target, 2);
+	assert_false(a.is_starved);
+}
+
+static void size_and_not_order_tells_the_larger(void **state)
+{
+	struct allocator_stream a = camera(1);
+	struct allocator_layer first = a.layers[0];
+
+	(void)state;
+	a.layers[0] = a.layers[2];
+	a.layers[2] = first;
+	(void)run(&a, NULL, 700000, SECOND_US);
+	assert_int_equal(a.target, 1);
+	(void)run(&a, NULL, 5000000, SECOND_US);
+	assert_int_equal(a.target, 0);
+	(void)run(&a, NULL, 200000, 2 * SECOND_US);
+	assert_int_equal(a.target, 2);
+}
+
+static void nobody_is_sent_more_than_is_shown(void **state)
+{
+	struct allocator_stream a = camera(1);
+
+	(void)state;
+	a.shown = (struct picture_size){300, 170};
+	(void)run(&a, NULL, ALLOCATOR_BUDGET_UNLIMITED, SECOND_US);
+	assert_int_equal(a.target, 0);
+	a.shown = (struct picture_size){600, 340};
+	(void)run(&a, NULL, ALLOCATOR_BUDGET_UNLIMITED, SECOND_US);
+	assert_int_equal(a.target, 1);
+	assert_false(a.is_starved);
+	a.is_paused = true;
+	(void)run(&a, NULL, ALLOCATOR_BUDGET_UNLIMITED, SECOND_US);
+	assert_int_equal(a.target, LAYER_NONE);
+}
+
+/* All get something before anybody gets more, and the important one gets it first. */
+static void what_is_scarce_is_shared_by_priority(void **state)
+{
+	struct allocator_stream a = camera(1), b = camera(2);
+
+	(void)state;
+	(void)run(&a, &b, 320000, SECOND_US * 10);
+	assert_int_equal(a.target, LAYER_NONE); /* 150 and its margin do not fit beside 150 and its */
+	assert_int_equal(b.target, 0);
+	(void)run(&a, &b, 400000, SECOND_US * 20);
+	assert_int_equal(a.target, 0);
+	assert_int_equal(b.target, 0);
+	(void)run(&a, &b, 800000, SECOND_US * 30);
+	assert_int_equal(a.target, 0);
+	assert_int_equal(b.target, 1);
+}
+
+static void somebody_is_always_seen(void **state)
+{
+	struct allocator_stream a = camera(1), b = camera(1);
+
+	(void)state;
+	assert_true(run(&a, &b, 10000, SECOND_US) > 0);
+	assert_int_equal(a.target, 0);
+	assert_int_equal(b.target, LAYER_NONE);
+	assert_true(b.is_starved);
+}
+
+/* Down at once; up with a margin and not right after. */
+static void a_budget_that_wavers_does_not_make_the_picture_waver(void **state)
+{
+	struct allocator_stream a = camera(1);
+	uint64_t now_us = 10 * SECOND_US;
+
+	(void)state;
+	(void)run(&a, NULL, 2200000, now_us);
+	assert_int_equal(a.target, 2);
+	(void)run(&a, NULL, 1710000, now_us); /* what it has it keeps without the margin */
+	assert_int_equal(a.target, 2);
+	(void)run(&a, NULL, 1690000, now_us);
+	assert_int_equal(a.target, 1);
+	now_us += ALLOCATOR_DWELL_US - 1;
+	(void)run(&a, NULL, 3000000, now_us);
+	assert_int_equal(a.target, 1);
+	(void)run(&a, NULL, 1710000, now_us + 1);
+	assert_int_equal(a.target, 1);
+	(void)run(&a, NULL, 2200000, now_us + 1);
+	assert_int_equal(a.target, 2);
+}
+
+static void a_silent_layer_is_left(void **state)
+{
+	struct allocator_stream a = camera(1);
+
+	(void)state;
+	(void)run(&a, NULL, ALLOCATOR_BUDGET_UNLIMITED, SECOND_US);
+	a.layers[2].is_live = false;
+	(void)run(&a, NULL, ALLOCATOR_BUDGET_UNLIMITED, SECOND_US);
+	assert_int_equal(a.target, 1);
+	a.layers[2].is_live = true; /* and taken again: it was not the budget */
+	(void)run(&a, NULL, 3000000, SECOND_US);
+	assert_int_equal(a.target, 2);
+}
+
+/* Whatever the numbers: never over the budget but for the first layer of the first stream. */
+static void the_budget_holds(void **state)
+{
+	(void)state;
+	srand(11);
+	for (unsigned round = 0; round < 20000; round++) {
+		struct allocator_stream streams[5], *list[5];
+		int64_t budget_bps = rand() % 6000000, used_bps = 0;
+		unsigned shown = 0;
+
+		for (unsigned i = 0; i < 5; i++) {
+			streams[i] = camera((unsigned)(rand() % 3));
+			streams[i].target = (uint8_t)(rand() % 4 == 3 ? LAYER_NONE : rand() % 3);
+			for (unsigned layer = 0; layer < LAYERS_MAX; layer++) {
+				streams[i].layers[layer].is_live = rand() % 8 != 0;
+				streams[i].layers[layer].bitrate_bps = (uint64_t)(rand() % 2000000);
+			}
+			list[i] = &streams[i];
+		}
+		(void)allocator_run(list, 5, budget_bps, (uint64_t)(rand() % 100) * SECOND_US);
+		for (unsigned i = 0; i < 5; i++) {
+			if (streams[i].target == LAYER_NONE)
+				continue;
+			assert_true(streams[i].layers[streams[i].target].is_live);
+			used_bps += (int64_t)streams[i].layers[streams[i].target].bitrate_bps;
+			shown++;
+		}
+		assert_true(used_bps <= budget_bps || shown == 1);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_a_budget_all_get_the_largest),
+		cmocka_unit_test(size_and_not_order_tells_the_larger),
+		cmocka_unit_test(nobody_is_sent_more_than_is_shown),
+		cmocka_unit_test(what_is_scarce_is_shared_by_priority),
+		cmocka_unit_test(somebody_is_always_seen),
+		cmocka_unit_test(a_budget_that_wavers_does_not_make_the_picture_waver),
+		cmocka_unit_test(a_silent_layer_is_left),
+		cmocka_unit_test(the_budget_holds),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
