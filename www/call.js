@@ -184,7 +184,7 @@ export class Call extends EventTarget {
     const tracks = this.stream?.getTracks() ?? [];
     for (const track of tracks) {
       const sendEncodings = track.kind === "video" ? LAYERS : undefined;
-      connection.addTransceiver(track, { direction: "sendonly", streams: [this.stream], ...(sendEncodings && { sendEncodings }) });
+      connection.addTransceiver(track, { streams: [this.stream], ...(sendEncodings && { sendEncodings }) });
     }
     // Who publishes nothing has nothing to offer: until somebody else does, signalling is all there is.
     if (tracks.length === 0) this.emit("state", "connected");

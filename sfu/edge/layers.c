@@ -3,38 +3,62 @@
 
 enum { STREAMS_MAX = 256 };
 
-/* What the publisher sends of it now. A track of one layer is taken as it comes: its silence is no
- * reason to leave it. */
+static uint64_t last_packet_us(const struct room_track *track)
+{
+	uint64_t last_us = 0;
+
+	for (uint8_t i = 0; i < track->layer_count; i++) {
+		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
+
+		if (activity.last_packet_us > last_us)
+			last_us = activity.last_packet_us;
+	}
+	return last_us;
+}
+
+/* What the publisher sends of it now. A layer is gone when others go on without it: where all are
+ * silent the picture just stands still. */
 static void observe(struct subscription *subscription)
 {
 	const struct room_track *track = subscription->track;
 	struct allocator_stream *stream = &subscription->allocation;
-	uint64_t now_us = track->publisher->room->context->port->now_us;
+	uint64_t last_us = last_packet_us(track);
 
 	stream->layer_count = track->layer_count;
+	stream->is_source_congested =
+		rtc_transport_uplink_has_collapsed(track->publisher->transport);
 	for (uint8_t i = 0; i < track->layer_count; i++) {
 		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
 
 		stream->layers[i] = (struct allocator_layer){
-			.is_live = track->layer_count == 1 ||
-				   (activity.last_packet_us &&
-				    now_us - activity.last_packet_us < ALLOCATOR_SILENCE_US),
+			.is_live = last_us - activity.last_packet_us < ALLOCATOR_SILENCE_US,
 			.bitrate_bps = activity.bitrate_bps,
 			.size = activity.size};
 	}
 }
 
-/* The track pushes what flows and what is to flow: that begins with its keyframe. */
-static void carry_out(struct subscription *subscription)
+/* The way, of the publisher or of the subscriber, carries less than half of what flows: to go on
+ * with it until the smaller layer's keyframe comes would only keep that from getting through. */
+static bool is_urgent(const struct allocator_stream *stream, uint8_t current, int64_t budget_bps)
 {
-	uint8_t target = subscription->allocation.target;
-	unsigned layers = 0;
-	uint8_t current;
+	if (stream->is_source_congested && current != LAYER_NONE)
+		return true;
+	return current != LAYER_NONE && budget_bps != ALLOCATOR_BUDGET_UNLIMITED &&
+	       stream->layers[current].bitrate_bps > 2 * (uint64_t)budget_bps;
+}
 
-	rtc_transport_set_layer(subscription->transport_pad, target);
+/* The track pushes what flows and what is to flow: that begins with its keyframe. */
+static void carry_out(struct subscription *subscription, int64_t budget_bps)
+{
+	const struct allocator_stream *stream = &subscription->allocation;
+	uint8_t current = rtc_transport_layer(subscription->transport_pad);
+	unsigned layers = 0;
+
+	rtc_transport_set_layer(subscription->transport_pad, stream->target,
+				is_urgent(stream, current, budget_bps));
 	current = rtc_transport_layer(subscription->transport_pad);
-	if (target != LAYER_NONE)
-		layers |= 1u << target;
+	if (stream->target != LAYER_NONE)
+		layers |= 1u << stream->target;
 	if (current != LAYER_NONE)
 		layers |= 1u << current;
 	rtc_track_set_layers(subscription->track->element, subscription->track_pad, layers);
@@ -45,9 +69,35 @@ static bool is_video_flowing(const struct subscription *subscription)
 	return subscription->track_pad && subscription->track->kind == MEDIA_VIDEO;
 }
 
+/* Sound goes first: what it takes is not there for pictures. */
+static uint64_t audio_bps(const struct room_peer *peer)
+{
+	struct subscription *subscription;
+	uint64_t sum_bps = 0;
+
+	LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
+		if (subscription->track_pad && subscription->track->kind == MEDIA_AUDIO)
+			sum_bps += rtc_track_layer_activity(subscription->track->element, 0)
+					   .bitrate_bps;
+	}
+	return sum_bps;
+}
+
+static uint64_t total_bps(struct allocator_stream *const *streams, size_t count)
+{
+	uint64_t sum_bps = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (streams[i]->target != LAYER_NONE)
+			sum_bps += streams[i]->layers[streams[i]->target].bitrate_bps;
+	return sum_bps;
+}
+
 void room_peer_choose_layers(struct room_peer *peer)
 {
 	struct allocator_stream *streams[STREAMS_MAX];
+	int64_t budget_bps = rtc_transport_budget_bps(peer->transport);
+	uint64_t sound_bps = audio_bps(peer), missing_bps;
 	struct subscription *subscription;
 	size_t count = 0;
 
@@ -57,10 +107,16 @@ void room_peer_choose_layers(struct room_peer *peer)
 		observe(subscription);
 		streams[count++] = &subscription->allocation;
 	}
-	(void)allocator_run(streams, count, ALLOCATOR_BUDGET_UNLIMITED,
-			    peer->room->context->port->now_us);
+	if (count == 0)
+		return;
+	if (budget_bps != ALLOCATOR_BUDGET_UNLIMITED)
+		budget_bps = budget_bps > (int64_t)sound_bps ? budget_bps - (int64_t)sound_bps : 0;
+	missing_bps = allocator_run(streams, count, budget_bps, peer->room->context->port->now_us);
+	rtc_transport_set_wanted(peer->transport,
+				 missing_bps ? total_bps(streams, count) + missing_bps + sound_bps
+					     : 0);
 	LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
 		if (is_video_flowing(subscription))
-			carry_out(subscription);
+			carry_out(subscription, budget_bps);
 	}
 }

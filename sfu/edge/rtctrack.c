@@ -3,12 +3,14 @@
 #include <gst/video/video.h>
 
 #include "sfu/model/keyframe_gate.h"
+#include "sfu/model/nack_tracker.h"
 #include "sfu/model/packet_ring.h"
 
 enum {
 	VIDEO_PACKETS_KEPT = 1024,
 	AUDIO_PACKETS_KEPT = 128,
-	METER_US = 250000 /* over so long a bitrate is taken */
+	METER_US = 250000,	 /* over so long a bitrate is taken */
+	WIRE_OVERHEAD_BYTES = 44 /* IP, UDP and SRTP: what the way carries is counted with them */
 };
 
 struct layer {
@@ -19,6 +21,9 @@ struct layer {
 	struct keyframe_gate gate;
 	struct layer_activity activity;
 	uint64_t metered_bytes, metered_at_us;
+	bool is_told_wanted;
+	bool has_packet;
+	uint16_t highest_sequence;
 };
 
 struct consumer {
@@ -65,6 +70,38 @@ bool rtc_keyframe_request_is(GstEvent *event, uint8_t *ret_layer)
 	return true;
 }
 
+static const char wanted_event_name[] = "rtc-layer-wanted";
+static const char damaged_event_name[] = "rtc-layer-damaged";
+
+GstEvent *rtc_layer_wanted_new(bool is_wanted)
+{
+	return gst_event_new_custom(GST_EVENT_CUSTOM_UPSTREAM,
+				    gst_structure_new(wanted_event_name, "wanted", G_TYPE_BOOLEAN,
+						      (gboolean)is_wanted, NULL));
+}
+
+bool rtc_layer_wanted_is(GstEvent *event, bool *ret_is_wanted)
+{
+	gboolean is_wanted;
+
+	if (!gst_event_has_name(event, wanted_event_name) ||
+	    !gst_structure_get_boolean(gst_event_get_structure(event), "wanted", &is_wanted))
+		return false;
+	*ret_is_wanted = is_wanted;
+	return true;
+}
+
+GstEvent *rtc_layer_damaged_new(void)
+{
+	return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM,
+				    gst_structure_new_empty(damaged_event_name));
+}
+
+bool rtc_layer_damaged_is(GstEvent *event)
+{
+	return gst_event_has_name(event, damaged_event_name);
+}
+
 static struct consumer *consumer_at(const RtcTrack *track, guint i)
 {
 	return &g_array_index(track->consumers, struct consumer, i);
@@ -81,18 +118,30 @@ static struct consumer *consumer_find(const RtcTrack *track, const GstPad *pad, 
 	return NULL;
 }
 
+bool rtc_track_is_wanted(const RtcTrack *track, uint8_t layer)
+{
+	for (guint i = 0; i < track->consumers->len; i++)
+		if (consumer_at(track, i)->layers & 1u << layer)
+			return true;
+	return false;
+}
+
 /* ---- packets ---- */
 
 static void keep(struct layer *layer, struct packet *packet)
 {
 	struct packet *replaced;
 
-	layer->metered_bytes += packet->length;
+	layer->metered_bytes += packet->length + WIRE_OVERHEAD_BYTES;
 	layer->activity.last_packet_us = packet->arrival_us;
 	/* The first packet under a number stays: a subscriber may have been sent it, and must never
 	 * be sent another under the same number. */
 	if (packet_ring_find(layer->ring, packet->header.sequence_number))
 		return;
+	if (!layer->has_packet ||
+	    rtp_sequence_is_newer(packet->header.sequence_number, layer->highest_sequence))
+		layer->highest_sequence = packet->header.sequence_number;
+	layer->has_packet = true;
 	(void)gst_buffer_ref(packet->buffer);
 	replaced = packet_ring_put(layer->ring, packet->header.sequence_number, packet);
 	if (replaced)
@@ -140,6 +189,13 @@ struct packet *rtc_track_find_packet(RtcTrack *track, uint8_t layer, uint16_t se
 	return ring ? packet_ring_find(ring, sequence_number) : NULL;
 }
 
+bool rtc_track_may_still_come(const RtcTrack *track, uint8_t layer, uint16_t sequence_number)
+{
+	uint16_t back = (uint16_t)(track->layers[layer].highest_sequence - sequence_number);
+
+	return back < NACK_TRACKED_MAX;
+}
+
 struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer)
 {
 	return track->layers[layer].activity;
@@ -152,11 +208,13 @@ static void forget_packets(struct layer *layer)
 
 	while ((packet = packet_ring_take_any(layer->ring)))
 		packet_release(packet);
+	layer->has_packet = false;
 }
 
 static void ask_for_keyframe(struct layer *layer)
 {
-	(void)gst_pad_push_event(layer->sink, rtc_keyframe_request_new(layer->index));
+	if (!gst_pad_push_event(layer->sink, rtc_keyframe_request_new(layer->index)))
+		keyframe_gate_put_off(&layer->gate);
 }
 
 static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
@@ -164,6 +222,13 @@ static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 	RtcTrack *track = (RtcTrack *)parent;
 	struct layer *layer = gst_pad_get_element_private(pad);
 
+	if (rtc_layer_damaged_is(event)) {
+		if (rtc_track_is_wanted(track, layer->index) &&
+		    keyframe_gate_want(&layer->gate, *track->now_us))
+			ask_for_keyframe(layer);
+		gst_event_unref(event);
+		return TRUE;
+	}
 	if (GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM) {
 		forget_packets(layer);
 		if (keyframe_gate_want(&layer->gate,
@@ -185,18 +250,10 @@ static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 	if (rtc_keyframe_request_is(event, &index)) {
 		layer = &track->layers[index];
 		if (layer->sink && keyframe_gate_want(&layer->gate, *track->now_us))
-			return gst_pad_push_event(layer->sink, event);
+			ask_for_keyframe(layer);
 	}
 	gst_event_unref(event);
 	return TRUE;
-}
-
-static bool is_wanted(const RtcTrack *track, uint8_t layer)
-{
-	for (guint i = 0; i < track->consumers->len; i++)
-		if (consumer_at(track, i)->layers & 1u << layer)
-			return true;
-	return false;
 }
 
 /* Half of what was known stays, so that one large picture does not look like a larger stream. A
@@ -222,13 +279,29 @@ void rtc_track_tick(RtcTrack *track)
 	for (uint8_t i = 0; i < LAYERS_MAX; i++) {
 		struct layer *layer = &track->layers[i];
 
+		if (!layer->sink)
+			continue;
 		meter(layer, *track->now_us);
 		if (!layer->gate.is_wanted)
 			continue;
-		if (!is_wanted(track, i)) /* whoever asked has gone to another layer */
+		if (!rtc_track_is_wanted(track, i)) /* whoever asked has gone to another layer */
 			keyframe_gate_on_keyframe(&layer->gate);
 		else if (keyframe_gate_tick(&layer->gate, *track->now_us))
 			ask_for_keyframe(layer);
+	}
+}
+
+/* Upstream hears of a change at once: from here on what is lost is asked for again, or is not. */
+static void tell_wanted(RtcTrack *track)
+{
+	for (uint8_t i = 0; i < LAYERS_MAX; i++) {
+		struct layer *layer = &track->layers[i];
+		bool is_wanted = rtc_track_is_wanted(track, i);
+
+		if (!layer->sink || layer->is_told_wanted == is_wanted)
+			continue;
+		layer->is_told_wanted = is_wanted;
+		(void)gst_pad_push_event(layer->sink, rtc_layer_wanted_new(is_wanted));
 	}
 }
 
@@ -288,6 +361,7 @@ void rtc_track_remove_consumer(RtcTrack *track, GstPad *pad)
 
 	if (consumer_find(track, pad, &index))
 		(void)g_array_remove_index_fast(track->consumers, index);
+	tell_wanted(track);
 	(void)gst_pad_set_active(pad, FALSE);
 	(void)gst_element_remove_pad(GST_ELEMENT_CAST(track), pad);
 }
@@ -297,8 +371,10 @@ void rtc_track_set_layers(RtcTrack *track, GstPad *pad, unsigned layers)
 	guint index;
 	struct consumer *consumer = consumer_find(track, pad, &index);
 
-	if (consumer)
-		consumer->layers = layers;
+	if (!consumer || consumer->layers == layers)
+		return;
+	consumer->layers = layers;
+	tell_wanted(track);
 }
 
 /* ---- class ---- */

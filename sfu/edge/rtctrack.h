@@ -35,6 +35,8 @@ struct layer_activity {
 };
 struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer);
 
+bool rtc_track_is_wanted(const RtcTrack *track, uint8_t layer);
+
 /* A pad for one more subscriber, borrowed; and its end. It is pushed no layer at first. */
 GstPad *rtc_track_add_consumer(RtcTrack *track);
 void rtc_track_remove_consumer(RtcTrack *track, GstPad *pad);
@@ -44,11 +46,24 @@ void rtc_track_set_layers(RtcTrack *track, GstPad *pad, unsigned layers);
 /* A packet for retransmission, borrowed until the next packet arrives; NULL if it is gone. */
 struct packet *rtc_track_find_packet(RtcTrack *track, uint8_t layer, uint16_t sequence_number);
 
+/* Is a packet that is not there one of the newest, so that the publisher may still send it again?
+ */
+bool rtc_track_may_still_come(const RtcTrack *track, uint8_t layer, uint16_t sequence_number);
+
 /* Repeat an unanswered keyframe request when it is time. Every 20 ms. */
 void rtc_track_tick(RtcTrack *track);
 
 /* Wishes for a keyframe of a layer travel as this event. */
 GstEvent *rtc_keyframe_request_new(uint8_t layer);
 bool rtc_keyframe_request_is(GstEvent *event, uint8_t *ret_layer);
+
+/* The track tells upstream whether a layer is wanted by anybody: what is not need not be repaired.
+ */
+GstEvent *rtc_layer_wanted_new(bool is_wanted);
+bool rtc_layer_wanted_is(GstEvent *event, bool *ret_is_wanted);
+/* And is told downstream that packets of a layer are lost for good: whoever is sent it needs a
+ * keyframe. */
+GstEvent *rtc_layer_damaged_new(void);
+bool rtc_layer_damaged_is(GstEvent *event);
 
 #endif

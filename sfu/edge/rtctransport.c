@@ -292,14 +292,15 @@ void rtc_transport_tick(RtcTransport *transport)
 
 	if (transport->state == TRANSPORT_ENDED)
 		return;
-	transport->retransmit_budget = RETRANSMIT_PER_TICK_MAX;
 	if (transport->dtls &&
 	    dtls_link_tick(transport->dtls, transport->port->now_us, &error) < 0) {
 		transport_end(transport, &error);
 		return;
 	}
-	if (transport->state == TRANSPORT_CONNECTED)
+	if (transport->state == TRANSPORT_CONNECTED) {
+		transport_bandwidth_tick(transport);
 		transport_rtcp_tick(transport);
+	}
 	check_silence(transport);
 }
 
@@ -363,7 +364,7 @@ RtcTransport *rtc_transport_new(const struct transport_config *config)
 	transport->port = config->port;
 	transport->last_heard_us = config->port->now_us;
 	transport->rtt_us = DEFAULT_RTT_US;
-	transport->retransmit_budget = RETRANSMIT_PER_TICK_MAX;
+	bandwidth_init(&transport->bandwidth, config->port->now_us);
 	random_bytes(&transport->local_ssrc, sizeof(transport->local_ssrc));
 	media_port_add_ufrag(config->port, config->ice_ufrag, transport);
 	return transport;

@@ -64,9 +64,19 @@ void rtc_transport_receive_end(RtcTransport *transport, const char *mid);
 int rtc_transport_send(RtcTransport *transport, const struct media_line *line, RtcTrack *track,
 		       const struct sdp_media *incoming, GstPad **ret_pad) MUST_CHECK;
 void rtc_transport_send_end(RtcTransport *transport, GstPad *pad);
-/* Which layer of its track the pad should forward (LAYER_NONE: nothing), and which does. */
-void rtc_transport_set_layer(GstPad *pad, uint8_t layer);
+/* Which layer of its track the pad should forward (LAYER_NONE: nothing), and which does. With
+ * `is_urgent` the present one stops before the next begins. */
+void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent);
 uint8_t rtc_transport_layer(GstPad *pad);
+
+/* What the way to the participant carries, bit/s; ALLOCATOR_BUDGET_UNLIMITED if it tells nothing.
+ */
+int64_t rtc_transport_budget_bps(const RtcTransport *transport);
+/* So much could be sent if there were room: whether there is, is looked for. */
+void rtc_transport_set_wanted(RtcTransport *transport, uint64_t wanted_bps);
+
+/* The way from the participant is losing most of what it sends, or did until just now. */
+bool rtc_transport_uplink_has_collapsed(const RtcTransport *transport);
 
 /* ---- the worker's side ---- */
 

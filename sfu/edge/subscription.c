@@ -98,9 +98,9 @@ static bool publish(struct room_peer *peer, const struct media_line *line)
 	GstPad *pads[LAYERS_MAX];
 
 	if (track && !media_format_is_same(&track->format, &line->format)) {
-		/* It goes on in another codec: to its subscribers that is another track. */
+		/* It goes on in another codec: to its subscribers that is another track. To the
+		 * transport it is the same stream, under SSRCs that it may not be told again. */
 		room_track_free(track);
-		rtc_transport_receive_end(peer->transport, line->mid);
 		track = NULL;
 	}
 	is_new = !track;

@@ -4,14 +4,16 @@
 
 #include "sfu/edge/rtctransport.h"
 #include "sfu/model/arrival_log.h"
+#include "sfu/model/bandwidth.h"
 #include "sfu/model/forwarder.h"
 #include "sfu/model/nack_tracker.h"
 #include "sfu/model/receive_stats.h"
+#include "sfu/model/send_history.h"
 #include "sfu/model/sender_clock.h"
+#include "sfu/model/uplink_health.h"
 
 enum {
 	TRANSPORT_PATHS_MAX = 8,
-	RETRANSMIT_PER_TICK_MAX = 64, /* what one subscriber may make us repeat in 20 ms */
 	DEFAULT_RTT_US = 100000,
 	REPORT_INTERVAL_US = 1000000,
 	FEEDBACK_INTERVAL_US = 50000
@@ -37,6 +39,7 @@ struct receive_stream {
 	uint8_t layer;
 	bool is_one_of_many; /* of several layers */
 	bool is_video, wants_nack;
+	bool is_wanted;			    /* somebody is sent it; told by the track */
 	keyframe_start_fn keyframe_start;   /* of its codec; NULL for audio */
 	picture_numbers_fn picture_numbers; /* NULL if it has none */
 	picture_size_fn picture_size;
@@ -56,6 +59,7 @@ struct send_stream_out {
 	RtcTrack *track; /* a reference */
 	struct forwarder forwarder;
 	struct sender_clock clock; /* the publisher's, told by an event */
+	uint8_t transport_cc_id;   /* of the extension that numbers what we send; 0: none */
 	uint64_t reported_at_us;   /* our last SR */
 };
 
@@ -80,11 +84,20 @@ struct _RtcTransport {
 		uint8_t mid, rid, repaired_rid, transport_cc;
 	} extension_ids;
 	struct arrival_log arrivals;
+	struct uplink_health uplink;
+	uint64_t limited_at_us; /* when the publisher was last told a limit; 0: none holds */
 	struct sender_clock clock;
 
 	uint32_t local_ssrc; /* ours in RTCP */
 	uint64_t rtt_us, reported_at_us, feedback_at_us;
-	unsigned retransmit_budget;
+
+	/* What the way to the participant carries. */
+	struct send_history history;
+	struct bandwidth bandwidth;
+	uint64_t wanted_bps; /* what could be sent if there were room */
+	uint64_t remb_bps, remb_at_us;
+	double retransmit_bytes; /* what it may make us repeat now */
+	uint8_t probe;		 /* what is sent now is of this probe; 0: none */
 	struct transport_counters counters;
 };
 
@@ -108,10 +121,25 @@ void send_stream_want_keyframe(struct send_stream_out *stream);
 void transport_commit_rtcp(RtcTransport *transport, uint8_t *bytes, size_t length);
 const struct egress_target *transport_target(const RtcTransport *transport);
 
+/* Send again what was sent last, to see whether there is room; returns the bytes. */
+size_t send_stream_repeat_last(struct send_stream_out *stream, size_t byte_count);
+
+/* transport_bandwidth.c */
+/* The number for the next packet, to be confirmed with transport_note_sent() once it is sent. */
+static inline uint16_t transport_next_number(const RtcTransport *transport)
+{
+	return transport->history.next_sequence;
+}
+void transport_note_sent(RtcTransport *transport, size_t srtp_bytes);
+void transport_on_feedback(RtcTransport *transport, struct slice packet);
+void transport_on_remb(RtcTransport *transport, uint64_t bitrate_bps);
+void transport_bandwidth_tick(RtcTransport *transport);
+
 /* transport_rtcp.c */
 void transport_on_rtcp(RtcTransport *transport, struct packet *packet);
 void transport_rtcp_tick(RtcTransport *transport);
-void transport_send_pli(struct receive_stream *stream);
+/* False: it would only do harm now, ask again later. */
+bool transport_send_pli(struct receive_stream *stream);
 /* The event that carries a publisher's sender report of one layer to its subscribers. */
 GstEvent *sender_report_event_void(uint8_t layer); /* forget the last one */
 void sender_report_event_read(GstEvent *event, struct send_stream_out *stream);

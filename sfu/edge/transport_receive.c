@@ -123,10 +123,14 @@ static void note_arrival(RtcTransport *transport, const struct packet *packet)
 {
 	struct slice sequence = extension_of(packet, transport->extension_ids.transport_cc);
 
-	if (sequence.length >= 2)
-		arrival_log_on_packet(&transport->arrivals,
-				      (uint16_t)(sequence.data[0] << 8 | sequence.data[1]),
-				      packet->header.ssrc, packet->arrival_us);
+	uint16_t number;
+
+	if (sequence.length < 2)
+		return;
+	number = (uint16_t)(sequence.data[0] << 8 | sequence.data[1]);
+	arrival_log_on_packet(&transport->arrivals, number, packet->header.ssrc,
+			      packet->arrival_us);
+	uplink_health_on_packet(&transport->uplink, number, packet->length, packet->arrival_us);
 }
 
 /* RFC 4588: put the original packet back together, in place. False: it was only a probe. */
@@ -236,33 +240,44 @@ void transport_deliver_pending(struct media_port *port)
 
 static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
+	struct receive_stream *stream = gst_pad_get_element_private(pad);
+	bool is_done = true;
 	uint8_t layer;
 
 	/* All others end here: passed on, they would run in circles through a room's graph. */
 	if (rtc_keyframe_request_is(event, &layer))
-		transport_send_pli(gst_pad_get_element_private(pad));
+		is_done = transport_send_pli(stream);
+	else if (rtc_layer_wanted_is(event, &stream->is_wanted))
+		stream->nacks.missing_count = 0; /* it begins, or comes back, with a keyframe */
 	(void)parent;
 	gst_event_unref(event);
-	return TRUE;
+	return is_done;
 }
 
-/* What GStreamer wants to hear before the first buffer. */
-static void push_stream_start(struct receive_stream *stream, const struct media_line *line)
+static void push_caps(struct receive_stream *stream, const struct media_line *line)
 {
 	const struct relay_codec *codec = line->format.codec;
-	gchar *stream_id = g_strdup_printf("%s/%s", stream->transport->config.peer_id, line->mid);
 	GstCaps *caps = gst_caps_new_simple(
 		"application/x-rtp", "media", G_TYPE_STRING, stream->is_video ? "video" : "audio",
 		"payload", G_TYPE_INT, line->payload_type, "clock-rate", G_TYPE_INT,
 		(int)codec->clock_rate_hz, "encoding-name", G_TYPE_STRING,
 		stream->is_video ? codec->name : "OPUS", NULL);
+
+	(void)gst_pad_push_event(stream->pad, gst_event_new_caps(caps));
+	gst_caps_unref(caps);
+}
+
+/* What GStreamer wants to hear before the first buffer. */
+static void push_stream_start(struct receive_stream *stream, const struct media_line *line)
+{
+	gchar *stream_id = g_strdup_printf("%s/%s/%u", stream->transport->config.peer_id, line->mid,
+					   stream->layer);
 	GstSegment segment;
 
 	gst_segment_init(&segment, GST_FORMAT_TIME);
 	(void)gst_pad_push_event(stream->pad, gst_event_new_stream_start(stream_id));
-	(void)gst_pad_push_event(stream->pad, gst_event_new_caps(caps));
+	push_caps(stream, line);
 	(void)gst_pad_push_event(stream->pad, gst_event_new_segment(&segment));
-	gst_caps_unref(caps);
 	g_free(stream_id);
 }
 
@@ -336,6 +351,8 @@ static int receive_layer(RtcTransport *transport, const struct media_line *line,
 		stream = receive_stream_new(transport, line, layer);
 	if (!stream)
 		return -ENOMEM;
+	if (stream->payload_type && stream->payload_type != line->payload_type)
+		push_caps(stream, line); /* another codec */
 	stream->keyframe_start = line->format.codec->keyframe_start;
 	stream->picture_numbers = line->format.codec->picture_numbers;
 	stream->picture_size = line->format.codec->picture_size;

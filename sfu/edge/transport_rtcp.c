@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "sfu/edge/transport_private.h"
 
+enum { LIMIT_INTERVAL_US = 150000, NO_LIMIT_BPS = 1000000000 };
 enum { RTCP_DATAGRAM_MAX = 1100 }; /* leaves room for SRTCP's trailer in any path MTU */
 
 static ntp_time ntp_now(void)
@@ -139,13 +140,25 @@ static void on_fir(void *data, uint32_t media_ssrc, uint8_t command_sequence)
 	on_pli(data, media_ssrc);
 }
 
+static void on_remb(void *data, uint64_t bitrate_bps)
+{
+	transport_on_remb(data, bitrate_bps);
+}
+
+static void on_transport_feedback(void *data, struct slice packet)
+{
+	transport_on_feedback(data, packet);
+}
+
 void transport_on_rtcp(RtcTransport *transport, struct packet *packet)
 {
 	static const struct rtcp_visitor visitor = {.sender_report = on_sender_report,
 						    .report_block = on_report_block,
 						    .nack = on_nack,
 						    .pli = on_pli,
-						    .fir = on_fir};
+						    .fir = on_fir,
+						    .remb = on_remb,
+						    .transport_feedback = on_transport_feedback};
 	size_t length = packet->length;
 
 	if (!transport->crypto_in ||
@@ -172,16 +185,19 @@ static void finish(RtcTransport *transport, const struct writer *writer)
 		transport_commit_rtcp(transport, writer->data, writer->offset);
 }
 
-void transport_send_pli(struct receive_stream *stream)
+bool transport_send_pli(struct receive_stream *stream)
 {
 	RtcTransport *transport = stream->transport;
 	struct writer writer;
 
 	if (!stream->stats.has_packet)
-		return; /* nothing heard yet: the first frame will be a keyframe */
+		return true; /* nothing heard yet: the first frame will be a keyframe */
+	if (uplink_is_collapsing(&transport->uplink))
+		return false;
 	writer = begin(transport);
 	rtcp_write_pli(&writer, transport->local_ssrc, stream->ssrc);
 	finish(transport, &writer);
+	return true;
 }
 
 static void ask_for_missing(struct receive_stream *stream)
@@ -192,14 +208,42 @@ static void ask_for_missing(struct receive_stream *stream)
 	size_t count = nack_tracker_due(&stream->nacks, transport->port->now_us, transport->rtt_us,
 					missing, RTCP_NACK_MAX);
 
-	if (count > 0 && stream->wants_nack) {
+	if (count > 0 && stream->wants_nack && stream->is_wanted) {
 		writer = begin(transport);
 		rtcp_write_nack(&writer, transport->local_ssrc, stream->ssrc, missing, count);
 		finish(transport, &writer);
 		transport->counters.nacks_sent += count;
 	}
 	if (nack_tracker_take_keyframe_wish(&stream->nacks) && stream->is_video)
-		transport_send_pli(stream);
+		(void)gst_pad_push_event(stream->pad, rtc_layer_damaged_new());
+}
+
+/* A way that has collapsed: the publisher is told what came through of late, and need not find it
+ * out step by step while its queue grows. Told again in case that gets lost; lifted once it is
+ * over. */
+static void limit_publisher(RtcTransport *transport)
+{
+	const struct uplink_health *uplink = &transport->uplink;
+	uint64_t now_us = transport->port->now_us;
+	bool is_over = !uplink_has_collapsed(uplink, now_us);
+	uint32_t ssrcs[RTCP_REPORTS_MAX];
+	struct receive_stream *stream;
+	struct writer writer;
+	size_t count = 0;
+
+	if (is_over ? !transport->limited_at_us
+		    : !uplink_is_collapsing(uplink) ||
+			      now_us - transport->limited_at_us < LIMIT_INTERVAL_US)
+		return;
+	transport->limited_at_us = is_over ? 0 : now_us;
+	LIST_FOR_EACH (stream, &transport->receive_streams, link) {
+		if (stream->stats.has_packet && count < RTCP_REPORTS_MAX)
+			ssrcs[count++] = stream->ssrc;
+	}
+	writer = begin(transport);
+	rtcp_write_remb(&writer, transport->local_ssrc,
+			is_over ? NO_LIMIT_BPS : uplink->carried_bps / 8 * 7, ssrcs, count);
+	finish(transport, &writer);
 }
 
 static void write_receiver_reports(RtcTransport *transport)
@@ -264,6 +308,7 @@ void transport_rtcp_tick(RtcTransport *transport)
 	LIST_FOR_EACH (receive, &transport->receive_streams, link) {
 		ask_for_missing(receive);
 	}
+	limit_publisher(transport);
 	if (now_us - transport->feedback_at_us >= FEEDBACK_INTERVAL_US) {
 		transport->feedback_at_us = now_us;
 		feed_back_arrivals(transport);

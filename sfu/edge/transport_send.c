@@ -5,6 +5,8 @@
 #include "core/id.h"
 #include "sfu/edge/transport_private.h"
 
+enum { REPEATED_MAX = 100 }; /* packets looked at for one probe */
+
 /* ---- the hot path ---- */
 
 /* A packet as this subscriber sees it: the header in `out`, then `prefix`, then the packet's own
@@ -15,16 +17,24 @@ struct outgoing {
 	size_t prefix_bytes, skipped;
 };
 
-static size_t write_header(const struct forwarder *forwarder, const struct packet *packet,
+static size_t write_header(const struct send_stream_out *stream, const struct packet *packet,
 			   uint8_t payload_type, uint32_t ssrc, uint16_t sequence_number,
 			   uint32_t rtp_timestamp, uint8_t *out)
 {
+	const struct forwarder *forwarder = &stream->forwarder;
 	int extension_bytes = rtp_extension_block_rewrite(
 		&packet->header, packet->bytes, forwarder->extension_id_map, out + RTP_HEADER_BYTES,
 		RTP_EXTENSION_BLOCK_MAX);
 
 	if (extension_bytes < 0)
 		extension_bytes = 0; /* more than we forward: the media matters more */
+	if (stream->transport_cc_id) {
+		int numbered = rtp_extension_block_append_u16(
+			out + RTP_HEADER_BYTES, (size_t)extension_bytes, RTP_EXTENSION_BLOCK_MAX,
+			stream->transport_cc_id, transport_next_number(stream->transport));
+
+		extension_bytes = numbered > 0 ? numbered : extension_bytes;
+	}
 	rtp_header_encode(out, payload_type, packet->header.marker, extension_bytes > 0, false,
 			  sequence_number, rtp_timestamp, ssrc);
 	return RTP_HEADER_BYTES + (size_t)extension_bytes;
@@ -88,7 +98,7 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 	out = egress_reserve(egress);
 	outgoing.prefix_bytes = outgoing.skipped = 0;
 	outgoing.header_bytes =
-		write_header(forwarder, packet, forwarder->payload_type, forwarder->ssrc,
+		write_header(stream, packet, forwarder->payload_type, forwarder->ssrc,
 			     (uint16_t)(input.sequence_number + span->sequence_offset),
 			     input.rtp_timestamp + span->timestamp_offset, out);
 	write_descriptor(span, packet, &outgoing);
@@ -101,6 +111,8 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 		return;
 	}
 	egress_commit(egress, target, (size_t)length);
+	if (stream->transport_cc_id)
+		transport_note_sent(transport, (size_t)length);
 	forwarder_on_sent(forwarder, payload_bytes + outgoing.prefix_bytes);
 	transport->counters.packets_out++;
 }
@@ -154,22 +166,22 @@ static int protect_repeat(struct send_stream_out *stream, const struct packet *p
 	write_descriptor(span, packet, &outgoing);
 	payload = payload_of(packet, &outgoing, &payload_bytes);
 	if (is_rtx) {
-		outgoing.header_bytes = write_header(forwarder, packet, forwarder->rtx_payload_type,
+		outgoing.header_bytes = write_header(stream, packet, forwarder->rtx_payload_type,
 						     forwarder->rtx_ssrc, forwarder->rtx_sequence++,
 						     rtp_timestamp, out);
 		return media_crypto_protect_rtp(crypto, out, EGRESS_PACKET_MAX,
 						outgoing.header_bytes, outgoing.prefix,
 						outgoing.prefix_bytes, payload, payload_bytes);
 	}
-	outgoing.header_bytes = write_header(forwarder, packet, forwarder->payload_type,
+	outgoing.header_bytes = write_header(stream, packet, forwarder->payload_type,
 					     forwarder->ssrc, sequence_number, rtp_timestamp, out);
 	return media_crypto_protect_rtp_again(crypto, out, EGRESS_PACKET_MAX, outgoing.header_bytes,
 					      outgoing.prefix, outgoing.prefix_bytes, payload,
 					      payload_bytes);
 }
 
-/* False: the packet is no longer (or never was) there. */
-static bool retransmit(struct send_stream_out *stream, uint16_t sequence_number)
+/* Returns the bytes; 0: the packet is no longer (or never was) there. */
+static size_t retransmit(struct send_stream_out *stream, uint16_t sequence_number)
 {
 	RtcTransport *transport = stream->transport;
 	const struct egress_target *target = transport_target(transport);
@@ -179,18 +191,31 @@ static bool retransmit(struct send_stream_out *stream, uint16_t sequence_number)
 	int length;
 
 	if (!target || !transport->crypto_out || !span)
-		return false;
+		return 0;
 	packet = rtc_track_find_packet(stream->track, span->layer,
 				       (uint16_t)(sequence_number - span->sequence_offset));
 	if (!packet)
-		return false;
+		return 0;
 	out = egress_reserve(transport->port->egress);
 	length = protect_repeat(stream, packet, span, sequence_number, out);
 	if (length < 0)
-		return false;
+		return 0;
 	egress_commit(transport->port->egress, target, (size_t)length);
+	if (stream->transport_cc_id)
+		transport_note_sent(transport, (size_t)length);
 	transport->counters.retransmitted++;
-	return true;
+	return (size_t)length;
+}
+
+/* It is gone for good: too old, or of a layer that is over. What the publisher may still send again
+ * is asked of the publisher, and comes by itself. */
+static bool is_beyond_repair(const struct send_stream_out *stream, uint16_t sequence_number)
+{
+	const struct forwarder_span *span = forwarder_unmap(&stream->forwarder, sequence_number);
+
+	return span &&
+	       !rtc_track_may_still_come(stream->track, span->layer,
+					 (uint16_t)(sequence_number - span->sequence_offset));
 }
 
 void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequence_numbers,
@@ -200,13 +225,26 @@ void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequenc
 	bool is_lost = false;
 
 	transport->counters.nacks_received += count;
-	for (size_t i = 0; i < count && transport->retransmit_budget > 0; i++) {
-		transport->retransmit_budget--;
-		if (!retransmit(stream, sequence_numbers[i]))
-			is_lost = true;
+	for (size_t i = 0; i < count && transport->retransmit_bytes > 0; i++) {
+		size_t bytes = retransmit(stream, sequence_numbers[i]);
+
+		transport->retransmit_bytes -= (double)bytes;
+		is_lost = is_lost || (bytes == 0 && is_beyond_repair(stream, sequence_numbers[i]));
 	}
 	if (is_lost && stream->forwarder.needs_keyframe)
 		send_stream_want_keyframe(stream);
+}
+
+size_t send_stream_repeat_last(struct send_stream_out *stream, size_t byte_count)
+{
+	const struct forwarder *forwarder = &stream->forwarder;
+	size_t sent = 0;
+
+	if (!forwarder->rtx_payload_type || forwarder->state != FORWARDER_FLOWING)
+		return 0;
+	for (uint16_t back = 0; sent < byte_count && back < REPEATED_MAX; back++)
+		sent += retransmit(stream, (uint16_t)(forwarder->highest_output_sequence - back));
+	return sent;
 }
 
 void send_stream_want_keyframe(struct send_stream_out *stream)
@@ -291,6 +329,9 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	forwarder->rtx_payload_type = line->send_rtx_payload_type;
 	forwarder->clock_rate_hz = line->send.format.codec->clock_rate_hz;
 	map_extensions(incoming, &line->remote, forwarder->extension_id_map);
+	/* What is repeated as it was cannot have another number: without RTX it has none. */
+	if (line->kind == MEDIA_AUDIO || forwarder->rtx_payload_type)
+		stream->transport_cc_id = sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC);
 	name = g_strdup_printf("sink_%s_%08x", line->mid, forwarder->ssrc);
 	stream->pad = gst_pad_new(name, GST_PAD_SINK);
 	g_free(name);
@@ -326,13 +367,15 @@ void rtc_transport_send_end(RtcTransport *transport, GstPad *pad)
 	send_stream_free(gst_pad_get_element_private(pad));
 }
 
-void rtc_transport_set_layer(GstPad *pad, uint8_t layer)
+void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent)
 {
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);
 
 	if (stream->forwarder.target_layer == layer)
 		return;
 	forwarder_set_target(&stream->forwarder, layer);
+	if (is_urgent)
+		forwarder_cut(&stream->forwarder);
 	if (layer != stream->forwarder.layer)
 		send_stream_want_keyframe(stream);
 }

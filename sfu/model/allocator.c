@@ -23,8 +23,8 @@ struct ladder {
 	size_t level; /* steps taken: 0 is nothing */
 };
 
-/* Publishers name their layers in any order, so size tells which is the larger; where it is not known,
- * what they cost does. */
+/* Publishers name their layers in any order, so size tells which is the larger; where it is not
+ * known, what they cost does. */
 static bool is_smaller(const struct allocator_layer *a, const struct allocator_layer *b)
 {
 	if (a->size.width_px && b->size.width_px && a->size.width_px != b->size.width_px)
@@ -49,13 +49,15 @@ static struct ladder ladder_of(struct allocator_stream *stream)
 
 		if (!stream->layers[i].is_live)
 			continue;
-		for (; at > 0 && is_smaller(&stream->layers[i],
-					    &stream->layers[ladder.steps[at - 1]]);
+		for (; at > 0 &&
+		       is_smaller(&stream->layers[i], &stream->layers[ladder.steps[at - 1]]);
 		     at--)
 			ladder.steps[at] = ladder.steps[at - 1];
 		ladder.steps[at] = i;
 		ladder.count++;
 	}
+	if (stream->is_source_congested && ladder.count > 1)
+		ladder.count = 1;
 	for (size_t i = 0; i < ladder.count; i++)
 		if (is_enough(stream, &stream->layers[ladder.steps[i]]))
 			ladder.count = i + 1;
@@ -64,8 +66,7 @@ static struct ladder ladder_of(struct allocator_stream *stream)
 
 static uint64_t cost_of(const struct ladder *ladder, size_t level)
 {
-	return level == 0 ? 0
-			  : ladder->stream->layers[ladder->steps[level - 1]].bitrate_bps;
+	return level == 0 ? 0 : ladder->stream->layers[ladder->steps[level - 1]].bitrate_bps;
 }
 
 /* Where the stream stood after the last run, on today's ladder. */
@@ -88,7 +89,8 @@ static int compare_priority(const void *a, const void *b)
 	return (one->order > two->order) - (one->order < two->order);
 }
 
-/* What a step up costs, with the margin if it goes above where the stream is; UINT64_MAX: not now. */
+/* What a step up costs, with the margin if it goes above where the stream is; UINT64_MAX: not now.
+ */
 static uint64_t price_of_step(const struct ladder *ladder, uint64_t now_us)
 {
 	uint64_t price = cost_of(ladder, ladder->level + 1) - cost_of(ladder, ladder->level);
@@ -120,8 +122,9 @@ static uint64_t raise_all(struct ladder *ladders, size_t count, size_t level, bo
 		if (is_limited && !is_first_of_all &&
 		    (*left_bps < 0 || price > (uint64_t)*left_bps)) {
 			if (missing == 0)
-				missing = cost_of(ladder, level + 1) - cost_of(ladder, level) +
-					  cost_of(ladder, level + 1) * ALLOCATOR_MARGIN_PERCENT / 100;
+				missing =
+					cost_of(ladder, level + 1) - cost_of(ladder, level) +
+					cost_of(ladder, level + 1) * ALLOCATOR_MARGIN_PERCENT / 100;
 			continue;
 		}
 		*left_bps -= (int64_t)(cost_of(ladder, level + 1) - cost_of(ladder, level));

@@ -1,10 +1,10 @@
 /* allocator.h - which layer of each video a subscriber gets, within what its network carries.
  *
- * Every stream that is wanted first gets its smallest layer, the most important stream first; what is
- * left raises them a step at a time in the same order. A stream for which nothing is left pauses, except
- * the most important one, so that somebody is always seen. Going down takes effect at once; going up
- * needs a margin, and some time since it last went down, so that a budget that wavers does not make
- * the picture waver.
+ * Every stream that is wanted first gets its smallest layer, the most important stream first; what
+ * is left raises them a step at a time in the same order. A stream for which nothing is left
+ * pauses, except the most important one, so that somebody is always seen. Going down takes effect
+ * at once; going up needs a margin, and some time since it last went down, so that a budget that
+ * wavers does not make the picture waver.
  *
  * Thread: worker.
  */
@@ -19,10 +19,10 @@
 #include "sfu/wire/picture_size.h"
 
 enum {
-	ALLOCATOR_DWELL_US = 2000000,	 /* after a step down forced by the budget, no step up */
-	ALLOCATOR_MARGIN_PERCENT = 15,	 /* to step up */
-	ALLOCATOR_SILENCE_US = 500000,	 /* a layer unheard of for so long is not there */
-	ALLOCATOR_PRIORITY_DEFAULT = 1,	 /* higher is more important */
+	ALLOCATOR_DWELL_US = 2000000,	/* after a step down forced by the budget, no step up */
+	ALLOCATOR_MARGIN_PERCENT = 15,	/* to step up */
+	ALLOCATOR_SILENCE_US = 300000,	/* a layer that others go on without for so long is gone */
+	ALLOCATOR_PRIORITY_DEFAULT = 1, /* higher is more important */
 	ALLOCATOR_BUDGET_UNLIMITED = -1
 };
 
@@ -36,6 +36,7 @@ struct allocator_layer {
 struct allocator_stream {
 	struct allocator_layer layers[LAYERS_MAX];
 	size_t layer_count;
+	bool is_source_congested; /* only the smallest layer has a chance to arrive */
 	/* What the subscriber asked for. */
 	bool is_paused;
 	unsigned priority;
@@ -48,8 +49,9 @@ struct allocator_stream {
 
 void allocator_stream_init(struct allocator_stream *stream);
 
-/* Set each stream's `target`. `budget_bps` is for all of them; ALLOCATOR_BUDGET_UNLIMITED: not known.
- * Returns what it would take to raise the next stream by a step, 0 if all have what they want. */
+/* Set each stream's `target`. `budget_bps` is for all of them; ALLOCATOR_BUDGET_UNLIMITED: not
+ * known. Returns what it would take to raise the next stream by a step, 0 if all have what they
+ * want. */
 uint64_t allocator_run(struct allocator_stream *const *streams, size_t count, int64_t budget_bps,
 		       uint64_t now_us);
 

@@ -39,11 +39,24 @@ void forwarder_set_target(struct forwarder *forwarder, uint8_t layer)
 		stop(forwarder);
 }
 
-void forwarder_restart(struct forwarder *forwarder, uint8_t layer)
+static void void_spans(struct forwarder *forwarder, uint8_t layer)
 {
 	for (size_t i = 0; i < FORWARDER_SPANS; i++)
 		if (forwarder->spans[i].layer == layer)
 			forwarder->spans[i].layer = LAYER_NONE;
+}
+
+void forwarder_cut(struct forwarder *forwarder)
+{
+	if (forwarder->state == FORWARDER_WAITING)
+		return;
+	void_spans(forwarder, forwarder->layer);
+	stop(forwarder);
+}
+
+void forwarder_restart(struct forwarder *forwarder, uint8_t layer)
+{
+	void_spans(forwarder, layer);
 	forwarder->clocks[layer] = (struct forwarder_clock){0};
 	if (forwarder->layer == layer)
 		stop(forwarder);

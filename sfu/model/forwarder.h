@@ -82,6 +82,9 @@ void forwarder_init(struct forwarder *forwarder, bool needs_keyframe, uint16_t f
 		    uint32_t timestamp_offset);
 /* Which layer should flow; LAYER_NONE: nothing, at once. */
 void forwarder_set_target(struct forwarder *forwarder, uint8_t layer);
+/* The present layer stops at once, before the next begins, and nothing of it is sent again: the way
+ * is far too narrow for it. */
+void forwarder_cut(struct forwarder *forwarder);
 /* A layer begins anew, with other numbers and contents: continue ours at its next start. */
 void forwarder_restart(struct forwarder *forwarder, uint8_t layer);
 /* The publisher's sender report of a layer, by which layers are aligned in time; NULL: void. */

@@ -24,6 +24,9 @@ static const struct {
 		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_AUDIO, 5},
 		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_VIDEO, 5}};
 
+/* What we write into all that we send, if the peer tells how it arrives. */
+enum { SENT_TRANSPORT_CC_ID = 2 };
+
 bool negotiation_passes_on(enum header_extension extension)
 {
 	for (size_t i = 0; i < ARRAY_LEN(sent_extensions); i++)
@@ -195,6 +198,15 @@ static void add_sent_extensions(const struct negotiation *negotiation,
 	}
 }
 
+/* Transport-wide feedback on what we send: asked for in our offers, agreed on in answers. */
+static uint8_t sent_transport_cc_id(const struct negotiation *negotiation)
+{
+	bool has_remote;
+	uint8_t id = extension_id_of_peer(negotiation, EXTENSION_TRANSPORT_CC, &has_remote);
+
+	return id || has_remote ? id : SENT_TRANSPORT_CC_ID;
+}
+
 static void add_received_extensions(const struct media_line *line, struct sdp_media *media)
 {
 	for (size_t i = 0; i < ARRAY_LEN(received_extensions); i++) {
@@ -258,7 +270,7 @@ static bool write_agreed_codec(const struct media_line *line, struct sdp_media *
 		(void)media_format_read(theirs, &format);
 	add_codec(media, &format, line->is_ours ? NULL : theirs, payload_type,
 		  *ret_rtx_payload_type,
-		  !line->is_ours && sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC) != 0);
+		  sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC) != 0);
 	return is_sent;
 }
 
@@ -279,7 +291,7 @@ static void write_line(const struct negotiation *negotiation, const struct media
 	if (line->is_ours && as_offer) {
 		rtx_payload_type = line->offered_rtx_payload_type;
 		add_codec(media, offered_format(line), NULL, line->offered_payload_type,
-			  rtx_payload_type, false);
+			  rtx_payload_type, sent_transport_cc_id(negotiation) != 0);
 		is_sent = line->is_sending_wanted;
 	} else {
 		is_sent = write_agreed_codec(line, media, &rtx_payload_type);
@@ -292,10 +304,14 @@ static void write_line(const struct negotiation *negotiation, const struct media
 	}
 	media->direction = (enum sdp_direction)direction;
 	write_received_layers(line, media);
-	if (line->is_ours)
+	if (line->is_ours) {
 		add_sent_extensions(negotiation, line, media);
-	else
+		if (sent_transport_cc_id(negotiation))
+			add_extension(media, EXTENSION_TRANSPORT_CC,
+				      sent_transport_cc_id(negotiation));
+	} else {
 		add_received_extensions(line, media);
+	}
 }
 
 int negotiation_write(const struct negotiation *negotiation, bool as_offer, struct sdp **ret_sdp)

@@ -1,8 +1,8 @@
 /* picture_numbers.h - the numbers by which a codec's payload descriptor tells pictures apart.
  *
- * Each layer of a simulcast counts its pictures by itself. A subscriber that is moved from one layer
- * to another must see one count that goes on, so the relay rewrites them: it reads where they stand,
- * once for each packet, and writes a changed copy of the descriptor for each subscriber.
+ * Each layer of a simulcast counts its pictures by itself. A subscriber that is moved from one
+ * layer to another must see one count that goes on, so the relay rewrites them: it reads where they
+ * stand, once for each packet, and writes a changed copy of the descriptor for each subscriber.
  *
  * Thread: any. RFC 7741 section 4.2 (VP8), RFC 9628 section 4.2 (VP9).
  */
@@ -39,7 +39,8 @@ void vp8_picture_numbers(const uint8_t *payload, size_t length,
 void vp9_picture_numbers(const uint8_t *payload, size_t length,
 			 struct picture_numbers *ret_numbers);
 
-/* Copy the descriptor of `numbers->descriptor_bytes` with every number moved on; returns its length. */
+/* Copy the descriptor of `numbers->descriptor_bytes` with every number moved on; returns its
+ * length. */
 size_t picture_numbers_write(const struct picture_numbers *numbers, const uint8_t *payload,
 			     const struct picture_offsets *offsets,
 			     uint8_t out[PICTURE_DESCRIPTOR_MAX]);

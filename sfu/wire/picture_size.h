@@ -1,5 +1,5 @@
-/* picture_size.h - how large is the picture that a keyframe begins? Read from what the codec puts into
- * its first packet; the relay compares a simulcast's layers by it.
+/* picture_size.h - how large is the picture that a keyframe begins? Read from what the codec puts
+ * into its first packet; the relay compares a simulcast's layers by it.
  *
  * Thread: any. RFC 7741 section 4.3 and RFC 6386 section 9.1 (VP8), RFC 9628 section 4.2.1 (VP9).
  */

@@ -1,5 +1,7 @@
-/* The writer of transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01): how
- * each packet fared, packed into 16-bit status chunks, then a delta for each that arrived. */
+/* Transport-wide feedback, written and read (draft-holmer-rmcat-transport-wide-cc-extensions-01):
+ * how each packet fared, packed into 16-bit status chunks, then a delta for each that arrived. */
+#include <errno.h>
+
 #include "sfu/wire/rtcp.h"
 #include "sfu/wire/rtcp_types.h"
 
@@ -166,4 +168,81 @@ size_t rtcp_write_transport_feedback(struct writer *writer, uint32_t sender_ssrc
 	}
 	rtcp_packet_end(writer, start);
 	return covered;
+}
+
+/* ---- reading ---- */
+
+enum { HEADER_BYTES = 12, TWO_BIT_VECTOR = 0x4000, VECTOR = 0x8000, ONE_BIT_SYMBOLS = 14 };
+
+/* The symbols of one chunk. */
+struct symbols {
+	uint16_t chunk;
+	unsigned count, next;
+};
+
+static struct symbols symbols_of(uint16_t chunk)
+{
+	struct symbols symbols = {.chunk = chunk};
+
+	if (!(chunk & VECTOR))
+		symbols.count = chunk & RUN_MAX;
+	else
+		symbols.count = chunk & TWO_BIT_VECTOR ? CHUNK_SYMBOLS : ONE_BIT_SYMBOLS;
+	return symbols;
+}
+
+static enum status symbols_next(struct symbols *symbols)
+{
+	unsigned i = symbols->next++;
+
+	if (!(symbols->chunk & VECTOR))
+		return (enum status)(symbols->chunk >> 13 & 3);
+	if (symbols->chunk & TWO_BIT_VECTOR)
+		return (enum status)(symbols->chunk >> (12 - 2 * i) & 3);
+	return symbols->chunk >> (13 - i) & 1 ? STATUS_SMALL_DELTA : STATUS_LOST;
+}
+
+/* Step over the chunks of `count` packets: the deltas come behind them. */
+static void skip_chunks(struct reader *reader, unsigned count)
+{
+	for (unsigned told = 0; told < count && !reader->failed;) {
+		struct symbols symbols = symbols_of(read_u16(reader));
+
+		if (symbols.count == 0)
+			reader->failed = true; /* it would never end */
+		told += symbols.count;
+	}
+}
+
+int rtcp_read_transport_feedback(struct slice packet, transport_feedback_fn tell, void *data)
+{
+	struct reader chunks = reader_over(packet.data, packet.length), deltas;
+	struct symbols symbols = {0};
+	uint16_t sequence;
+	unsigned count;
+	int64_t ticks;
+
+	(void)read_bytes(&chunks, HEADER_BYTES);
+	sequence = read_u16(&chunks);
+	count = read_u16(&chunks);
+	ticks = (int64_t)read_uint(&chunks, 3) * TICKS_PER_REFERENCE;
+	(void)read_u8(&chunks); /* the feedback packet's own count */
+	deltas = chunks;
+	skip_chunks(&deltas, count);
+	for (; count > 0 && !chunks.failed && !deltas.failed; count--) {
+		enum status status;
+
+		if (symbols.next == symbols.count)
+			symbols = symbols_of(read_u16(&chunks));
+		status = symbols_next(&symbols);
+		if (status == STATUS_SMALL_DELTA)
+			ticks += read_u8(&deltas);
+		else if (status == STATUS_LARGE_DELTA)
+			ticks += (int16_t)read_u16(&deltas);
+		else if (status != STATUS_LOST)
+			return -EBADMSG; /* a symbol of the future */
+		if (!deltas.failed)
+			tell(data, sequence++, status != STATUS_LOST, ticks * TICK_US);
+	}
+	return chunks.failed || deltas.failed ? -EBADMSG : 0;
 }

@@ -187,6 +187,32 @@ int rtp_extension_block_rewrite(const struct rtp_header *header, const uint8_t *
 	return (int)writer.offset;
 }
 
+int rtp_extension_block_append_u16(uint8_t *out, size_t length, size_t capacity, uint8_t id,
+				   uint16_t value)
+{
+	bool is_two_byte = length > 0 && out[0] != (uint8_t)(ONE_BYTE_PROFILE >> 8);
+	const uint8_t high = (uint8_t)(value >> 8), low = (uint8_t)value;
+	const uint8_t one_byte[4] = {(uint8_t)(id << 4 | 1), high, low, 0};
+	const uint8_t two_byte[4] = {id, 2, high, low};
+	size_t words;
+
+	if (length == 0) {
+		if (capacity < EXTENSION_PREFIX_BYTES)
+			return -EMSGSIZE;
+		out[0] = (uint8_t)(ONE_BYTE_PROFILE >> 8);
+		out[1] = (uint8_t)ONE_BYTE_PROFILE;
+		length = EXTENSION_PREFIX_BYTES;
+	}
+	if (length + 4 > capacity || (!is_two_byte && id > RTP_EXTENSION_ID_MAX))
+		return -EMSGSIZE;
+	/* What stands before is filled up with zeros, which may stand between elements as well. */
+	memcpy(out + length, is_two_byte ? two_byte : one_byte, 4);
+	words = (length + 4 - EXTENSION_PREFIX_BYTES) / 4;
+	out[2] = (uint8_t)(words >> 8);
+	out[3] = (uint8_t)words;
+	return (int)length + 4;
+}
+
 void rtp_header_encode(uint8_t out[RTP_HEADER_BYTES], uint8_t payload_type, bool marker,
 		       bool has_extension, bool has_padding, uint16_t sequence_number,
 		       uint32_t rtp_timestamp, uint32_t ssrc)

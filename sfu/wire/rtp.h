@@ -62,6 +62,11 @@ void rtp_extension_for_each(const struct rtp_header *header, const uint8_t *byte
 int rtp_extension_block_rewrite(const struct rtp_header *header, const uint8_t *bytes,
 				const uint8_t id_map[16], uint8_t *out, size_t capacity) MUST_CHECK;
 
+/* Append an element of two bytes to such a block of `length` bytes (0: begin one, in the one-byte
+ * form). It takes one word. Returns the new length, or -EMSGSIZE. */
+int rtp_extension_block_append_u16(uint8_t *out, size_t length, size_t capacity, uint8_t id,
+				   uint16_t value) MUST_CHECK;
+
 /* Write the 12 fixed bytes: version 2, no CSRC; `has_extension` sets X, `has_padding` sets P. */
 void rtp_header_encode(uint8_t out[RTP_HEADER_BYTES], uint8_t payload_type, bool marker,
 		       bool has_extension, bool has_padding, uint16_t sequence_number,

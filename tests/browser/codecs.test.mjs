@@ -87,11 +87,10 @@ function useH264() {
   const codecs = RTCRtpReceiver.getCapabilities("video").codecs.filter(({ mimeType }) => mimeType === "video/H264");
   const Original = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Original {
-    addTrack(track, ...streams) {
-      const sender = super.addTrack(track, ...streams);
-      const transceiver = this.getTransceivers().find((one) => one.sender === sender);
+    addTransceiver(track, ...options) {
+      const transceiver = super.addTransceiver(track, ...options);
       if (track.kind === "video") transceiver.setCodecPreferences(codecs);
-      return sender;
+      return transceiver;
     }
   };
 }

@@ -14,9 +14,15 @@ static void on_nack(void *data, uint32_t media_ssrc, const uint16_t *sequence_nu
 	rtcp_write_nack(&writer, 1, media_ssrc, sequence_numbers, count);
 }
 
+static void on_arrival(void *data, uint16_t transport_sequence, bool has_arrived,
+		       int64_t arrival_us)
+{
+	*(uint8_t *)data = (uint8_t)(transport_sequence + has_arrived + arrival_us);
+}
+
 static void on_transport_feedback(void *data, struct slice packet)
 {
-	*(uint8_t *)data = packet.data[packet.length - 1];
+	(void)!rtcp_read_transport_feedback(packet, on_arrival, data);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

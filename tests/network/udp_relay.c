@@ -3,16 +3,18 @@
  *   udp_relay LISTEN_ADDRESS LISTEN_PORT SERVER_ADDRESS SERVER_PORT SEED
  *
  * Each client address gets a socket of its own towards the server, which so sees as many clients as
- * there are. A line on standard input sets what a direction does from then on, and is answered "ok":
+ * there are. A line on standard input sets what a direction does from then on, and is answered
+ * "ok":
  *
  *   up|down|both [loss=PERCENT] [burst=PACKETS] [delay=MS] [jitter=MS] [rate=KBIT_S] [queue=MS]
  *                [duplicate=PERCENT] [reorder=PERCENT]
  *   rebind       the server sees every client at another address from now on (a NAT forgot)
  *   count        answered "up PASSED LOST down PASSED LOST"
  *
- * "up" is from client to server. What a line does not name is 0. burst is the mean length of a loss.
- * rate is that of the bottleneck, and queue how much of it waits there before it is dropped. Packets
- * overtake each other by reorder only: those then wait for no delay. Ends with its standard input.
+ * "up" is from client to server. What a line does not name is 0. burst is the mean length of a
+ * loss. rate is that of the bottleneck, and queue how much of it waits there before it is dropped.
+ * Packets overtake each other by reorder only: those then wait for no delay. Ends with its standard
+ * input.
  */
 #include <arpa/inet.h>
 #include <math.h>
@@ -179,7 +181,8 @@ static double due_at(struct link *link, double now_us, size_t length)
 static void carry(int direction, const struct client *client, const uint8_t *bytes, size_t length)
 {
 	struct link *link = &links[direction];
-	unsigned copies = link->conditions.duplicate > 0 && chance() < link->conditions.duplicate ? 2 : 1;
+	unsigned copies =
+		link->conditions.duplicate > 0 && chance() < link->conditions.duplicate ? 2 : 1;
 
 	while (copies-- > 0) {
 		struct waiting waiting = {.fd = direction == UP ? client->server_fd : listen_fd,
@@ -208,7 +211,8 @@ static void send_due(void)
 	while (waiting_count > 0 && heap[0].due_us <= now_us) {
 		struct waiting waiting = heap_pop();
 
-		/* A socket closed by a rebind meanwhile, or a full buffer: lost, as on any network. */
+		/* A socket closed by a rebind meanwhile, or a full buffer: lost, as on any network.
+		 */
 		if (waiting.is_to_client)
 			(void)sendto(waiting.fd, waiting.bytes, waiting.length, 0,
 				     (struct sockaddr *)&waiting.client, sizeof(waiting.client));
@@ -239,7 +243,8 @@ static struct client *client_of(const struct sockaddr_in *address)
 			return &clients[i];
 	if (client_count == CLIENTS_MAX)
 		return NULL;
-	clients[client_count] = (struct client){.address = *address, .server_fd = socket_to_server()};
+	clients[client_count] =
+		(struct client){.address = *address, .server_fd = socket_to_server()};
 	return &clients[client_count++];
 }
 
@@ -286,9 +291,12 @@ static bool set_condition(struct conditions *conditions, const char *word)
 	const struct {
 		const char *name;
 		double *field, unit;
-	} names[] = {{"loss", &conditions->loss, 0.01},	      {"burst", &conditions->burst, 1},
-		     {"delay", &conditions->delay_us, 1000},  {"jitter", &conditions->jitter_us, 1000},
-		     {"rate", &conditions->rate_bps, 1000},   {"queue", &conditions->queue_us, 1000},
+	} names[] = {{"loss", &conditions->loss, 0.01},
+		     {"burst", &conditions->burst, 1},
+		     {"delay", &conditions->delay_us, 1000},
+		     {"jitter", &conditions->jitter_us, 1000},
+		     {"rate", &conditions->rate_bps, 1000},
+		     {"queue", &conditions->queue_us, 1000},
 		     {"duplicate", &conditions->duplicate, 0.01},
 		     {"reorder", &conditions->reorder, 0.01}};
 	const char *equals = strchr(word, '=');

@@ -9,8 +9,9 @@ enum { SECOND_US = 1000000 };
 /* Three layers, of 150, 500 and 1,700 kbit/s. */
 static struct allocator_stream camera(unsigned priority)
 {
-	static const struct allocator_layer layers[LAYERS_MAX] = {
-		{true, 150000, {320, 180}}, {true, 500000, {640, 360}}, {true, 1700000, {1280, 720}}};
+	static const struct allocator_layer layers[LAYERS_MAX] = {{true, 150000, {320, 180}},
+								  {true, 500000, {640, 360}},
+								  {true, 1700000, {1280, 720}}};
 	struct allocator_stream stream;
 
 	allocator_stream_init(&stream);
@@ -79,7 +80,8 @@ static void what_is_scarce_is_shared_by_priority(void **state)
 
 	(void)state;
 	(void)run(&a, &b, 320000, SECOND_US * 10);
-	assert_int_equal(a.target, LAYER_NONE); /* 150 and its margin do not fit beside 150 and its */
+	assert_int_equal(a.target,
+			 LAYER_NONE); /* 150 and its margin do not fit beside 150 and its */
 	assert_int_equal(b.target, 0);
 	(void)run(&a, &b, 400000, SECOND_US * 20);
 	assert_int_equal(a.target, 0);

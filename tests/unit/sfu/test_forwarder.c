@@ -20,6 +20,8 @@ static bool map(struct forwarder *forwarder, uint16_t sequence_number, uint32_t 
 					      .picture = &no_numbers};
 	const struct forwarder_span *span = forwarder_map(forwarder, &input);
 
+	*ret_sequence_number = 0;
+	*ret_rtp_timestamp = 0;
 	if (!span)
 		return false;
 	*ret_sequence_number = (uint16_t)(sequence_number + span->sequence_offset);
@@ -31,8 +33,7 @@ static bool unmap(const struct forwarder *forwarder, uint16_t output, uint16_t *
 {
 	const struct forwarder_span *span = forwarder_unmap(forwarder, output);
 
-	if (span)
-		*ret_input = (uint16_t)(output - span->sequence_offset);
+	*ret_input = span ? (uint16_t)(output - span->sequence_offset) : 0;
 	return span != NULL;
 }
 
@@ -177,6 +178,7 @@ static bool picture(struct source *source, struct forwarder *forwarder, uint8_t 
 	source->picture[layer].picture_id++;
 	source->picture[layer].tl0_index++;
 	span = forwarder_map(forwarder, &input);
+	*ret_view = (struct view){0};
 	if (!span)
 		return false;
 	*ret_view = (struct view){

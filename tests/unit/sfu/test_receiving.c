@@ -7,6 +7,7 @@
 #include "sfu/model/packet_ring.h"
 #include "sfu/model/receive_stats.h"
 #include "sfu/model/sender_clock.h"
+#include "sfu/model/uplink_health.h"
 #include "tests/unit/cmocka_all.h"
 
 static void a_gap_is_asked_for_after_reordering_had_its_chance(void **state)
@@ -119,8 +120,45 @@ static void keyframe_wishes_are_few_and_repeated_until_served(void **state)
 	assert_false(keyframe_gate_want(&gate, 1100000));
 	assert_false(keyframe_gate_tick(&gate, 1200000));
 	assert_true(keyframe_gate_tick(&gate, 1300000));
-	keyframe_gate_on_keyframe(&gate);
+	/* Less and less often, so that a full way is not kept full. */
+	assert_false(keyframe_gate_tick(&gate, 1800000));
+	assert_true(keyframe_gate_tick(&gate, 1900000));
 	assert_false(keyframe_gate_tick(&gate, 3000000));
+	assert_true(keyframe_gate_tick(&gate, 3100000));
+	keyframe_gate_on_keyframe(&gate);
+	assert_false(keyframe_gate_tick(&gate, 9000000));
+	/* And a later wish starts from the shortest interval again. */
+	assert_true(keyframe_gate_want(&gate, 9000000));
+	assert_true(keyframe_gate_tick(&gate, 9300000));
+	keyframe_gate_put_off(&gate);
+	assert_true(keyframe_gate_tick(&gate, 9320000));
+}
+
+/* Packets of 1,000 bytes, one a millisecond from `from` on; of each ten, `lost` do not arrive. */
+static uint64_t uplink_runs(struct uplink_health *health, uint16_t *sequence, uint64_t from_us,
+			    unsigned count, unsigned lost)
+{
+	for (unsigned i = 0; i < count; i++, from_us += 1000)
+		if ((*sequence)++ % 10 >= lost)
+			uplink_health_on_packet(health, (uint16_t)(*sequence - 1), 1000, from_us);
+	return from_us;
+}
+
+static void a_way_that_loses_most_has_collapsed(void **state)
+{
+	struct uplink_health health = {0};
+	uint16_t sequence = 65500;
+	uint64_t now_us = uplink_runs(&health, &sequence, 1000000, 500, 3);
+
+	(void)state;
+	assert_false(uplink_is_collapsing(&health)); /* 30 % is much, but no collapse */
+	now_us = uplink_runs(&health, &sequence, now_us, 400, 8);
+	assert_true(uplink_is_collapsing(&health));
+	assert_in_range(health.carried_bps, 1400000, 1800000); /* 200 of 1,000 packets a second */
+	now_us = uplink_runs(&health, &sequence, now_us, 400, 1);
+	assert_false(uplink_is_collapsing(&health));
+	assert_true(uplink_has_collapsed(&health, now_us)); /* just now */
+	assert_false(uplink_has_collapsed(&health, now_us + UPLINK_HOLD_US));
 }
 
 static void the_ring_keeps_the_newest(void **state)
@@ -177,6 +215,7 @@ int main(void)
 		cmocka_unit_test(reports_count_losses_and_wraps),
 		cmocka_unit_test(lip_sync_survives_the_relay),
 		cmocka_unit_test(keyframe_wishes_are_few_and_repeated_until_served),
+		cmocka_unit_test(a_way_that_loses_most_has_collapsed),
 		cmocka_unit_test(the_ring_keeps_the_newest),
 		cmocka_unit_test(arrivals_are_told_once_and_late_ones_again),
 	};

@@ -1,4 +1,5 @@
 /* The writer against a reader of its own, written from the draft. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,6 +67,34 @@ static void decode(const uint8_t *bytes, size_t length, struct feedback *feedbac
 		assert_int_equal(read_u8(&reader), 0);
 }
 
+/* Our own reader says the same as the one above. */
+struct heard {
+	const struct feedback *feedback;
+	size_t count;
+};
+
+static void hear(void *data, uint16_t transport_sequence, bool has_arrived, int64_t arrival_us)
+{
+	struct heard *heard = data;
+	const struct feedback *feedback = heard->feedback;
+	size_t i = heard->count++;
+
+	assert_int_equal(transport_sequence, (uint16_t)(feedback->base_sequence + i));
+	assert_int_equal(has_arrived, feedback->has_arrived[i]);
+	if (has_arrived)
+		assert_true(arrival_us ==
+			    ((int64_t)feedback->reference * 256 + feedback->ticks[i]) * TICK_US);
+}
+
+static void assert_is_read(const uint8_t *bytes, size_t length, const struct feedback *feedback)
+{
+	struct heard heard = {.feedback = feedback};
+
+	assert_int_equal(rtcp_read_transport_feedback((struct slice){bytes, length}, hear, &heard),
+			 0);
+	assert_int_equal(heard.count, feedback->count);
+}
+
 /* Write, read back and compare; returns how many packets were covered. */
 static size_t round_trip(const uint64_t *arrivals_us, size_t count, size_t capacity)
 {
@@ -83,6 +112,7 @@ static size_t round_trip(const uint64_t *arrivals_us, size_t count, size_t capac
 		return 0;
 	}
 	decode(bytes, writer.offset, &feedback);
+	assert_is_read(bytes, writer.offset, &feedback);
 	assert_int_equal(feedback.sender_ssrc, 1);
 	assert_int_equal(feedback.media_ssrc, 2);
 	assert_int_equal(feedback.base_sequence, 0xfff0);
@@ -198,6 +228,37 @@ static void without_arrivals_or_room_nothing_is_written(void **state)
 	assert_int_equal(round_trip(arrived, 1, 24), 1);
 }
 
+static void ignore(void *data, uint16_t transport_sequence, bool has_arrived, int64_t arrival_us)
+{
+	(void)transport_sequence;
+	(void)has_arrived;
+	(void)arrival_us;
+	(*(size_t *)data)++;
+}
+
+static void one_bit_vectors_are_read(void **state)
+{
+	/* Two packets told in a vector of one bit each: the first arrived, the second did not. */
+	static const uint8_t packet[] = {0x8f, 0xcd, 0, 5, 0, 0, 0, 1, 0,    0,	   0, 2,
+					 0,    7,    0, 2, 0, 0, 1, 0, 0xa0, 0x00, 4, 0};
+	static const uint8_t empty_run[] = {0x8f, 0xcd, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2,
+					    0,	  7,	0, 2, 0, 0, 1, 0, 0, 0, 4, 0};
+	size_t told = 0;
+
+	(void)state;
+	assert_int_equal(
+		rtcp_read_transport_feedback((struct slice){packet, sizeof(packet)}, ignore, &told),
+		0);
+	assert_int_equal(told, 2);
+	for (size_t length = 0; length < sizeof(packet) - 1; length++)
+		assert_int_equal(
+			rtcp_read_transport_feedback((struct slice){packet, length}, ignore, &told),
+			length < 23 ? -EBADMSG : 0);
+	assert_int_equal(rtcp_read_transport_feedback((struct slice){empty_run, sizeof(empty_run)},
+						      ignore, &told),
+			 -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +266,7 @@ int main(void)
 		cmocka_unit_test(runs_are_told_in_few_bytes),
 		cmocka_unit_test(a_delta_over_its_16_bits_ends_the_packet),
 		cmocka_unit_test(a_packet_tells_of_65535_packets_at_most),
+		cmocka_unit_test(one_bit_vectors_are_read),
 		cmocka_unit_test(without_arrivals_or_room_nothing_is_written),
 	};
 

@@ -271,6 +271,44 @@ static void dropping_every_element_leaves_no_block(void **state)
 			 0);
 }
 
+/* Behind what was kept, in its form; readable by anybody. */
+static void an_element_of_our_own_is_appended(void **state)
+{
+	static const uint8_t *const packets[] = {one_byte_packet, two_byte_packet};
+	static const size_t lengths[] = {sizeof(one_byte_packet), sizeof(two_byte_packet)};
+	static const uint8_t none[16] = {0},
+			     all[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		struct rtp_header header;
+		uint8_t out[RTP_HEADER_BYTES + RTP_EXTENSION_BLOCK_MAX] = {0};
+		uint8_t *block = out + RTP_HEADER_BYTES;
+		struct slice element;
+		int length;
+
+		assert_int_equal(rtp_header_decode(packets[i % 2], lengths[i % 2], false, &header),
+				 0);
+		length = rtp_extension_block_rewrite(&header, packets[i % 2], i < 2 ? all : none,
+						     block, RTP_EXTENSION_BLOCK_MAX);
+		assert_true(length >= 0);
+		length = rtp_extension_block_append_u16(block, (size_t)length,
+							RTP_EXTENSION_BLOCK_MAX, 13, 0xbeef);
+		assert_true(length >= 8);
+		assert_int_equal(rtp_extension_block_append_u16(block, (size_t)length,
+								(size_t)length + 3, 13, 1),
+				 -EMSGSIZE);
+		rtp_header_encode(out, 96, false, true, false, 1, 2, 3);
+		assert_int_equal(
+			rtp_header_decode(out, RTP_HEADER_BYTES + (size_t)length, false, &header),
+			0);
+		element = rtp_extension_find(&header, out, 13);
+		assert_int_equal(element.length, 2);
+		assert_int_equal(element.data[0], 0xbe);
+		assert_int_equal(element.data[1], 0xef);
+	}
+}
+
 static void sequence_order_survives_the_wrap(void **state)
 {
 	(void)state;
@@ -340,6 +378,7 @@ int main(void)
 		cmocka_unit_test(damage_and_id_15_end_the_elements),
 		cmocka_unit_test(extensions_are_renumbered_in_their_own_form),
 		cmocka_unit_test(dropping_every_element_leaves_no_block),
+		cmocka_unit_test(an_element_of_our_own_is_appended),
 		cmocka_unit_test(sequence_order_survives_the_wrap),
 		cmocka_unit_test(a_rewritten_block_holds_what_was_kept),
 	};

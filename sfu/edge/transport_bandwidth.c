@@ -1,0 +1,122 @@
+/* transport_bandwidth.c - what the way to the participant carries, and who asks how much of it. */
+#include "sfu/edge/transport_private.h"
+#include "sfu/model/allocator.h"
+
+enum {
+	IP_UDP_BYTES = 28,
+	REMB_VALID_US = 10000000,
+	TICK_US = 20000,
+	/* What a subscriber may make us repeat: half of what the way carries; of who tells nothing
+	 * of it, so many bytes each tick. */
+	RETRANSMIT_TICK_BYTES = 64 * 1200,
+	RETRANSMIT_BURST_BYTES = 10 * 1200
+};
+
+void transport_note_sent(RtcTransport *transport, size_t srtp_bytes)
+{
+	size_t byte_count = srtp_bytes + IP_UDP_BYTES;
+	uint64_t now_us = transport->port->now_us;
+
+	(void)send_history_add(&transport->history, now_us, (uint16_t)byte_count, transport->probe);
+	bandwidth_on_sent(&transport->bandwidth, now_us, byte_count);
+}
+
+/* ---- what the participant tells ---- */
+
+static void on_result(void *data, uint16_t transport_sequence, bool has_arrived, int64_t arrival_us)
+{
+	RtcTransport *transport = data;
+	const struct sent_packet *sent = send_history_take(&transport->history, transport_sequence);
+	uint64_t now_us = transport->port->now_us;
+
+	if (sent) /* its clock has 32 bits; it was sent less than 71 minutes ago */
+		bandwidth_on_result(&transport->bandwidth, now_us,
+				    now_us - (uint32_t)((uint32_t)now_us - sent->sent_us),
+				    sent->byte_count, sent->probe, has_arrived, arrival_us);
+}
+
+void transport_on_feedback(RtcTransport *transport, struct slice packet)
+{
+	if (rtcp_read_transport_feedback(packet, on_result, transport) < 0)
+		transport->port->counters.dropped_malformed++;
+	bandwidth_on_feedback(&transport->bandwidth, transport->port->now_us, transport->rtt_us);
+}
+
+void transport_on_remb(RtcTransport *transport, uint64_t bitrate_bps)
+{
+	transport->remb_bps = bitrate_bps;
+	transport->remb_at_us = transport->port->now_us;
+}
+
+/* ---- what there is ---- */
+
+static bool has_numbered_stream(const RtcTransport *transport)
+{
+	struct send_stream_out *stream;
+
+	LIST_FOR_EACH (stream, &transport->send_streams, link) {
+		if (stream->transport_cc_id)
+			return true;
+	}
+	return false;
+}
+
+int64_t rtc_transport_budget_bps(const RtcTransport *transport)
+{
+	uint64_t now_us = transport->port->now_us;
+
+	if (has_numbered_stream(transport))
+		return bandwidth_budget_bps(&transport->bandwidth, now_us);
+	if (transport->remb_at_us && now_us - transport->remb_at_us < REMB_VALID_US)
+		return (int64_t)transport->remb_bps;
+	return ALLOCATOR_BUDGET_UNLIMITED;
+}
+
+void rtc_transport_set_wanted(RtcTransport *transport, uint64_t wanted_bps)
+{
+	transport->wanted_bps = wanted_bps;
+}
+
+bool rtc_transport_uplink_has_collapsed(const RtcTransport *transport)
+{
+	return uplink_has_collapsed(&transport->uplink, transport->port->now_us);
+}
+
+/* ---- time ---- */
+
+/* What was sent last goes out once more as RTX, which the receiver takes and drops. */
+static void send_probe(RtcTransport *transport, uint8_t probe, size_t byte_count)
+{
+	struct send_stream_out *stream;
+
+	transport->probe = probe;
+	LIST_FOR_EACH (stream, &transport->send_streams, link) {
+		size_t sent =
+			stream->transport_cc_id ? send_stream_repeat_last(stream, byte_count) : 0;
+
+		if (sent >= byte_count)
+			break;
+		byte_count -= sent;
+	}
+	transport->probe = 0;
+}
+
+void transport_bandwidth_tick(RtcTransport *transport)
+{
+	uint64_t now_us = transport->port->now_us;
+	int64_t budget_bps = rtc_transport_budget_bps(transport);
+	double refill = RETRANSMIT_TICK_BYTES, burst = RETRANSMIT_TICK_BYTES;
+	size_t byte_count;
+	uint8_t probe;
+
+	if (budget_bps != ALLOCATOR_BUDGET_UNLIMITED) {
+		refill = (double)budget_bps / 2 / 8 * TICK_US / 1e6;
+		burst = refill * 5 > RETRANSMIT_BURST_BYTES ? refill * 5 : RETRANSMIT_BURST_BYTES;
+	}
+	transport->retransmit_bytes += refill;
+	if (transport->retransmit_bytes > burst)
+		transport->retransmit_bytes = burst;
+	if (bandwidth_wants_probe(&transport->bandwidth, now_us, transport->wanted_bps, &probe,
+				  &byte_count))
+		send_probe(transport, probe, byte_count);
+}

@@ -1,0 +1,44 @@
+/* delay_trend.h - does a queue build up on the way? The delay of packets, as their send and arrival
+ * times tell it, against a threshold that adapts to how much it varies anyway.
+ *
+ * After draft-ietf-rmcat-gcc-02: packets that were sent together form a group (section 5.2); the
+ * gradient of the groups' accumulated delay is taken by a line fitted through the last of them, and
+ * judged by the over-use detector (section 5.4).
+ *
+ * Thread: worker.
+ */
+#ifndef SFU_MODEL_DELAY_TREND_H
+#define SFU_MODEL_DELAY_TREND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DELAY_TREND_GROUPS = 20 };
+
+enum delay_verdict { DELAY_NORMAL, DELAY_OVERUSE, DELAY_UNDERUSE };
+
+struct delay_group {
+	int64_t first_sent_us, last_sent_us, last_arrival_us;
+};
+
+struct delay_trend {
+	bool has_group, has_previous;
+	struct delay_group group, previous;
+	double accumulated_ms, smoothed_ms;
+	struct { /* the last groups: when, and how late by then */
+		double at_ms, delay_ms;
+	} points[DELAY_TREND_GROUPS];
+	size_t point_count; /* of all time */
+	double first_at_ms;
+	double threshold_ms, previous_trend_ms, over_for_ms;
+	double threshold_at_ms;
+	unsigned over_count;
+	enum delay_verdict verdict;
+};
+
+void delay_trend_init(struct delay_trend *trend);
+/* A packet arrived, in the order of their feedback; both times µs, each of one clock of its own. */
+void delay_trend_on_packet(struct delay_trend *trend, int64_t sent_us, int64_t arrival_us);
+
+#endif

@@ -1,0 +1,306 @@
+/* The estimator against simulated links: seeded, in simulated time, so that every run is the same.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sfu/model/allocator.h"
+#include "sfu/model/bandwidth.h"
+#include "tests/unit/cmocka_all.h"
+
+enum {
+	TICK_US = 5000,
+	FEEDBACK_US = 50000,
+	PACKET_BYTES = 1000,
+	FLIGHT_MAX = 4096,
+	SECOND_US = 1000000
+};
+
+struct flying {
+	uint64_t sent_us;
+	double arrival_us; /* negative: lost */
+	size_t byte_count;
+	uint8_t probe;
+};
+
+struct simulation {
+	struct bandwidth bandwidth;
+	uint64_t now_us, feedback_us;
+	double link_bps, queue_us, delay_us, jitter_us, loss;
+	double free_at_us, last_arrival_us;
+	double owed_bytes;
+	struct flying flight[FLIGHT_MAX];
+	size_t first, count;
+	double queued_us_sum; /* of packets that arrived */
+	size_t arrived_count;
+};
+
+static void start(struct simulation *simulation, double link_bps)
+{
+	memset(simulation, 0, sizeof(*simulation));
+	simulation->now_us = 100 * (uint64_t)SECOND_US;
+	simulation->link_bps = link_bps;
+	simulation->queue_us = 200000;
+	simulation->delay_us = 20000;
+	bandwidth_init(&simulation->bandwidth, simulation->now_us);
+	srand(4);
+}
+
+static double chance(void)
+{
+	return (double)rand() / ((double)RAND_MAX + 1);
+}
+
+static void send_packet(struct simulation *simulation, size_t byte_count, uint8_t probe)
+{
+	struct flying *flying =
+		&simulation->flight[(simulation->first + simulation->count++) % FLIGHT_MAX];
+	double start_us = fmax(simulation->free_at_us, (double)simulation->now_us);
+
+	assert_true(simulation->count <= FLIGHT_MAX);
+	*flying = (struct flying){simulation->now_us, -1, byte_count, probe};
+	bandwidth_on_sent(&simulation->bandwidth, simulation->now_us, byte_count);
+	if (chance() < simulation->loss ||
+	    start_us - (double)simulation->now_us > simulation->queue_us)
+		return;
+	simulation->free_at_us = start_us + (double)byte_count * 8e6 / simulation->link_bps;
+	simulation->queued_us_sum += simulation->free_at_us - (double)simulation->now_us;
+	simulation->arrived_count++;
+	flying->arrival_us =
+		simulation->free_at_us + simulation->delay_us + chance() * simulation->jitter_us;
+	flying->arrival_us = fmax(flying->arrival_us, simulation->last_arrival_us);
+	simulation->last_arrival_us = flying->arrival_us;
+}
+
+/* Everything up to the newest packet that has arrived is told, a way back later. */
+static void feed_back(struct simulation *simulation)
+{
+	double heard_us = (double)simulation->now_us - simulation->delay_us;
+	size_t told = 0;
+
+	for (size_t i = 0; i < simulation->count; i++) {
+		const struct flying *flying =
+			&simulation->flight[(simulation->first + i) % FLIGHT_MAX];
+
+		if (flying->arrival_us >= 0 && flying->arrival_us <= heard_us)
+			told = i + 1;
+	}
+	for (size_t i = 0; i < told; i++) {
+		const struct flying *flying =
+			&simulation->flight[(simulation->first + i) % FLIGHT_MAX];
+
+		bandwidth_on_result(&simulation->bandwidth, simulation->now_us, flying->sent_us,
+				    flying->byte_count, flying->probe, flying->arrival_us >= 0,
+				    (int64_t)flying->arrival_us / 250 * 250);
+	}
+	simulation->first = (simulation->first + told) % FLIGHT_MAX;
+	simulation->count -= told;
+	if (told > 0)
+		bandwidth_on_feedback(&simulation->bandwidth, simulation->now_us,
+				      (uint64_t)(2 * simulation->delay_us));
+}
+
+/* Media of up to `most_bps`, but not beyond the estimate; `wanted_bps` is what there could be. */
+static void run(struct simulation *simulation, double seconds, double most_bps, double wanted_bps)
+{
+	uint64_t until_us = simulation->now_us + (uint64_t)(seconds * SECOND_US);
+
+	for (; simulation->now_us < until_us; simulation->now_us += TICK_US) {
+		double rate_bps = fmin(simulation->bandwidth.estimate_bps, most_bps);
+		size_t probe_bytes;
+		uint8_t probe;
+
+		simulation->owed_bytes += rate_bps / 8 * TICK_US / 1e6;
+		for (; simulation->owed_bytes >= PACKET_BYTES;
+		     simulation->owed_bytes -= PACKET_BYTES)
+			send_packet(simulation, PACKET_BYTES, 0);
+		if (bandwidth_wants_probe(&simulation->bandwidth, simulation->now_us,
+					  (uint64_t)wanted_bps, &probe, &probe_bytes))
+			for (size_t sent = 0; sent < probe_bytes; sent += PACKET_BYTES)
+				send_packet(simulation, PACKET_BYTES, probe);
+		if (simulation->now_us - simulation->feedback_us >= FEEDBACK_US) {
+			simulation->feedback_us = simulation->now_us;
+			feed_back(simulation);
+		}
+	}
+}
+
+static double average_queue_ms(struct simulation *simulation)
+{
+	double average = simulation->queued_us_sum / (double)simulation->arrived_count / 1000;
+
+	simulation->queued_us_sum = 0;
+	simulation->arrived_count = 0;
+	return average;
+}
+
+static double estimate_kbps(const struct simulation *simulation)
+{
+	return simulation->bandwidth.estimate_bps / 1000;
+}
+
+static void who_gives_no_feedback_is_sent_everything(void **state)
+{
+	struct bandwidth bandwidth;
+
+	(void)state;
+	bandwidth_init(&bandwidth, SECOND_US);
+	assert_int_equal(bandwidth_budget_bps(&bandwidth, SECOND_US), BANDWIDTH_START_BPS);
+	bandwidth_on_sent(&bandwidth, 2 * SECOND_US, 1000);
+	assert_int_equal(bandwidth_budget_bps(&bandwidth, 4 * SECOND_US), BANDWIDTH_START_BPS);
+	assert_int_equal(bandwidth_budget_bps(&bandwidth, 6 * SECOND_US),
+			 ALLOCATOR_BUDGET_UNLIMITED);
+}
+
+/* Close to what the link carries, without a standing queue. */
+static void it_settles_near_what_the_link_carries(void **state)
+{
+	static const double links_bps[] = {300e3, 600e3, 1e6, 2e6, 5e6, 20e6};
+	struct simulation *simulation = *state;
+
+	for (size_t i = 0; i < sizeof(links_bps) / sizeof(*links_bps); i++) {
+		double queue_ms;
+
+		start(simulation, links_bps[i]);
+		run(simulation, 20, 1e9, 1e9);
+		(void)average_queue_ms(simulation);
+		run(simulation, 20, 1e9, 1e9);
+		queue_ms = average_queue_ms(simulation);
+		print_message("link %.0f kbit/s: estimate %.0f, queue %.0f ms\n",
+			      links_bps[i] / 1000, estimate_kbps(simulation), queue_ms);
+		assert_true(simulation->bandwidth.estimate_bps > 0.6 * links_bps[i]);
+		assert_true(simulation->bandwidth.estimate_bps < 1.15 * links_bps[i]);
+		assert_true(queue_ms < 110);
+	}
+}
+
+/* From 3 Mbit/s to 300 kbit/s and back: down within a second, up within some. */
+static void it_follows_a_link_that_becomes_narrow_and_wide_again(void **state)
+{
+	struct simulation *simulation = *state;
+	double down_s = 0, up_s = 0;
+
+	start(simulation, 3e6);
+	run(simulation, 8, 1.9e6, 2.1e6);
+	print_message("at 3 Mbit/s: %.0f\n", estimate_kbps(simulation));
+	assert_true(simulation->bandwidth.estimate_bps > 1.9e6);
+	simulation->link_bps = 300e3;
+	while (simulation->bandwidth.estimate_bps > 330e3 && down_s < 5) {
+		run(simulation, 0.05, 1.9e6, 2.1e6);
+		down_s += 0.05;
+	}
+	run(simulation, 10 - down_s, 1.9e6, 2.1e6);
+	print_message("down in %.2f s; at 300 kbit/s: %.0f\n", down_s, estimate_kbps(simulation));
+	assert_true(down_s < 1);
+	assert_true(simulation->bandwidth.estimate_bps > 150e3 &&
+		    simulation->bandwidth.estimate_bps < 400e3);
+	simulation->link_bps = 3e6;
+	while (simulation->bandwidth.estimate_bps < 2.0e6 && up_s < 20) {
+		run(simulation, 0.05, 1.9e6, 2.1e6);
+		up_s += 0.05;
+	}
+	print_message("up in %.2f s\n", up_s);
+	assert_true(up_s < 8);
+}
+
+/* A way that drops 15 % of any traffic carries as much as another. */
+static void loss_that_is_not_ours_is_borne(void **state)
+{
+	static const double losses[] = {0.05, 0.15, 0.25};
+	struct simulation *simulation = *state;
+
+	for (size_t i = 0; i < 3; i++) {
+		start(simulation, 5e6);
+		simulation->loss = losses[i];
+		run(simulation, 10, 2e6, 2.2e6);
+		print_message("%.0f %% lost: %.0f\n", losses[i] * 100, estimate_kbps(simulation));
+		assert_true(simulation->bandwidth.estimate_bps > 1.5e6);
+	}
+}
+
+static void jitter_is_no_queue(void **state)
+{
+	static const double jitters_us[] = {10000, 30000, 60000};
+	struct simulation *simulation = *state;
+
+	for (size_t i = 0; i < 3; i++) {
+		start(simulation, 20e6);
+		simulation->delay_us = 100000;
+		simulation->jitter_us = jitters_us[i];
+		run(simulation, 20, 2e6, 2.2e6);
+		print_message("jitter %.0f ms: %.0f\n", jitters_us[i] / 1000,
+			      estimate_kbps(simulation));
+		assert_true(simulation->bandwidth.estimate_bps > 1.5e6);
+	}
+}
+
+/* What is sent proves little; a burst now and then shows the rest, and costs little. */
+static void probes_find_what_is_not_used(void **state)
+{
+	struct simulation *simulation = *state;
+
+	start(simulation, 5e6);
+	simulation->bandwidth.estimate_bps = 300e3;
+	run(simulation, 4, 150e3, 150e3);
+	assert_true(simulation->bandwidth.estimate_bps < 400e3); /* nobody wants more */
+	run(simulation, 4, 150e3, 2e6);
+	print_message("after 4 s of probing: %.0f\n", estimate_kbps(simulation));
+	assert_true(simulation->bandwidth.estimate_bps > 2e6);
+	/* And where there is no more, they find none, and do not fill the queue. */
+	start(simulation, 400e3);
+	simulation->bandwidth.estimate_bps = 300e3;
+	run(simulation, 20, 250e3, 2e6);
+	print_message("400 kbit/s probed: %.0f, queue %.0f ms\n", estimate_kbps(simulation),
+		      average_queue_ms(simulation));
+	assert_true(simulation->bandwidth.estimate_bps < 500e3);
+}
+
+/* Any feedback of any receiver: the estimate stays within its bounds. */
+static void nonsense_does_no_harm(void **state)
+{
+	struct simulation *simulation = *state;
+	uint64_t now_us = SECOND_US;
+
+	start(simulation, 1e6);
+	bandwidth_init(&simulation->bandwidth, now_us);
+	for (unsigned i = 0; i < 300000; i++) {
+		now_us += (uint64_t)(rand() % 20000);
+		bandwidth_on_sent(&simulation->bandwidth, now_us, (size_t)(rand() % 1500));
+		bandwidth_on_result(&simulation->bandwidth, now_us,
+				    now_us - (uint64_t)(rand() % 900000), (size_t)(rand() % 1500),
+				    (uint8_t)rand(), rand() % 2,
+				    ((int64_t)rand() - RAND_MAX / 2) * (rand() % 3000));
+		if (rand() % 10 == 0)
+			bandwidth_on_feedback(&simulation->bandwidth, now_us,
+					      (uint64_t)rand() % 3000000);
+		assert_true(simulation->bandwidth.estimate_bps >= BANDWIDTH_MIN_BPS);
+		assert_true(simulation->bandwidth.estimate_bps <= BANDWIDTH_MAX_BPS);
+	}
+}
+
+static int make_simulation(void **state)
+{
+	*state = malloc(sizeof(struct simulation));
+	return *state ? 0 : -1;
+}
+
+static int free_simulation(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_gives_no_feedback_is_sent_everything),
+		cmocka_unit_test(it_settles_near_what_the_link_carries),
+		cmocka_unit_test(it_follows_a_link_that_becomes_narrow_and_wide_again),
+		cmocka_unit_test(loss_that_is_not_ours_is_borne),
+		cmocka_unit_test(jitter_is_no_queue),
+		cmocka_unit_test(probes_find_what_is_not_used),
+		cmocka_unit_test(nonsense_does_no_harm),
+	};
+	return cmocka_run_group_tests(tests, make_simulation, free_simulation);
+}
