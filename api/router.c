@@ -50,6 +50,7 @@ static const struct route routes[] = {
 	{"POST", NOTIFICATIONS "/{notification_id}/read", ACCESS_PUBLIC, notifications_read},
 	{"POST", "/realtime/tickets", ACCESS_PUBLISH, tickets_create},
 	{"GET", "/metrics", ACCESS_ADMIN, metrics_get},
+	{"GET", "/realtime/openapi.json", ACCESS_PUBLIC, openapi_get},
 	{"GET", "/realtime/connections", ACCESS_ADMIN, connections_list},
 	{"DELETE", "/realtime/connections", ACCESS_ADMIN, connections_close_all},
 	{"GET", "/realtime/connections/{connection_id}", ACCESS_ADMIN, connections_get},
@@ -70,6 +71,12 @@ static const struct route routes[] = {
 	{"POST", "/realtime/webrtc/signal", ACCESS_PUBLISH, signal_send},
 	{"GET", "/realtime/webrtc/connections", ACCESS_ADMIN, connections_list_webrtc},
 };
+
+const struct route *router_routes(size_t *ret_count)
+{
+	*ret_count = ARRAY_LEN(routes);
+	return routes;
+}
 
 /* ---- matching ---- */
 

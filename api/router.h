@@ -22,6 +22,9 @@ struct route {
 	handler_fn *handler;
 };
 
+/* The table, to be compared with api/openapi/. */
+const struct route *router_routes(size_t *ret_count);
+
 /* Does the path fit the pattern? Fills request->parameters. */
 bool router_match(const char *pattern, struct request *request);
 

@@ -11,6 +11,9 @@
 /* health.c */
 handler_fn health_live, health_get, health_realtimed, health_sfu;
 
+/* openapi.c */
+handler_fn openapi_get;
+
 /* rooms.c */
 handler_fn rooms_handle_list, rooms_handle_create, rooms_handle_get, rooms_handle_update,
 	rooms_handle_delete;

@@ -176,6 +176,7 @@ def test_pages_are_served(site: Site) -> None:
     if site.front == "apache" and os.geteuid() == 0 and not is_for_everybody(fronts.ROOT / "www" / "x"):
         pytest.skip("Apache's user cannot read this checkout")
     for path, kind in (("/", "text/html"), ("/realtime/test", "text/html"), ("/realtime/sse-test", "text/html"),
+                       ("/realtime/docs", "text/html"),
                        ("/realtime/static/realtime.js", "javascript"), ("/realtime/static/style.css", "text/css")):
         answer = site.stack.request("GET", path)
         assert answer.status == 200 and kind in answer.headers["Content-Type"], path

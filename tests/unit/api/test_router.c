@@ -147,6 +147,21 @@ static void a_wrong_method_is_told_the_right_ones(void **state)
 	assert_non_null(strstr(response.headers, "Allow: GET, HEAD, POST, OPTIONS\r\n"));
 }
 
+static void the_openapi_document_is_for_anybody_and_has_a_version(void **state)
+{
+	char etag[64];
+
+	(void)state;
+	assert_int_equal(REQUEST("GET", "/realtime/openapi.json"), 200);
+	assert_string_equal(response.content_type, "application/json");
+	assert_string_equal(json_string_value(json_object_get(answer, "openapi")), "3.1.1");
+	assert_int_equal(sscanf(strstr(response.headers, "ETag: "), "ETag: %63[^\r]", etag), 1);
+	assert_int_equal(REQUEST("GET", "/realtime/openapi.json", {"HTTP_IF_NONE_MATCH", etag}),
+			 304);
+	assert_int_equal(
+		REQUEST("GET", "/realtime/openapi.json", {"HTTP_IF_NONE_MATCH", "\"other\""}), 200);
+}
+
 static void a_request_id_is_echoed_unless_it_is_odd(void **state)
 {
 	(void)state;
@@ -558,6 +573,7 @@ int main(void)
 		TEST(placeholders_are_whole_segments),
 		TEST(an_unknown_path_is_a_problem),
 		TEST(a_wrong_method_is_told_the_right_ones),
+		TEST(the_openapi_document_is_for_anybody_and_has_a_version),
 		TEST(a_request_id_is_echoed_unless_it_is_odd),
 		TEST(changing_needs_a_key_and_reading_does_not),
 		TEST(where_anyone_may_publish_a_wrong_credential_is_refused_still),
