@@ -128,6 +128,7 @@ static bool method_fits(const struct route *route, const char *method)
 /* The route for path and method, or NULL; `ret_allow` lists the methods that the path has. */
 static const struct route *find_route(struct request *request, char *ret_allow, size_t size)
 {
+	bool has_options = false; /* of its own: every path has some */
 	size_t length = 0;
 
 	*ret_allow = '\0';
@@ -138,11 +139,14 @@ static const struct route *find_route(struct request *request, char *ret_allow, 
 			continue;
 		if (method_fits(&routes[i], request->method))
 			return &routes[i];
+		has_options |= strcmp(routes[i].method, "OPTIONS") == 0;
 		added = snprintf(ret_allow + length, size - length, "%s%s", routes[i].method,
 				 strcmp(routes[i].method, "GET") == 0 ? ", HEAD, " : ", ");
 		length += (size_t)added;
 	}
-	if (length > 0)
+	if (length > 0 && has_options)
+		ret_allow[length - 2] = '\0'; /* the last comma */
+	else if (length > 0)
 		(void)snprintf(ret_allow + length, size - length, "OPTIONS");
 	return NULL;
 }

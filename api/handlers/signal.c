@@ -50,7 +50,7 @@ int signal_send(struct api *api, struct request *request, struct response *respo
 		struct error *reterr)
 {
 	AUTO_JSON body = NULL;
-	json_t *answer = NULL;
+	json_t *answer = NULL, *candidate;
 	const char *sdp, *room_id = NULL;
 	int r;
 
@@ -62,6 +62,8 @@ int signal_send(struct api *api, struct request *request, struct response *respo
 	if (r == 0)
 		r = json_get_text(body, "sdp", 1, (size_t)api->config->REALTIME_MAX_BODY, &sdp,
 				  reterr);
+	if (r >= 0)
+		r = json_get_container(body, "ice_candidate", JSON_OBJECT, &candidate, reterr);
 	/* Over what it may say of itself. */
 	if (r >= 0 && json_object_set_new(body, "caller", access_caller(request, room_id)) < 0)
 		r = -ENOMEM;

@@ -193,7 +193,7 @@ int signaling_signal(struct switchboard *board, const struct peer *sender,
 		return json_missing("target_peer_id", reterr);
 	target = switchboard_peer_find(board, target_id);
 	if (!target || target->room != sender->room || !target->is_announced)
-		return error_set_field(reterr, -EINVAL, "unknown_peer", "target_peer_id",
+		return error_set_field(reterr, -ENOENT, "unknown_peer", "target_peer_id",
 				       "nobody called %s is in this room", target_id);
 	if (!sender->room->is_mesh)
 		return to_sfu(board, sender, signal, reterr);

@@ -168,10 +168,9 @@ static void security_is_what_the_access_class_says(void **state)
 		json_array_foreach (security, j, one) {
 			takes_nothing |= json_object_size(one) == 0;
 			json_object_foreach (one, scheme, roles)
-				is_for_admins &=
-					json_array_size(roles) == 1 &&
-					strcmp(json_string_value(json_array_get(roles, 0)),
-					       "admin") == 0;
+				is_for_admins &= json_array_size(roles) == 1 &&
+						 strcmp(json_string_value(json_array_get(roles, 0)),
+							"admin") == 0;
 		}
 		assert_int_equal(takes_nothing, routes[i].access == ACCESS_PUBLIC ||
 							routes[i].access == ACCESS_READ);
