@@ -101,6 +101,10 @@ enum { BUS_VERSION = 1 };
 	/* event, realtimed -> sfu: {room_id, peer_id, mid|track_id, kind?, source?, muted?} */    \
 	X(PEER_TRACK, 54, "peer_track")                                                            \
                                                                                                    \
+	/* event, realtimed -> sfu: {room_id, peer_id, track_id, width?, height?, priority?,       \
+	 *   paused?}: how the peer shows this track of another's */                               \
+	X(PEER_SUBSCRIPTION, 57, "peer_subscription")                                              \
+                                                                                                   \
 	/* ---- sfu -> realtimed ---- */                                                           \
 	/* event: {room_id, peer_id, tracks: [{track_id, mid, kind, source, muted, codec}]}: what  \
 	 *   it publishes now, whole */                                                            \
@@ -109,6 +113,9 @@ enum { BUS_VERSION = 1 };
 	X(PEER_STATE, 65, "peer_state")                                                            \
 	/* event: {room_id, peer_id, reason}: the SFU let it go (silent for too long, failed) */   \
 	X(PEER_GONE, 66, "peer_gone")                                                              \
+	/* event: {room_id, peer_id, mid, layers: [{rid, active}]}: tell the peer which layers of  \
+	 * its picture are of use to anybody */                                                    \
+	X(PEER_LAYERS, 67, "peer_layers")                                                          \
                                                                                                    \
 	/* ---- api -> sfu, on its control socket ---- */                                          \
 	/* request: {} -> {workers: [{port, alive, rooms, peers, tracks, subscriptions,            \

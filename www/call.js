@@ -32,6 +32,8 @@ export class Call extends EventTarget {
     this.name = name;
     this.stream = stream;
     this.peers = new Map();
+    /** track_id -> what was said last of how it is shown */
+    this.views = new Map();
     this.isOver = false;
     this.attempt = 0;
     this.isMakingOffer = false;
@@ -96,6 +98,7 @@ export class Call extends EventTarget {
       case "peer-updated":
         if (message.peer.peer_id === this.peerId) return; // our own tracks, confirmed
         this.peers.set(message.peer.peer_id, message.peer);
+        this.forgetViews();
         this.emit("peer", message.peer);
         return;
       case "peer-left":
@@ -104,6 +107,8 @@ export class Call extends EventTarget {
         return;
       case "signal":
         return this.signaled(message);
+      case "layers":
+        return this.switchLayers(message);
       case "kicked":
         this.end(message.reason === "room_deleted" ? "The room was closed" : "You were removed from the call");
         return;
@@ -128,6 +133,7 @@ export class Call extends EventTarget {
     this.attempt = 0;
     this.lastError = null;
     const isResumed = message.resumed === true && this.connection;
+    if (!isResumed) this.views.clear();
     this.peerId = message.peer_id;
     this.resumeToken = message.resume_token;
     const present = new Set(message.peers.map((peer) => peer.peer_id));
@@ -228,6 +234,34 @@ export class Call extends EventTarget {
       const source = track.kind === "audio" ? "microphone" : "camera";
       this.send({ type: "track", mid, kind: track.kind, source, muted: !track.enabled });
     }
+  }
+
+  /** Tracks that are gone may come back, and are not known by then. */
+  forgetViews() {
+    const present = new Set([...this.peers.values()].flatMap(({ tracks }) => tracks.map(({ track_id }) => track_id)));
+    for (const trackId of this.views.keys()) if (!present.has(trackId)) this.views.delete(trackId);
+  }
+
+  /** Sizes of our picture that nobody is sent need not be made. */
+  async switchLayers({ mid, layers }) {
+    const sender = this.connection?.getTransceivers().find((transceiver) => transceiver.mid === mid)?.sender;
+    const parameters = sender?.getParameters();
+    if (!parameters?.encodings?.length) return;
+    for (const encoding of parameters.encodings) {
+      encoding.active = layers.find(({ rid }) => rid === encoding.rid)?.active ?? encoding.active;
+    }
+    await sender.setParameters(parameters);
+  }
+
+  /**
+   * Say how a track of another's is shown, so that no larger picture is sent than can be seen.
+   * @param {string} trackId @param {{width?: number, height?: number, priority?: number, paused?: boolean}} view
+   */
+  describeView(trackId, view) {
+    const text = JSON.stringify(view);
+    if (this.views.get(trackId) === text) return;
+    this.views.set(trackId, text);
+    this.send({ type: "subscription", track_id: trackId, ...view });
   }
 
   /** How loud each remote audio track is right now, 0 to 1. */

@@ -281,6 +281,7 @@ $("leave").addEventListener("click", () => call?.leave());
 window.addEventListener("keydown", onKey);
 window.addEventListener("pagehide", () => call?.leave());
 setInterval(() => call && tiles.markSpeakers(call.levels()), 100);
+setInterval(() => call && tiles.eachPicture((trackId, view) => call.describeView(trackId, view)), 500);
 
 $("name").value = localStorage.getItem(NAME_KEY) ?? "";
 $("room").value = new URLSearchParams(location.search).get("room") ?? "lobby";

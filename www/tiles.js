@@ -100,6 +100,18 @@ export class Tiles {
     if (video.srcObject !== stream) video.srcObject = stream;
   }
 
+  /**
+   * How large each picture is shown, in pixels of the screen and rounded up, so that small changes are none.
+   * @param {(trackId: string, view: {width: number, height: number}) => void} tell
+   */
+  eachPicture(tell) {
+    const pixels = (length) => Math.ceil((length * window.devicePixelRatio) / 32) * 32;
+    for (const { peer, video } of this.byPeer.values()) {
+      const track = peer?.tracks.find(({ kind }) => kind === "video");
+      if (track) tell(track.track_id, { width: pixels(video.clientWidth), height: pixels(video.clientHeight) });
+    }
+  }
+
   /** @param {Map<MediaStreamTrack, number>} levels */
   markSpeakers(levels) {
     const now = performance.now();

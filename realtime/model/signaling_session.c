@@ -263,9 +263,12 @@ int signaling_signal_for(struct switchboard *board, json_t *said, const struct c
 	return r < 0 ? r : signaling_signal(board, sender, &signal, reterr);
 }
 
-static void on_track(struct signaling_session *session, const struct signal *signal)
+/* What concerns media is the SFU's. */
+static void pass_on(struct signaling_session *session, const struct signal *signal,
+		    enum bus_message message)
 {
-	static const char *const passed_on[] = {"mid", "track_id", "kind", "source", "muted"};
+	static const char *const passed_on[] = {"mid",	 "track_id", "kind",	 "source", "muted",
+						"width", "height",   "priority", "paused"};
 	const struct switchboard *board = session->board;
 	json_t *body = json_pack("{s:s, s:s}", "room_id", session->peer->room->room_id, "peer_id",
 				 session->peer->peer_id);
@@ -276,7 +279,7 @@ static void on_track(struct signaling_session *session, const struct signal *sig
 		if (value)
 			(void)json_object_set(body, passed_on[i], value);
 	}
-	board->events->sfu_event(board->events_data, BUS_PEER_TRACK, body);
+	board->events->sfu_event(board->events_data, message, body);
 }
 
 void signaling_session_on_text(struct signaling_session *session, const char *text, size_t length)
@@ -296,7 +299,8 @@ void signaling_session_on_text(struct signaling_session *session, const char *te
 	else if (r >= 0 && signal.kind == SIGNAL_SIGNAL)
 		r = signaling_signal(session->board, session->peer, &signal, &error);
 	else if (r >= 0)
-		on_track(session, &signal);
+		pass_on(session, &signal,
+			signal.kind == SIGNAL_TRACK ? BUS_PEER_TRACK : BUS_PEER_SUBSCRIPTION);
 	if (r < 0 && !signal.body && !utf8_is_valid(text, length))
 		outbox_end(session->outbox, CLOSE_BAD_TEXT, "invalid UTF-8");
 	else if (r < 0)

@@ -197,6 +197,15 @@ static void on_tracks(struct peer *peer, const json_t *said)
 	switchboard_tell_room(peer->room, NULL, news);
 }
 
+static void on_layers(const struct peer *peer, const json_t *said)
+{
+	json_t *news = reply_new("layers", NULL);
+
+	(void)json_object_set(news, "mid", json_object_get(said, "mid"));
+	(void)json_object_set(news, "layers", json_object_get(said, "layers"));
+	tell(peer, news);
+}
+
 /* The SFU let it go. Its client may come back and join anew. */
 static void on_gone(struct switchboard *board, struct peer *peer, const json_t *said)
 {
@@ -230,6 +239,8 @@ void switchboard_on_sfu_event(struct switchboard *board, enum bus_message messag
 		on_error(peer, body);
 	else if (message == BUS_PEER_TRACKS)
 		on_tracks(peer, body);
+	else if (message == BUS_PEER_LAYERS)
+		on_layers(peer, body);
 	else if (message == BUS_PEER_GONE)
 		on_gone(board, peer, body);
 }

@@ -81,6 +81,27 @@ static int read_track(const struct signal *signal, struct error *reterr)
 	return r < 0 ? r : 0;
 }
 
+/* How a track is shown: its size in pixels, how much it matters, or not at all for now. */
+static int read_subscription(const struct signal *signal, struct error *reterr)
+{
+	int64_t number;
+	const char *track_id;
+	bool flag;
+	int r = json_get_text(signal->body, "track_id", 1, PEER_ID_MAX, &track_id, reterr);
+
+	if (r == 0)
+		return json_missing("track_id", reterr);
+	if (r > 0)
+		r = json_get_int(signal->body, "width", 0, SIGNAL_PICTURE_MAX, &number, reterr);
+	if (r >= 0)
+		r = json_get_int(signal->body, "height", 0, SIGNAL_PICTURE_MAX, &number, reterr);
+	if (r >= 0)
+		r = json_get_int(signal->body, "priority", 0, SIGNAL_PRIORITY_MAX, &number, reterr);
+	if (r >= 0)
+		r = json_get_bool(signal->body, "paused", &flag, reterr);
+	return r < 0 ? r : 0;
+}
+
 static int read_id(struct signal *signal, struct error *reterr)
 {
 	const json_t *id = json_object_get(signal->body, "id");
@@ -112,6 +133,10 @@ static int read_body(struct signal *signal, struct error *reterr)
 	if (strcmp(type, "track") == 0) {
 		signal->kind = SIGNAL_TRACK;
 		return read_track(signal, reterr);
+	}
+	if (strcmp(type, "subscription") == 0) {
+		signal->kind = SIGNAL_SUBSCRIPTION;
+		return read_subscription(signal, reterr);
 	}
 	if (strcmp(type, "refresh") == 0) {
 		signal->kind = SIGNAL_REFRESH;

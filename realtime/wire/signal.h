@@ -6,12 +6,14 @@
 #include "core/error.h"
 #include "core/json.h"
 
-enum signal_kind { SIGNAL_SIGNAL, SIGNAL_TRACK, SIGNAL_REFRESH, SIGNAL_PING };
+enum signal_kind { SIGNAL_SIGNAL, SIGNAL_TRACK, SIGNAL_SUBSCRIPTION, SIGNAL_REFRESH, SIGNAL_PING };
 
 enum {
 	SIGNAL_SDP_MAX = 262144,
 	SIGNAL_CANDIDATE_MAX = 4096,
 	PEER_ID_MAX = 128,
+	SIGNAL_PICTURE_MAX = 16384, /* pixels, either way */
+	SIGNAL_PRIORITY_MAX = 100,
 	SIGNAL_TOKEN_MAX = 8192
 };
 

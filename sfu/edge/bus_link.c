@@ -80,6 +80,14 @@ static void on_tracks(void *data, const char *room_id, const char *peer_id, json
 			     tracks));
 }
 
+static void on_layers(void *data, const char *room_id, const char *peer_id, const char *mid,
+		      json_t *layers)
+{
+	send_event(data, BUS_PEER_LAYERS,
+		   json_pack("{s:s, s:s, s:s, s:o}", "room_id", room_id, "peer_id", peer_id, "mid",
+			     mid, "layers", layers));
+}
+
 static void on_state(void *data, const char *room_id, const char *peer_id, const char *state)
 {
 	send_event(data, BUS_PEER_STATE,
@@ -98,6 +106,7 @@ const struct room_events bus_link_room_events = {.signal = on_signal,
 						 .refused = on_refused,
 						 .track_refused = on_track_refused,
 						 .tracks = on_tracks,
+						 .layers = on_layers,
 						 .state = on_state,
 						 .gone = on_gone};
 
@@ -198,6 +207,8 @@ static void do_event(struct worker *worker, json_t *body, uint32_t message, void
 		room_signal(room, peer_id, body);
 	else if (message == BUS_PEER_TRACK)
 		room_describe_track(room, peer_id, body);
+	else if (message == BUS_PEER_SUBSCRIPTION)
+		room_describe_view(room, peer_id, body);
 	worker_room_release(worker, room);
 }
 

@@ -1,7 +1,12 @@
-/* layers.c - which layer of each video a peer is sent, from moment to moment. */
+/* layers.c - which layer of each video a peer is sent, from moment to moment, and which of them the
+ * publisher need not send at all. */
+#include "core/json.h"
 #include "sfu/edge/room_private.h"
 
-enum { STREAMS_MAX = 256 };
+enum {
+	STREAMS_MAX = 256,
+	UNUSED_US = 5000000 /* to switch a layer off and on again costs a keyframe each time */
+};
 
 static uint64_t last_packet_us(const struct room_track *track)
 {
@@ -31,7 +36,8 @@ static void observe(struct subscription *subscription)
 		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
 
 		stream->layers[i] = (struct allocator_layer){
-			.is_live = last_us - activity.last_packet_us < ALLOCATOR_SILENCE_US,
+			.is_live = last_us - activity.last_packet_us < ALLOCATOR_SILENCE_US ||
+				   (track->layers_off & 1u << i) != 0,
 			.bitrate_bps = activity.bitrate_bps,
 			.size = activity.size};
 	}
@@ -119,4 +125,118 @@ void room_peer_choose_layers(struct room_peer *peer)
 		if (is_video_flowing(subscription))
 			carry_out(subscription, budget_bps);
 	}
+}
+
+/* ---- what the subscriber says ---- */
+
+static void take_number(const json_t *view, const char *name, uint16_t *ret_number)
+{
+	const json_t *number = json_object_get(view, name);
+
+	if (json_is_integer(number) && json_integer_value(number) >= 0)
+		*ret_number = (uint16_t)json_integer_value(number);
+}
+
+void room_describe_view(struct room *room, const char *peer_id, const json_t *view)
+{
+	struct room_peer *peer = room_peer_find(room, peer_id);
+	const char *track_id = json_string_value(json_object_get(view, "track_id"));
+	const json_t *paused = json_object_get(view, "paused");
+	struct subscription *subscription;
+
+	if (!peer || !track_id)
+		return;
+	LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
+		struct allocator_stream *stream = &subscription->allocation;
+		uint16_t priority = (uint16_t)stream->priority;
+
+		if (strcmp(subscription->track->track_id, track_id) != 0)
+			continue;
+		take_number(view, "width", &stream->shown.width_px);
+		take_number(view, "height", &stream->shown.height_px);
+		take_number(view, "priority", &priority);
+		stream->priority = priority;
+		if (json_is_boolean(paused))
+			stream->is_paused = json_is_true(paused);
+	}
+}
+
+/* ---- what the publisher is told ---- */
+
+/* Does anybody get it, or want to? The smallest one always is of use: who comes next sees it at
+ * once. */
+static bool is_layer_used(const struct room_track *track, uint8_t layer)
+{
+	const struct room *room = track->publisher->room;
+	struct room_peer *peer;
+
+	LIST_FOR_EACH (peer, &room->peers, link) {
+		struct subscription *subscription;
+
+		LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
+			if (subscription->track == track &&
+			    (subscription->allocation.target == layer ||
+			     (subscription->track_pad &&
+			      rtc_transport_layer(subscription->transport_pad) == layer)))
+				return true;
+		}
+	}
+	return false;
+}
+
+static uint8_t smallest_layer(const struct room_track *track)
+{
+	uint64_t least_bps = UINT64_MAX;
+	uint8_t smallest = 0;
+
+	for (uint8_t i = 0; i < track->layer_count; i++) {
+		uint64_t bps = rtc_track_layer_activity(track->element, i).bitrate_bps;
+
+		if (bps && bps < least_bps) {
+			least_bps = bps;
+			smallest = i;
+		}
+	}
+	return smallest;
+}
+
+static void tell_layers(struct room_track *track)
+{
+	const struct room_context *context = track->publisher->room->context;
+	json_t *layers = json_array();
+
+	for (uint8_t i = 0; i < track->layer_count; i++)
+		(void)json_array_append_new(layers,
+					    json_pack("{s:s, s:b}", "rid", track->incoming.rids[i],
+						      "active", !(track->layers_off & 1u << i)));
+	context->events->layers(context->events_data, track->publisher->room->room_id,
+				track->publisher->peer_id, track->mid, layers);
+}
+
+void room_track_switch_layers(struct room_track *track)
+{
+	uint64_t now_us = track->publisher->room->context->port->now_us;
+	unsigned before = track->layers_off;
+	uint8_t smallest;
+
+	/* Only who signals can be told, and only by RID what is meant. */
+	if (track->layer_count < 2 || track->publisher->kind != PEER_CALL ||
+	    track->incoming.rid_count == 0)
+		return;
+	smallest = smallest_layer(track);
+	for (uint8_t i = 0; i < track->layer_count; i++) {
+		unsigned bit = 1u << i;
+
+		if (i == smallest || is_layer_used(track, i)) {
+			track->unused_since_us[i] = 0;
+			track->layers_off &= ~bit;
+		} else if (!track->unused_since_us[i]) {
+			track->unused_since_us[i] = now_us;
+		} else if (now_us - track->unused_since_us[i] > UNUSED_US &&
+			   rtc_track_layer_activity(track->element, i).bitrate_bps) {
+			track->layers_off |= bit;
+		}
+	}
+	if (track->layers_off != before)
+		tell_layers(track);
 }

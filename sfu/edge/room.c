@@ -286,6 +286,7 @@ static void tick_peer(struct room_peer *peer)
 		tell_connected(peer);
 	LIST_FOR_EACH (track, &peer->tracks, link) {
 		rtc_track_tick(track->element);
+		room_track_switch_layers(track);
 	}
 	room_peer_choose_layers(peer);
 	room_peer_negotiate(peer);

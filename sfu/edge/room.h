@@ -35,6 +35,9 @@ struct room_events {
 	/* What the peer publishes now, whole: [{track_id, mid, kind, source, muted, codec}]; taken.
 	 */
 	void (*tracks)(void *data, const char *room_id, const char *peer_id, json_t *tracks);
+	/* Which layers of its m-line are of use now: [{rid, active}]; taken. */
+	void (*layers)(void *data, const char *room_id, const char *peer_id, const char *mid,
+		       json_t *layers);
 	void (*state)(void *data, const char *room_id, const char *peer_id, const char *state);
 	/* The room let the peer go by itself. */
 	void (*gone)(void *data, const char *room_id, const char *peer_id, const char *reason);
@@ -77,6 +80,9 @@ void room_signal(struct room *room, const char *peer_id, const json_t *signal);
 void room_resume(struct room *room, const char *peer_id);
 /* It says more about a track of its own: {mid|track_id, source?, muted?}. */
 void room_describe_track(struct room *room, const char *peer_id, const json_t *track);
+
+/* How it shows a track of another's: {track_id, width?, height?, priority?, paused?}. */
+void room_describe_view(struct room *room, const char *peer_id, const json_t *view);
 
 /* Timers, every 20 ms: transports, keyframe requests, delayed offers, the silent and the ended. */
 void room_tick(struct room *room);

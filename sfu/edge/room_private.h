@@ -16,6 +16,10 @@ struct room_track {
 	bool is_muted;
 	enum media_kind kind;
 	uint8_t layer_count;
+	/* Of several layers: those that the publisher was told to leave off, as bits, and since
+	 * when each has been of no use; 0: it is. */
+	unsigned layers_off;
+	uint64_t unused_since_us[LAYERS_MAX];
 	struct media_format format;
 	struct sdp_media incoming; /* the publisher's numbers, as last negotiated */
 	RtcTrack *element;	   /* a reference; also in the bin */
@@ -87,6 +91,8 @@ struct send_stream subscription_stream(struct subscription *subscription);
 /* Give each video that the peer is sent the layer that fits it. Often enough to leave one that
  * falls silent at once. */
 void room_peer_choose_layers(struct room_peer *peer);
+/* Tell the publisher which layers nobody is sent, once that has been so for a while. */
+void room_track_switch_layers(struct room_track *track);
 
 /* Subscribe `peer` to `track` by an offer of ours. */
 void room_peer_subscribe(struct room_peer *peer, struct room_track *track);

@@ -12,6 +12,8 @@ void allocator_stream_init(struct allocator_stream *stream)
 	stream->target = LAYER_NONE;
 }
 
+enum { ENOUGH_PERCENT = 80 };
+
 /* ---- one stream's ladder ---- */
 
 /* The live layers from the smallest to the largest that is of use. */
@@ -32,12 +34,12 @@ static bool is_smaller(const struct allocator_layer *a, const struct allocator_l
 	return a->bitrate_bps < b->bitrate_bps;
 }
 
-/* Does the picture fill what it will be shown in? A larger one would be wasted. */
+/* Does the picture fill what it will be shown in, or nearly so? A larger one would be wasted. */
 static bool is_enough(const struct allocator_stream *stream, const struct allocator_layer *layer)
 {
 	return stream->shown.width_px && layer->size.width_px &&
-	       layer->size.width_px >= stream->shown.width_px &&
-	       layer->size.height_px >= stream->shown.height_px;
+	       (layer->size.width_px * 100u >= stream->shown.width_px * ENOUGH_PERCENT &&
+		layer->size.height_px * 100u >= stream->shown.height_px * ENOUGH_PERCENT);
 }
 
 static struct ladder ladder_of(struct allocator_stream *stream)

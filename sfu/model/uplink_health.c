@@ -27,12 +27,11 @@ void uplink_health_on_packet(struct uplink_health *health, uint16_t transport_se
 	if (now_us - health->window_us < UPLINK_WINDOW_US ||
 	    health->expected < UPLINK_WINDOW_PACKETS)
 		return;
-	health->is_bad = health->received * 100 <
-			 health->expected * (100 - UPLINK_COLLAPSE_PERCENT);
+	health->is_bad =
+		health->received * 100 < health->expected * (100 - UPLINK_COLLAPSE_PERCENT);
 	if (health->is_bad) {
 		health->collapsed_at_us = now_us;
-		health->carried_bps =
-			health->byte_count * 8000000u / (now_us - health->window_us);
+		health->carried_bps = health->byte_count * 8000000u / (now_us - health->window_us);
 	}
 	begin_window(health, now_us);
 }

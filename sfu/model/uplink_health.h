@@ -1,8 +1,9 @@
 /* uplink_health.h - has the way from a publisher become far too narrow for what it sends?
  *
- * By its transport-wide sequence numbers: where much of a short time is missing, the publisher's own
- * estimate will follow within a second. Until then a keyframe would only fill the way further, and a
- * large layer is not going to get through. A way that loses some packets all the time is not meant.
+ * By its transport-wide sequence numbers: where much of a short time is missing, the publisher's
+ * own estimate will follow within a second. Until then a keyframe would only fill the way further,
+ * and a large layer is not going to get through. A way that loses some packets all the time is not
+ * meant.
  *
  * Thread: worker.
  */
@@ -27,8 +28,8 @@ struct uplink_health {
 	uint64_t byte_count;
 	uint64_t window_us;	  /* when it began */
 	uint64_t carried_bps;	  /* what came through in the last bad window */
-	uint64_t collapsed_at_us;    /* the last bad window's end; 0: none */
-	bool is_bad;		     /* the last window was */
+	uint64_t collapsed_at_us; /* the last bad window's end; 0: none */
+	bool is_bad;		  /* the last window was */
 };
 
 void uplink_health_on_packet(struct uplink_health *health, uint16_t transport_sequence,

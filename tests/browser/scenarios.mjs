@@ -39,6 +39,7 @@ export async function runScenario(system, scenario, seconds = 20, settleMs = SET
     if (scenario.before) await network.command(scenario.before);
     await joinCall(publishing, system, "Publisher", room, [prepareFor("publisher")]);
     const viewer = await joinCall(viewing, system, "Viewer", room, [prepareFor("viewer"), [withoutCamera]]);
+    await viewer.setViewport({ width: 1920, height: 1080 }); // it takes the largest picture to fill its tile
     await watch(viewer, "Publisher");
     await sleep(settleMs);
     const before = (await shown(viewer, 2)).lastWidth;

@@ -403,6 +403,15 @@ static void bad_signals_name_the_field(void **state)
 		 "ice_candidate"},
 		{"{\"signal_type\":\"bye\",\"room_id\":\"other\"}", "bad_field", "room_id"},
 		{"{\"type\":\"track\"}", "missing_field", "mid"},
+		{"{\"type\":\"subscription\",\"width\":1}", "missing_field", "track_id"},
+		{"{\"type\":\"subscription\",\"track_id\":\"t\",\"width\":-1}", "bad_field",
+		 "width"},
+		{"{\"type\":\"subscription\",\"track_id\":\"t\",\"height\":16385}", "bad_field",
+		 "height"},
+		{"{\"type\":\"subscription\",\"track_id\":\"t\",\"priority\":1.5}", "bad_field",
+		 "priority"},
+		{"{\"type\":\"subscription\",\"track_id\":\"t\",\"paused\":\"no\"}", "bad_field",
+		 "paused"},
 		{"{\"type\":\"track\",\"mid\":\"0\",\"muted\":1}", "bad_field", "muted"},
 	};
 	struct world *world = *state;
@@ -567,6 +576,35 @@ static void tracks_and_loss_of_media_are_told_to_the_room(void **state)
 	assert_int_equal(bob.outbox.close_code, CLOSE_INTERNAL);
 	client_close(&ann);
 	client_close(&bob);
+}
+
+static void views_go_to_the_sfu_and_layers_come_back(void **state)
+{
+	struct world *world = *state;
+	struct client ann;
+	AUTO_JSON layers = NULL;
+	AUTO_JSON heard = NULL;
+	const json_t *view;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	say(&ann, "{\"type\":\"subscription\",\"track_id\":\"t\",\"width\":640,\"height\":360,"
+		  "\"priority\":3,\"paused\":false,\"sdp\":\"not passed on\"}");
+	view = told(world, BUS_PEER_SUBSCRIPTION, 0);
+	assert_string_equal(text_of(view, "peer_id"), ann.peer_id);
+	assert_string_equal(text_of(view, "track_id"), "t");
+	assert_int_equal(json_integer_value(json_object_get(view, "width")), 640);
+	assert_int_equal(json_integer_value(json_object_get(view, "priority")), 3);
+	assert_null(json_object_get(view, "sdp"));
+	layers = json_pack("{s:s, s:s, s:s, s:[{s:s, s:b}]}", "room_id", "r", "peer_id",
+			   ann.peer_id, "mid", "1", "layers", "rid", "f", "active", false);
+	switchboard_on_sfu_event(&world->board, BUS_PEER_LAYERS, layers);
+	heard = hear(&ann);
+	assert_string_equal(text_of(heard, "type"), "layers");
+	assert_string_equal(text_of(heard, "mid"), "1");
+	assert_true(
+		json_equal(json_object_get(heard, "layers"), json_object_get(layers, "layers")));
+	client_close(&ann);
 }
 
 static void http_publishers_are_peers_and_http_viewers_are_not(void **state)
@@ -753,6 +791,7 @@ int main(void)
 		TEST(peers_are_joined_again_when_the_sfu_was_restarted),
 		TEST(the_sfu_is_told_which_codecs_the_room_takes),
 		TEST(tracks_and_loss_of_media_are_told_to_the_room),
+		TEST(views_go_to_the_sfu_and_layers_come_back),
 		TEST(http_publishers_are_peers_and_http_viewers_are_not),
 		TEST(a_deleted_room_ends_for_everybody),
 	};
