@@ -116,6 +116,8 @@ enum { BUS_VERSION = 1 };
 	/* event: {room_id, peer_id, mid, layers: [{rid, active}]}: tell the peer which layers of  \
 	 * its picture are of use to anybody */                                                    \
 	X(PEER_LAYERS, 67, "peer_layers")                                                          \
+	/* event: {room_id, peer_id}: it has the floor now */                                      \
+	X(PEER_SPEAKS, 68, "peer_speaks")                                                          \
                                                                                                    \
 	/* ---- api -> sfu, on its control socket ---- */                                          \
 	/* request: {} -> {workers: [{port, alive, rooms, peers, tracks, subscriptions,            \

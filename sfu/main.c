@@ -56,7 +56,9 @@ static int start_workers(struct sfu *sfu, struct error *reterr)
 			.dtls = sfu->dtls,
 			.room_events = &bus_link_room_events,
 			.room_events_data = sfu->link,
-			.preferences = sfu->preferences};
+			.preferences = sfu->preferences,
+			.audio_streams_max = (size_t)sfu->config->WEBRTC_AUDIO_STREAMS,
+			.video_streams_max = (size_t)sfu->config->WEBRTC_VIDEO_STREAMS};
 
 		r = worker_new(&config, &sfu->workers.worker[i], reterr);
 		if (r == 0)

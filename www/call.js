@@ -4,6 +4,7 @@
  *   const call = new Call({room: "team", name: "Ada", stream});
  *   call.on("peer", (peer) => …);      joined, or changed what it publishes
  *   call.on("stream", ({peerId, stream}) => …);
+ *   call.on("speaker", ({peerId}) => …);  has the floor now
  *   call.on("left", ({peerId}) => …);
  *   call.on("state", (text) => …);     "connecting", "connected", "reconnecting", "failed"
  *   call.on("ended", ({reason}) => …); null: we left
@@ -107,6 +108,9 @@ export class Call extends EventTarget {
         return;
       case "signal":
         return this.signaled(message);
+      case "active-speaker":
+        this.emit("speaker", { peerId: message.peer_id });
+        return;
       case "layers":
         return this.switchLayers(message);
       case "kicked":

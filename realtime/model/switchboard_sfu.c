@@ -206,6 +206,15 @@ static void on_layers(const struct peer *peer, const json_t *said)
 	tell(peer, news);
 }
 
+static void on_speaks(const struct peer *peer)
+{
+	json_t *news = reply_new("active-speaker", NULL);
+
+	(void)json_object_set_new(news, "room_id", json_string(peer->room->room_id));
+	(void)json_object_set_new(news, "peer_id", json_string(peer->peer_id));
+	switchboard_tell_room(peer->room, NULL, news);
+}
+
 /* The SFU let it go. Its client may come back and join anew. */
 static void on_gone(struct switchboard *board, struct peer *peer, const json_t *said)
 {
@@ -241,6 +250,8 @@ void switchboard_on_sfu_event(struct switchboard *board, enum bus_message messag
 		on_tracks(peer, body);
 	else if (message == BUS_PEER_LAYERS)
 		on_layers(peer, body);
+	else if (message == BUS_PEER_SPEAKS)
+		on_speaks(peer);
 	else if (message == BUS_PEER_GONE)
 		on_gone(board, peer, body);
 }

@@ -88,6 +88,12 @@ static void on_layers(void *data, const char *room_id, const char *peer_id, cons
 			     mid, "layers", layers));
 }
 
+static void on_speaker(void *data, const char *room_id, const char *peer_id)
+{
+	send_event(data, BUS_PEER_SPEAKS,
+		   json_pack("{s:s, s:s}", "room_id", room_id, "peer_id", peer_id));
+}
+
 static void on_state(void *data, const char *room_id, const char *peer_id, const char *state)
 {
 	send_event(data, BUS_PEER_STATE,
@@ -107,6 +113,7 @@ const struct room_events bus_link_room_events = {.signal = on_signal,
 						 .track_refused = on_track_refused,
 						 .tracks = on_tracks,
 						 .layers = on_layers,
+						 .speaker = on_speaker,
 						 .state = on_state,
 						 .gone = on_gone};
 

@@ -5,6 +5,8 @@
 
 enum {
 	STREAMS_MAX = 256,
+	INTERVAL_US = 20000,
+	MANY = 16,	    /* subscriptions: from here on, less often */
 	UNUSED_US = 5000000 /* to switch a layer off and on again costs a keyframe each time */
 };
 
@@ -99,32 +101,92 @@ static uint64_t total_bps(struct allocator_stream *const *streams, size_t count)
 	return sum_bps;
 }
 
-void room_peer_choose_layers(struct room_peer *peer)
+static uint64_t spoke_at_us(const struct room_peer *publisher)
 {
-	struct allocator_stream *streams[STREAMS_MAX];
-	int64_t budget_bps = rtc_transport_budget_bps(peer->transport);
-	uint64_t sound_bps = audio_bps(peer), missing_bps;
+	struct room_track *track;
+
+	LIST_FOR_EACH (track, &publisher->tracks, link) {
+		if (track->kind == MEDIA_AUDIO)
+			return rtc_track_voice(track->element)->spoke_at_us;
+	}
+	return 0;
+}
+
+/* What the subscriber calls important, then who spoke last. */
+static int compare_importance(const void *a, const void *b)
+{
+	const struct subscription *one = *(struct subscription *const *)a;
+	const struct subscription *two = *(struct subscription *const *)b;
+	uint64_t one_us = spoke_at_us(one->track->publisher);
+	uint64_t two_us = spoke_at_us(two->track->publisher);
+
+	if (one->priority != two->priority)
+		return one->priority > two->priority ? -1 : 1;
+	return (one_us < two_us) - (one_us > two_us);
+}
+
+static size_t collect_videos(struct room_peer *peer, struct subscription *videos[STREAMS_MAX])
+{
 	struct subscription *subscription;
 	size_t count = 0;
 
 	LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
-		if (!is_video_flowing(subscription) || count == STREAMS_MAX)
-			continue;
-		observe(subscription);
-		streams[count++] = &subscription->allocation;
+		if (is_video_flowing(subscription) && count < STREAMS_MAX)
+			videos[count++] = subscription;
 	}
+	return count;
+}
+
+/* Who speaks comes first among equals; of many, those beyond the bound wait. */
+static void set_importance(struct room_peer *peer, struct subscription **videos, size_t count)
+{
+	const struct room *room = peer->room;
+	size_t most = room->context->video_streams_max;
+
+	if (most && count > most)
+		qsort(videos, count, sizeof(struct subscription *), compare_importance);
+	for (size_t i = 0; i < count; i++) {
+		struct allocator_stream *stream = &videos[i]->allocation;
+
+		stream->priority =
+			2 * videos[i]->priority +
+			(strcmp(videos[i]->track->publisher->peer_id, room->speaker) == 0);
+		stream->is_paused = videos[i]->is_unwanted || (most && i >= most);
+	}
+}
+
+void room_peer_choose_layers(struct room_peer *peer)
+{
+	struct subscription *videos[STREAMS_MAX];
+	struct allocator_stream *streams[STREAMS_MAX];
+	int64_t budget_bps = rtc_transport_budget_bps(peer->transport);
+	uint64_t sound_bps = audio_bps(peer), missing_bps;
+	size_t count = collect_videos(peer, videos);
+
+	peer->layers_chosen_us = peer->room->context->port->now_us;
 	if (count == 0)
 		return;
+	set_importance(peer, videos, count);
+	for (size_t i = 0; i < count; i++) {
+		observe(videos[i]);
+		streams[i] = &videos[i]->allocation;
+	}
 	if (budget_bps != ALLOCATOR_BUDGET_UNLIMITED)
 		budget_bps = budget_bps > (int64_t)sound_bps ? budget_bps - (int64_t)sound_bps : 0;
-	missing_bps = allocator_run(streams, count, budget_bps, peer->room->context->port->now_us);
+	missing_bps = allocator_run(streams, count, budget_bps, peer->layers_chosen_us);
 	rtc_transport_set_wanted(peer->transport,
 				 missing_bps ? total_bps(streams, count) + missing_bps + sound_bps
 					     : 0);
-	LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
-		if (is_video_flowing(subscription))
-			carry_out(subscription, budget_bps);
-	}
+	for (size_t i = 0; i < count; i++)
+		carry_out(videos[i], budget_bps);
+}
+
+void room_peer_tick_layers(struct room_peer *peer)
+{
+	uint64_t elapsed_us = peer->room->context->port->now_us - peer->layers_chosen_us;
+
+	if (elapsed_us >= INTERVAL_US * (1 + peer->subscription_count / MANY))
+		room_peer_choose_layers(peer);
 }
 
 /* ---- what the subscriber says ---- */
@@ -148,16 +210,16 @@ void room_describe_view(struct room *room, const char *peer_id, const json_t *vi
 		return;
 	LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
 		struct allocator_stream *stream = &subscription->allocation;
-		uint16_t priority = (uint16_t)stream->priority;
+		uint16_t priority = (uint16_t)subscription->priority;
 
 		if (strcmp(subscription->track->track_id, track_id) != 0)
 			continue;
 		take_number(view, "width", &stream->shown.width_px);
 		take_number(view, "height", &stream->shown.height_px);
 		take_number(view, "priority", &priority);
-		stream->priority = priority;
+		subscription->priority = priority;
 		if (json_is_boolean(paused))
-			stream->is_paused = json_is_true(paused);
+			subscription->is_unwanted = json_is_true(paused);
 	}
 }
 

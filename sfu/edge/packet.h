@@ -30,7 +30,8 @@ struct packet {
 	uint64_t arrival_us;
 	struct rtp_header header;
 	bool is_keyframe_start;
-	uint8_t layer; /* of its track */
+	uint8_t layer;	     /* of its track */
+	uint8_t audio_level; /* RFC 6464, in -dBov; SPEAKER_LEVEL_UNKNOWN */
 	struct picture_numbers picture;
 	struct picture_size size; /* of the picture that begins here; 0: not known */
 	uint8_t bytes[PACKET_BYTES_MAX];

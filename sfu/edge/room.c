@@ -288,7 +288,7 @@ static void tick_peer(struct room_peer *peer)
 		rtc_track_tick(track->element);
 		room_track_switch_layers(track);
 	}
-	room_peer_choose_layers(peer);
+	room_peer_tick_layers(peer);
 	room_peer_negotiate(peer);
 }
 
@@ -300,6 +300,7 @@ void room_tick(struct room *room)
 	LIST_FOR_EACH (peer, &room->peers, link) {
 		tick_peer(peer);
 	}
+	room_listen(room);
 	do { /* letting one go may change the list around it */
 		has_more = false;
 		LIST_FOR_EACH (peer, &room->peers, link) {

@@ -38,6 +38,8 @@ struct room_events {
 	/* Which layers of its m-line are of use now: [{rid, active}]; taken. */
 	void (*layers)(void *data, const char *room_id, const char *peer_id, const char *mid,
 		       json_t *layers);
+	/* Somebody else speaks now. */
+	void (*speaker)(void *data, const char *room_id, const char *peer_id);
 	void (*state)(void *data, const char *room_id, const char *peer_id, const char *state);
 	/* The room let the peer go by itself. */
 	void (*gone)(void *data, const char *room_id, const char *peer_id, const char *reason);
@@ -49,6 +51,8 @@ struct room_context { /* what all rooms of a worker share; borrowed */
 	const struct room_events *events;
 	void *events_data;
 	struct codec_preferences preferences; /* of rooms that have none of their own */
+	size_t audio_streams_max;	      /* heard at once in one room; 0: all */
+	size_t video_streams_max;	      /* sent to one peer at once; 0: all */
 };
 
 /* -ENOMEM. */

@@ -19,6 +19,7 @@ struct room_track {
 	/* Of several layers: those that the publisher was told to leave off, as bits, and since
 	 * when each has been of no use; 0: it is. */
 	unsigned layers_off;
+	bool is_heard; /* audio: one of those that are forwarded */
 	uint64_t unused_since_us[LAYERS_MAX];
 	struct media_format format;
 	struct sdp_media incoming; /* the publisher's numbers, as last negotiated */
@@ -34,6 +35,8 @@ struct subscription {
 	uint8_t payload_type;		    /* linked with this one */
 	bool is_refused;		    /* the peer cannot take it, and was told */
 	struct allocator_stream allocation; /* video: which layer it gets */
+	unsigned priority;		    /* as the subscriber said; higher is more important */
+	bool is_unwanted;		    /* it said so: not for now */
 };
 
 struct room_peer {
@@ -46,7 +49,8 @@ struct room_peer {
 	struct transport_events transport_events;
 	struct negotiation negotiation;
 	struct list tracks, subscriptions;
-	uint64_t joined_us;
+	size_t subscription_count;
+	uint64_t joined_us, layers_chosen_us;
 	bool has_offered; /* it has sent an offer of its own */
 	bool is_connected, is_connected_told;
 	bool has_ended; /* noted by a transport event, acted on in the tick */
@@ -59,7 +63,9 @@ struct room {
 	GstElement *bin;
 	struct list peers;
 	size_t peer_count;
-	unsigned track_count; /* ever published, for the elements' names */
+	unsigned track_count;	       /* ever published, for the elements' names */
+	char speaker[PEER_ID_MAX + 1]; /* who has the floor; "": nobody has spoken */
+	uint64_t listened_at_us;
 };
 
 /* room.c */
@@ -88,11 +94,19 @@ int subscription_new(struct room_peer *subscriber, struct room_track *track,
 void subscription_free(struct subscription *subscription);
 struct send_stream subscription_stream(struct subscription *subscription);
 /* layers.c */
-/* Give each video that the peer is sent the layer that fits it. Often enough to leave one that
- * falls silent at once. */
+/* Give each video that the peer is sent the layer that fits it, of many videos to the most
+ * important ones. */
 void room_peer_choose_layers(struct room_peer *peer);
+/* The same when it is time: every 20 ms, less often for who is sent many. */
+void room_peer_tick_layers(struct room_peer *peer);
 /* Tell the publisher which layers nobody is sent, once that has been so for a while. */
 void room_track_switch_layers(struct room_track *track);
+
+/* speakers.c */
+/* Who has the floor, and in a large room who is heard at all. Every 20 ms; looks every 100. */
+void room_listen(struct room *room);
+/* Forward an audio track to this subscriber, or leave it out. */
+void subscription_set_heard(struct subscription *subscription);
 
 /* Subscribe `peer` to `track` by an offer of ours. */
 void room_peer_subscribe(struct room_peer *peer, struct room_track *track);

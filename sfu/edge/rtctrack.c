@@ -36,6 +36,7 @@ struct _RtcTrack {
 	struct layer layers[LAYERS_MAX];
 	GArray *consumers; /* of struct consumer */
 	bool is_video;
+	struct voice voice;
 	const uint64_t *now_us;
 	guint next_pad;
 };
@@ -118,6 +119,11 @@ static struct consumer *consumer_find(const RtcTrack *track, const GstPad *pad, 
 	return NULL;
 }
 
+struct voice *rtc_track_voice(RtcTrack *track)
+{
+	return &track->voice;
+}
+
 bool rtc_track_is_wanted(const RtcTrack *track, uint8_t layer)
 {
 	for (guint i = 0; i < track->consumers->len; i++)
@@ -162,8 +168,11 @@ static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferLi
 	for (guint i = 0; i < count; i++) {
 		struct packet *packet = packet_of_buffer(gst_buffer_list_get(list, i));
 
-		if (packet)
-			keep(layer, packet);
+		if (!packet)
+			continue;
+		keep(layer, packet);
+		if (!track->is_video)
+			voice_on_packet(&track->voice, packet->audio_level, packet->arrival_us);
 	}
 	/* A subscriber that is not linked or not ready is its own business, never the others'. */
 	for (guint i = 0; i < track->consumers->len; i++)

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "sfu/edge/packet.h"
+#include "sfu/model/active_speaker.h"
 #include "sfu/model/forwarder.h"
 
 #define RTC_TYPE_TRACK (rtc_track_get_type())
@@ -35,6 +36,8 @@ struct layer_activity {
 };
 struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer);
 
+/* The voice of an audio track, borrowed. */
+struct voice *rtc_track_voice(RtcTrack *track);
 bool rtc_track_is_wanted(const RtcTrack *track, uint8_t layer);
 
 /* A pad for one more subscriber, borrowed; and its end. It is pushed no layer at first. */

@@ -43,6 +43,7 @@ static struct room_track *track_new(struct room_peer *peer, const struct media_l
 	(void)snprintf(track->source, sizeof(track->source), "%s",
 		       line->kind == MEDIA_VIDEO ? "camera" : "microphone");
 	track->kind = line->kind;
+	track->is_heard = true; /* until there are too many */
 	gst_object_ref_sink(track->element);
 	(void)gst_bin_add(GST_BIN_CAST(peer->room->bin), GST_ELEMENT_CAST(track->element));
 	(void)gst_element_set_state(GST_ELEMENT_CAST(track->element), GST_STATE_PLAYING);
@@ -155,7 +156,9 @@ int subscription_new(struct room_peer *subscriber, struct room_track *track,
 	subscription->subscriber = subscriber;
 	subscription->track = track;
 	allocator_stream_init(&subscription->allocation);
+	subscription->priority = ALLOCATOR_PRIORITY_DEFAULT;
 	list_append(&subscriber->subscriptions, &subscription->link);
+	subscriber->subscription_count++;
 	*ret_subscription = subscription;
 	return 0;
 }
@@ -175,6 +178,7 @@ void subscription_free(struct subscription *subscription)
 	unlink_pads(subscription);
 	negotiation_remove_send(&subscription->subscriber->negotiation, subscription);
 	list_remove(&subscription->link);
+	subscription->subscriber->subscription_count--;
 	free(subscription);
 }
 
@@ -266,7 +270,7 @@ static void link_pads(struct subscription *subscription, const struct media_line
 	if (track->kind == MEDIA_VIDEO)
 		room_peer_choose_layers(subscription->subscriber);
 	else
-		rtc_track_set_layers(track->element, subscription->track_pad, 1);
+		subscription_set_heard(subscription);
 }
 
 /* An SSRC is never begun twice under one key: what was interrupted is offered anew. */

@@ -3,6 +3,7 @@
 #define SFU_EDGE_TRANSPORT_PRIVATE_H
 
 #include "sfu/edge/rtctransport.h"
+#include "sfu/model/active_speaker.h"
 #include "sfu/model/arrival_log.h"
 #include "sfu/model/bandwidth.h"
 #include "sfu/model/forwarder.h"
@@ -81,7 +82,7 @@ struct _RtcTransport {
 
 	struct list receive_streams, send_streams;
 	struct { /* the publisher's; 0: none */
-		uint8_t mid, rid, repaired_rid, transport_cc;
+		uint8_t mid, rid, repaired_rid, transport_cc, audio_level;
 	} extension_ids;
 	struct arrival_log arrivals;
 	struct uplink_health uplink;

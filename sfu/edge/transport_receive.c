@@ -152,6 +152,13 @@ static bool restore_from_rtx(const struct receive_stream *stream, struct packet 
 	return rtp_header_decode(bytes, packet->length, false, &packet->header) == 0;
 }
 
+static uint8_t audio_level_of(const struct receive_stream *stream, const struct packet *packet)
+{
+	struct slice level = extension_of(packet, stream->transport->extension_ids.audio_level);
+
+	return level.length > 0 ? rtp_audio_level_of(level) : SPEAKER_LEVEL_UNKNOWN;
+}
+
 /* What its payload's first bytes tell, once for all subscribers. */
 static enum keyframe_start inspect(const struct receive_stream *stream, struct packet *packet)
 {
@@ -163,6 +170,8 @@ static enum keyframe_start inspect(const struct receive_stream *stream, struct p
 		start = stream->keyframe_start(payload, length);
 	packet->is_keyframe_start = start != KEYFRAME_NO_START;
 	packet->layer = stream->layer;
+	packet->audio_level =
+		stream->is_video ? SPEAKER_LEVEL_UNKNOWN : audio_level_of(stream, packet);
 	packet->picture = (struct picture_numbers){0};
 	if (stream->picture_numbers)
 		stream->picture_numbers(payload, length, &packet->picture);
@@ -401,6 +410,8 @@ int rtc_transport_receive(RtcTransport *transport, const struct media_line *line
 			  &transport->extension_ids.repaired_rid);
 	take_extension_id(&line->remote, EXTENSION_TRANSPORT_CC,
 			  &transport->extension_ids.transport_cc);
+	take_extension_id(&line->remote, EXTENSION_AUDIO_LEVEL,
+			  &transport->extension_ids.audio_level);
 	return 0;
 }
 

@@ -327,6 +327,8 @@ static int set_up(struct worker *worker, struct error *reterr)
 		return r;
 	worker->context = (struct room_context){.port = &worker->port,
 						.preferences = config->preferences,
+						.audio_streams_max = config->audio_streams_max,
+						.video_streams_max = config->video_streams_max,
 						.dtls = config->dtls,
 						.events = config->room_events,
 						.events_data = config->room_events_data};

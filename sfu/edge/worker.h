@@ -24,6 +24,8 @@ struct worker_config {
 	const struct room_events *room_events; /* borrowed; called on the worker's thread */
 	void *room_events_data;
 	struct codec_preferences preferences; /* of rooms that have none of their own */
+	size_t audio_streams_max;	      /* heard at once in one room; 0: all */
+	size_t video_streams_max;	      /* sent to one peer at once; 0: all */
 };
 
 /* Open the port and start the thread. Errors of media_port_open(), -ENOMEM, -EAGAIN. */

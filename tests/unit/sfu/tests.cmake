@@ -22,3 +22,4 @@ target_compile_definitions(test_sfu_sdp PRIVATE RT_FIXTURES="${CMAKE_SOURCE_DIR}
 rt_unit_test(sfu picture sfu_wire)
 rt_unit_test(sfu allocator sfu_model)
 rt_unit_test(sfu bandwidth sfu_model m)
+rt_unit_test(sfu active_speaker sfu_model)

@@ -1,0 +1,90 @@
+/* speakers.c - who has the floor in a room, and in a large one who is heard at all. */
+#include <stdio.h>
+
+#include "core/log.h"
+#include "sfu/edge/room_private.h"
+
+enum { LISTEN_US = 100000, VOICES_MAX = 1024 };
+
+/* The room's audio tracks, in the order of its peers; returns how many. */
+static size_t collect(const struct room *room, struct room_track *tracks[VOICES_MAX],
+		      struct voice *voices[VOICES_MAX])
+{
+	struct room_peer *peer;
+	size_t count = 0;
+
+	LIST_FOR_EACH (peer, &room->peers, link) {
+		struct room_track *track;
+
+		LIST_FOR_EACH (track, &peer->tracks, link) {
+			if (track->kind != MEDIA_AUDIO || count == VOICES_MAX)
+				continue;
+			tracks[count] = track;
+			voices[count++] = rtc_track_voice(track->element);
+		}
+	}
+	return count;
+}
+
+static void give_floor(struct room *room, struct room_track *const *tracks,
+		       struct voice *const *voices, size_t count, uint64_t now_us)
+{
+	int current = -1, chosen;
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(tracks[i]->publisher->peer_id, room->speaker) == 0)
+			current = (int)i;
+	chosen = active_speaker_choose(voices, count, current, now_us);
+	if (chosen < 0 || chosen == current)
+		return;
+	(void)snprintf(room->speaker, sizeof(room->speaker), "%s",
+		       tracks[chosen]->publisher->peer_id);
+	room->context->events->speaker(room->context->events_data, room->room_id, room->speaker);
+}
+
+void subscription_set_heard(struct subscription *subscription)
+{
+	bool is_heard = subscription->track->is_heard;
+
+	if (!subscription->track_pad)
+		return;
+	rtc_transport_set_layer(subscription->transport_pad, is_heard ? 0 : LAYER_NONE, false);
+	rtc_track_set_layers(subscription->track->element, subscription->track_pad,
+			     is_heard ? 1 : 0);
+}
+
+static void set_heard(struct room_track *track, bool is_heard)
+{
+	struct room *room = track->publisher->room;
+	struct room_peer *peer;
+
+	if (track->is_heard == is_heard)
+		return;
+	track->is_heard = is_heard;
+	LIST_FOR_EACH (peer, &room->peers, link) {
+		struct subscription *subscription;
+
+		LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
+			if (subscription->track == track)
+				subscription_set_heard(subscription);
+		}
+	}
+}
+
+void room_listen(struct room *room)
+{
+	struct room_track *tracks[VOICES_MAX];
+	struct voice *voices[VOICES_MAX];
+	bool heard[VOICES_MAX];
+	uint64_t now_us = room->context->port->now_us;
+	size_t count, most = room->context->audio_streams_max;
+
+	if (now_us - room->listened_at_us < LISTEN_US)
+		return;
+	room->listened_at_us = now_us;
+	count = collect(room, tracks, voices);
+	give_floor(room, tracks, voices, count, now_us);
+	active_speaker_rank(voices, count, most ? most : count, heard);
+	for (size_t i = 0; i < count; i++)
+		set_heard(tracks[i], heard[i]);
+}

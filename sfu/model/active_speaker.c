@@ -1,0 +1,80 @@
+#include "sfu/model/active_speaker.h"
+
+#include <string.h>
+
+static const double
+	loudness_range_db = 127,
+	speaking_db = 77,	   /* louder than -50 dBov is speech */
+	clearly_louder_db = 3,
+	smoothing_s = 0.15;	   /* time constant */
+
+void voice_on_packet(struct voice *voice, uint8_t level, uint64_t now_us)
+{
+	double elapsed_s = (double)(now_us - voice->heard_at_us) / 1e6, weight;
+
+	if (level > 127)
+		return;
+	weight = voice->heard_at_us && elapsed_s < smoothing_s ? elapsed_s / smoothing_s : 1;
+	voice->loudness_db += weight * (loudness_range_db - level - voice->loudness_db);
+	voice->heard_at_us = now_us;
+	if (voice->loudness_db > speaking_db)
+		voice->spoke_at_us = now_us;
+}
+
+/* Who sends nothing (DTX) is silent. */
+static double loudness_of(const struct voice *voice, uint64_t now_us)
+{
+	return voice->heard_at_us && now_us - voice->heard_at_us < 300000 ? voice->loudness_db : 0;
+}
+
+static int loudest_of(struct voice *const *voices, size_t count, uint64_t now_us)
+{
+	int loudest = -1;
+
+	for (size_t i = 0; i < count; i++) {
+		double loudness_db = loudness_of(voices[i], now_us);
+
+		if (loudness_db > speaking_db &&
+		    (loudest < 0 || loudness_db > loudness_of(voices[loudest], now_us)))
+			loudest = (int)i;
+	}
+	return loudest;
+}
+
+int active_speaker_choose(struct voice *const *voices, size_t count, int current, uint64_t now_us)
+{
+	int loudest = loudest_of(voices, count, now_us);
+	struct voice *rival;
+	double current_db;
+
+	for (size_t i = 0; i < count; i++)
+		if ((int)i != loudest)
+			voices[i]->louder_since_us = 0;
+	if (loudest < 0 || loudest == current)
+		return current;
+	rival = voices[loudest];
+	if (current < 0 || now_us - voices[current]->spoke_at_us > SPEAKER_SILENT_US)
+		return loudest;
+	current_db = loudness_of(voices[current], now_us);
+	if (loudness_of(rival, now_us) < current_db + clearly_louder_db) {
+		rival->louder_since_us = 0;
+		return current;
+	}
+	if (!rival->louder_since_us)
+		rival->louder_since_us = now_us;
+	return now_us - rival->louder_since_us >= SPEAKER_TAKES_OVER_US ? loudest : current;
+}
+
+void active_speaker_rank(struct voice *const *voices, size_t count, size_t most, bool *ret_heard)
+{
+	memset(ret_heard, 0, count * sizeof(*ret_heard));
+	for (size_t chosen = 0; chosen < most && chosen < count; chosen++) {
+		size_t best = count;
+
+		for (size_t i = 0; i < count; i++)
+			if (!ret_heard[i] && (best == count || voices[i]->spoke_at_us >
+								       voices[best]->spoke_at_us))
+				best = i;
+		ret_heard[best] = true;
+	}
+}
