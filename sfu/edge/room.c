@@ -198,6 +198,8 @@ static void remove_peer(struct room_peer *peer, const char *reason)
 	LOG(LOG_INFO, LOG_WEBRTC, "peer_left", LOG_TEXT("room", room->room_id),
 	    LOG_TEXT("peer", peer->peer_id), LOG_TEXT("reason", reason),
 	    LOG_INT("peers", room->peer_count - 1));
+	if (strcmp(room->speaker, peer->peer_id) == 0)
+		*room->speaker = '\0';
 	peer_free(peer);
 	room_negotiate_all(room);
 }
@@ -255,6 +257,7 @@ static void tell_connected(struct room_peer *peer)
 	room_peer_sync_subscriptions(peer);
 	context->events->state(context->events_data, peer->room->room_id, peer->peer_id,
 			       "connected");
+	room_tell_speaker(peer->room); /* it has not heard yet */
 }
 
 static void let_go(struct room_peer *peer)

@@ -105,6 +105,7 @@ void room_track_switch_layers(struct room_track *track);
 /* speakers.c */
 /* Who has the floor, and in a large room who is heard at all. Every 20 ms; looks every 100. */
 void room_listen(struct room *room);
+void room_tell_speaker(const struct room *room);
 /* Forward an audio track to this subscriber, or leave it out. */
 void subscription_set_heard(struct subscription *subscription);
 

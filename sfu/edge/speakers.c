@@ -39,7 +39,14 @@ static void give_floor(struct room *room, struct room_track *const *tracks,
 		return;
 	(void)snprintf(room->speaker, sizeof(room->speaker), "%s",
 		       tracks[chosen]->publisher->peer_id);
-	room->context->events->speaker(room->context->events_data, room->room_id, room->speaker);
+	room_tell_speaker(room);
+}
+
+void room_tell_speaker(const struct room *room)
+{
+	if (*room->speaker)
+		room->context->events->speaker(room->context->events_data, room->room_id,
+					       room->speaker);
 }
 
 void subscription_set_heard(struct subscription *subscription)

@@ -2,11 +2,8 @@
 
 #include <string.h>
 
-static const double
-	loudness_range_db = 127,
-	speaking_db = 77,	   /* louder than -50 dBov is speech */
-	clearly_louder_db = 3,
-	smoothing_s = 0.15;	   /* time constant */
+static const double loudness_range_db = 127, speaking_db = 77, /* louder than -50 dBov is speech */
+	clearly_louder_db = 3, smoothing_s = 0.15;	       /* time constant */
 
 void voice_on_packet(struct voice *voice, uint8_t level, uint64_t now_us)
 {
@@ -72,8 +69,8 @@ void active_speaker_rank(struct voice *const *voices, size_t count, size_t most,
 		size_t best = count;
 
 		for (size_t i = 0; i < count; i++)
-			if (!ret_heard[i] && (best == count || voices[i]->spoke_at_us >
-								       voices[best]->spoke_at_us))
+			if (!ret_heard[i] &&
+			    (best == count || voices[i]->spoke_at_us > voices[best]->spoke_at_us))
 				best = i;
 		ret_heard[best] = true;
 	}

@@ -66,3 +66,15 @@ test("two viewers of different sizes are sent different layers of one picture", 
     throw error;
   }
 });
+
+test("everyone hears who speaks", async () => {
+  const publisher = await joinCall(publishing, system, "Speaker", "floor"); // its microphone beeps once a second
+  const viewer = await joinCall(viewing, system, "Listener", "floor", [[withoutCamera]]);
+  await viewer.evaluate(() => {
+    window.speakers = new Set();
+    for (const track of window.realtime.call.stream.getTracks()) track.enabled = false;
+    window.realtime.call.on("speaker", ({ peerId }) => window.speakers.add(peerId));
+  });
+  const speaker = await publisher.evaluate(() => window.realtime.call.peerId);
+  await until("who speaks", () => viewer.evaluate((id) => window.speakers.has(id), speaker), 20_000);
+});

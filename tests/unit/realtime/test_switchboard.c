@@ -604,6 +604,8 @@ static void views_go_to_the_sfu_and_layers_come_back(void **state)
 	assert_string_equal(text_of(heard, "mid"), "1");
 	assert_true(
 		json_equal(json_object_get(heard, "layers"), json_object_get(layers, "layers")));
+	switchboard_on_sfu_event(&world->board, BUS_PEER_SPEAKS, layers);
+	hears(&ann, "active-speaker", "peer_id", ann.peer_id);
 	client_close(&ann);
 }
 

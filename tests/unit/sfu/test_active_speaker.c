@@ -67,8 +67,10 @@ static void those_who_spoke_last_are_heard(void **state)
 		list[i] = &voices[i];
 	active_speaker_rank(list, 5, 2, heard);
 	assert_true(heard[0] && heard[1] && !heard[2]);
-	(void)talk(voices, 5, (uint8_t[]){SILENCE, SILENCE, SILENCE, SPEECH, SILENCE}, -1, &now_us, 400);
-	(void)talk(voices, 5, (uint8_t[]){SILENCE, SILENCE, SILENCE, SILENCE, SPEECH}, -1, &now_us, 400);
+	(void)talk(voices, 5, (uint8_t[]){SILENCE, SILENCE, SILENCE, SPEECH, SILENCE}, -1, &now_us,
+		   400);
+	(void)talk(voices, 5, (uint8_t[]){SILENCE, SILENCE, SILENCE, SILENCE, SPEECH}, -1, &now_us,
+		   400);
 	active_speaker_rank(list, 5, 2, heard);
 	assert_true(heard[3] && heard[4]);
 	assert_false(heard[0] || heard[1] || heard[2]);
