@@ -3,15 +3,17 @@
 #include <string.h>
 
 static const double loudness_range_db = 127, speaking_db = 77, /* louder than -50 dBov is speech */
-	clearly_louder_db = 3, smoothing_s = 0.15;	       /* time constant */
+	clearly_louder_db = 3, rise_s = 0.05,
+		    fall_s = 0.2; /* time constants: a word is heard at once, a pause bridged */
 
 void voice_on_packet(struct voice *voice, uint8_t level, uint64_t now_us)
 {
-	double elapsed_s = (double)(now_us - voice->heard_at_us) / 1e6, weight;
+	double elapsed_s = (double)(now_us - voice->heard_at_us) / 1e6, time_s, weight;
 
 	if (level > 127)
 		return;
-	weight = voice->heard_at_us && elapsed_s < smoothing_s ? elapsed_s / smoothing_s : 1;
+	time_s = loudness_range_db - level > voice->loudness_db ? rise_s : fall_s;
+	weight = voice->heard_at_us && elapsed_s < time_s ? elapsed_s / time_s : 1;
 	voice->loudness_db += weight * (loudness_range_db - level - voice->loudness_db);
 	voice->heard_at_us = now_us;
 	if (voice->loudness_db > speaking_db)
