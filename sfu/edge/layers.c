@@ -1,6 +1,7 @@
 /* layers.c - which layer of each video a peer is sent, from moment to moment, and which of them the
  * publisher need not send at all. */
 #include "core/json.h"
+#include "core/log.h"
 #include "sfu/edge/room_private.h"
 
 enum {
@@ -70,6 +71,32 @@ static void carry_out(struct subscription *subscription, int64_t budget_bps)
 	if (current != LAYER_NONE)
 		layers |= 1u << current;
 	rtc_track_set_layers(subscription->track->element, subscription->track_pad, layers);
+}
+
+static unsigned live_layers(const struct allocator_stream *stream)
+{
+	unsigned bits = 0;
+
+	for (uint8_t i = 0; i < stream->layer_count; i++)
+		bits |= stream->layers[i].is_live ? 1u << i : 0;
+	return bits;
+}
+
+/* Why somebody's picture changed is asked often. */
+static void note_change(const struct subscription *subscription, uint8_t before, int64_t budget_bps)
+{
+	const struct allocator_stream *stream = &subscription->allocation;
+	const struct room_track *track = subscription->track;
+
+	if (stream->target == before)
+		return;
+	LOG(LOG_DEBUG, LOG_WEBRTC, "layer_chosen",
+	    LOG_TEXT("room", subscription->subscriber->room->room_id),
+	    LOG_TEXT("peer", subscription->subscriber->peer_id), LOG_TEXT("track", track->track_id),
+	    LOG_INT("from", before == LAYER_NONE ? -1 : before),
+	    LOG_INT("to", stream->target == LAYER_NONE ? -1 : stream->target),
+	    LOG_INT("budget_bps", budget_bps), LOG_INT("live", live_layers(stream)),
+	    LOG_INT("source_congested", stream->is_source_congested));
 }
 
 static bool is_video_flowing(const struct subscription *subscription)
@@ -159,6 +186,7 @@ void room_peer_choose_layers(struct room_peer *peer)
 {
 	struct subscription *videos[STREAMS_MAX];
 	struct allocator_stream *streams[STREAMS_MAX];
+	uint8_t before[STREAMS_MAX];
 	int64_t budget_bps = rtc_transport_budget_bps(peer->transport);
 	uint64_t sound_bps = audio_bps(peer), missing_bps;
 	size_t count = collect_videos(peer, videos);
@@ -170,6 +198,7 @@ void room_peer_choose_layers(struct room_peer *peer)
 	for (size_t i = 0; i < count; i++) {
 		observe(videos[i]);
 		streams[i] = &videos[i]->allocation;
+		before[i] = streams[i]->target;
 	}
 	if (budget_bps != ALLOCATOR_BUDGET_UNLIMITED)
 		budget_bps = budget_bps > (int64_t)sound_bps ? budget_bps - (int64_t)sound_bps : 0;
@@ -177,8 +206,10 @@ void room_peer_choose_layers(struct room_peer *peer)
 	rtc_transport_set_wanted(peer->transport,
 				 missing_bps ? total_bps(streams, count) + missing_bps + sound_bps
 					     : 0);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		note_change(videos[i], before[i], budget_bps);
 		carry_out(videos[i], budget_bps);
+	}
 }
 
 void room_peer_tick_layers(struct room_peer *peer)
