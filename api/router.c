@@ -62,6 +62,8 @@ static const struct route routes[] = {
 	{"PUT", ROOM, ACCESS_PUBLISH, rooms_handle_update},
 	{"DELETE", ROOM, ACCESS_PUBLISH, rooms_handle_delete},
 	{"GET", ROOM "/participants", ACCESS_READ, participants_list},
+	{"GET", ROOM "/stats", ACCESS_ADMIN, call_stats_get},
+	{"GET", ROOM "/graph", ACCESS_ADMIN, call_graph_get},
 	{"POST", ROOM "/whip", ACCESS_PUBLISH, whip_start},
 	{"PATCH", ROOM "/whip/{session_id}", ACCESS_PUBLISH, whip_patch},
 	{"DELETE", ROOM "/whip/{session_id}", ACCESS_PUBLISH, whip_end},

@@ -20,6 +20,8 @@ handler_fn rooms_handle_list, rooms_handle_create, rooms_handle_get, rooms_handl
 
 /* participants.c */
 handler_fn participants_list;
+handler_fn call_stats_get;
+handler_fn call_graph_get;
 
 /* connections.c */
 handler_fn connections_list, connections_get, connections_close, connections_close_all,

@@ -248,7 +248,7 @@ static json_t *on_hello(void *data)
 	json_t *rooms = json_array();
 
 	for (size_t i = 0; i < link->workers->count; i++) {
-		json_t *some = worker_ask(link->workers->worker[i], worker_describe_rooms,
+		json_t *some = worker_ask(link->workers->worker[i], worker_describe_rooms, NULL,
 					  DESCRIBE_TIMEOUT_MS);
 
 		if (some)

@@ -12,7 +12,7 @@
 #include "core/log.h"
 #include "core/unix_listener.h"
 
-enum { CLIENTS_MAX = 16, WORKER_TIMEOUT_MS = 300 };
+enum { CLIENTS_MAX = 16, WORKER_TIMEOUT_MS = 300, SEND_TIMEOUT_MS = 500 };
 
 struct control {
 	const char *path;
@@ -42,7 +42,7 @@ static json_t *describe(const struct control *control)
 
 	for (size_t i = 0; i < control->workers->count; i++) {
 		struct worker *worker = control->workers->worker[i];
-		json_t *one = worker_ask(worker, worker_describe_status, WORKER_TIMEOUT_MS);
+		json_t *one = worker_ask(worker, worker_describe_status, NULL, WORKER_TIMEOUT_MS);
 
 		if (!one)
 			one = json_pack("{s:i, s:b}", "port", worker_port(worker), "alive", 0);
@@ -55,6 +55,24 @@ static json_t *describe(const struct control *control)
 	return status;
 }
 
+static json_t *describe_room(const struct control *control, const json_t *asked,
+			     struct error *reterr)
+{
+	const char *id = json_string_value(json_object_get(asked, "room_id"));
+	struct worker *worker = id ? workers_of_room(control->workers, id) : NULL;
+	json_t *room = worker ? worker_ask(worker, worker_describe_room, asked, WORKER_TIMEOUT_MS)
+			      : json_object();
+
+	if (!room) {
+		(void)error_set(reterr, -ETIMEDOUT, "bus_timeout", "the room's worker is busy");
+	} else if (json_object_size(room) == 0) {
+		(void)error_set(reterr, -ENOENT, "no_call", "nobody is in a call in this room");
+		json_decref(room);
+		return NULL;
+	}
+	return room;
+}
+
 static json_t *answer_to(const struct control *control, const struct bus_frame *frame,
 			 struct error *reterr)
 {
@@ -63,11 +81,31 @@ static json_t *answer_to(const struct control *control, const struct bus_frame *
 		return json_pack("{s:s, s:i}", "role", "sfu", "pid", getpid());
 	case BUS_SFU_STATUS:
 		return describe(control);
+	case BUS_SFU_ROOM:
+		return describe_room(control, frame->body, reterr);
 	default:
 		(void)error_set(reterr, -EINVAL, "bad_request", "not asked here: %s",
 				bus_message_name(frame->message));
 		return NULL;
 	}
+}
+
+/* A reader too slow to take an answer is not worth keeping. */
+static int send_all(int fd, const uint8_t *bytes, size_t length)
+{
+	struct pollfd writable = {.fd = fd, .events = POLLOUT};
+
+	while (length > 0) {
+		ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (sent < 0 && errno == EAGAIN && poll(&writable, 1, SEND_TIMEOUT_MS) == 1)
+			continue;
+		if (sent < 0)
+			return -EPIPE;
+		bytes += sent;
+		length -= (size_t)sent;
+	}
+	return 0;
 }
 
 static int handle_frame(struct control *control, int fd, const struct bus_frame *frame)
@@ -90,8 +128,7 @@ static int handle_frame(struct control *control, int fd, const struct bus_frame 
 	}
 	if (r < 0)
 		return r;
-	/* Answers are small: a reader too slow to take one is not worth keeping. */
-	return send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length ? 0 : -EPIPE;
+	return send_all(fd, bytes, length);
 }
 
 static int receive(struct control *control, size_t i)

@@ -318,11 +318,11 @@ void room_tick(struct room *room)
 
 /* ---- telling ---- */
 
-static const char *kind_name(enum peer_kind kind)
+const char *room_peer_kind(const struct room_peer *peer)
 {
 	static const char *const names[] = {"call", "whip", "whep"};
 
-	return names[kind];
+	return names[peer->kind];
 }
 
 json_t *room_tracks_to_json(const struct room_peer *peer)
@@ -349,7 +349,7 @@ json_t *room_describe(const struct room *room)
 	LIST_FOR_EACH (peer, &room->peers, link) {
 		(void)json_array_append_new(
 			peers, json_pack("{s:s, s:s, s:O?, s:o}", "peer_id", peer->peer_id, "kind",
-					 kind_name(peer->kind), "state", peer->state, "tracks",
+					 room_peer_kind(peer), "state", peer->state, "tracks",
 					 room_tracks_to_json(peer)));
 	}
 	return json_pack("{s:s, s:o}", "room_id", room->room_id, "peers", peers);

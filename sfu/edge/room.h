@@ -93,6 +93,8 @@ void room_tick(struct room *room);
 
 /* {room_id, peers: [{peer_id, kind, state, tracks}]}, as HELLO has it. */
 json_t *room_describe(const struct room *room);
+/* How everyone's media fares, {room_id, speaker, peers: [...]}; see room_stats.c. */
+json_t *room_stats(const struct room *room);
 /* Live graph in GraphViz's DOT; g_free() it. */
 gchar *room_graph(const struct room *room);
 

@@ -71,6 +71,7 @@ struct room {
 /* room.c */
 struct room_peer *room_peer_find(const struct room *room, const char *peer_id);
 void room_publish_changed(struct room_peer *peer);
+const char *room_peer_kind(const struct room_peer *peer);
 json_t *room_tracks_to_json(const struct room_peer *peer);
 
 /* room_signaling.c */

@@ -14,6 +14,7 @@
 #define SFU_EDGE_RTCTRANSPORT_H
 
 #include <gst/gst.h>
+#include <jansson.h>
 
 #include "sfu/edge/dtls_link.h"
 #include "sfu/edge/media_port.h"
@@ -91,5 +92,9 @@ struct transport_counters {
 	uint64_t packets_in, packets_out, nacks_sent, nacks_received, retransmitted;
 };
 const struct transport_counters *rtc_transport_counters(const RtcTransport *transport);
+
+/* What is known of its ways and streams; new. */
+json_t *rtc_transport_stats(RtcTransport *transport);
+json_t *rtc_transport_send_stats(GstPad *pad);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/metrics.h"
 
 enum {
 	TICK_US = 20000,
@@ -25,7 +26,7 @@ struct question {
 	pthread_cond_t done;
 	bool is_done, is_abandoned;
 	worker_question_fn answer;
-	json_t *result;
+	json_t *asked, *result;
 };
 
 struct command {
@@ -60,7 +61,8 @@ struct worker {
 	struct media_port port;
 	struct receive_batch *batch;
 	struct room_context context;
-	GHashTable *rooms; /* by id, of owned struct room */
+	GHashTable *rooms;	     /* by id, of owned struct room */
+	struct histogram forwarding; /* how long turns took in which packets came in and went out */
 };
 
 /* ---- commands ---- */
@@ -98,6 +100,7 @@ void worker_post(struct worker *worker, worker_command_fn run, json_t *body, uin
 static void question_free(struct question *question)
 {
 	json_decref(question->result);
+	json_decref(question->asked);
 	(void)pthread_cond_destroy(&question->done);
 	(void)pthread_mutex_destroy(&question->lock);
 	free(question);
@@ -117,7 +120,8 @@ static void question_answer(struct question *question, json_t *result)
 		question_free(question);
 }
 
-json_t *worker_ask(struct worker *worker, worker_question_fn answer, unsigned timeout_ms)
+json_t *worker_ask(struct worker *worker, worker_question_fn answer, const json_t *asked,
+		   unsigned timeout_ms)
 {
 	struct question *question = calloc(1, sizeof(*question));
 	struct command *command = calloc(1, sizeof(*command));
@@ -134,6 +138,7 @@ json_t *worker_ask(struct worker *worker, worker_question_fn answer, unsigned ti
 	(void)pthread_mutex_init(&question->lock, NULL);
 	(void)pthread_cond_init(&question->done, NULL);
 	question->answer = answer;
+	question->asked = json_deep_copy(asked);
 	command->question = question;
 	(void)clock_gettime(CLOCK_REALTIME, &deadline);
 	deadline.tv_sec +=
@@ -185,7 +190,9 @@ static void run_commands(struct worker *worker)
 		if (command->run)
 			command->run(worker, command->body, command->request_id, command->data);
 		else
-			question_answer(command->question, command->question->answer(worker));
+			question_answer(
+				command->question,
+				command->question->answer(worker, command->question->asked));
 		json_decref(command->body);
 		free(command);
 		if (i == COMMANDS_PER_TURN && !stop_is_wanted(worker)) {
@@ -284,6 +291,27 @@ static void receive(struct worker *worker)
 	}
 }
 
+/* Everything leaves, and with it what this turn of the loop has added to the way of its packets. */
+static void flush(struct worker *worker)
+{
+	const struct egress_counters *counters = egress_counters(worker->port.egress);
+	uint64_t before = counters->packets;
+
+	egress_flush(worker->port.egress);
+	if (counters->packets != before)
+		histogram_observe(&worker->forwarding, clock_now_us() - worker->port.now_us);
+}
+
+/* As {sum_us, counts: […]}: core/metrics.h has the bounds. */
+static json_t *describe_histogram(const struct histogram *histogram)
+{
+	json_t *counts = json_array();
+
+	for (size_t i = 0; i < ARRAY_LEN(histogram->counts); i++)
+		(void)json_array_append_new(counts, json_integer((json_int_t)histogram->counts[i]));
+	return json_pack("{s:I, s:o}", "sum_us", (json_int_t)histogram->sum_us, "counts", counts);
+}
+
 static void loop(struct worker *worker)
 {
 	struct epoll_event events[3];
@@ -304,7 +332,7 @@ static void loop(struct worker *worker)
 				run_commands(worker);
 			}
 		}
-		egress_flush(worker->port.egress);
+		flush(worker);
 	}
 }
 
@@ -445,12 +473,13 @@ uint16_t worker_port(const struct worker *worker)
 
 /* ---- telling ---- */
 
-json_t *worker_describe_rooms(struct worker *worker)
+json_t *worker_describe_rooms(struct worker *worker, const json_t *asked)
 {
 	json_t *rooms = json_array();
 	GHashTableIter iterator;
 	gpointer room;
 
+	(void)asked;
 	g_hash_table_iter_init(&iterator, worker->rooms);
 	while (g_hash_table_iter_next(&iterator, NULL, &room))
 		if (!room_is_empty(room))
@@ -469,7 +498,21 @@ static json_int_t cpu_us(void)
 	       usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
 }
 
-json_t *worker_describe_status(struct worker *worker)
+json_t *worker_describe_room(struct worker *worker, const json_t *asked)
+{
+	const char *id = json_string_value(json_object_get(asked, "room_id"));
+	const struct room *room = id ? worker_room_find(worker, id) : NULL;
+	g_autofree gchar *dot = NULL;
+
+	if (!room)
+		return json_object();
+	if (!json_is_true(json_object_get(asked, "graph")))
+		return room_stats(room);
+	dot = room_graph(room);
+	return json_pack("{s:s}", "dot", dot);
+}
+
+json_t *worker_describe_status(struct worker *worker, const json_t *asked)
 {
 	const struct media_port_counters *in = &worker->port.counters;
 	const struct egress_counters *out = egress_counters(worker->port.egress);
@@ -477,17 +520,20 @@ json_t *worker_describe_status(struct worker *worker)
 	GHashTableIter iterator;
 	gpointer room;
 
+	(void)asked;
 	g_hash_table_iter_init(&iterator, worker->rooms);
 	while (g_hash_table_iter_next(&iterator, NULL, &room))
 		room_add_totals(room, &totals);
-	return json_pack(
-		"{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "port",
-		worker->number, "alive", 1, "rooms", (json_int_t)g_hash_table_size(worker->rooms),
-		"peers", (json_int_t)totals.peers, "tracks", (json_int_t)totals.tracks,
-		"subscriptions", (json_int_t)totals.subscriptions, "packets_in",
-		(json_int_t)in->packets_in, "packets_out", (json_int_t)out->packets,
-		"system_calls_out", (json_int_t)out->system_calls, "dropped_unknown",
-		(json_int_t)in->dropped_unknown, "dropped_malformed",
-		(json_int_t)in->dropped_malformed, "dropped_forged", (json_int_t)in->dropped_forged,
-		"dropped_out", (json_int_t)out->dropped, "cpu_us", cpu_us());
+	return json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+			 "s:o}",
+			 "port", worker->number, "alive", 1, "rooms",
+			 (json_int_t)g_hash_table_size(worker->rooms), "peers",
+			 (json_int_t)totals.peers, "tracks", (json_int_t)totals.tracks,
+			 "subscriptions", (json_int_t)totals.subscriptions, "packets_in",
+			 (json_int_t)in->packets_in, "packets_out", (json_int_t)out->packets,
+			 "system_calls_out", (json_int_t)out->system_calls, "dropped_unknown",
+			 (json_int_t)in->dropped_unknown, "dropped_malformed",
+			 (json_int_t)in->dropped_malformed, "dropped_forged",
+			 (json_int_t)in->dropped_forged, "dropped_out", (json_int_t)out->dropped,
+			 "cpu_us", cpu_us(), "forwarding", describe_histogram(&worker->forwarding));
 }

@@ -39,9 +39,11 @@ typedef void (*worker_command_fn)(struct worker *worker, json_t *body, uint32_t 
 				  void *data);
 void worker_post(struct worker *worker, worker_command_fn run, json_t *body, uint32_t request_id,
 		 void *data);
-/* Run `answer` on the worker and wait for what it returns; NULL if that takes too long. */
-typedef json_t *(*worker_question_fn)(struct worker *worker);
-json_t *worker_ask(struct worker *worker, worker_question_fn answer, unsigned timeout_ms);
+/* Run `answer` on the worker and wait for what it returns; NULL if that takes too long. `asked` is
+ * copied, and may be NULL. */
+typedef json_t *(*worker_question_fn)(struct worker *worker, const json_t *asked);
+json_t *worker_ask(struct worker *worker, worker_question_fn answer, const json_t *asked,
+		   unsigned timeout_ms);
 
 uint16_t worker_port(const struct worker *worker);
 
@@ -56,7 +58,9 @@ void worker_room_release(struct worker *worker, struct room *room);
 void worker_room_close(struct worker *worker, struct room *room);
 
 /* The answers to HELLO's `rooms` (an array) and to SFU_STATUS (an object). */
-json_t *worker_describe_rooms(struct worker *worker);
-json_t *worker_describe_status(struct worker *worker);
+json_t *worker_describe_rooms(struct worker *worker, const json_t *asked);
+json_t *worker_describe_status(struct worker *worker, const json_t *asked);
+/* The answer to SFU_ROOM; an empty object if the room is not there. */
+json_t *worker_describe_room(struct worker *worker, const json_t *asked);
 
 #endif

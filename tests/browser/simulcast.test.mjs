@@ -34,6 +34,16 @@ test("the size of the tile decides", async () => {
   try {
     await viewer.setViewport(LARGE);
     await until("the whole picture", async () => (await widthOf(viewer, "Publisher")) === 1280, 30_000);
+    const { json: stats } = await system.admin("GET", "/realtime/webrtc/rooms/sizes/stats");
+    const [sender, watcher] = ["Publisher", "Viewer"].map((name, i) => stats.peers[i] ?? assert.fail(`no ${name}`));
+    assert.equal(sender.tracks.find(({ kind }) => kind === "video").layers.length, 3);
+    const picture = watcher.subscriptions.find(({ publisher_peer_id, packets }) => publisher_peer_id === sender.peer_id && packets > 0);
+    assert.ok(picture, JSON.stringify(stats));
+    assert.ok(watcher.estimate_bps > 100_000 && sender.receiving.some(({ rid, wanted }) => rid === "f" && wanted));
+    const graph = await system.admin("GET", "/realtime/webrtc/rooms/sizes/graph");
+    assert.match(graph.text, /^digraph pipeline/);
+    assert.match(graph.headers.get("content-type"), /^text\/vnd.graphviz/);
+    assert.match((await system.admin("GET", "/metrics")).text, /realtime_sfu_forwarding_seconds_count [1-9]/);
     await viewer.setViewport(SMALL);
     await until("a small one", async () => (await widthOf(viewer, "Publisher")) < 1280, 20_000);
     await until("that the large one is not made", async () => !(await made(publisher)).f, 20_000);
@@ -67,14 +77,24 @@ test("two viewers of different sizes are sent different layers of one picture", 
   }
 });
 
-test("everyone hears who speaks", async () => {
+/** Runs in the page before its scripts: who has the floor, as the server says. */
+function keepSpeakers() {
+  const speakers = (window.speakers = []);
+  const Original = window.WebSocket;
+  window.WebSocket = class extends Original {
+    constructor(...options) {
+      super(...options);
+      this.addEventListener("message", ({ data }) => {
+        const message = typeof data === "string" ? JSON.parse(data) : {};
+        if (message.type === "active-speaker") speakers.push(message.peer_id);
+      });
+    }
+  };
+}
+
+test("everyone hears who speaks, also who comes later", async () => {
   const publisher = await joinCall(publishing, system, "Speaker", "floor"); // its microphone beeps once a second
-  const viewer = await joinCall(viewing, system, "Listener", "floor", [[withoutCamera]]);
-  await viewer.evaluate(() => {
-    window.speakers = new Set();
-    for (const track of window.realtime.call.stream.getTracks()) track.enabled = false;
-    window.realtime.call.on("speaker", ({ peerId }) => window.speakers.add(peerId));
-  });
   const speaker = await publisher.evaluate(() => window.realtime.call.peerId);
-  await until("who speaks", () => viewer.evaluate((id) => window.speakers.has(id), speaker), 20_000);
+  const viewer = await joinCall(viewing, system, "Listener", "floor", [[withoutCamera], [keepSpeakers]]);
+  await until("who speaks", () => viewer.evaluate((id) => window.speakers.includes(id), speaker), 20_000);
 });

@@ -57,9 +57,15 @@ export class System {
       .join("\n");
   }
 
-  async api(method, path, body, type = "application/json") {
+  /** As the administrator, with the key that was told at the start. */
+  async admin(method, path) {
+    return this.api(method, path, undefined, undefined, { Authorization: `ApiKey ${this.output.match(/api key (\S+)/)[1]}` });
+  }
+
+  async api(method, path, body, type = "application/json", extra = {}) {
     const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
-    const response = await fetch(this.url + path, { method, body: text, headers: text ? { "Content-Type": type } : {} });
+    const headers = { ...(text ? { "Content-Type": type } : {}), ...extra };
+    const response = await fetch(this.url + path, { method, body: text, headers });
     const answer = await response.text();
     return {
       status: response.status,

@@ -112,6 +112,8 @@ class Stack:
         self.sfu = fake_bus.FakeBus(self.folder / "run" / "sfu.sock", "sfu", {
             fake_bus.SFU_STATUS: lambda _: {"workers": [{"port": 1, "alive": True}],
                                             "rooms": 0, "peers": 0},
+            fake_bus.SFU_ROOM: lambda asked: {"dot": "digraph {}"} if asked["graph"] else {
+                "room_id": asked["room_id"], "speaker": None, "peers": []},
         })
 
     def wait_until_up(self) -> None:

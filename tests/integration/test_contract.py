@@ -137,6 +137,15 @@ def _(world: World) -> None:
     world.ask("healthSfu")
 
 
+@produces("callStats", 200)
+@produces("callGraph", 200)
+def _(world: World) -> None:
+    world.system.stack.start_sfu()
+    wait_until(lambda: world.system.stack.request("GET", "/realtime/webrtc/health").status == 200)
+    world.ask("callStats")
+    world.ask("callGraph")
+
+
 @produces("openapi", 304)
 def _(world: World) -> None:
     world.ask("openapi", If_None_Match=world.ask("openapi").headers["ETag"])
@@ -311,7 +320,7 @@ for _name in ("send", "broadcast", "binarySend", "binaryText", "notify", "notify
     PRODUCERS[_name, 403] = lambda world, name=_name: world.ask(
         name, body=CONTRACT.example(CONTRACT.operations[name]), credential="nobody")
 for _name in ("channels", "channel", "channelMessages", "channelPresence", "metrics", "connections", "connection",
-              "callConnections", "participants"):
+              "callConnections", "participants", "callStats", "callGraph"):
     simple(_name, 403, credential="nobody")
 
 # What is not there.
@@ -331,7 +340,7 @@ simple("binaryUpload", 404, body=form(a_file(PNG)), query="?connection_id=conn_x
 simple("uploadCreate", 404, body=b"hello", Upload_Length="5", Content_Type=PIECE, Upload_Metadata="connection_id Y29ubl94")
 for _name in ("uploadCreate", "uploadPiece", "uploadProgress", "uploadDelete"):
     simple(_name, 412, Tus_Resumable="0.2.2")
-for _name in ("room", "roomDelete", "participants"):
+for _name in ("room", "roomDelete", "participants", "callStats", "callGraph"):
     simple(_name, 404, path={"room_id": "nowhere"})
 simple("roomUpdate", 404, path={"room_id": "nowhere"}, body={"name": "x"})
 for _name in ("whipStart", "whepStart"):
