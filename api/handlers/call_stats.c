@@ -1,4 +1,5 @@
-/* /realtime/webrtc/rooms/{room_id}/stats and /graph: how a call fares, from the media server itself. */
+/* /realtime/webrtc/rooms/{room_id}/stats and /graph: how a call fares, from the media server
+ * itself. */
 #include <errno.h>
 
 #include "api/handlers/handlers.h"

@@ -30,6 +30,8 @@ struct media_port {
 	struct stun_server *stun;
 	uint64_t now_us; /* of this turn of the loop: one clock read for a whole batch */
 	struct media_port_counters counters;
+	unsigned rebind_tries; /* how many more owners of unknown paths may be looked for in this
+				  tick */
 	/* Receive streams that got packets in this turn (receive_stream.pending_link). */
 	struct list pending;
 

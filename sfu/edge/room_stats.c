@@ -1,5 +1,5 @@
-/* room_stats.c - a call as numbers: {room_id, speaker, peers: [{peer_id, kind, tracks, subscriptions, and
- * what transport_stats.c tells}]}. */
+/* room_stats.c - a call as numbers: {room_id, speaker, peers: [{peer_id, kind, tracks,
+ * subscriptions, and what transport_stats.c tells}]}. */
 #include "core/json.h"
 #include "sfu/edge/room_private.h"
 
@@ -31,11 +31,11 @@ static json_t *describe_tracks(const struct room_peer *peer)
 		for (uint8_t i = 0; i < track->layer_count; i++)
 			(void)json_array_append_new(layers, describe_layer(track, i));
 		(void)json_array_append_new(
-			tracks,
-			json_pack("{s:s, s:s, s:s, s:s, s:b, s:o}", "track_id", track->track_id, "mid",
-				  track->mid, "kind", track->kind == MEDIA_VIDEO ? "video" : "audio",
-				  "codec", track->format.codec->name, "muted", track->is_muted,
-				  "layers", layers));
+			tracks, json_pack("{s:s, s:s, s:s, s:s, s:b, s:o}", "track_id",
+					  track->track_id, "mid", track->mid, "kind",
+					  track->kind == MEDIA_VIDEO ? "video" : "audio", "codec",
+					  track->format.codec->name, "muted", track->is_muted,
+					  "layers", layers));
 	}
 	return tracks;
 }
@@ -49,8 +49,9 @@ static json_t *describe_subscriptions(const struct room_peer *peer)
 		const struct allocator_stream *allocation = &subscription->allocation;
 		const struct room_track *track = subscription->track;
 		json_t *told = json_pack(
-			"{s:s, s:s, s:b, s:b, s:b}", "track_id", track->track_id, "publisher_peer_id",
-			track->publisher->peer_id, "refused", subscription->is_refused, "paused",
+			"{s:s, s:s, s:b, s:b, s:b}", "track_id", track->track_id,
+			"publisher_peer_id", track->publisher->peer_id, "refused",
+			subscription->is_refused, "paused",
 			track->kind == MEDIA_VIDEO ? allocation->is_paused : !track->is_heard,
 			"starved", track->kind == MEDIA_VIDEO && allocation->is_starved);
 

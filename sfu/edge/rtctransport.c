@@ -14,7 +14,9 @@ enum {
 	/* One that sends no media has only its reports and consent checks to be heard by: GStreamer
 	 * reports every 7.5 s at the slowest, Firefox checks every 6. */
 	SILENCE_IDLE_US = 15000000,
-	MEDIA_RECENTLY_US = 10000000
+	MEDIA_RECENTLY_US = 10000000,
+	/* Browsers check their consent every 5 s at the latest (RFC 7675: 4 to 6). */
+	UNPROVEN_MAX_US = 7000000
 };
 
 G_DEFINE_TYPE(RtcTransport, rtc_transport, GST_TYPE_ELEMENT)
@@ -139,6 +141,38 @@ static void consider_path(RtcTransport *transport, const struct checked_path *ch
 		path_select(transport, checked);
 }
 
+void transport_adopt_path(RtcTransport *transport, const struct net_path *path)
+{
+	struct checked_path *checked = path_add(transport, path);
+
+	checked->last_us = checked->unproven_since_us = transport->port->now_us;
+	path_select(transport, checked);
+	LOG(LOG_INFO, LOG_WEBRTC, "path_rebound", LOG_TEXT("room", transport->config.room_id),
+	    LOG_TEXT("peer", transport->config.peer_id));
+}
+
+/* The peer must confirm by a check of its own that it is where its media came from: the address
+ * could be another's, written on a packet that was caught on its way. */
+static void check_unproven(RtcTransport *transport)
+{
+	const struct checked_path *selected, *best = NULL;
+
+	if (transport->selected < 0)
+		return;
+	selected = &transport->paths[transport->selected];
+	if (!selected->unproven_since_us ||
+	    transport->port->now_us - selected->unproven_since_us < UNPROVEN_MAX_US)
+		return;
+	for (size_t i = 0; i < transport->path_count; i++) {
+		const struct checked_path *path = &transport->paths[i];
+
+		if (!path->unproven_since_us && (!best || path->last_us > best->last_us))
+			best = path;
+	}
+	if (best)
+		path_select(transport, best);
+}
+
 static void on_stun(RtcTransport *transport, const struct datagram *datagram)
 {
 	struct media_port *port = transport->port;
@@ -166,6 +200,7 @@ static void on_stun(RtcTransport *transport, const struct datagram *datagram)
 		media_port_add_path(port, &checked->path, transport); /* back from another */
 	transport->last_heard_us = checked->last_us = port->now_us;
 	checked->priority = binding.priority;
+	checked->unproven_since_us = 0;
 	consider_path(transport, checked, binding.use_candidate);
 	if (transport->state == TRANSPORT_NEW)
 		set_state(transport, TRANSPORT_CHECKED);
@@ -250,6 +285,8 @@ void transport_dispatch(struct media_port *port, struct datagram *datagram)
 		return;
 	}
 	transport = media_port_find_path(port, &datagram->path);
+	if (!transport && transport_take_rebound(port, datagram, kind))
+		return;
 	if (!transport || transport->state == TRANSPORT_ENDED) {
 		port->counters.dropped_unknown++;
 		return;
@@ -301,6 +338,7 @@ void rtc_transport_tick(RtcTransport *transport)
 		transport_bandwidth_tick(transport);
 		transport_rtcp_tick(transport);
 	}
+	check_unproven(transport);
 	check_silence(transport);
 }
 

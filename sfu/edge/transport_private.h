@@ -26,6 +26,7 @@ struct checked_path {
 	struct egress_target target;
 	uint32_t priority;
 	uint64_t last_us;
+	uint64_t unproven_since_us; /* opened by media alone; 0: a check came on it */
 };
 
 /* An m-line's incoming stream; with simulcast, one of its layers. */
@@ -104,8 +105,20 @@ struct _RtcTransport {
 
 void transport_end(RtcTransport *transport, const struct error *error);
 
+/* rtctransport.c */
+/* Media came on a path that no check has opened, and it is the transport's: use it. */
+void transport_adopt_path(RtcTransport *transport, const struct net_path *path);
+
+/* transport_rebind.c */
+/* Whose is RTP or RTCP from a path that nobody has opened? True: somebody's, and it is dealt with.
+ */
+bool transport_take_rebound(struct media_port *port, struct datagram *datagram,
+			    enum packet_kind kind);
+
 /* transport_receive.c */
 void transport_on_rtp(RtcTransport *transport, struct datagram *datagram);
+/* What has authenticated and is decrypted, `length` bytes of the packet. */
+void transport_on_plain_rtp(RtcTransport *transport, struct datagram *datagram, size_t length);
 void receive_stream_free(struct receive_stream *stream);
 struct receive_stream *receive_stream_find_ssrc(RtcTransport *transport, uint32_t ssrc);
 
@@ -138,6 +151,7 @@ void transport_bandwidth_tick(RtcTransport *transport);
 
 /* transport_rtcp.c */
 void transport_on_rtcp(RtcTransport *transport, struct packet *packet);
+void transport_on_plain_rtcp(RtcTransport *transport, const uint8_t *bytes, size_t length);
 void transport_rtcp_tick(RtcTransport *transport);
 /* False: it would only do harm now, ask again later. */
 bool transport_send_pli(struct receive_stream *stream);

@@ -212,16 +212,24 @@ static void hand_over(struct receive_stream *stream, struct datagram *datagram)
 
 void transport_on_rtp(RtcTransport *transport, struct datagram *datagram)
 {
-	struct media_port *port = transport->port;
-	struct packet *packet = datagram->packet;
-	struct receive_stream *stream;
-	size_t length = packet->length;
+	size_t length = datagram->packet->length;
 
 	/* Nothing is accepted before the fingerprint is verified. */
 	if (!transport->crypto_in ||
-	    media_crypto_unprotect_rtp(transport->crypto_in, packet->bytes, &length) < 0 ||
-	    rtp_header_decode(packet->bytes, length, false, &packet->header) < 0) {
-		port->counters.dropped_forged++;
+	    media_crypto_unprotect_rtp(transport->crypto_in, datagram->packet->bytes, &length) < 0)
+		transport->port->counters.dropped_forged++;
+	else
+		transport_on_plain_rtp(transport, datagram, length);
+}
+
+void transport_on_plain_rtp(RtcTransport *transport, struct datagram *datagram, size_t length)
+{
+	struct media_port *port = transport->port;
+	struct packet *packet = datagram->packet;
+	struct receive_stream *stream;
+
+	if (rtp_header_decode(packet->bytes, length, false, &packet->header) < 0) {
+		port->counters.dropped_malformed++;
 		return;
 	}
 	packet_set_length(packet, length);

@@ -150,24 +150,29 @@ static void on_transport_feedback(void *data, struct slice packet)
 	transport_on_feedback(data, packet);
 }
 
+static const struct rtcp_visitor visitor = {.sender_report = on_sender_report,
+					    .report_block = on_report_block,
+					    .nack = on_nack,
+					    .pli = on_pli,
+					    .fir = on_fir,
+					    .remb = on_remb,
+					    .transport_feedback = on_transport_feedback};
+
 void transport_on_rtcp(RtcTransport *transport, struct packet *packet)
 {
-	static const struct rtcp_visitor visitor = {.sender_report = on_sender_report,
-						    .report_block = on_report_block,
-						    .nack = on_nack,
-						    .pli = on_pli,
-						    .fir = on_fir,
-						    .remb = on_remb,
-						    .transport_feedback = on_transport_feedback};
 	size_t length = packet->length;
 
 	if (!transport->crypto_in ||
-	    media_crypto_unprotect_rtcp(transport->crypto_in, packet->bytes, &length) < 0) {
+	    media_crypto_unprotect_rtcp(transport->crypto_in, packet->bytes, &length) < 0)
 		transport->port->counters.dropped_forged++;
-		return;
-	}
+	else
+		transport_on_plain_rtcp(transport, packet->bytes, length);
+}
+
+void transport_on_plain_rtcp(RtcTransport *transport, const uint8_t *bytes, size_t length)
+{
 	transport->last_heard_us = transport->port->now_us;
-	if (rtcp_visit(packet->bytes, length, &visitor, transport) < 0)
+	if (rtcp_visit(bytes, length, &visitor, transport) < 0)
 		transport->port->counters.dropped_malformed++;
 }
 

@@ -10,17 +10,17 @@ static json_t *milliseconds(double ms)
 static json_t *describe_receiving(const struct receive_stream *stream)
 {
 	const struct receive_stats *stats = &stream->stats;
-	uint64_t expected = stats->has_packet ? (uint64_t)(stats->cycles | stats->highest_sequence) -
-							stats->base_sequence + 1
-					      : 0;
-	json_t *told = json_pack("{s:s, s:i, s:s, s:I, s:I, s:I, s:b}", "mid", stream->mid, "layer",
-				 (int)stream->layer, "kind", stream->is_video ? "video" : "audio",
-				 "packets", (json_int_t)stats->received_count, "bytes",
-				 (json_int_t)stats->byte_count, "lost",
-				 expected > stats->received_count
-					 ? (json_int_t)(expected - stats->received_count)
-					 : 0,
-				 "wanted", stream->is_wanted);
+	uint64_t expected = stats->has_packet
+				    ? (uint64_t)(stats->cycles | stats->highest_sequence) -
+					      stats->base_sequence + 1
+				    : 0;
+	json_t *told = json_pack(
+		"{s:s, s:i, s:s, s:I, s:I, s:I, s:b}", "mid", stream->mid, "layer",
+		(int)stream->layer, "kind", stream->is_video ? "video" : "audio", "packets",
+		(json_int_t)stats->received_count, "bytes", (json_int_t)stats->byte_count, "lost",
+		expected > stats->received_count ? (json_int_t)(expected - stats->received_count)
+						 : 0,
+		"wanted", stream->is_wanted);
 
 	if (*stream->rid)
 		(void)json_object_set_new(told, "rid", json_string(stream->rid));
@@ -44,8 +44,8 @@ json_t *rtc_transport_stats(RtcTransport *transport)
 {
 	static const char *const names[] = {"new", "checked", "connected", "ended"};
 	const struct transport_counters *counters = &transport->counters;
-	int64_t budget_bps = transport->port ? rtc_transport_budget_bps(transport)
-					     : ALLOCATOR_BUDGET_UNLIMITED;
+	int64_t budget_bps =
+		transport->port ? rtc_transport_budget_bps(transport) : ALLOCATOR_BUDGET_UNLIMITED;
 	json_t *receiving = json_array(), *told;
 	struct receive_stream *stream;
 
@@ -59,12 +59,12 @@ json_t *rtc_transport_stats(RtcTransport *transport)
 			 (json_int_t)counters->nacks_received, "retransmitted",
 			 (json_int_t)counters->retransmitted, "wanted_bps",
 			 (json_int_t)transport->wanted_bps, "uplink_collapsed",
-			 transport->port && rtc_transport_uplink_has_collapsed(transport), "receiving",
-			 receiving);
+			 transport->port && rtc_transport_uplink_has_collapsed(transport),
+			 "receiving", receiving);
 	(void)json_object_set_new(told, "rtt_ms", milliseconds((double)transport->rtt_us / 1000));
 	/* null: it tells nothing of its way. */
-	(void)json_object_set_new(told, "estimate_bps",
-				  budget_bps == ALLOCATOR_BUDGET_UNLIMITED ? json_null()
-									   : json_integer(budget_bps));
+	(void)json_object_set_new(
+		told, "estimate_bps",
+		budget_bps == ALLOCATOR_BUDGET_UNLIMITED ? json_null() : json_integer(budget_bps));
 	return told;
 }

@@ -17,7 +17,8 @@
 enum {
 	TICK_US = 20000,
 	BATCHES_PER_TURN = 4, /* then commands and timers get their chance */
-	COMMANDS_PER_TURN = 16
+	COMMANDS_PER_TURN = 16,
+	REBIND_TRIES_PER_TICK = 64
 };
 
 /* Somebody waiting in worker_ask(). The one who comes last frees it. */
@@ -265,6 +266,7 @@ static void tick(struct worker *worker)
 	uint64_t expirations;
 
 	(void)!read(worker->timer_fd, &expirations, sizeof(expirations));
+	worker->port.rebind_tries = REBIND_TRIES_PER_TICK;
 	g_hash_table_iter_init(&iterator, worker->rooms);
 	while (g_hash_table_iter_next(&iterator, NULL, &room))
 		room_tick(room);

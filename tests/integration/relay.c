@@ -384,6 +384,61 @@ static void who_returns_on_the_same_address_keeps_it(void **state)
 	load_peer_fini(&again);
 }
 
+/* A NAT forgot and gives another port; the client does not notice. */
+static void move_to_another_port(struct load_peer *peer)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&peer->sfu, sizeof(peer->sfu)), 0);
+	(void)close(peer->fd);
+	peer->fd = fd;
+	(void)usleep(30000);
+}
+
+/* Does a packet that is published now reach the viewer? */
+static bool flows(struct pair *pair)
+{
+	uint8_t packet[2048];
+
+	for (int i = 0; i < 20; i++) {
+		size_t length;
+
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		length = load_peer_receive(&pair->viewer, 20, packet);
+		if (length > 0 && packet_kind_of(packet, length) == PACKET_RTP)
+			return true;
+	}
+	return false;
+}
+
+static void who_gets_another_port_is_known_by_its_keys(void **state)
+{
+	struct pair *pair = *state;
+	uint8_t report[256], forged[64] = {0x80, 96, 0, 1};
+	struct writer writer = writer_over(report, sizeof(report));
+	struct load_peer stranger;
+
+	(void)start_flow(pair);
+	move_to_another_port(&pair->publisher);
+	assert_true(flows(pair));
+	move_to_another_port(&pair->viewer);
+	assert_false(flows(pair)); /* it has said nothing from there yet */
+	rtcp_write_receiver_report(&writer, 1, NULL, 0);
+	load_peer_send_rtcp(&pair->viewer, report, writer.offset, sizeof(report));
+	assert_true(flows(pair));
+	/* Who has not the keys takes nobody's place. */
+	assert_int_equal(load_peer_init(&stranger, identity), 0);
+	assert_int_equal(connect(stranger.fd, (struct sockaddr *)&pair->viewer.sfu,
+				 sizeof(pair->viewer.sfu)),
+			 0);
+	(void)usleep(30000);
+	for (int i = 0; i < 100; i++)
+		assert_true(send(stranger.fd, forged, sizeof(forged), 0) > 0);
+	assert_true(flows(pair));
+	load_peer_fini(&stranger);
+}
+
 /* Take every line that begins so out of an SDP. */
 static void cut_lines(char *text, const char *start)
 {
@@ -520,6 +575,7 @@ int main(int argc, char **argv)
 		TEST(nonsense_is_counted_and_dropped),
 		TEST(a_change_of_ssrc_within_one_batch_loses_nothing_after_it),
 		TEST(who_returns_on_the_same_address_keeps_it),
+		TEST(who_gets_another_port_is_known_by_its_keys),
 		TEST(one_number_is_never_sealed_twice_with_different_contents),
 		TEST(a_viewer_cannot_publish),
 		TEST(who_falls_silent_is_let_go_within_5_s),
