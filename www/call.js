@@ -25,6 +25,9 @@ const LAYERS = [
   { rid: "f", maxBitrate: 1_700_000, scalabilityMode: "L1T1" },
 ];
 
+/** A way that is lost often comes back by itself. */
+const RESTART_MS = 1000;
+
 export class Call extends EventTarget {
   /** @param {{room: string, name: string, stream: MediaStream | null}} options */
   constructor({ room, name, stream }) {
@@ -189,6 +192,7 @@ export class Call extends EventTarget {
     connection.onconnectionstatechange = () => {
       if (connection !== this.connection || this.isOver) return;
       this.emit("state", connection.connectionState);
+      if (connection.connectionState === "disconnected") this.lookForAnotherWay(connection);
       if (connection.connectionState === "failed") this.rejoin();
     };
     const tracks = this.stream?.getTracks() ?? [];
@@ -211,6 +215,13 @@ export class Call extends EventTarget {
     } finally {
       this.isMakingOffer = false;
     }
+  }
+
+  /** The network may be another one now: ICE looks anew, and the call goes on in it. */
+  lookForAnotherWay(connection) {
+    setTimeout(() => {
+      if (connection === this.connection && connection.connectionState === "disconnected") connection.restartIce();
+    }, RESTART_MS);
   }
 
   /** Start over as somebody new: the way to the SFU is lost. */

@@ -32,6 +32,18 @@ int room_peer_start_negotiation(struct room_peer *peer)
 	return 0;
 }
 
+/* The peer has restarted ICE: our answer has new credentials as well. */
+static void restart_ice(struct room_peer *peer)
+{
+	struct negotiation_identity *identity = &peer->negotiation.identity;
+
+	id_random_chars(identity->ice_ufrag, UFRAG_CHARS);
+	id_random_chars(identity->ice_password, PASSWORD_CHARS);
+	rtc_transport_restart_ice(peer->transport, identity->ice_ufrag, identity->ice_password);
+	LOG(LOG_INFO, LOG_WEBRTC, "ice_restarted", LOG_TEXT("room", peer->room->room_id),
+	    LOG_TEXT("peer", peer->peer_id));
+}
+
 /* ---- the peer offers ---- */
 
 static struct room_track *track_of_kind(const struct room_peer *peer, enum media_kind kind)
@@ -127,13 +139,18 @@ int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t 
 {
 	AUTO(sdp) offer = NULL;
 	AUTO(sdp) answer = NULL;
+	bool is_restart = false;
 	int r;
 
 	if (!text)
 		return json_missing("sdp", reterr);
 	r = sdp_parse(text, strlen(text), &offer, reterr);
-	if (r == 0)
+	if (r == 0) {
+		is_restart = negotiation_is_ice_restart(&peer->negotiation, offer);
 		r = negotiation_take_offer(&peer->negotiation, offer, &answer, reterr);
+	}
+	if (r == 0 && is_restart)
+		restart_ice(peer);
 	for (size_t i = 0; r == 0 && peer->kind == PEER_WHEP && i < peer->negotiation.line_count;
 	     i++)
 		peer->negotiation.lines[i]->is_publishing = false; /* it came to watch */

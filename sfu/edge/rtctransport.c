@@ -1,6 +1,8 @@
 #include "sfu/edge/rtctransport.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 
 #include "core/id.h"
 #include "core/log.h"
@@ -11,6 +13,8 @@ enum {
 	DTLS_VERSION_MAJOR = 254, /* 1.0, 1.2 and 1.3 alike (RFC 6347 section 4.1) */
 	/* A peer whose media we heard lately is gone when it says nothing at all for this long. */
 	SILENCE_ACTIVE_US = 4500000,
+	/* One that signals may be on its way to another network, and restart ICE there. */
+	SILENCE_PATIENT_US = 10000000,
 	/* One that sends no media has only its reports and consent checks to be heard by: GStreamer
 	 * reports every 7.5 s at the slowest, Firefox checks every 6. */
 	SILENCE_IDLE_US = 15000000,
@@ -136,6 +140,12 @@ static void consider_path(RtcTransport *transport, const struct checked_path *ch
 	current = &transport->paths[transport->selected];
 	if (checked == current || !is_nominated)
 		return;
+	if (checked->generation != current->generation) {
+		if (checked->generation >
+		    current->generation) /* after a restart the new one counts */
+			path_select(transport, checked);
+		return;
+	}
 	if (checked->priority > current->priority ||
 	    transport->port->now_us - current->last_us > 1000000)
 		path_select(transport, checked);
@@ -173,17 +183,31 @@ static void check_unproven(RtcTransport *transport)
 		path_select(transport, best);
 }
 
+/* Whose ufrag this is: of the present credentials, or of those before. */
+static unsigned generation_of(const RtcTransport *transport, struct slice ufrag)
+{
+	const char *present = transport->credentials[transport->generation % 2].ufrag;
+	bool is_present =
+		strlen(present) == ufrag.length && memcmp(present, ufrag.data, ufrag.length) == 0;
+
+	return is_present || transport->generation == 0 ? transport->generation
+							: transport->generation - 1;
+}
+
 static void on_stun(RtcTransport *transport, const struct datagram *datagram)
 {
 	struct media_port *port = transport->port;
+	unsigned generation =
+		generation_of(transport, stun_local_ufrag_peek(datagram->packet->bytes,
+							       datagram->packet->length));
+	const struct ice_credentials *credentials = &transport->credentials[generation % 2];
 	struct sockaddr_storage source;
 	socklen_t source_bytes = net_path_remote(&datagram->path, &source);
 	struct checked_path *checked;
 	struct stun_binding binding;
-	enum stun_verdict verdict =
-		stun_binding_answer(port->stun, datagram->packet->bytes, datagram->packet->length,
-				    transport->config.ice_ufrag, transport->config.ice_password,
-				    (const struct sockaddr *)&source, source_bytes, &binding);
+	enum stun_verdict verdict = stun_binding_answer(
+		port->stun, datagram->packet->bytes, datagram->packet->length, credentials->ufrag,
+		credentials->password, (const struct sockaddr *)&source, source_bytes, &binding);
 
 	if (verdict == STUN_DROPPED) {
 		port->counters.dropped_forged++;
@@ -201,9 +225,23 @@ static void on_stun(RtcTransport *transport, const struct datagram *datagram)
 	transport->last_heard_us = checked->last_us = port->now_us;
 	checked->priority = binding.priority;
 	checked->unproven_since_us = 0;
+	checked->generation = generation;
 	consider_path(transport, checked, binding.use_candidate);
 	if (transport->state == TRANSPORT_NEW)
 		set_state(transport, TRANSPORT_CHECKED);
+}
+
+void rtc_transport_restart_ice(RtcTransport *transport, const char *ice_ufrag,
+			       const char *ice_password)
+{
+	struct ice_credentials *credentials;
+
+	credentials = &transport->credentials[++transport->generation % 2];
+	if (*credentials->ufrag)
+		media_port_remove_ufrag(transport->port, credentials->ufrag);
+	(void)snprintf(credentials->ufrag, sizeof(credentials->ufrag), "%s", ice_ufrag);
+	(void)snprintf(credentials->password, sizeof(credentials->password), "%s", ice_password);
+	media_port_add_ufrag(transport->port, credentials->ufrag, transport);
 }
 
 /* ---- DTLS ---- */
@@ -313,7 +351,9 @@ static void check_silence(RtcTransport *transport)
 {
 	uint64_t now_us = transport->port->now_us;
 	bool is_active = now_us - transport->last_rtp_us < MEDIA_RECENTLY_US;
-	uint64_t limit_us = is_active ? SILENCE_ACTIVE_US : SILENCE_IDLE_US;
+	uint64_t limit_us = !is_active			   ? SILENCE_IDLE_US
+			    : transport->config.is_patient ? SILENCE_PATIENT_US
+							   : SILENCE_ACTIVE_US;
 	struct error error;
 
 	if (transport->state != TRANSPORT_CONNECTED || now_us - transport->last_heard_us < limit_us)
@@ -357,7 +397,10 @@ void rtc_transport_stop(RtcTransport *transport)
 		receive_stream_free(LIST_ITEM(list_first(&transport->receive_streams),
 					      struct receive_stream, link));
 	egress_flush(transport->port->egress); /* it points at our paths */
-	media_port_remove_ufrag(transport->port, transport->config.ice_ufrag);
+	for (size_t i = 0; i < ARRAY_LEN(transport->credentials); i++)
+		if (*transport->credentials[i].ufrag)
+			media_port_remove_ufrag(transport->port, transport->credentials[i].ufrag);
+	explicit_bzero(transport->credentials, sizeof(transport->credentials));
 	for (size_t i = 0; i < transport->path_count; i++)
 		media_port_remove_path(transport->port, &transport->paths[i].path, transport);
 	transport->path_count = 0;
@@ -404,6 +447,8 @@ RtcTransport *rtc_transport_new(const struct transport_config *config)
 	transport->rtt_us = DEFAULT_RTT_US;
 	bandwidth_init(&transport->bandwidth, config->port->now_us);
 	random_bytes(&transport->local_ssrc, sizeof(transport->local_ssrc));
-	media_port_add_ufrag(config->port, config->ice_ufrag, transport);
+	transport->config.ice_ufrag = transport->config.ice_password = NULL; /* not ours to keep */
+	transport->generation = UINT_MAX;
+	rtc_transport_restart_ice(transport, config->ice_ufrag, config->ice_password);
 	return transport;
 }

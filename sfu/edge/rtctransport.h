@@ -34,11 +34,13 @@ struct transport_events {
 };
 
 struct transport_config {
-	const char *name;		  /* of the element, unique in the room */
-	const char *room_id, *peer_id;	  /* for logs; borrowed, outlive the transport */
-	struct media_port *port;	  /* borrowed */
-	const struct dtls_identity *dtls; /* borrowed */
-	const char *ice_ufrag, *ice_password, *cname; /* borrowed, outlive the transport */
+	const char *name;		      /* of the element, unique in the room */
+	const char *room_id, *peer_id;	      /* for logs; borrowed, outlive the transport */
+	struct media_port *port;	      /* borrowed */
+	const struct dtls_identity *dtls;     /* borrowed */
+	const char *ice_ufrag, *ice_password; /* copied */
+	const char *cname;		      /* borrowed, outlives the transport */
+	bool is_patient; /* it signals and can come back: its silence is borne for longer */
 	const struct transport_events *events;
 	void *events_data;
 };
@@ -50,6 +52,11 @@ void rtc_transport_stop(RtcTransport *transport);
 enum transport_state rtc_transport_state(const RtcTransport *transport);
 /* The path in use, for statistics; NULL if there is none yet. */
 const struct net_path *rtc_transport_path(const RtcTransport *transport);
+
+/* From now on the peer checks with these credentials (copied). Those before go on to be good, so
+ * that media flows on the old path until the new one is there. */
+void rtc_transport_restart_ice(RtcTransport *transport, const char *ice_ufrag,
+			       const char *ice_password);
 
 /* The certificate that the peer's SDP announces; DTLS waits for it. */
 void rtc_transport_set_fingerprint(RtcTransport *transport, const uint8_t fingerprint_sha256[32]);

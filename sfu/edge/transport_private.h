@@ -27,6 +27,11 @@ struct checked_path {
 	uint32_t priority;
 	uint64_t last_us;
 	uint64_t unproven_since_us; /* opened by media alone; 0: a check came on it */
+	unsigned generation;	    /* of the credentials that the last check had */
+};
+
+struct ice_credentials {
+	char ufrag[32], password[40];
 };
 
 /* An m-line's incoming stream; with simulcast, one of its layers. */
@@ -71,6 +76,9 @@ struct _RtcTransport {
 	struct transport_config config;
 	struct media_port *port;
 
+	/* The present ones at [generation % 2], those before an ICE restart in the other place. */
+	struct ice_credentials credentials[2];
+	unsigned generation;
 	struct checked_path paths[TRANSPORT_PATHS_MAX];
 	size_t path_count;
 	int selected; /* index in paths, -1: none */

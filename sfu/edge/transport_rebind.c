@@ -1,8 +1,9 @@
 /* transport_rebind.c - media goes on when a NAT gives a participant another port.
  *
- * Its packets then come from a path that no connectivity check has opened, and the next check may be
- * seconds away. They still authenticate: whose keys open them, theirs is the path. Only transports of
- * the same address are tried, and not many in a while, so that a flood of forged packets costs little.
+ * Its packets then come from a path that no connectivity check has opened, and the next check may
+ * be seconds away. They still authenticate: whose keys open them, theirs is the path. Only
+ * transports of the same address are tried, and not many in a while, so that a flood of forged
+ * packets costs little.
  */
 #include "sfu/edge/transport_private.h"
 
@@ -26,7 +27,8 @@ static bool open_with(RtcTransport *transport, const struct packet *packet, enum
 	*ret_length = packet->length;
 	return (kind == PACKET_RTP
 			? media_crypto_unprotect_rtp(transport->crypto_in, plain, ret_length)
-			: media_crypto_unprotect_rtcp(transport->crypto_in, plain, ret_length)) == 0;
+			: media_crypto_unprotect_rtcp(transport->crypto_in, plain, ret_length)) ==
+	       0;
 }
 
 bool transport_take_rebound(struct media_port *port, struct datagram *datagram,

@@ -141,6 +141,11 @@ static void keep_remote(struct negotiation *negotiation, const struct sdp *sdp)
 		       sdp->ice_ufrag);
 }
 
+bool negotiation_is_ice_restart(const struct negotiation *negotiation, const struct sdp *offer)
+{
+	return negotiation->has_remote && strcmp(negotiation->remote_ufrag, offer->ice_ufrag) != 0;
+}
+
 /* A line that was rejected may come back as another one (RFC 9429 section 5.2.2). */
 static bool is_recycled(const struct media_line *line, const struct sdp_media *media)
 {

@@ -103,6 +103,10 @@ void negotiation_fini(struct negotiation *negotiation);
 int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *offer,
 			   struct sdp **ret_answer, struct error *reterr) MUST_CHECK;
 
+/* Does this offer restart ICE (RFC 8839 section 5.4)? The answer to it must have new credentials of
+ * ours: set them in `identity` before it is written. */
+bool negotiation_is_ice_restart(const struct negotiation *negotiation, const struct sdp *offer);
+
 /* Can the peer take a stream in this format? What it offers to receive says so. Of who has not
  * offered to receive that kind nothing is known: such a peer is offered it, and its answer says. */
 bool negotiation_can_take(const struct negotiation *negotiation, const struct media_format *format);

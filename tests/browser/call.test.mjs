@@ -94,6 +94,27 @@ test("who joins late sees a picture within 500 ms of connecting", withLogs(async
   await Promise.all([early.close(), other.close()]);
 }));
 
+test("ICE restarts, and the call goes on in it", withLogs(async () => {
+  const names = ["Ada", "Firefox"];
+  const pages = [await joinCall(chromium, system, names[0], "restart"), await joinCall(firefox, system, names[1], "restart")];
+  await assertEveryoneSeesEveryone(pages, names);
+  const remoteUfrag = (page) => page.evaluate(() =>
+    window.realtime.call.connection.remoteDescription.sdp.match(/a=ice-ufrag:(.*)/)[1].trim());
+  for (const [i, page] of pages.entries()) {
+    const before = await remoteUfrag(page);
+    await page.evaluate(() => window.realtime.call.connection.restartIce());
+    await until(`${names[i]} is answered with new credentials`, async () => (await remoteUfrag(page)) !== before);
+    await until(`${names[i]} is connected by them`, () => page.evaluate(async () => {
+      const { connection } = window.realtime.call;
+      const reports = [...(await connection.getStats()).values()];
+      return connection.iceConnectionState !== "checking" &&
+        reports.some(({ type, nominated, state }) => type === "candidate-pair" && nominated && state === "succeeded");
+    }));
+  }
+  await assertEveryoneSeesEveryone(pages, names);
+  await Promise.all(pages.map((page) => page.close()));
+}));
+
 test("the call survives a restart of realtimed", withLogs(async () => {
   const names = ["One", "Two"];
   const pages = [await joinCall(chromium, system, names[0], "restart"), await joinCall(chromium, system, names[1], "restart")];
