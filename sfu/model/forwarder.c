@@ -16,7 +16,7 @@ void forwarder_init(struct forwarder *forwarder, bool needs_keyframe, uint16_t f
 	memset(forwarder, 0, sizeof(*forwarder));
 	forwarder->needs_keyframe = needs_keyframe;
 	forwarder->clock_rate_hz = 90000;
-	forwarder->layer = LAYER_NONE;
+	forwarder->layer = forwarder->target_layer = LAYER_NONE;
 	for (size_t i = 0; i < FORWARDER_SPANS; i++)
 		forwarder->spans[i].layer = LAYER_NONE;
 	/* Far from the wrap: a receiver that misses the first packets must not guess the SRTP

@@ -77,7 +77,7 @@ struct forwarder_input {
 };
 
 /* SSRCs, payload types, clock rate and extension map are set by the caller before or after. The
- * target is layer 0. */
+ * target is LAYER_NONE. */
 void forwarder_init(struct forwarder *forwarder, bool needs_keyframe, uint16_t first_sequence,
 		    uint32_t timestamp_offset);
 /* Which layer should flow; LAYER_NONE: nothing, at once. */

@@ -261,10 +261,10 @@ def test_one_dead_process_is_red_and_the_others_serve(own_system: System, name: 
 # ---- media ----
 
 
-def media_client(*arguments: object) -> subprocess.Popen[str]:
+def media_client(*arguments: object, program: str = "webrtc_client.py") -> subprocess.Popen[str]:
     # Its own memory is not what is tested: Python and GStreamer's plugins keep what they like.
     return subprocess.Popen(
-        ["/usr/bin/python3", str(HERE / "webrtc_client.py"), *map(str, arguments)],
+        ["/usr/bin/python3", str(HERE / program), *map(str, arguments)],
         env={**os.environ, "G_DEBUG": ""}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True)
 
@@ -323,6 +323,24 @@ def test_whip_is_watched_by_whep(system: System) -> None:
                                     " WHERE room_id = 'stage' ORDER BY joined_at").fetchall()
 
     wait_until(lambda: rows() == [("whip", 0), ("whep", 0), ("whep", 0)])
+
+
+@pytest.mark.parametrize("publisher, viewer", [("aiortc_client.py", "aiortc_client.py"),
+                                               ("aiortc_client.py", "webrtc_client.py"),
+                                               ("webrtc_client.py", "aiortc_client.py")])
+def test_stacks_of_others_meet(system: System, publisher: str, viewer: str) -> None:
+    """aiortc has its own ICE, DTLS and congestion control (REMB)."""
+    room = f"{publisher[:6]}-{viewer[:6]}"
+    system.create_room(room)
+    sender = media_client("publish", system.url(f"{ROOMS}/{room}/whip"), 120, program=publisher)
+    wait_until(lambda: is_publishing(system, room), 30)
+    watcher = media_client("watch", system.url(f"{ROOMS}/{room}/whep"), 60, 1, 60, program=viewer)
+    result = result_of(watcher)
+    sounds = result.get("audio_frames", result.get("audio_buffers", 0))
+    assert result["video_frames"] >= 60 and sounds >= 60, result
+    sender.terminate()
+    assert result_of(sender)["video_frames" if publisher == "aiortc_client.py" else "deleted"]
+    assert system.participants(room) == []
 
 
 @pytest.mark.parametrize("codec", ["VP9", "H264"])

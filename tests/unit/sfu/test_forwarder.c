@@ -45,6 +45,7 @@ static void video_waits_for_a_keyframe(void **state)
 
 	(void)state;
 	forwarder_init(&forwarder, true, 500, 1000); /* its first picture's time is 1000 more */
+	forwarder_set_target(&forwarder, 0);
 	assert_false(map(&forwarder, 10, 90000, false, 1, &sequence, &timestamp));
 	assert_true(map(&forwarder, 11, 93000, true, 2, &sequence, &timestamp));
 	assert_int_equal(sequence, 502);
@@ -61,6 +62,7 @@ static void audio_flows_at_once(void **state)
 
 	(void)state;
 	forwarder_init(&forwarder, false, 0, 0);
+	forwarder_set_target(&forwarder, 0);
 	assert_true(map(&forwarder, 65535, 0, false, 1, &sequence, &timestamp));
 }
 
@@ -72,6 +74,7 @@ static void what_came_before_the_start_is_not_sent(void **state)
 
 	(void)state;
 	forwarder_init(&forwarder, true, 500, 0);
+	forwarder_set_target(&forwarder, 0);
 	assert_true(map(&forwarder, 100, 0, true, 1, &sequence, &timestamp));
 	assert_false(map(&forwarder, 99, 0, false, 2, &sequence, &timestamp));
 	assert_true(map(&forwarder, 102, 0, false, 3, &sequence, &timestamp));
@@ -86,6 +89,7 @@ static void a_restart_continues_the_numbers(void **state)
 
 	(void)state;
 	forwarder_init(&forwarder, true, 500, 0);
+	forwarder_set_target(&forwarder, 0);
 	assert_true(map(&forwarder, 7, 1000, true, 1000000, &first, &before));
 	forwarder_restart(&forwarder, 0);
 	assert_false(map(&forwarder, 40000, 77, false, 1100000, &second, &after));
@@ -107,6 +111,7 @@ static void numbers_keep_their_distances(void **state)
 	(void)printf("seed %u\n", seed);
 	srand(seed);
 	forwarder_init(&forwarder, false, (uint16_t)rand(), (uint32_t)rand());
+	forwarder_set_target(&forwarder, 0);
 	for (unsigned i = 0; i < 200000; i++) {
 		uint16_t jitter = (uint16_t)(i > 50 ? rand() % 30 : 0);
 		uint16_t input = (uint16_t)(base + i - jitter), output, back;
@@ -201,6 +206,7 @@ static void changing_layers_is_one_stream(void **state)
 	(void)state;
 	srand(7);
 	forwarder_init(&forwarder, true, 100, 5);
+	forwarder_set_target(&forwarder, 0);
 	source_init(&source, &forwarder);
 	for (unsigned number = 0; number < 50000; number++) {
 		bool was_sent = false;
@@ -237,6 +243,7 @@ static void a_layer_is_changed_at_its_keyframe_only(void **state)
 
 	(void)state;
 	forwarder_init(&forwarder, true, 100, 5);
+	forwarder_set_target(&forwarder, 0);
 	source_init(&source, &forwarder);
 	assert_true(picture(&source, &forwarder, 0, 0, true, &view));
 	forwarder_set_target(&forwarder, 2);
@@ -258,6 +265,7 @@ static void a_nack_looks_back_over_changes_of_layer(void **state)
 
 	(void)state;
 	forwarder_init(&forwarder, true, 100, 5);
+	forwarder_set_target(&forwarder, 0);
 	source_init(&source, &forwarder);
 	assert_true(picture(&source, &forwarder, 0, 0, true, &first));
 	forwarder_set_target(&forwarder, 1);
