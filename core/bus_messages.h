@@ -76,10 +76,10 @@ enum { BUS_VERSION = 1 };
                                                                                                    \
 	/* ---- realtimed -> sfu ---- */                                                           \
 	/* request: {room_id, peer_id, kind: "call"|"whip"|"whep", sdp?, publishers?, codecs?,     \
-	 *   may_publish? (true), state} -> {sdp?}. `codecs` are those that the room takes, the    \
-	 * most wanted first; none: WEBRTC_CODECS. `sdp` is a complete offer and gets a complete   \
-	 * answer (whip, whep); a "call" peer offers later, by PEER_SIGNAL. `state` is any JSON,   \
-	 * given back in HELLO                                                                     \
+	 *   may_publish? (true), audio_muted?, video_muted?, state} -> {sdp?}. `codecs` are those \
+	 * that the room takes, the most wanted first; none: WEBRTC_CODECS. `sdp` is a complete                                       \
+	 * offer and gets a complete answer (whip, whep); a "call" peer offers later, by                                               \
+	 * PEER_SIGNAL. `state` is any JSON, given back in HELLO                                                                               \
 	 */                                                                                        \
 	X(PEER_JOIN, 48, "peer_join")                                                              \
 	/* event: {room_id, peer_id}: its connection is over */                                    \
@@ -100,6 +100,10 @@ enum { BUS_VERSION = 1 };
 	X(PEER_ERROR, 53, "peer_error")                                                            \
 	/* event, realtimed -> sfu: {room_id, peer_id, mid|track_id, kind?, source?, muted?} */    \
 	X(PEER_TRACK, 54, "peer_track")                                                            \
+	/* request or event, realtimed -> sfu: {room_id, peer_id, audio_muted, video_muted, state} \
+	 *   -> {tracks}: forward what it publishes of a kind no more, or again, whatever it says  \
+	 *   itself, and keep that `state`; -ENOENT "unknown_peer" */                              \
+	X(PEER_MUTE, 55, "peer_mute")                                                              \
                                                                                                    \
 	/* event, realtimed -> sfu: {room_id, peer_id, track_id, width?, height?, priority?,       \
 	 *   paused?}: how the peer shows this track of another's */                               \

@@ -119,6 +119,12 @@ const struct room_events bus_link_room_events = {.signal = on_signal,
 
 /* ---- what realtimed asks, on the worker's thread ---- */
 
+static struct mutes mutes_of(const json_t *body)
+{
+	return (struct mutes){.audio = json_is_true(json_object_get(body, "audio_muted")),
+			      .video = json_is_true(json_object_get(body, "video_muted"))};
+}
+
 static int peer_request_read(const json_t *body, struct peer_request *request, struct error *reterr)
 {
 	static const char *const kinds[] = {"call", "whip", "whep"};
@@ -142,6 +148,7 @@ static int peer_request_read(const json_t *body, struct peer_request *request, s
 	request->codecs = codecs;
 	request->may_publish = !json_is_false(json_object_get(body, "may_publish"));
 	request->state = json_object_get(body, "state");
+	request->mutes = mutes_of(body);
 	for (unsigned i = 0; kind && i < ARRAY_LEN(kinds); i++) {
 		if (strcmp(kind, kinds[i]) == 0) {
 			request->kind = (enum peer_kind)i;
@@ -169,24 +176,57 @@ static int join(struct worker *worker, const json_t *body, char **ret_answer, st
 	return r;
 }
 
+/* `r` and `error` are the outcome, `taken` the answer if that went well. */
+static void respond(struct bus_link *link, enum bus_message message, uint32_t request_id, int r,
+		    struct error *error, json_t *taken)
+{
+	if (r < 0 && !error->number)
+		(void)error_set(error, r, "sfu_failed", "the SFU could not: %s", strerror(-r));
+	(void)pthread_rwlock_rdlock(&link->lock);
+	if (link->client && r < 0)
+		bus_client_refuse(link->client, message, request_id, error);
+	else if (link->client)
+		bus_client_respond(link->client, message, request_id, json_incref(taken));
+	(void)pthread_rwlock_unlock(&link->lock);
+	json_decref(taken);
+}
+
 static void do_join(struct worker *worker, json_t *body, uint32_t request_id, void *data)
 {
-	struct bus_link *link = data;
 	AUTO_FREE char *answer = NULL;
 	struct error error = {0};
-	json_t *response;
 	int r = join(worker, body, &answer, &error);
 
-	if (r < 0 && !error.number)
-		(void)error_set(&error, r, "sfu_failed", "the SFU could not: %s", strerror(-r));
-	(void)pthread_rwlock_rdlock(&link->lock);
-	if (link->client && r < 0) {
-		bus_client_refuse(link->client, BUS_PEER_JOIN, request_id, &error);
-	} else if (link->client) {
-		response = answer ? json_pack("{s:s}", "sdp", answer) : json_object();
-		bus_client_respond(link->client, BUS_PEER_JOIN, request_id, response);
-	}
-	(void)pthread_rwlock_unlock(&link->lock);
+	respond(data, BUS_PEER_JOIN, request_id, r, &error,
+		answer ? json_pack("{s:s}", "sdp", answer) : json_object());
+}
+
+static int mute(struct worker *worker, const json_t *body, json_t **ret_tracks,
+		struct error *reterr)
+{
+	const char *room_id = json_string_value(json_object_get(body, "room_id"));
+	const char *peer_id = json_string_value(json_object_get(body, "peer_id"));
+	struct room *room = worker_room_find(worker, room_id);
+	struct mutes mutes = mutes_of(body);
+
+	if (!room || !peer_id)
+		return error_set_field(reterr, -ENOENT, "unknown_peer", "peer_id",
+				       "there is no such peer in %s", room_id);
+	return room_mute(room, peer_id, &mutes, json_object_get(body, "state"), ret_tracks, reterr);
+}
+
+/* `request_id` 0: nobody waits for the answer. */
+static void do_mute(struct worker *worker, json_t *body, uint32_t request_id, void *data)
+{
+	json_t *tracks = NULL;
+	struct error error = {0};
+	int r = mute(worker, body, &tracks, &error);
+
+	if (request_id != 0)
+		respond(data, BUS_PEER_MUTE, request_id, r, &error,
+			json_pack("{s:o*}", "tracks", tracks));
+	else
+		json_decref(tracks);
 }
 
 static void do_event(struct worker *worker, json_t *body, uint32_t message, void *data)
@@ -228,7 +268,10 @@ static void on_received(void *data, struct bus_frame *frame)
 	struct worker *worker = room ? workers_of_room(link->workers, room) : NULL;
 	struct error error = {0};
 
-	if (worker && frame->kind == BUS_EVENT) {
+	if (worker && frame->message == BUS_PEER_MUTE) {
+		worker_post(worker, do_mute, STEAL(frame->body),
+			    frame->kind == BUS_REQUEST ? frame->request_id : 0, link);
+	} else if (worker && frame->kind == BUS_EVENT) {
 		worker_post(worker, do_event, STEAL(frame->body), frame->message, link);
 	} else if (worker && frame->message == BUS_PEER_JOIN) {
 		worker_post(worker, do_join, STEAL(frame->body), frame->request_id, link);

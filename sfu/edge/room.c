@@ -124,6 +124,7 @@ static int peer_new(struct room *room, const struct peer_request *request,
 	(void)snprintf(peer->peer_id, sizeof(peer->peer_id), "%s", request->peer_id);
 	peer->kind = request->kind;
 	peer->state = json_deep_copy(request->state);
+	peer->mutes = request->mutes;
 	peer->joined_us = room->context->port->now_us;
 	list_init(&peer->link);
 	list_init(&peer->tracks);
@@ -245,6 +246,37 @@ void room_describe_track(struct room *room, const char *peer_id, const json_t *d
 	}
 }
 
+bool room_track_is_muted_by_moderator(const struct room_track *track)
+{
+	const struct mutes *mutes = &track->publisher->mutes;
+
+	return track->kind == MEDIA_VIDEO ? mutes->video : mutes->audio;
+}
+
+int room_mute(struct room *room, const char *peer_id, const struct mutes *mutes, json_t *state,
+	      json_t **ret_tracks, struct error *reterr)
+{
+	struct room_peer *peer = room_peer_find(room, peer_id);
+	struct room_track *track;
+
+	if (!peer)
+		return error_set_field(reterr, -ENOENT, "unknown_peer", "peer_id",
+				       "%s is not in %s", peer_id, room->room_id);
+	peer->mutes = *mutes;
+	if (state) {
+		json_decref(peer->state);
+		peer->state = json_deep_copy(state);
+	}
+	LIST_FOR_EACH (track, &peer->tracks, link) {
+		rtc_track_set_muted(track->element, room_track_is_muted_by_moderator(track));
+	}
+	LOG(LOG_INFO, LOG_WEBRTC, "peer_muted", LOG_TEXT("room", room->room_id),
+	    LOG_TEXT("peer", peer_id), LOG_INT("audio", mutes->audio),
+	    LOG_INT("video", mutes->video));
+	*ret_tracks = room_tracks_to_json(peer);
+	return 0;
+}
+
 /* ---- time ---- */
 
 static void tell_connected(struct room_peer *peer)
@@ -333,11 +365,13 @@ json_t *room_tracks_to_json(const struct room_peer *peer)
 
 	LIST_FOR_EACH (track, &peer->tracks, link) {
 		(void)json_array_append_new(
-			tracks, json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "track_id",
-					  track->track_id, "mid", track->mid, "kind",
-					  track->kind == MEDIA_VIDEO ? "video" : "audio", "source",
-					  track->source, "muted", track->is_muted, "codec",
-					  track->format.codec->name));
+			tracks,
+			json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "track_id", track->track_id,
+				  "mid", track->mid, "kind",
+				  track->kind == MEDIA_VIDEO ? "video" : "audio", "source",
+				  track->source, "muted",
+				  track->is_muted || room_track_is_muted_by_moderator(track),
+				  "codec", track->format.codec->name));
 	}
 	return tracks;
 }

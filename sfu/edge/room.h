@@ -62,10 +62,16 @@ struct room *room_free(struct room *room);
 const char *room_id(const struct room *room);
 bool room_is_empty(const struct room *room);
 
+/* What a moderator has forbidden to be heard and seen of a peer. */
+struct mutes {
+	bool audio, video;
+};
+
 struct peer_request {
 	const char *peer_id;
 	enum peer_kind kind;
 	bool may_publish;
+	struct mutes mutes;
 	const json_t *codecs;	  /* names, the most wanted first; NULL or empty: the context's */
 	json_t *state;		  /* anything, given back by room_describe(); borrowed */
 	const char *sdp;	  /* whip, whep: the complete offer */
@@ -87,6 +93,11 @@ void room_describe_track(struct room *room, const char *peer_id, const json_t *t
 
 /* How it shows a track of another's: {track_id, width?, height?, priority?, paused?}. */
 void room_describe_view(struct room *room, const char *peer_id, const json_t *view);
+
+/* By a moderator. `state` (borrowed) is what room_describe() gives back from now on. *ret_tracks is
+ * a new reference, what it publishes as that stands now. -ENOENT "unknown_peer" */
+int room_mute(struct room *room, const char *peer_id, const struct mutes *mutes, json_t *state,
+	      json_t **ret_tracks, struct error *reterr) MUST_CHECK;
 
 /* Timers, every 20 ms: transports, keyframe requests, delayed offers, the silent and the ended. */
 void room_tick(struct room *room);

@@ -45,6 +45,7 @@ struct room_peer {
 	char peer_id[PEER_ID_MAX + 1];
 	enum peer_kind kind;
 	json_t *state;
+	struct mutes mutes;
 	RtcTransport *transport; /* a reference; also in the bin */
 	struct transport_events transport_events;
 	struct negotiation negotiation;
@@ -70,6 +71,7 @@ struct room {
 
 /* room.c */
 struct room_peer *room_peer_find(const struct room *room, const char *peer_id);
+bool room_track_is_muted_by_moderator(const struct room_track *track);
 void room_publish_changed(struct room_peer *peer);
 const char *room_peer_kind(const struct room_peer *peer);
 json_t *room_tracks_to_json(const struct room_peer *peer);

@@ -2,6 +2,7 @@
 
 #include <gst/video/video.h>
 
+#include "sfu/edge/transport_private.h"
 #include "sfu/model/keyframe_gate.h"
 #include "sfu/model/nack_tracker.h"
 #include "sfu/model/packet_ring.h"
@@ -35,7 +36,7 @@ struct _RtcTrack {
 	GstElement parent;
 	struct layer layers[LAYERS_MAX];
 	GArray *consumers; /* of struct consumer */
-	bool is_video;
+	bool is_video, is_muted;
 	struct voice voice;
 	const uint64_t *now_us;
 	guint next_pad;
@@ -165,6 +166,10 @@ static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferLi
 	guint count = gst_buffer_list_length(list);
 	unsigned bit = 1u << layer->index;
 
+	if (track->is_muted) { /* nor kept: what was said meanwhile is asked for in vain later */
+		gst_buffer_list_unref(list);
+		return GST_FLOW_OK;
+	}
 	for (guint i = 0; i < count; i++) {
 		struct packet *packet = packet_of_buffer(gst_buffer_list_get(list, i));
 
@@ -258,7 +263,8 @@ static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 	(void)pad;
 	if (rtc_keyframe_request_is(event, &index)) {
 		layer = &track->layers[index];
-		if (layer->sink && keyframe_gate_want(&layer->gate, *track->now_us))
+		if (layer->sink && !track->is_muted &&
+		    keyframe_gate_want(&layer->gate, *track->now_us))
 			ask_for_keyframe(layer);
 	}
 	gst_event_unref(event);
@@ -291,7 +297,7 @@ void rtc_track_tick(RtcTrack *track)
 		if (!layer->sink)
 			continue;
 		meter(layer, *track->now_us);
-		if (!layer->gate.is_wanted)
+		if (!layer->gate.is_wanted || track->is_muted)
 			continue;
 		if (!rtc_track_is_wanted(track, i)) /* whoever asked has gone to another layer */
 			keyframe_gate_on_keyframe(&layer->gate);
@@ -305,13 +311,29 @@ static void tell_wanted(RtcTrack *track)
 {
 	for (uint8_t i = 0; i < LAYERS_MAX; i++) {
 		struct layer *layer = &track->layers[i];
-		bool is_wanted = rtc_track_is_wanted(track, i);
+		bool is_wanted = !track->is_muted && rtc_track_is_wanted(track, i);
 
 		if (!layer->sink || layer->is_told_wanted == is_wanted)
 			continue;
 		layer->is_told_wanted = is_wanted;
 		(void)gst_pad_push_event(layer->sink, rtc_layer_wanted_new(is_wanted));
 	}
+}
+
+/* ---- muting ---- */
+
+void rtc_track_set_muted(RtcTrack *track, bool is_muted)
+{
+	bool resumes = track->is_muted && !is_muted;
+
+	track->is_muted = is_muted;
+	tell_wanted(track);
+	/* To the subscribers it is as if the source had begun anew: their numbers go on where they
+	 * stopped, with a keyframe, which is asked for at once. */
+	for (uint8_t i = 0; resumes && i < LAYERS_MAX; i++)
+		if (track->layers[i].sink)
+			(void)gst_pad_send_event(track->layers[i].sink,
+						 source_restart_event_new(i));
 }
 
 /* ---- pads ---- */

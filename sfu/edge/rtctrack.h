@@ -53,6 +53,9 @@ struct packet *rtc_track_find_packet(RtcTrack *track, uint8_t layer, uint16_t se
  */
 bool rtc_track_may_still_come(const RtcTrack *track, uint8_t layer, uint16_t sequence_number);
 
+/* Forward nothing, however much comes, until it is taken back. */
+void rtc_track_set_muted(RtcTrack *track, bool is_muted);
+
 /* Repeat an unanswered keyframe request when it is time. Every 20 ms. */
 void rtc_track_tick(RtcTrack *track);
 

@@ -44,6 +44,7 @@ static struct room_track *track_new(struct room_peer *peer, const struct media_l
 		       line->kind == MEDIA_VIDEO ? "camera" : "microphone");
 	track->kind = line->kind;
 	track->is_heard = true; /* until there are too many */
+	rtc_track_set_muted(track->element, room_track_is_muted_by_moderator(track));
 	gst_object_ref_sink(track->element);
 	(void)gst_bin_add(GST_BIN_CAST(peer->room->bin), GST_ELEMENT_CAST(track->element));
 	(void)gst_element_set_state(GST_ELEMENT_CAST(track->element), GST_STATE_PLAYING);

@@ -131,30 +131,59 @@ int fake_hub_stop(struct fake_hub *hub)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
 }
 
-int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id, const char *kind,
-		  const char *offer, char **ret_answer)
+/* The answer to a request, a new reference; `body` is borrowed. */
+static int ask(struct fake_hub *hub, enum bus_message message, const json_t *body,
+	       json_t **ret_answer)
 {
-	AUTO_JSON body = json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
-				   "kind", kind, "sdp", offer);
 	uint32_t request_id = hub->next_request_id++;
 	struct bus_frame frame;
 	bool is_answered = false;
-	int r = send_frame(hub, BUS_REQUEST, BUS_PEER_JOIN, request_id, body);
+	int r = send_frame(hub, BUS_REQUEST, message, request_id, body);
 
 	while (r == 0 && !is_answered) {
 		r = next_frame(hub, &frame);
 		if (r < 0)
 			return r;
 		if (frame.request_id == request_id) {
-			const char *sdp = json_string_value(json_object_get(frame.body, "sdp"));
-
 			is_answered = true;
-			*ret_answer = sdp ? strdup(sdp) : NULL;
-			r = *ret_answer ? 0 : -EPROTO;
+			if (frame.kind == BUS_RESPONSE)
+				*ret_answer = json_incref(frame.body);
+			else
+				r = -EPROTO;
 		}
 		bus_frame_fini(&frame);
 	}
 	return r;
+}
+
+int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id, const char *kind,
+		  const char *offer, char **ret_answer)
+{
+	AUTO_JSON body = json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
+				   "kind", kind, "sdp", offer);
+	AUTO_JSON answer = NULL;
+	const char *sdp;
+	int r = ask(hub, BUS_PEER_JOIN, body, &answer);
+
+	if (r < 0)
+		return r;
+	sdp = json_string_value(json_object_get(answer, "sdp"));
+	*ret_answer = sdp ? strdup(sdp) : NULL;
+	return *ret_answer ? 0 : -EPROTO;
+}
+
+int fake_hub_mute(struct fake_hub *hub, const char *room_id, const char *peer_id, bool is_muted)
+{
+	AUTO_JSON body = json_pack("{s:s, s:s, s:b}", "room_id", room_id, "peer_id", peer_id,
+				   "video_muted", (int)is_muted);
+	AUTO_JSON answer = NULL;
+	const json_t *track;
+	int r = ask(hub, BUS_PEER_MUTE, body, &answer);
+
+	if (r < 0)
+		return r;
+	track = json_array_get(json_object_get(answer, "tracks"), 0);
+	return json_is_true(json_object_get(track, "muted")) == is_muted ? 0 : -EPROTO;
 }
 
 void fake_hub_close_room(struct fake_hub *hub, const char *room_id)

@@ -2,6 +2,7 @@
 #ifndef TESTS_BENCH_FAKE_HUB_H
 #define TESTS_BENCH_FAKE_HUB_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "core/bus_client.h"
@@ -23,6 +24,9 @@ int fake_hub_stop(struct fake_hub *hub) MUST_CHECK;
 /* PEER_JOIN with an offer; the answer is malloc()ed. */
 int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id, const char *kind,
 		  const char *offer, char **ret_answer) MUST_CHECK;
+/* PEER_MUTE of its video. */
+int fake_hub_mute(struct fake_hub *hub, const char *room_id, const char *peer_id,
+		  bool is_muted) MUST_CHECK;
 void fake_hub_close_room(struct fake_hub *hub, const char *room_id);
 /* SFU_STATUS; a new reference, NULL if it does not answer. */
 json_t *fake_hub_status(struct fake_hub *hub);

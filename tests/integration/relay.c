@@ -280,6 +280,33 @@ static void a_new_ssrc_of_the_publisher_is_not_seen_by_the_viewer(void **state)
 	}
 }
 
+/* What comes while a moderator has muted it goes nowhere and is not kept; afterwards the viewer
+ * sees a keyframe under the next number, as if nothing had been. */
+static void a_muted_track_is_not_forwarded_until_it_is_unmuted(void **state)
+{
+	struct pair *pair = *state;
+	uint16_t last = start_flow(pair);
+	struct heard heard = {0};
+	struct rtp_header header;
+	uint8_t packet[2048];
+
+	assert_int_equal(fake_hub_mute(&hub, "relay", "publisher", true), 0);
+	for (int i = 0; i < 20; i++)
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	assert_false(next_media(&pair->viewer, packet, &header));
+
+	assert_int_equal(fake_hub_mute(&hub, "relay", "publisher", false), 0);
+	listen_for(&pair->publisher, &heard, has_pli);
+	assert_int_equal(heard.pli_ssrc, pair->publisher.ssrc);
+	pair->publisher.sends_deltas = true;
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	pair->publisher.sends_deltas = false;
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	assert_true(next_media(&pair->viewer, packet, &header));
+	assert_int_equal(header.sequence_number, (uint16_t)(last + 1));
+	assert_int_equal(header.ssrc, pair->viewer.receive_ssrc);
+}
+
 static json_int_t counter(const char *name)
 {
 	AUTO_JSON status = fake_hub_status(&hub);
@@ -572,6 +599,7 @@ int main(int argc, char **argv)
 		TEST(a_viewers_pli_reaches_the_publisher),
 		TEST(both_ends_get_reports),
 		TEST(a_new_ssrc_of_the_publisher_is_not_seen_by_the_viewer),
+		TEST(a_muted_track_is_not_forwarded_until_it_is_unmuted),
 		TEST(nonsense_is_counted_and_dropped),
 		TEST(a_change_of_ssrc_within_one_batch_loses_nothing_after_it),
 		TEST(who_returns_on_the_same_address_keeps_it),
