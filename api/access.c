@@ -197,7 +197,8 @@ void access_add_cors(const struct api *api, const struct request *request,
 		response_header(response, "Access-Control-Allow-Headers",
 				"Authorization, Content-Type, If-Match, If-None-Match, If-Range, "
 				"Range, Tus-Resumable, Upload-Checksum, Upload-Length, "
-				"Upload-Metadata, Upload-Offset, X-API-Key, X-Request-Id");
+				"Upload-Metadata, Upload-Offset, X-API-Key, X-Request-Id, "
+				"X-Room-Invite, X-Room-Password");
 		response_header(response, "Access-Control-Max-Age", "600");
 	}
 }

@@ -73,6 +73,27 @@ int base64_decode(const char *text, size_t length, uint8_t *out, size_t *ret_len
 	return r;
 }
 
+int base64url_decode(const char *text, size_t length, uint8_t *out, size_t *ret_length)
+{
+	uint32_t bits = 0;
+	size_t count = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		char character = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
+
+		if (text[i] == '+' || text[i] == '/' || sextet(character) < 0)
+			return -EINVAL;
+		bits = bits << 6 | (uint32_t)sextet(character);
+		if (i % 4 != 0)
+			out[count++] = (uint8_t)(bits >> (6 - i % 4 * 2));
+	}
+	if (length % 4 == 1 || (length % 4 == 2 && (bits & 0x0f)) ||
+	    (length % 4 == 3 && (bits & 0x03)))
+		return -EINVAL;
+	*ret_length = count;
+	return 0;
+}
+
 void base64_encode(const uint8_t *bytes, size_t length, char *out)
 {
 	*out = '\0';	     /* also if there is nothing to encode */

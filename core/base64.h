@@ -32,6 +32,10 @@ static inline size_t base64_encoded_length(size_t length)
  *   -EINVAL it is something else */
 int base64_decode(const char *text, size_t length, uint8_t *out, size_t *ret_length) MUST_CHECK;
 
+/* The same for base64url without padding (RFC 4648 section 5), as a URL or a header takes it. `out`
+ * has room for `length` bytes. */
+int base64url_decode(const char *text, size_t length, uint8_t *out, size_t *ret_length) MUST_CHECK;
+
 /* `out` has room for base64_encoded_length(length) characters and a NUL. */
 void base64_encode(const uint8_t *bytes, size_t length, char *out);
 

@@ -25,6 +25,14 @@ enum { BUS_VERSION = 1 };
 	X(HELLO, 1, "hello")                                                                       \
                                                                                                    \
 	/* ---- api -> realtimed ---- */                                                           \
+	/* request: {room_id, peer_id} -> {participant} */                                         \
+	X(PARTICIPANT, 36, "participant")                                                          \
+	/* request: {room_id, peer_id|user_id, code?: "kicked"|"banned", reason?} -> {kicked}: how \
+	 *   many were sent out, for good; `reason` is for them alone */                           \
+	X(KICK, 37, "kick")                                                                        \
+	/* request: {room_id, peer_id, audio_muted?, video_muted?} -> {participant}: answered when \
+	 *   the SFU has done it */                                                                \
+	X(MUTE, 38, "mute")                                                                        \
 	/* request: {channel?|user_id?|connection_id?, data|binary, persistent?, ttl?,             \
 	 *   content_type?, tags?, sender?} -> {message_id, channel, offset, epoch, delivered_to}. \
 	 *   `binary` is {content_type, filename?} with either {binary_data} (base64) or {file_id, \
@@ -42,8 +50,9 @@ enum { BUS_VERSION = 1 };
 	X(ROOM_DELETED, 20, "room_deleted")                                                        \
 	/* request: a signal of protocol section 5 with sender_peer_id, and caller -> {} */        \
 	X(SIGNAL, 21, "signal")                                                                    \
-	/* request: {room_id, kind: "whip"|"whep", sdp, publishers?: [], user_id?, name?}          \
-	 *   -> {session_id, sdp} */                                                               \
+	/* request: {room_id, kind: "whip"|"whep", sdp, publishers?: [], user_id?, name?,          \
+	 *   is_moderator?, address?, password?, invite?} -> {session_id, sdp}; the last four are  \
+	 *   for the room's door */                                                                \
 	X(HTTP_SESSION_START, 22, "http_session_start")                                            \
 	/* request: {room_id, session_id, caller} -> {} */                                         \
 	X(HTTP_SESSION_END, 23, "http_session_end")                                                \
@@ -77,9 +86,9 @@ enum { BUS_VERSION = 1 };
 	/* ---- realtimed -> sfu ---- */                                                           \
 	/* request: {room_id, peer_id, kind: "call"|"whip"|"whep", sdp?, publishers?, codecs?,     \
 	 *   may_publish? (true), audio_muted?, video_muted?, state} -> {sdp?}. `codecs` are those \
-	 * that the room takes, the most wanted first; none: WEBRTC_CODECS. `sdp` is a complete                                       \
-	 * offer and gets a complete answer (whip, whep); a "call" peer offers later, by                                               \
-	 * PEER_SIGNAL. `state` is any JSON, given back in HELLO                                                                               \
+	 * that the room takes, the most wanted first; none: WEBRTC_CODECS. `sdp` is a complete    \
+	 * offer and gets a complete answer (whip, whep); a "call" peer offers later, by           \
+	 * PEER_SIGNAL. `state` is any JSON, given back in HELLO                                   \
 	 */                                                                                        \
 	X(PEER_JOIN, 48, "peer_join")                                                              \
 	/* event: {room_id, peer_id}: its connection is over */                                    \

@@ -1,5 +1,7 @@
 #include "db/participant_sessions.h"
 
+#include <stdio.h>
+
 #include "db/statement.h"
 
 static const char sql_join[] =
@@ -11,6 +13,11 @@ static const char sql_leave[] = "UPDATE participant_sessions"
 				" SET left_at = :now, leave_reason = :reason"
 				" WHERE room_id = :room_id AND peer_id = :peer_id"
 				" AND left_at IS NULL";
+
+/* peer_id is not indexed alone; a room's sessions are. */
+static const char sql_user[] = "SELECT user_id FROM participant_sessions"
+			       " WHERE room_id = :room_id AND peer_id = :peer_id"
+			       " ORDER BY joined_at DESC LIMIT 1";
 
 static const char sql_end_stale[] =
 	"UPDATE participant_sessions"
@@ -48,6 +55,24 @@ int participant_sessions_leave(struct store *store, const char *room_id, const c
 	statement_bind_text(statement, ":reason", reason);
 	statement_bind_int(statement, ":now", now_unix_ms);
 	return statement_run(store, statement, reterr);
+}
+
+int participant_sessions_user(struct store *store, const char *room_id, const char *peer_id,
+			      char ret_user_id[USER_ID_BYTES_MAX + 1], struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, sql_user, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":room_id", room_id);
+	statement_bind_text(statement, ":peer_id", peer_id);
+	r = statement_step(store, statement, reterr);
+	if (r <= 0)
+		return r;
+	(void)snprintf(ret_user_id, USER_ID_BYTES_MAX + 1, "%s", statement_text(statement, 0));
+	(void)sqlite3_reset(statement); /* a SELECT that went well */
+	return 1;
 }
 
 int participant_sessions_end_stale(struct store *store, int64_t started_at_unix_ms,

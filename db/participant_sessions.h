@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/error.h"
+#include "core/id.h"
 #include "db/store.h"
 
 struct participant_session_row {
@@ -22,6 +23,11 @@ int participant_sessions_join(struct store *store, const struct participant_sess
 int participant_sessions_leave(struct store *store, const char *room_id, const char *peer_id,
 			       const char *reason, int64_t now_unix_ms,
 			       struct error *reterr) MUST_CHECK;
+/* Whose peer is that, or was it? 1: *ret_user_id is who ("": nobody known); 0: none is on record.
+ */
+int participant_sessions_user(struct store *store, const char *room_id, const char *peer_id,
+			      char ret_user_id[USER_ID_BYTES_MAX + 1],
+			      struct error *reterr) MUST_CHECK;
 /* End what earlier runs left open: rows that began before `started_at_unix_ms` and whose peer is
  * not in `present`, a JSON array of "room_id/peer_id". */
 int participant_sessions_end_stale(struct store *store, int64_t started_at_unix_ms,

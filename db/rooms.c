@@ -9,12 +9,12 @@
 
 #define ROOM_COLUMNS                                                                               \
 	"room_id, name, max_participants, mode, locked, codecs, metadata, version, created_at, "   \
-	"updated_at "
+	"updated_at, password_hash "
 
 /* One statement, so that two creators cannot both take the last free place. */
 static const char create_sql[] = "INSERT INTO rooms (" ROOM_COLUMNS ") "
 				 "SELECT :room_id, :name, :max_participants, :mode, :locked, "
-				 ":codecs, :metadata, 1, :now, :now "
+				 ":codecs, :metadata, 1, :now, :now, nullif(:password_hash, '') "
 				 "WHERE (SELECT count(*) FROM rooms) < :max_rooms";
 
 static const char get_sql[] = "SELECT " ROOM_COLUMNS "FROM rooms WHERE room_id = :room_id";
@@ -27,7 +27,7 @@ static const char list_sql[] = "SELECT " ROOM_COLUMNS "FROM rooms "
 static const char update_sql[] =
 	"UPDATE rooms SET name = :name, max_participants = :max_participants, mode = :mode, "
 	"locked = :locked, codecs = :codecs, metadata = :metadata, version = version + 1, "
-	"updated_at = :now "
+	"updated_at = :now, password_hash = nullif(:password_hash, '') "
 	"WHERE room_id = :room_id "
 	"RETURNING version, created_at";
 
@@ -91,6 +91,8 @@ static int read_row(sqlite3_stmt *statement, struct room_row *ret_room)
 	room.version = sqlite3_column_int64(statement, 7);
 	room.created_at_unix_ms = sqlite3_column_int64(statement, 8);
 	room.updated_at_unix_ms = sqlite3_column_int64(statement, 9);
+	(void)snprintf(room.password_hash, sizeof(room.password_hash), "%s",
+		       statement_text(statement, 10));
 	if (!room.codecs || !room.metadata) {
 		room_row_fini(&room);
 		return -ENOMEM;
@@ -128,6 +130,7 @@ static void bind_row(sqlite3_stmt *statement, const struct room_row *room, const
 	statement_bind_int(statement, ":locked", room->locked);
 	statement_bind_text(statement, ":codecs", codecs);
 	statement_bind_text(statement, ":metadata", metadata);
+	statement_bind_text(statement, ":password_hash", room->password_hash);
 	statement_bind_int(statement, ":now", now_unix_ms);
 }
 
@@ -199,7 +202,7 @@ int rooms_get(struct store *store, const char *room_id, struct room_row *ret_roo
 	return r;
 }
 
-int rooms_list(struct store *store, const struct rooms_position *after, size_t limit,
+int rooms_list(struct store *store, const struct list_position *after, size_t limit,
 	       struct room_row *rooms, bool *ret_more, struct error *reterr)
 {
 	sqlite3_stmt *statement;
@@ -211,7 +214,7 @@ int rooms_list(struct store *store, const struct rooms_position *after, size_t l
 	if (r < 0)
 		return r;
 	statement_bind_int(statement, ":created_at", after->created_at_unix_ms);
-	statement_bind_text(statement, ":room_id", after->room_id);
+	statement_bind_text(statement, ":room_id", after->id);
 	statement_bind_int(statement, ":limit", (int64_t)limit + 1); /* one more: is there more? */
 	while ((r = statement_step(store, statement, reterr)) > 0 && count < limit) {
 		r = read_row(statement, &rooms[count]);

@@ -21,6 +21,8 @@
 
 #include "core/error.h"
 #include "core/id.h"
+#include "core/password.h"
+#include "db/list_position.h"
 #include "db/store.h"
 
 enum {
@@ -44,9 +46,10 @@ struct room_row {
 	int64_t max_participants;
 	enum room_mode mode;
 	bool locked;
-	json_t *codecs;	  /* owned; an array of strings; NULL counts as [] */
-	json_t *metadata; /* owned; an object; NULL counts as {} */
-	int64_t version;  /* 1, then one more with every update */
+	char password_hash[PASSWORD_HASH_SIZE]; /* "": it has none */
+	json_t *codecs;				/* owned; an array of strings; NULL counts as [] */
+	json_t *metadata;			/* owned; an object; NULL counts as {} */
+	int64_t version;			/* 1, then one more with every update */
 	int64_t created_at_unix_ms, updated_at_unix_ms;
 };
 
@@ -67,20 +70,13 @@ int rooms_create(struct store *store, struct room_row *room, int64_t max_rooms, 
 int rooms_get(struct store *store, const char *room_id, struct room_row *ret_room,
 	      struct error *reterr) MUST_CHECK;
 
-/* Where a page of the list begins: after the room made at this time with this id. All zero: at
- * the start. */
-struct rooms_position {
-	int64_t created_at_unix_ms;
-	char room_id[ROOM_ID_SIZE];
-};
-
 /* Read up to `limit` (at most ROOMS_PAGE_MAX) rooms behind `after`, oldest first, into the
  * caller's `rooms`. Returns how many; each is the caller's to room_row_fini(). *ret_more says
  * whether there are others behind them. */
-int rooms_list(struct store *store, const struct rooms_position *after, size_t limit,
+int rooms_list(struct store *store, const struct list_position *after, size_t limit,
 	       struct room_row *rooms, bool *ret_more, struct error *reterr) MUST_CHECK;
 
-/* Write name, max_participants, mode, locked, codecs and metadata of *room over the stored ones;
+/* Write all but its id and times over what is stored;
  * version and updated_at_unix_ms move on, in *room too.
  *   -ENOENT "room_not_found"   -E2BIG "metadata_too_big" */
 int rooms_update(struct store *store, struct room_row *room, int64_t now_unix_ms,

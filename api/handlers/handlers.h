@@ -19,9 +19,15 @@ handler_fn rooms_handle_list, rooms_handle_create, rooms_handle_get, rooms_handl
 	rooms_handle_delete;
 
 /* participants.c */
-handler_fn participants_list;
+handler_fn participants_list, participants_get, participants_mute, participants_kick;
 handler_fn call_stats_get;
 handler_fn call_graph_get;
+
+/* bans.c */
+handler_fn bans_create, bans_list, bans_delete;
+
+/* invites.c */
+handler_fn invites_create, invites_list, invites_delete;
 
 /* connections.c */
 handler_fn connections_list, connections_get, connections_close, connections_close_all,

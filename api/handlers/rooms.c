@@ -2,17 +2,15 @@
 #include "db/rooms.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "api/handlers/handlers.h"
+#include "api/handlers/listing.h"
 #include "api/handlers/room_etag.h"
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/media_codecs.h"
-
-enum { PAGE_DEFAULT = 50 };
 
 /* ---- rooms as JSON ---- */
 
@@ -50,13 +48,14 @@ static json_t *room_to_json(const struct room_row *room, int64_t participants)
 	char etag[ROOM_ETAG_SIZE];
 
 	room_etag_format(room, participants, etag);
-	return json_pack("{s:s, s:s, s:I, s:s, s:O, s:O, s:I, s:I, s:b, s:b, s:o, s:s}", "room_id",
-			 room->room_id, "name", room->name, "max_participants",
+	return json_pack("{s:s, s:s, s:I, s:s, s:O, s:O, s:I, s:I, s:b, s:b, s:b, s:o, s:s}",
+			 "room_id", room->room_id, "name", room->name, "max_participants",
 			 (json_int_t)room->max_participants, "mode", room_mode_name(room->mode),
 			 "codecs", room->codecs, "metadata", room->metadata, "created_at",
 			 (json_int_t)room->created_at_unix_ms, "updated_at",
-			 (json_int_t)room->updated_at_unix_ms, "locked", room->locked, "recording",
-			 0, "participants",
+			 (json_int_t)room->updated_at_unix_ms, "locked", room->locked,
+			 "has_password", *room->password_hash != '\0', "recording", 0,
+			 "participants",
 			 participants < 0 ? json_null() : json_integer(participants), "etag", etag);
 }
 
@@ -116,6 +115,24 @@ static int apply_metadata(const json_t *body, struct room_row *room, struct erro
 	return 0;
 }
 
+/* `password` of the body, as it is kept. To be read before a transaction begins: it takes long by
+ * design. 1; 0: it is not there; "" in ret_hash: it is null, to be taken away. */
+static int read_password(const json_t *body, char ret_hash[PASSWORD_HASH_SIZE],
+			 struct error *reterr)
+{
+	const char *password;
+	int r = json_get_text(body, "password", 1, PASSWORD_MAX, &password, reterr);
+
+	*ret_hash = '\0';
+	if (r == 0)
+		return json_is_null(json_object_get(body, "password"));
+	if (r > 0)
+		r = password_check(password, reterr);
+	if (r == 0)
+		r = password_hash(password, ret_hash);
+	return r < 0 ? r : 1;
+}
+
 /* The fields that the body has go over those of the room; `max_participants` has the server's
  * limit. */
 static int apply_fields(const struct config *config, const json_t *body, struct room_row *room,
@@ -124,11 +141,6 @@ static int apply_fields(const struct config *config, const json_t *body, struct 
 	const char *name;
 	int r;
 
-	/* Ignoring this one, as unknown fields are, would leave a room open that its maker believes
-	 * to be closed. */
-	if (!json_is_null(json_object_get(body, "password")) && json_object_get(body, "password"))
-		return error_set_field(reterr, -EINVAL, "unsupported_field", "password",
-				       "rooms have no password on this server");
 	r = json_get_text(body, "name", 1, ROOM_NAME_MAX, &name, reterr);
 	if (r > 0)
 		(void)snprintf(room->name, sizeof(room->name), "%s", name);
@@ -181,6 +193,8 @@ int rooms_handle_create(struct api *api, struct request *request, struct respons
 	if (r >= 0)
 		r = apply_fields(api->config, body, &room, reterr);
 	if (r >= 0)
+		r = read_password(body, room.password_hash, reterr);
+	if (r >= 0)
 		r = rooms_create(api->store, &room, api->config->WEBRTC_MAX_ROOMS, clock_unix_ms(),
 				 reterr);
 	if (r < 0)
@@ -195,50 +209,29 @@ int rooms_handle_create(struct api *api, struct request *request, struct respons
 
 /* ---- GET ---- */
 
-/* The cursor is the position behind the last room of the page before, "<created_at>.<room_id>". */
-static int parse_cursor(const char *text, struct rooms_position *ret_after, struct error *reterr)
-{
-	const char *dot = strchr(text, '.');
-	char *end;
-
-	errno = 0;
-	ret_after->created_at_unix_ms = strtoll(text, &end, 10);
-	if (errno != 0 || end == text || end != dot || !room_id_is_valid(dot + 1))
-		return error_set_field(reterr, -EINVAL, "bad_field", "cursor",
-				       "cursor must be the next of an earlier answer");
-	(void)snprintf(ret_after->room_id, sizeof(ret_after->room_id), "%s", dot + 1);
-	return 0;
-}
-
-static json_t *page_to_json(struct api *api, const struct room_row *rooms, size_t count, bool more)
+static json_t *rooms_to_json(struct api *api, const struct room_row *rooms, size_t count)
 {
 	AUTO_JSON occupancy = ask_occupancy(api, rooms, count);
-	json_t *items = json_array(), *next = json_null();
-	char cursor[ROOM_ID_SIZE + 24];
+	json_t *items = json_array();
 
 	for (size_t i = 0; i < count; i++)
 		(void)json_array_append_new(
 			items, room_to_json(&rooms[i], participant_count(occupancy, &rooms[i])));
-	if (more) {
-		(void)snprintf(cursor, sizeof(cursor), "%" PRId64 ".%s",
-			       rooms[count - 1].created_at_unix_ms, rooms[count - 1].room_id);
-		next = json_string(cursor);
-	}
-	return json_pack("{s:o, s:o}", "items", items, "next", next);
+	return items;
 }
 
 int rooms_handle_list(struct api *api, struct request *request, struct response *response,
 		      struct error *reterr)
 {
-	const char *cursor = query_find(&request->query, "cursor");
 	AUTO_FREE struct room_row *rooms = calloc(ROOMS_PAGE_MAX, sizeof(*rooms));
-	struct rooms_position after = {0};
+	const struct room_row *last;
+	struct list_position after;
 	size_t limit = PAGE_DEFAULT;
 	bool more = false;
 	int r = rooms ? 0 : -ENOMEM, count;
 
-	if (r == 0 && cursor)
-		r = parse_cursor(cursor, &after, reterr);
+	if (r == 0)
+		r = cursor_parse(query_find(&request->query, "cursor"), &after, reterr);
 	if (r == 0)
 		r = request_limit(request, ROOMS_PAGE_MAX, &limit, reterr);
 	if (r < 0)
@@ -246,7 +239,10 @@ int rooms_handle_list(struct api *api, struct request *request, struct response 
 	count = rooms_list(api->store, &after, limit, rooms, &more, reterr);
 	if (count < 0)
 		return count;
-	r = response_json(response, 200, page_to_json(api, rooms, (size_t)count, more));
+	last = &rooms[count > 0 ? count - 1 : 0];
+	r = response_json(response, 200,
+			  page_to_json(rooms_to_json(api, rooms, (size_t)count), more,
+				       last->created_at_unix_ms, last->room_id));
 	for (int i = 0; i < count; i++)
 		room_row_fini(&rooms[i]);
 	return r;
@@ -280,9 +276,11 @@ int rooms_handle_get(struct api *api, struct request *request, struct response *
 
 /* ---- PUT ---- */
 
-/* Inside a transaction: nobody else changes the room between the comparison and the write. */
+/* Inside a transaction: nobody else changes the room between the comparison and the write.
+ * `hash_or_null` NULL: the password stays. */
 static int update_stored(struct api *api, const struct request *request, const char *room_id,
-			 const json_t *body, struct room_row *room, struct error *reterr)
+			 const json_t *body, const char *hash_or_null, struct room_row *room,
+			 struct error *reterr)
 {
 	const char *if_match = request_header(request, "If-Match");
 	int r;
@@ -296,6 +294,9 @@ static int update_stored(struct api *api, const struct request *request, const c
 	r = apply_fields(api->config, body, room, reterr);
 	if (r < 0)
 		return r;
+	if (hash_or_null)
+		(void)snprintf(room->password_hash, sizeof(room->password_hash), "%s",
+			       hash_or_null);
 	return rooms_update(api->store, room, clock_unix_ms(), reterr);
 }
 
@@ -321,8 +322,9 @@ int rooms_handle_update(struct api *api, struct request *request, struct respons
 	AUTO_ROOM_ROW room = {0};
 	AUTO_JSON body = NULL;
 	AUTO_JSON occupancy = NULL;
+	char hash[PASSWORD_HASH_SIZE];
 	const char *room_id;
-	int r;
+	int r, has_password = 0;
 
 	r = request_room_id(request, &room_id, reterr);
 	if (r == 0)
@@ -330,10 +332,13 @@ int rooms_handle_update(struct api *api, struct request *request, struct respons
 	if (r == 0)
 		r = read_update(api, request, room_id, &body, reterr);
 	if (r == 0)
+		r = has_password = read_password(body, hash, reterr);
+	if (r >= 0)
 		r = store_begin(api->store, reterr);
 	if (r < 0)
 		return r;
-	r = update_stored(api, request, room_id, body, &room, reterr);
+	r = update_stored(api, request, room_id, body, has_password > 0 ? hash : NULL, &room,
+			  reterr);
 	if (r == 0)
 		r = store_commit(api->store, reterr);
 	if (r < 0) {

@@ -5,9 +5,15 @@
 
 #include "api/handlers/handlers.h"
 #include "core/json.h"
+#include "core/password.h"
 #include "db/rooms.h"
 
-enum { PUBLISHERS_MAX = 64, PUBLISHER_ID_MAX = 128 };
+enum {
+	PUBLISHERS_MAX = 64,
+	PUBLISHER_ID_MAX = 128,
+	INVITE_TEXT_MAX = 64, /* bytes */
+	ADDRESS_TEXT_MAX = 63
+};
 
 static int read_offer(struct api *api, struct request *request, struct error *reterr)
 {
@@ -64,8 +70,60 @@ static int answer_session(struct response *response, const char *kind, const cha
 	return response_text(response, 201, "application/sdp", sdp);
 }
 
-static int start(struct api *api, struct request *request, const char *kind, enum right right,
-		 struct response *response, struct error *reterr)
+/* NULL: none is shown. */
+static const char *invite_of(const struct request *request)
+{
+	const char *invite = request_header(request, "X-Room-Invite");
+
+	return invite && *invite ? invite : NULL;
+}
+
+/* May they ask at all? Whoever has an invite is looked at by realtimed. */
+static int check_access(struct api *api, const struct request *request, const char *room_id,
+			enum access access, enum right right, struct error *reterr)
+{
+	int r;
+
+	if (invite_of(request))
+		return 0;
+	r = access_check(api, request, access, reterr);
+	return r < 0 ? r : access_demand(request, right, GRANT_ROOMS, room_id, reterr);
+}
+
+static bool may_moderate(const struct request *request, const char *room_id)
+{
+	return !identity_is_anonymous(request->identity) &&
+	       access_demand_room(request, room_id, NULL) == 0;
+}
+
+/* What is shown at the room's door, added to `ask`. */
+static int add_pass(const struct request *request, const char *room_id, json_t *ask,
+		    struct error *reterr)
+{
+	const char *password = request_header(request, "X-Room-Password");
+	const char *invite = invite_of(request);
+	const char *address = request->source->variable(request->data, "REMOTE_ADDR");
+
+	if (password && password_check(password, NULL) < 0)
+		return error_set_field(reterr, -EACCES, "wrong_password", "password",
+				       "no room has such a password");
+	if (invite &&
+	    (strlen(invite) > INVITE_TEXT_MAX || !channel_name_is_valid(invite, strlen(invite))))
+		return error_set_field(reterr, -EACCES, "bad_invite", "invite",
+				       "no invite looks like this");
+	if (password)
+		(void)json_object_set_new(ask, "password", json_string(password));
+	if (invite)
+		(void)json_object_set_new(ask, "invite", json_string(invite));
+	if (address && strlen(address) <= ADDRESS_TEXT_MAX)
+		(void)json_object_set_new(ask, "address", json_string(address));
+	if (!invite && may_moderate(request, room_id)) /* who shows one comes by it */
+		(void)json_object_set_new(ask, "is_moderator", json_true());
+	return 0;
+}
+
+static int start(struct api *api, struct request *request, const char *kind, enum access access,
+		 enum right right, struct response *response, struct error *reterr)
 {
 	AUTO_JSON publishers = NULL;
 	AUTO_JSON session = NULL;
@@ -76,7 +134,7 @@ static int start(struct api *api, struct request *request, const char *kind, enu
 
 	r = request_room_id(request, &room_id, reterr);
 	if (r == 0)
-		r = access_demand(request, right, GRANT_ROOMS, room_id, reterr);
+		r = check_access(api, request, room_id, access, right, reterr);
 	if (r == 0)
 		r = read_offer(api, request, reterr);
 	if (r == 0)
@@ -92,6 +150,11 @@ static int start(struct api *api, struct request *request, const char *kind, enu
 		(void)json_object_set(ask, "publishers", publishers);
 	(void)json_object_set_new(ask, "user_id", json_string(request->identity->user_id));
 	(void)json_object_set_new(ask, "name", json_string(request->identity->name));
+	r = add_pass(request, room_id, ask, reterr);
+	if (r < 0) {
+		json_decref(ask);
+		return r;
+	}
 	r = bus_client_call(api->realtimed, BUS_HTTP_SESSION_START, ask, BUS_MEDIA_TIMEOUT_MS,
 			    &session, reterr);
 	return r < 0 ? r : answer_session(response, kind, room_id, session, reterr);
@@ -100,13 +163,13 @@ static int start(struct api *api, struct request *request, const char *kind, enu
 int whip_start(struct api *api, struct request *request, struct response *response,
 	       struct error *reterr)
 {
-	return start(api, request, "whip", RIGHT_PUBLISH, response, reterr);
+	return start(api, request, "whip", ACCESS_PUBLISH, RIGHT_PUBLISH, response, reterr);
 }
 
 int whep_start(struct api *api, struct request *request, struct response *response,
 	       struct error *reterr)
 {
-	return start(api, request, "whep", RIGHT_SUBSCRIBE, response, reterr);
+	return start(api, request, "whep", ACCESS_READ, RIGHT_SUBSCRIBE, response, reterr);
 }
 
 /* Ask realtimed something about the {session_id} of the path, which it does if that is for the

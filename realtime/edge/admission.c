@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base64.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/origin.h"
@@ -41,8 +42,9 @@ static int check_origin(const struct server *server, struct lws *wsi, struct err
 			 origin);
 }
 
+/* `is_introduced`: something is shown that lets them in, if it is good. */
 static int check_transport(const struct server *server, enum transport transport,
-			   bool has_credentials, struct error *reterr)
+			   bool is_introduced, struct error *reterr)
 {
 	const struct config *config = server->config;
 	bool is_sse = transport == TRANSPORT_SSE;
@@ -62,7 +64,7 @@ static int check_transport(const struct server *server, enum transport transport
 		return error_set(reterr, -EAGAIN, "too_many_connections",
 				 "all %lld connections are taken", (long long)limit);
 	/* A chat connection may still say who it is by an `auth` message. */
-	if (!has_credentials && transport != TRANSPORT_WEBSOCKET &&
+	if (!is_introduced && transport != TRANSPORT_WEBSOCKET &&
 	    (is_sse ? config->SSE_AUTH_REQUIRED : config->WEBSOCKET_AUTH_REQUIRED))
 		return error_set(reterr, -EKEYREJECTED, "authentication_required",
 				 "connecting needs a token or an API key");
@@ -96,7 +98,7 @@ static struct connection *connection_new(struct server *server, struct lws *wsi,
 	return connection;
 }
 
-static void on_room_found(void *data, const char *ticket, const struct room_facts *facts,
+static bool on_room_found(void *data, const char *ticket, const struct room_facts *facts,
 			  const struct error *error)
 {
 	struct server *server = data;
@@ -105,15 +107,17 @@ static void on_room_found(void *data, const char *ticket, const struct room_fact
 	struct error refusal = {0};
 
 	if (!connection || connection->signaling.state != SIGNALING_OPENING)
-		return; /* it has left meanwhile */
+		return false; /* it has left meanwhile */
 	session = &connection->signaling;
+	session->pass = entry_pass_free(session->pass);
 	if (error)
 		refusal = *error;
 	else if (switchboard_join(server->board, session, facts, clock_unix_ms(), &refusal) == 0)
-		return;
+		return true;
 	LOG(LOG_INFO, LOG_WEBRTC, "join_refused", LOG_TEXT("connection", connection->id),
 	    LOG_TEXT("room", session->room_id), LOG_ERR(&refusal));
 	signaling_session_refuse(session, &refusal);
+	return false;
 }
 
 static void look_up_room(struct signaling_session *session)
@@ -121,19 +125,77 @@ static void look_up_room(struct signaling_session *session)
 	struct connection *connection = CONTAINER_OF(session, struct connection, signaling);
 	struct server *server = lws_context_user(lws_get_context(connection->wsi));
 	struct error error = {0};
-	bool may_create =
-		server->config->WEBRTC_AUTO_CREATE_ROOMS &&
-		identity_may(connection->identity, RIGHT_PUBLISH, GRANT_ROOMS, session->room_id);
+	const struct room_knock knock = {
+		.room_id = session->room_id,
+		.user_id = session->user_id,
+		.address = session->address,
+		.is_moderator = session->is_moderator,
+		.may_create = server->config->WEBRTC_AUTO_CREATE_ROOMS &&
+			      identity_may(connection->identity, RIGHT_PUBLISH, GRANT_ROOMS,
+					   session->room_id),
+		.pass = session->pass,
+		.next_secret = session->own_token,
+		.secret = session->resume_token,
+	};
 
-	if (room_lookup(server->store, server->config, session->room_id, may_create, connection->id,
-			on_room_found, server, &error) < 0)
+	if (room_gate_knock(server->gate, &knock, connection->id, on_room_found, server, &error) <
+	    0)
 		signaling_session_refuse(session, &error);
+}
+
+/* A subprotocol's base64url, or the text of a header, into `out`: 1, 0 if there is neither. */
+static int secret_get(struct lws *wsi, const char *subprotocol, const char *header, bool is_base64,
+		      char *out, size_t size)
+{
+	char text[HEADER_SIZE];
+	size_t length;
+	int r;
+
+	if (http_custom_header_is_present(wsi, header))
+		return http_custom_header_get(wsi, header, out, size) ? 1 : -EINVAL;
+	if (!http_custom_header_is_present(wsi, subprotocol))
+		return 0;
+	if (!is_base64)
+		return http_custom_header_get(wsi, subprotocol, out, size) ? 1 : -EINVAL;
+	if (!http_custom_header_get(wsi, subprotocol, text, size * 4 / 3 + 1))
+		return -EINVAL;
+	r = base64url_decode(text, strlen(text), (uint8_t *)text, &length);
+	if (r == 0 && length < size && !memchr(text, '\0', length))
+		(void)snprintf(out, size, "%.*s", (int)length, text);
+	else
+		r = -EINVAL;
+	explicit_bzero(text, sizeof(text));
+	return r < 0 ? r : 1;
+}
+
+static int pass_get(struct lws *wsi, struct entry_pass **ret_pass, struct error *reterr)
+{
+	AUTO(entry_pass) pass = calloc(1, sizeof(*pass));
+	int password, invite;
+
+	if (!pass)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	password = secret_get(wsi, PASSWORD_HEADER, "x-room-password:", true, pass->password,
+			      sizeof(pass->password));
+	if (password < 0 || (password > 0 && password_check(pass->password, NULL) < 0))
+		return error_set_field(reterr, -EACCES, "wrong_password", "password",
+				       "no room has such a password");
+	invite = secret_get(wsi, INVITE_HEADER, "x-room-invite:", false, pass->invite,
+			    sizeof(pass->invite));
+	if (invite < 0)
+		return error_set_field(reterr, -EACCES, "bad_invite", "invite",
+				       "no invite is this long");
+	if (password > 0 || invite > 0)
+		*ret_pass = STEAL(pass);
+	return 0;
 }
 
 static int prepare_signaling(struct server *server, struct connection *connection,
 			     struct error *reterr)
 {
 	char room_id[VALUE_SIZE], name[VALUE_SIZE], peer_id[PEER_ID_SIZE], token[PEER_ID_SIZE];
+	struct entry_pass *pass = NULL;
+	int r;
 
 	if (!http_query_get(connection->wsi, "room_id", 0, room_id, sizeof(room_id)))
 		return error_set_field(reterr, -EINVAL, "missing_field", "room_id",
@@ -150,11 +212,15 @@ static int prepare_signaling(struct server *server, struct connection *connectio
 				       PEER_NAME_MAX);
 	signaling_session_init(&connection->signaling, server->board, &connection->outbox, room_id,
 			       name, look_up_room, standing_identify_caller);
-	if (http_query_get(connection->wsi, "peer_id", 0, peer_id, sizeof(peer_id)) &&
-	    http_query_get(connection->wsi, "resume_token", 0, token, sizeof(token)))
+	peer_address_get(connection->wsi, connection->signaling.address);
+	(void)http_query_get(connection->wsi, "peer_id", 0, peer_id, sizeof(peer_id));
+	if (http_query_get(connection->wsi, "resume_token", 0, token, sizeof(token)))
 		signaling_session_set_resume(&connection->signaling, peer_id, token);
 	explicit_bzero(token, sizeof(token));
-	return 0;
+	r = pass_get(connection->wsi, &pass, reterr);
+	if (r == 0)
+		signaling_session_set_pass(&connection->signaling, pass);
+	return r;
 }
 
 /* ?channel=, as often as it is there. One that does not fit is no name, even cut at VALUE_SIZE. */
@@ -375,6 +441,15 @@ static int refuse(struct lws *wsi, const struct error *error)
 	return http_answer_problem(wsi, error);
 }
 
+/* Whether it is good is seen at the room's door; one that is empty is none. */
+static bool has_invite(struct lws *wsi)
+{
+	char text[INVITE_TEXT_MAX + 1];
+
+	return secret_get(wsi, INVITE_HEADER, "x-room-invite:", false, text, sizeof(text)) > 0 &&
+	       *text;
+}
+
 static int admit(struct server *server, struct lws *wsi, enum transport transport)
 {
 	static struct credentials credentials; /* the loop's alone; large */
@@ -387,7 +462,10 @@ static int admit(struct server *server, struct lws *wsi, enum transport transpor
 	if (r == 0)
 		r = credentials_read(wsi, &credentials, &error);
 	if (r == 0)
-		r = check_transport(server, transport, credentials.kind != CREDENTIAL_NONE, &error);
+		r = check_transport(server, transport,
+				    credentials.kind != CREDENTIAL_NONE ||
+					    (transport == TRANSPORT_SIGNALING && has_invite(wsi)),
+				    &error);
 	connection = r < 0 ? NULL : connection_new(server, wsi, transport);
 	if (!connection)
 		credentials_wipe(&credentials);

@@ -6,10 +6,10 @@
 
 #include "core/clock.h"
 #include "core/json.h"
+#include "realtime/edge/api_moderation.h"
 #include "realtime/edge/api_publish.h"
 #include "realtime/edge/drain.h"
 #include "realtime/edge/metrics_page.h"
-#include "realtime/edge/room_lookup.h"
 #include "realtime/model/presence.h"
 #include "realtime/model/signaling_session.h"
 #include "realtime/wire/envelope.h"
@@ -250,7 +250,7 @@ struct http_start {
 	json_t *request; /* owned */
 };
 
-static void on_room_found(void *data, const char *ticket, const struct room_facts *facts,
+static bool on_room_found(void *data, const char *ticket, const struct room_facts *facts,
 			  const struct error *error)
 {
 	struct http_start *start = data;
@@ -265,6 +265,39 @@ static void on_room_found(void *data, const char *ticket, const struct room_fact
 		api_on_http_started(start->daemon, start->token, "", NULL, &refusal);
 	json_decref(start->request);
 	free(start);
+	return r == 0;
+}
+
+static const char *text_of(const json_t *body, const char *name)
+{
+	const char *text = json_string_value(json_object_get(body, name));
+
+	return text ? text : "";
+}
+
+/* Whoever asks is at the room's door like those who come by signalling. */
+static int knock(struct http_start *start, const char *room_id, struct error *reterr)
+{
+	const json_t *body = start->request;
+	AUTO(entry_pass) pass = calloc(1, sizeof(*pass));
+	char secret[RESUME_TOKEN_CHARS + 1];
+	const struct room_knock knock = {
+		.room_id = room_id,
+		.user_id = text_of(body, "user_id"),
+		.address = text_of(body, "address"),
+		.is_moderator = json_is_true(json_object_get(body, "is_moderator")),
+		.pass = pass,
+		.next_secret = secret,
+		.secret = "",
+	};
+
+	if (!pass)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	id_random_chars(secret, RESUME_TOKEN_CHARS); /* nobody comes back by it */
+	/* The API has seen to it that they fit. */
+	(void)snprintf(pass->password, sizeof(pass->password), "%s", text_of(body, "password"));
+	(void)snprintf(pass->invite, sizeof(pass->invite), "%s", text_of(body, "invite"));
+	return room_gate_knock(&start->daemon->gate, &knock, "", on_room_found, start, reterr);
 }
 
 static int on_http_start(struct daemon *daemon, struct bus_peer *peer,
@@ -290,8 +323,7 @@ static int on_http_start(struct daemon *daemon, struct bus_peer *peer,
 	start->daemon = daemon;
 	start->token = api_token_of(peer, frame);
 	start->request = json_incref(frame->body);
-	r = room_lookup(daemon->store, daemon->config, room_id, false, "", on_room_found, start,
-			reterr);
+	r = knock(start, room_id, reterr);
 	if (r < 0)
 		json_decref(start->request);
 	else
@@ -358,6 +390,15 @@ void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct b
 	case BUS_HTTP_SESSION_START:
 		r = on_http_start(daemon, peer, frame, &error); /* answers by itself */
 		break;
+	case BUS_MUTE:
+		r = api_on_mute(daemon, peer, frame, &error); /* answers by itself */
+		break;
+	case BUS_PARTICIPANT:
+		r = api_get_participant(daemon, frame->body, &answer, &error);
+		break;
+	case BUS_KICK:
+		r = api_kick(daemon, frame->body, &answer, &error);
+		break;
 	case BUS_HUB_STATUS:
 		answer = status(daemon);
 		break;
@@ -410,6 +451,8 @@ void api_on_event(struct daemon *daemon, const struct bus_frame *frame)
 {
 	const char *room_id = json_string_value(json_object_get(frame->body, "room_id"));
 
+	if (room_id)
+		room_gate_on_room_changed(&daemon->gate, room_id);
 	if (frame->message == BUS_ROOM_UPDATED)
 		switchboard_on_room_updated(&daemon->board, frame->body);
 	else if (frame->message == BUS_ROOM_DELETED && room_id)

@@ -130,6 +130,7 @@ static void on_bus_introduced(void *data, struct bus_peer *peer, const json_t *h
 	if (daemon->sfu)
 		bus_peer_close(daemon->sfu); /* a new one takes its place */
 	daemon->sfu = peer;
+	daemon->ban_watch.has_looked = false; /* it may bring somebody back */
 	switchboard_on_sfu_connected(&daemon->board, json_object_get(hello, "rooms"),
 				     clock_now_us());
 }
@@ -177,6 +178,7 @@ static void on_chores(uv_timer_t *timer)
 	(void)sd_notify(0, "WATCHDOG=1"); /* nobody listens outside systemd */
 	if (count++ % TRIM_EVERY == 0)
 		hub_store_trim(&daemon->hub_link);
+	ban_watch_on_timer(&daemon->ban_watch, daemon->store, &daemon->board, &daemon->gate);
 	/* By now everybody who survived our restart is back, or has been let go. */
 	if (!daemon->did_end_stale &&
 	    clock_now_us() > daemon->started_at_us + LINGER_US + RESUME_WAIT_US) {
@@ -267,6 +269,9 @@ static int start_services(struct daemon *daemon, struct error *reterr)
 
 	if (r < 0)
 		return r;
+	r = room_gate_init(&daemon->gate, &daemon->loop, daemon->store, daemon->config);
+	if (r < 0)
+		return r;
 	r = bus_server_start(&daemon->bus, &daemon->loop, daemon->config->REALTIME_BUS, &bus_events,
 			     daemon, reterr);
 	if (r < 0)
@@ -275,7 +280,8 @@ static int start_services(struct daemon *daemon, struct error *reterr)
 					 .config = daemon->config,
 					 .hub = &daemon->hub,
 					 .board = &daemon->board,
-					 .store = daemon->store};
+					 .store = daemon->store,
+					 .gate = &daemon->gate};
 	return server_start(&daemon->server, reterr);
 }
 
@@ -285,8 +291,10 @@ static void stop_services(struct daemon *daemon)
 	daemon->server.is_stopping = true;
 	server_close(&daemon->server);
 	bus_server_close(&daemon->bus);
+	room_gate_stop(&daemon->gate);
 	daemon->store =
 		store_thread_free(daemon->store); /* its last answers look for connections */
+	room_gate_fini(&daemon->gate);
 	server_fini(&daemon->server);
 	switchboard_fini(&daemon->board);
 	hub_fini(&daemon->hub);

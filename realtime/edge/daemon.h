@@ -5,6 +5,7 @@
 #ifndef REALTIME_EDGE_DAEMON_H
 #define REALTIME_EDGE_DAEMON_H
 
+#include "realtime/edge/ban_watch.h"
 #include "realtime/edge/bus_server.h"
 #include "realtime/edge/hub_store.h"
 #include "realtime/edge/server.h"
@@ -19,6 +20,8 @@ struct daemon {
 	struct hub_store_link hub_link;
 	struct hub hub;
 	struct switchboard board;
+	struct room_gate gate;
+	struct ban_watch ban_watch;
 	struct server server;
 	struct bus_server bus;
 	struct bus_peer *sfu; /* borrowed; NULL while it is away */

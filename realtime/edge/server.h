@@ -15,7 +15,7 @@
 #include "realtime/edge/arrival.h"
 #include "realtime/edge/auth.h"
 #include "realtime/edge/connection.h"
-#include "realtime/edge/room_lookup.h"
+#include "realtime/edge/room_gate.h"
 #include "realtime/model/quota.h"
 
 struct server {
@@ -25,6 +25,7 @@ struct server {
 	struct hub *hub;
 	struct switchboard *board;
 	struct store_thread *store;
+	struct room_gate *gate;
 	/* own */
 	struct lws_context *context;
 	struct lws_vhost *vhost;

@@ -55,19 +55,43 @@ struct peer *peer_free(struct peer *peer)
 	return NULL;
 }
 
+void peer_set_muted(struct peer *peer, bool audio, bool video)
+{
+	peer->audio_muted = audio;
+	peer->video_muted = video;
+	if (!*peer->user_id)
+		return; /* nobody who could be known again */
+	if (audio || video)
+		(void)json_object_set_new(peer->room->muted_users, peer->user_id,
+					  json_pack("[b, b]", (int)audio, (int)video));
+	else
+		(void)json_object_del(peer->room->muted_users, peer->user_id);
+}
+
+void peer_recall_muted(struct peer *peer)
+{
+	const json_t *muted = json_object_get(peer->room->muted_users, peer->user_id);
+
+	peer->audio_muted |= json_is_true(json_array_get(muted, 0));
+	peer->video_muted |= json_is_true(json_array_get(muted, 1));
+}
+
 json_t *peer_to_json(const struct peer *peer)
 {
-	return json_pack("{s:s, s:s?, s:s, s:s, s:I, s:O}", "peer_id", peer->peer_id, "user_id",
-			 *peer->user_id ? peer->user_id : NULL, "name", peer->name, "kind",
-			 peer_kind_name(peer->kind), "joined_at",
-			 (json_int_t)peer->joined_at_unix_ms, "tracks", peer->tracks);
+	return json_pack("{s:s, s:s?, s:s, s:s, s:I, s:O, s:b, s:b}", "peer_id", peer->peer_id,
+			 "user_id", *peer->user_id ? peer->user_id : NULL, "name", peer->name,
+			 "kind", peer_kind_name(peer->kind), "joined_at",
+			 (json_int_t)peer->joined_at_unix_ms, "tracks", peer->tracks, "audio_muted",
+			 (int)peer->audio_muted, "video_muted", (int)peer->video_muted);
 }
 
 json_t *peer_state_to_json(const struct peer *peer)
 {
-	return json_pack("{s:b, s:s, s:s, s:s, s:I}", "may_publish", (int)peer->may_publish, "name",
-			 peer->name, "user_id", peer->user_id, "resume_hash", peer->resume_hash,
-			 "joined_at", (json_int_t)peer->joined_at_unix_ms);
+	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:b, s:b}", "may_publish",
+			 (int)peer->may_publish, "name", peer->name, "user_id", peer->user_id,
+			 "resume_hash", peer->resume_hash, "joined_at",
+			 (json_int_t)peer->joined_at_unix_ms, "audio_muted", (int)peer->audio_muted,
+			 "video_muted", (int)peer->video_muted);
 }
 
 static void take_text(const json_t *state, const char *name, char *out, size_t size)
@@ -84,6 +108,8 @@ void peer_state_from_json(struct peer *peer, const json_t *state)
 	take_text(state, "user_id", peer->user_id, sizeof(peer->user_id));
 	take_text(state, "resume_hash", peer->resume_hash, sizeof(peer->resume_hash));
 	peer->joined_at_unix_ms = json_integer_value(json_object_get(state, "joined_at"));
+	peer->audio_muted = json_is_true(json_object_get(state, "audio_muted"));
+	peer->video_muted = json_is_true(json_object_get(state, "video_muted"));
 }
 
 int peer_check_caller(const struct peer *peer, const struct caller *caller, struct error *reterr)
@@ -96,13 +122,28 @@ int peer_check_caller(const struct peer *peer, const struct caller *caller, stru
 	return error_set(reterr, -EACCES, "forbidden", "%s is somebody else's", peer->peer_id);
 }
 
+void peer_take_tracks(struct peer *peer, json_t *tracks)
+{
+	if (!json_is_array(tracks))
+		return;
+	(void)json_incref(tracks);
+	json_decref(peer->tracks);
+	peer->tracks = tracks;
+}
+
+json_t *peer_mute_body(const struct peer *peer)
+{
+	return json_pack("{s:s, s:s, s:b, s:b, s:o}", "room_id", peer->room->room_id, "peer_id",
+			 peer->peer_id, "audio_muted", (int)peer->audio_muted, "video_muted",
+			 (int)peer->video_muted, "state", peer_state_to_json(peer));
+}
+
 json_t *peer_join_body(const struct peer *peer)
 {
-	json_t *body = json_pack("{s:s, s:s, s:s, s:b}", "room_id", peer->room->room_id, "peer_id",
-				 peer->peer_id, "kind", peer_kind_name(peer->kind), "may_publish",
-				 (int)peer->may_publish);
+	json_t *body = peer_mute_body(peer);
 
-	(void)json_object_set_new(body, "state", peer_state_to_json(peer));
+	(void)json_object_set_new(body, "kind", json_string(peer_kind_name(peer->kind)));
+	(void)json_object_set_new(body, "may_publish", json_boolean(peer->may_publish));
 	if (json_array_size(peer->room->codecs) > 0)
 		(void)json_object_set(body, "codecs", peer->room->codecs);
 	return body;
@@ -132,6 +173,11 @@ struct call_room *call_room_new(const char *room_id)
 
 	if (!room)
 		return NULL;
+	room->muted_users = json_object();
+	if (!room->muted_users) {
+		free(room);
+		return NULL;
+	}
 	list_init(&room->peers);
 	(void)snprintf(room->room_id, sizeof(room->room_id), "%s", room_id);
 	return room;
@@ -142,6 +188,7 @@ struct call_room *call_room_free(struct call_room *room)
 	if (!room)
 		return NULL;
 	assert(list_is_empty(&room->peers));
+	json_decref(room->muted_users);
 	json_decref(room->codecs);
 	free(room);
 	return NULL;

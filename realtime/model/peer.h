@@ -33,7 +33,9 @@ struct call_room {
 	char room_id[ROOM_ID_MAX + 1];
 	bool is_mesh;
 	int64_t max_participants; /* 0: not known yet */
-	json_t *codecs; /* owned; that it takes, an array; NULL: none said, or not known yet */
+	json_t *muted_users; /* owned; {user_id: [audio, video]}: a mute holds for who comes again
+			      */
+	json_t *codecs;	     /* owned; that it takes, an array; NULL: none said, or not known yet */
 };
 
 struct peer {
@@ -41,8 +43,9 @@ struct peer {
 	struct list room_link;
 	struct call_room *room;
 	enum peer_kind kind;
-	bool may_publish;  /* media; false: it only watches */
-	bool is_announced; /* the others have been told of it; never for whep */
+	bool may_publish;	       /* media; false: it only watches */
+	bool is_announced;	       /* the others have been told of it; never for whep */
+	bool audio_muted, video_muted; /* by a moderator: the SFU does not forward it */
 	char peer_id[PEER_ID_SIZE];
 	char user_id[USER_ID_MAX + 1]; /* "" for somebody unknown */
 	char name[PEER_NAME_MAX + 1];
@@ -66,7 +69,14 @@ int peer_kind_parse(const char *text, enum peer_kind *ret_kind) MUST_CHECK;
 struct peer *peer_new(struct call_room *room, enum peer_kind kind, const char *peer_id);
 struct peer *peer_free(struct peer *peer);
 
-/* {peer_id, user_id, name, kind, joined_at, tracks}: as the others see it. */
+/* Muted by a moderator, as its user is to be in this room from now on. */
+void peer_set_muted(struct peer *peer, bool audio, bool video);
+/* Somebody who has just come in: they are muted as they were when they left. */
+void peer_recall_muted(struct peer *peer);
+
+/* {peer_id, user_id, name, kind, joined_at, tracks, audio_muted, video_muted}: as the others see
+ * it.
+ */
 json_t *peer_to_json(const struct peer *peer);
 /* What the SFU keeps for us across a restart, and taking it back. */
 json_t *peer_state_to_json(const struct peer *peer);
@@ -78,6 +88,11 @@ void peer_state_from_json(struct peer *peer, const json_t *state);
 int peer_check_caller(const struct peer *peer, const struct caller *caller,
 		      struct error *reterr) MUST_CHECK;
 
+/* What it publishes now, whole (borrowed); anything but an array is ignored. */
+void peer_take_tracks(struct peer *peer, json_t *tracks);
+
+/* The body of PEER_MUTE. */
+json_t *peer_mute_body(const struct peer *peer);
 /* What the SFU is told of it: the body of PEER_JOIN, as far as it is always there. */
 json_t *peer_join_body(const struct peer *peer);
 

@@ -23,6 +23,13 @@ void signaling_session_init(struct signaling_session *session, struct switchboar
 	list_init(&session->waiting_link);
 	(void)snprintf(session->room_id, sizeof(session->room_id), "%s", room_id);
 	(void)snprintf(session->name, sizeof(session->name), "%s", name);
+	id_random_chars(session->own_token, RESUME_TOKEN_CHARS);
+}
+
+void signaling_session_set_pass(struct signaling_session *session, struct entry_pass *pass_taken)
+{
+	session->pass = entry_pass_free(session->pass);
+	session->pass = pass_taken;
 }
 
 void signaling_session_set_resume(struct signaling_session *session, const char *peer_id,
@@ -34,10 +41,33 @@ void signaling_session_set_resume(struct signaling_session *session, const char 
 
 void signaling_session_refuse(struct signaling_session *session, const struct error *error)
 {
+	enum close_code code = CLOSE_FORBIDDEN;
+
+	if (error->number == -EIO)
+		code = CLOSE_INTERNAL;
+	else if (error->number == -EDQUOT)
+		code = CLOSE_RATE;
+	else if (error->number == -EAGAIN)
+		code = CLOSE_OVERLOAD;
 	session->state = SIGNALING_CLOSED;
 	tell(session, reply_new_error(NULL, error));
-	outbox_end(session->outbox, error->number == -EIO ? CLOSE_INTERNAL : CLOSE_FORBIDDEN,
-		   "cannot join");
+	outbox_end(session->outbox, code, "cannot join");
+}
+
+/* What they may do there by who they are; an invite, which is looked at later, stands in for it. */
+static bool may_knock(struct signaling_session *session, const struct identity *identity)
+{
+	session->is_invited = entry_pass_has_invite(session->pass);
+	session->may_publish = session->is_invited ||
+			       identity_may(identity, RIGHT_PUBLISH, GRANT_ROOMS, session->room_id);
+	/* Who shows an invite comes by it, so that it is looked at. And where anybody may do
+	 * anything, nobody in particular is still no moderator before a lock or a password. */
+	session->is_moderator =
+		!session->is_invited && !identity_is_anonymous(identity) &&
+		(identity_may(identity, RIGHT_MODERATE, GRANT_ROOMS, session->room_id) ||
+		 identity_may(identity, RIGHT_ADMIN, GRANT_ROOMS, session->room_id));
+	return session->is_invited ||
+	       identity_may(identity, RIGHT_SUBSCRIBE, GRANT_ROOMS, session->room_id);
 }
 
 void signaling_session_start(struct signaling_session *session, const struct identity *identity,
@@ -47,14 +77,13 @@ void signaling_session_start(struct signaling_session *session, const struct ide
 	struct error error = {0};
 	int r;
 
-	if (!identity_may(identity, RIGHT_SUBSCRIBE, GRANT_ROOMS, session->room_id)) {
+	if (!may_knock(session, identity)) {
 		(void)error_set_field(&error, -EACCES, "forbidden", "room_id",
 				      "%s is not for you with what you have shown",
 				      session->room_id);
 		signaling_session_refuse(session, &error);
 		return;
 	}
-	session->may_publish = identity_may(identity, RIGHT_PUBLISH, GRANT_ROOMS, session->room_id);
 	(void)snprintf(session->user_id, sizeof(session->user_id), "%s", identity->user_id);
 	if (!*session->resume_peer_id) {
 		session->look_up(session);
@@ -77,6 +106,7 @@ void signaling_session_fini(struct signaling_session *session, bool keep_peer)
 	struct peer *peer = session->peer;
 
 	list_remove(&session->waiting_link);
+	session->pass = entry_pass_free(session->pass);
 	json_decref(session->identifying_id);
 	session->identifying_id = NULL;
 	session->state = SIGNALING_CLOSED;
@@ -109,6 +139,8 @@ int signaling_session_check_identity(const struct signaling_session *session,
 		return error_set_field(reterr, -EACCES, "other_user", "token",
 				       "this connection is another user's; connect anew to be "
 				       "somebody else");
+	if (session->is_invited)
+		return 0; /* by the invite, not by what the token allows */
 	if (!identity_may(identity, RIGHT_SUBSCRIBE, GRANT_ROOMS, session->room_id) ||
 	    (session->may_publish &&
 	     !identity_may(identity, RIGHT_PUBLISH, GRANT_ROOMS, session->room_id)))

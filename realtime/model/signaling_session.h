@@ -12,6 +12,8 @@ void signaling_session_init(struct signaling_session *session, struct switchboar
 			    void (*look_up)(struct signaling_session *session),
 			    void (*identify)(struct signaling_session *session,
 					     const char *credential));
+/* Takes what is shown at the room's door; to be called before the start. */
+void signaling_session_set_pass(struct signaling_session *session, struct entry_pass *pass_taken);
 void signaling_session_set_resume(struct signaling_session *session, const char *peer_id,
 				  const char *token);
 /* It is known who it is: may they be in this room at all, and publish there? Refuses by itself. */
@@ -31,7 +33,7 @@ void signaling_session_on_unidentified(struct signaling_session *session,
 void signaling_session_fini(struct signaling_session *session, bool keep_peer);
 
 void signaling_session_on_text(struct signaling_session *session, const char *text, size_t length);
-/* Say why it cannot be, and close. */
+/* Say why it cannot be, and close. -EDQUOT: for now. */
 void signaling_session_refuse(struct signaling_session *session, const struct error *error);
 
 /* A signal that comes by another way, as by REST or over a chat connection: `said` (borrowed) is

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "realtime/model/switchboard_private.h"
 #include "realtime/wire/reply.h"
 
 int switchboard_init(struct switchboard *board, const struct switchboard_events *events,
@@ -13,13 +14,14 @@ int switchboard_init(struct switchboard *board, const struct switchboard_events 
 	*board = (struct switchboard){
 		.started_at_us = now_us, .events = events, .events_data = events_data};
 	list_init(&board->waiting);
-	if (table_init(&board->rooms) < 0)
-		return -ENOMEM;
-	if (table_init(&board->peers) < 0) {
+	board->kicked_ids = json_object();
+	if (board->kicked_ids && table_init(&board->rooms) == 0) {
+		if (table_init(&board->peers) == 0)
+			return 0;
 		table_fini(&board->rooms);
-		return -ENOMEM;
 	}
-	return 0;
+	json_decref(board->kicked_ids);
+	return -ENOMEM;
 }
 
 struct peer *switchboard_peer_find(const struct switchboard *board, const char *peer_id)
@@ -85,11 +87,12 @@ void switchboard_fini(struct switchboard *board)
 		peer_remove(board, TABLE_ITEM(link, struct peer, by_id));
 	table_fini(&board->peers);
 	table_fini(&board->rooms);
+	json_decref(board->kicked_ids);
 }
 
 /* ---- telling ---- */
 
-static void tell(const struct peer *peer, json_t *taken)
+void peer_tell(const struct peer *peer, json_t *taken)
 {
 	if (peer->session)
 		outbox_push_take(peer->session->outbox, reply_frame_take(taken));
@@ -107,13 +110,13 @@ void switchboard_tell_room(const struct call_room *room, const struct peer *besi
 			outbox_push(peer->session->outbox, frame);
 }
 
-static void announce(const struct peer *peer, const char *type)
+void peer_announce(const struct peer *peer, const char *type, const struct peer *besides)
 {
 	json_t *body = reply_new(type, NULL);
 
 	(void)json_object_set_new(body, "room_id", json_string(peer->room->room_id));
 	(void)json_object_set_new(body, "peer", peer_to_json(peer));
-	switchboard_tell_room(peer->room, peer, body);
+	switchboard_tell_room(peer->room, besides, body);
 }
 
 static void tell_joined(const struct switchboard *board, const struct peer *peer,
@@ -130,10 +133,22 @@ static void tell_joined(const struct switchboard *board, const struct peer *peer
 	(void)json_object_set_new(body, "resume_token", json_string(resume_token));
 	if (is_resumed)
 		(void)json_object_set_new(body, "resumed", json_true());
-	tell(peer, body);
+	peer_tell(peer, body);
 }
 
 /* ---- coming and going ---- */
+
+void peer_close_session(struct peer *peer, enum close_code code, const char *reason)
+{
+	struct signaling_session *session = peer->session;
+
+	if (!session)
+		return;
+	session->peer = NULL;
+	session->state = SIGNALING_CLOSED;
+	peer->session = NULL;
+	outbox_end(session->outbox, code, reason);
+}
 
 static int room_enter(struct switchboard *board, const struct room_facts *facts,
 		      enum peer_kind kind, struct call_room **ret_room, struct error *reterr)
@@ -183,42 +198,60 @@ static int peer_enter(struct switchboard *board, const struct room_facts *facts,
 	return 0;
 }
 
+struct mutes {
+	bool audio, video;
+};
+
+/* Who comes anew with the token of a peer that is still here is the same one: the old one goes, or
+ * one place of an invite would do for many. What it was muted to is left in *former. */
+static void replace_former_self(struct switchboard *board, const struct signaling_session *session,
+				struct mutes *former)
+{
+	struct call_room *room = switchboard_room_find(board, session->room_id);
+	struct peer *peer;
+
+	if (!room || !*session->resume_token)
+		return;
+	LIST_FOR_EACH (peer, &room->peers, room_link) {
+		if (!peer_can_resume(peer, session->resume_token))
+			continue;
+		former->audio = peer->audio_muted;
+		former->video = peer->video_muted;
+		peer_close_session(peer, CLOSE_KICKED, "came anew elsewhere");
+		switchboard_leave(board, peer, "replaced", true); /* perhaps with its room */
+		return;
+	}
+}
+
 int switchboard_join(struct switchboard *board, struct signaling_session *session,
 		     const struct room_facts *facts, int64_t now_unix_ms, struct error *reterr)
 {
-	char token[RESUME_TOKEN_CHARS + 1];
 	struct peer *peer;
-	int r = peer_enter(board, facts, PEER_CALL, now_unix_ms, &peer, reterr);
+	struct mutes former = {0};
+	int r;
 
+	replace_former_self(board, session, &former);
+	r = peer_enter(board, facts, PEER_CALL, now_unix_ms, &peer, reterr);
 	if (r < 0)
 		return r;
-	id_random_chars(token, RESUME_TOKEN_CHARS);
-	resume_token_hash(token, peer->resume_hash);
-	memcpy(peer->name, session->name, sizeof(peer->name));
+	resume_token_hash(session->own_token, peer->resume_hash);
+	(void)snprintf(peer->name, sizeof(peer->name), "%s",
+		       *session->name || !facts->guest_name ? session->name : facts->guest_name);
 	memcpy(peer->user_id, session->user_id, sizeof(peer->user_id));
+	peer->audio_muted = former.audio;
+	peer->video_muted = former.video;
+	peer_recall_muted(peer);
 	peer->may_publish = session->may_publish;
 	peer->session = session;
 	peer->is_announced = true;
 	session->peer = peer;
 	session->state = SIGNALING_JOINED;
-	tell_joined(board, peer, token, false);
-	announce(peer, "peer-joined");
+	tell_joined(board, peer, session->own_token, false);
+	peer_announce(peer, "peer-joined", peer);
 	board->events->joined(board->events_data, peer);
 	if (board->is_sfu_connected && !peer->room->is_mesh)
 		board->events->sfu_join(board->events_data, peer, 0, peer_join_body(peer));
 	return 0;
-}
-
-static void close_session(struct peer *peer, enum close_code code, const char *reason)
-{
-	struct signaling_session *session = peer->session;
-
-	if (!session)
-		return;
-	session->peer = NULL;
-	session->state = SIGNALING_CLOSED;
-	peer->session = NULL;
-	outbox_end(session->outbox, code, reason);
 }
 
 int switchboard_resume(struct switchboard *board, struct signaling_session *session,
@@ -238,7 +271,7 @@ int switchboard_resume(struct switchboard *board, struct signaling_session *sess
 				 session->resume_peer_id);
 	peer->may_publish = peer->may_publish && session->may_publish;
 	/* An old connection that has not noticed its end yet makes way for the new one. */
-	close_session(peer, CLOSE_KICKED, "resumed elsewhere");
+	peer_close_session(peer, CLOSE_KICKED, "resumed elsewhere");
 	peer->session = session;
 	session->peer = peer;
 	session->state = SIGNALING_JOINED;
@@ -288,6 +321,9 @@ int switchboard_http_start(struct switchboard *board, const struct room_facts *f
 	if (r < 0)
 		return r;
 	peer_state_from_json(peer, request); /* name and user_id */
+	peer_recall_muted(peer);
+	if (facts->guest_name && !*peer->name)
+		(void)snprintf(peer->name, sizeof(peer->name), "%s", facts->guest_name);
 	peer->joined_at_unix_ms = now_unix_ms;
 	*peer->resume_hash = '\0';
 	body = peer_join_body(peer);
@@ -305,7 +341,7 @@ void switchboard_on_sfu_answer(struct switchboard *board, const char *peer_id, u
 
 	if (token == 0) {
 		if (peer && error)
-			tell(peer, reply_new_error(NULL, error));
+			peer_tell(peer, reply_new_error(NULL, error));
 		return;
 	}
 	if (peer && error) {
@@ -317,7 +353,7 @@ void switchboard_on_sfu_answer(struct switchboard *board, const char *peer_id, u
 	} else if (peer) {
 		peer->is_announced = peer->kind == PEER_WHIP;
 		if (peer->is_announced)
-			announce(peer, "peer-joined");
+			peer_announce(peer, "peer-joined", peer);
 		board->events->joined(board->events_data, peer);
 	}
 	board->events->http_started(board->events_data, token, peer_id, answer, error);
@@ -370,11 +406,9 @@ void switchboard_on_room_deleted(struct switchboard *board, const char *room_id)
 		left++;
 	while (left-- > 0) {
 		struct peer *peer = LIST_ITEM(list_first(&room->peers), struct peer, room_link);
-		json_t *news = reply_new("kicked", NULL);
 
-		(void)json_object_set_new(news, "reason", json_string("room_deleted"));
-		tell(peer, news);
-		close_session(peer, CLOSE_KICKED, "room deleted");
+		peer_tell_kicked(peer, "room_deleted", NULL);
+		peer_close_session(peer, CLOSE_KICKED, "room deleted");
 		peer->is_announced = false; /* they all hear it for themselves */
 		switchboard_leave(board, peer, "room_deleted", false); /* frees the last's room */
 	}

@@ -12,12 +12,14 @@
 #define REALTIME_MODEL_SWITCHBOARD_H
 
 #include "core/bus_messages.h"
+#include "realtime/model/entry_pass.h"
 #include "realtime/model/peer.h"
 
 enum {
 	LINGER_US = 10000000,	  /* for a detached peer's client to come back */
 	RESUME_WAIT_US = 2000000, /* for the SFU to say who is there, after our start */
-	RESUME_TOKEN_CHARS = 32
+	RESUME_TOKEN_CHARS = 32,
+	CLIENT_ADDRESS_SIZE = 64
 };
 
 struct switchboard;
@@ -43,7 +45,8 @@ struct room_facts {
 	const char *room_id;
 	bool is_mesh;
 	int64_t max_participants;
-	const json_t *codecs; /* borrowed; an array of names, or NULL */
+	const json_t *codecs;	/* borrowed; an array of names, or NULL */
+	const char *guest_name; /* by their invite, for who has given none; borrowed, or NULL */
 };
 
 enum signaling_state {
@@ -62,10 +65,15 @@ struct signaling_session {
 	struct list waiting_link; /* on board->waiting */
 	char room_id[ROOM_ID_MAX + 1];
 	char user_id[USER_ID_MAX + 1];
-	bool may_publish; /* media in this room */
+	bool may_publish;  /* media in this room */
+	bool is_moderator; /* of this room, and somebody known */
+	bool is_invited;   /* by an invite, which lets them publish, whatever the identity may */
+	struct entry_pass *pass; /* owned; NULL once it was looked at, or if nothing was shown */
+	char address[CLIENT_ADDRESS_SIZE]; /* where it comes from; "": a program of this host */
 	char name[PEER_NAME_MAX + 1];
 	char resume_peer_id[PEER_ID_SIZE], resume_token[PEER_ID_SIZE]; /* "" if not asked for */
-	void (*look_up)(struct signaling_session *session);	       /* go on without resuming */
+	char own_token[RESUME_TOKEN_CHARS + 1]; /* by which a new peer of this session may resume */
+	void (*look_up)(struct signaling_session *session); /* go on without resuming */
 	/* Whose credential is that? Answered by signaling_session_on_identified() or
 	 * signaling_session_on_unidentified(), perhaps before it returns. */
 	void (*identify)(struct signaling_session *session, const char *credential);
@@ -77,6 +85,8 @@ struct switchboard {
 	struct table rooms, peers;
 	struct list waiting; /* of struct signaling_session.waiting_link */
 	bool is_sfu_connected, was_sfu_heard;
+	json_t *kicked_ids; /* owned; {peer_id: true} of whom the SFU is to let go, being away now
+			     */
 	uint64_t started_at_us;
 	const struct switchboard_events *events;
 	void *events_data;
@@ -116,6 +126,29 @@ int switchboard_http_start(struct switchboard *board, const struct room_facts *f
 int switchboard_http_find(const struct switchboard *board, const char *room_id, const char *peer_id,
 			  const struct caller *caller, struct peer **ret_peer,
 			  struct error *reterr) MUST_CHECK;
+
+/* ---- moderation (switchboard_moderation.c) ---- */
+
+/* -ENOENT "participant_not_found" */
+int switchboard_participant_find(const struct switchboard *board, const char *room_id,
+				 const char *peer_id, struct peer **ret_peer,
+				 struct error *reterr) MUST_CHECK;
+/* Send `peer` out, for good: it cannot be resumed. `code` is "kicked" or "banned"; `words`, which
+ * may be NULL, are for it alone. It is freed. */
+void switchboard_kick(struct switchboard *board, struct peer *peer, const char *code,
+		      const char *words);
+/* Whatever `peer` publishes of a kind is not forwarded any more, or again; negative: as before. To
+ * be carried out by the SFU: *ret_body is what it is to be told (PEER_MUTE), a new reference.
+ *   -EINVAL "mesh_room"   -ENOTCONN "sfu_unavailable" */
+int switchboard_mute(struct switchboard *board, struct peer *peer, int audio, int video,
+		     json_t **ret_body, struct error *reterr) MUST_CHECK;
+/* It has done so; `answer` is its. */
+void switchboard_on_muted(struct peer *peer, const json_t *answer);
+/* [[room_id, user_id]] of everyone known, a new reference. */
+json_t *switchboard_users(const struct switchboard *board);
+/* The next peer of that user in that room, or NULL. */
+struct peer *switchboard_user_find(const struct switchboard *board, const char *room_id,
+				   const char *user_id);
 
 /* `rooms` is what the SFU still serves (BUS_HELLO). */
 void switchboard_on_sfu_connected(struct switchboard *board, const json_t *rooms, uint64_t now_us);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "realtime/model/signaling_session.h"
-#include "realtime/model/switchboard.h"
+#include "realtime/model/switchboard_private.h"
 #include "realtime/wire/reply.h"
 
 static const char *text_of(const json_t *object, const char *name)
@@ -14,23 +14,7 @@ static const char *text_of(const json_t *object, const char *name)
 	return text ? text : "";
 }
 
-static void tell(const struct peer *peer, json_t *taken)
-{
-	if (peer->session)
-		outbox_push_take(peer->session->outbox, reply_frame_take(taken));
-	else
-		json_decref(taken);
-}
-
 /* ---- hello ---- */
-
-static void adopt_tracks(struct peer *peer, json_t *tracks)
-{
-	if (!json_is_array(tracks))
-		return;
-	json_decref(peer->tracks);
-	peer->tracks = json_incref(tracks);
-}
 
 /* Somebody whose media the SFU still carries, but of whom we know nothing: we were restarted. */
 static struct peer *adopt(struct switchboard *board, const char *room_id, const json_t *said,
@@ -42,6 +26,12 @@ static struct peer *adopt(struct switchboard *board, const char *room_id, const 
 
 	if (peer_kind_parse(text_of(said, "kind"), &kind) < 0 || !*text_of(said, "peer_id"))
 		return NULL;
+	if (json_object_get(board->kicked_ids, text_of(said, "peer_id"))) {
+		board->events->sfu_event(board->events_data, BUS_PEER_LEAVE,
+					 json_pack("{s:s, s:s}", "room_id", room_id, "peer_id",
+						   text_of(said, "peer_id")));
+		return NULL;
+	}
 	if (!room) {
 		room = call_room_new(room_id);
 		if (!room)
@@ -57,10 +47,20 @@ static struct peer *adopt(struct switchboard *board, const char *room_id, const 
 		return NULL;
 	table_add(&board->peers, peer->peer_id, &peer->by_id);
 	peer_state_from_json(peer, json_object_get(said, "state"));
+	peer_set_muted(peer, peer->audio_muted, peer->video_muted);
 	peer->is_announced = kind != PEER_WHEP;
 	peer->linger_until_us = now_us + LINGER_US;
 	board->events->joined(board->events_data, peer);
 	return peer;
+}
+
+/* What was muted while the SFU did not hear us. */
+static void agree_on_mutes(struct switchboard *board, const struct peer *peer, const json_t *state)
+{
+	if (json_is_true(json_object_get(state, "audio_muted")) == peer->audio_muted &&
+	    json_is_true(json_object_get(state, "video_muted")) == peer->video_muted)
+		return;
+	board->events->sfu_event(board->events_data, BUS_PEER_MUTE, peer_mute_body(peer));
 }
 
 static void hear_room(struct switchboard *board, const json_t *said, json_t *present,
@@ -77,11 +77,13 @@ static void hear_room(struct switchboard *board, const json_t *said, json_t *pre
 
 		if (peer && strcmp(peer->room->room_id, room_id) != 0)
 			continue;
-		if (!peer)
+		if (peer)
+			agree_on_mutes(board, peer, json_object_get(item, "state"));
+		else
 			peer = adopt(board, room_id, item, now_us);
 		if (!peer)
 			continue;
-		adopt_tracks(peer, json_object_get(item, "tracks"));
+		peer_take_tracks(peer, json_object_get(item, "tracks"));
 		(void)json_object_set_new(present, peer->peer_id, json_true());
 	}
 }
@@ -114,7 +116,7 @@ static void visit_absent(void *data, struct table_link *link)
 	(void)json_object_set_new(body, "sender_peer_id", json_string("sfu"));
 	(void)json_object_set_new(body, "room_id", json_string(peer->room->room_id));
 	(void)json_object_set_new(body, "reason", json_string("sfu_restarted"));
-	tell(peer, body);
+	peer_tell(peer, body);
 }
 
 static void release_waiting(struct switchboard *board)
@@ -149,6 +151,7 @@ void switchboard_on_sfu_connected(struct switchboard *board, const json_t *rooms
 	board->was_sfu_heard = true;
 	json_array_foreach (rooms, i, item)
 		hear_room(board, item, present, now_us);
+	(void)json_object_clear(board->kicked_ids); /* it has been told */
 	table_for_each(&board->peers, visit_absent, &absent);
 	json_array_foreach (gone_ids, i, item)
 		switchboard_leave(board, switchboard_peer_find(board, json_string_value(item)),
@@ -171,7 +174,7 @@ static void on_signal(const struct peer *peer, const json_t *said)
 	(void)json_object_set_new(body, "type", json_string("signal"));
 	(void)json_object_set_new(body, "sender_peer_id", json_string("sfu"));
 	(void)json_object_set_new(body, "target_peer_id", json_string(peer->peer_id));
-	tell(peer, body);
+	peer_tell(peer, body);
 }
 
 static void on_error(const struct peer *peer, const json_t *said)
@@ -181,20 +184,14 @@ static void on_error(const struct peer *peer, const json_t *said)
 	(void)json_object_del(body, "peer_id");
 	(void)json_object_del(body, "room_id");
 	(void)json_object_set_new(body, "type", json_string("error"));
-	tell(peer, body);
+	peer_tell(peer, body);
 }
 
 static void on_tracks(struct peer *peer, const json_t *said)
 {
-	json_t *news;
-
-	adopt_tracks(peer, json_object_get(said, "tracks"));
-	if (!peer->is_announced)
-		return;
-	news = reply_new("peer-updated", NULL);
-	(void)json_object_set_new(news, "room_id", json_string(peer->room->room_id));
-	(void)json_object_set_new(news, "peer", peer_to_json(peer));
-	switchboard_tell_room(peer->room, NULL, news);
+	peer_take_tracks(peer, json_object_get(said, "tracks"));
+	if (peer->is_announced)
+		peer_announce(peer, "peer-updated", NULL);
 }
 
 static void on_layers(const struct peer *peer, const json_t *said)
@@ -203,7 +200,7 @@ static void on_layers(const struct peer *peer, const json_t *said)
 
 	(void)json_object_set(news, "mid", json_object_get(said, "mid"));
 	(void)json_object_set(news, "layers", json_object_get(said, "layers"));
-	tell(peer, news);
+	peer_tell(peer, news);
 }
 
 static void on_speaks(const struct peer *peer)
@@ -219,18 +216,14 @@ static void on_speaks(const struct peer *peer)
 static void on_gone(struct switchboard *board, struct peer *peer, const json_t *said)
 {
 	const char *reason = *text_of(said, "reason") ? text_of(said, "reason") : "gone";
-	struct signaling_session *session = peer->session;
 
-	if (session) {
+	if (peer->session) {
 		struct error error;
 
 		(void)error_set(&error, -ENOTCONN, "media_lost", "the media server let you go: %s",
 				reason);
-		tell(peer, reply_new_error(NULL, &error));
-		session->peer = NULL;
-		session->state = SIGNALING_CLOSED;
-		peer->session = NULL;
-		outbox_end(session->outbox, CLOSE_INTERNAL, "media lost");
+		peer_tell(peer, reply_new_error(NULL, &error));
+		peer_close_session(peer, CLOSE_INTERNAL, "media lost");
 	}
 	switchboard_leave(board, peer, reason, false);
 }

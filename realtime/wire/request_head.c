@@ -7,8 +7,16 @@
 #include "core/cursor.h"
 #include "realtime/wire/text.h"
 
-static const char protocol_header[] = "sec-websocket-protocol:", bearer_prefix[] = "bearer.";
+static const char protocol_header[] = "sec-websocket-protocol:";
 static const char *const known[] = {"realtime.v1", "realtime.v1+bin"};
+/* What is no subprotocol but a secret, and the header that it goes on in. */
+static const struct {
+	const char *prefix, *header;
+} secrets[] = {
+	{"bearer.", BEARER_HEADER},
+	{"password.", PASSWORD_HEADER},
+	{"invite.", INVITE_HEADER},
+};
 
 enum { OFFER_MAX = 100 /* bytes that libwebsockets surely digests */ };
 
@@ -66,6 +74,14 @@ static bool is_known(const struct slice *item)
 	return false;
 }
 
+static bool is_secret_header(const char *line, size_t length)
+{
+	for (size_t i = 0; i < ARRAY_LEN(secrets); i++)
+		if (is_header(line, length, secrets[i].header))
+			return true;
+	return false;
+}
+
 bool request_head_needs_rewriting(const char *head, size_t length)
 {
 	const char *at = head, *end = head + length, *line;
@@ -75,7 +91,7 @@ bool request_head_needs_rewriting(const char *head, size_t length)
 		const char *items = line + sizeof(protocol_header) - 1;
 		struct slice item;
 
-		if (is_header(line, line_length, BEARER_HEADER))
+		if (is_secret_header(line, line_length))
 			return true;
 		if (!is_header(line, line_length, protocol_header))
 			continue;
@@ -97,33 +113,47 @@ static bool is_token(const struct slice *item)
 	return item->length > 0;
 }
 
+/* The secret that the item is, as an index of secrets[]; -1: it is none. */
+static int secret_of(const struct slice *item)
+{
+	for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
+		size_t prefix = strlen(secrets[i].prefix);
+
+		if (item->length > prefix && memcmp(item->data, secrets[i].prefix, prefix) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+static void add_header(struct text *out, const char *name, const struct slice *value)
+{
+	text_add_string(out, name);
+	text_add_string(out, " ");
+	text_add(out, (const char *)value->data, value->length);
+	text_add_string(out, "\r\n");
+}
+
 static int rewrite_offer(struct text *out, const char *line, size_t length)
 {
 	const char *items = line + sizeof(protocol_header) - 1;
-	size_t prefix = sizeof(bearer_prefix) - 1;
-	struct slice item, chosen = {0}, token = {0};
+	struct slice item, chosen = {0}, found[ARRAY_LEN(secrets)] = {0};
 
 	while (next_item(&items, line + length, &item)) {
-		bool is_bearer =
-			item.length > prefix && memcmp(item.data, bearer_prefix, prefix) == 0;
+		int secret = secret_of(&item);
+		size_t prefix = secret < 0 ? 0 : strlen(secrets[secret].prefix);
 
-		if (!is_token(&item) || (is_bearer && token.data))
+		if (!is_token(&item) || (secret >= 0 && found[secret].data))
 			return -EINVAL;
-		if (is_bearer)
-			token = (struct slice){item.data + prefix, item.length - prefix};
+		if (secret >= 0)
+			found[secret] = (struct slice){item.data + prefix, item.length - prefix};
 		else if (!chosen.data && is_known(&item))
 			chosen = item;
 	}
-	if (chosen.data) {
-		text_add_string(out, "Sec-WebSocket-Protocol: ");
-		text_add(out, (const char *)chosen.data, chosen.length);
-		text_add_string(out, "\r\n");
-	}
-	if (token.data) {
-		text_add_string(out, BEARER_HEADER " ");
-		text_add(out, (const char *)token.data, token.length);
-		text_add_string(out, "\r\n");
-	}
+	if (chosen.data)
+		add_header(out, "Sec-WebSocket-Protocol:", &chosen);
+	for (size_t i = 0; i < ARRAY_LEN(secrets); i++)
+		if (found[i].data)
+			add_header(out, secrets[i].header, &found[i]);
 	return 0;
 }
 
@@ -138,7 +168,7 @@ int request_head_rewrite(const char *head, size_t length, char **ret_head, size_
 	while (r == 0 && (line = next_line(&at, end, &line_length))) {
 		bool is_offer = is_header(line, line_length, protocol_header);
 
-		if (is_header(line, line_length, BEARER_HEADER))
+		if (is_secret_header(line, line_length))
 			continue;
 		if (!is_offer)
 			text_add(&out, line, line_length);

@@ -10,9 +10,10 @@ VERSION = 1
 REQUEST, RESPONSE, ERROR, EVENT = 1, 2, 3, 4
 HELLO, PUBLISH, HUB_STATUS, ROOM_OCCUPANCY, ROOM_UPDATED, ROOM_DELETED = 1, 16, 17, 18, 19, 20
 SIGNAL, HTTP_SESSION_START, HTTP_SESSION_END, CONNECTIONS = 21, 22, 23, 24
+PARTICIPANT, KICK, MUTE = 36, 37, 38
 HTTP_SESSION_CHECK = 26
 PEER_JOIN, PEER_LEAVE, PEER_RESUMED, ROOM_CLOSED = 48, 49, 50, 51
-PEER_SIGNAL, PEER_ERROR, PEER_TRACK = 52, 53, 54
+PEER_SIGNAL, PEER_ERROR, PEER_TRACK, PEER_MUTE = 52, 53, 54, 55
 PEER_TRACKS, PEER_STATE, PEER_GONE = 64, 65, 66
 
 
@@ -32,6 +33,7 @@ class BusPeer:
         self.writer: asyncio.StreamWriter | None = None
         # what this SFU serves: room_id -> peer_id -> the body of PEER_JOIN
         self.rooms: dict[str, dict[str, dict]] = {}
+        self.answer_mute = lambda body: {"tracks": []}
         self.answer_join = lambda body: {"sdp": "v=0 answer"} if "sdp" in body else {}
 
     async def connect(self, timeout: float = 5.0) -> dict:
@@ -115,6 +117,10 @@ class BusPeer:
             if message == PEER_JOIN:
                 self.rooms.setdefault(body["room_id"], {})[body["peer_id"]] = body
                 answer = self.answer_join(body)
+                if answer is not None:
+                    self._send(RESPONSE, message, request_id, answer)
+            elif message == PEER_MUTE and kind == REQUEST:
+                answer = self.answer_mute(body)
                 if answer is not None:
                     self._send(RESPONSE, message, request_id, answer)
             elif message == PEER_LEAVE:

@@ -169,7 +169,7 @@ class Contract:
 
 
 # Of these a request has one at most; the one that is tried takes the place of the others.
-RIVALS = ({"channel", "user_id", "connection_id"}, {"data", "text", "message"})
+RIVALS = ({"channel", "user_id", "connection_id"}, {"data", "text", "message"}, {"user_id", "peer_id"}, {"ttl", "expires_at"})
 
 
 def without_rivals(body: dict[str, Any], name: str) -> dict[str, Any]:

@@ -316,11 +316,13 @@ def _(world: World) -> None:
 for _name in ("uploadCreate", "fileUpload", "binaryUpload"):
     simple(_name, 403, query="?channel=general", body=b"", credential="nobody", Upload_Length="5", Content_Type="text/plain",
            Upload_Metadata="channel Z2VuZXJhbA==")
-for _name in ("send", "broadcast", "binarySend", "binaryText", "notify", "notifyChannel", "notifyEverybody", "roomCreate"):
+for _name in ("send", "broadcast", "binarySend", "binaryText", "notify", "notifyChannel", "notifyEverybody", "roomCreate",
+              "participantMute", "banCreate", "inviteCreate"):
     PRODUCERS[_name, 403] = lambda world, name=_name: world.ask(
         name, body=CONTRACT.example(CONTRACT.operations[name]), credential="nobody")
 for _name in ("channels", "channel", "channelMessages", "channelPresence", "metrics", "connections", "connection",
-              "callConnections", "participants", "callStats", "callGraph"):
+              "callConnections", "participants", "participant", "participantKick", "bans", "banDelete", "invites", "inviteDelete",
+              "callStats", "callGraph"):
     simple(_name, 403, credential="nobody")
 
 # What is not there.
@@ -340,7 +342,12 @@ simple("binaryUpload", 404, body=form(a_file(PNG)), query="?connection_id=conn_x
 simple("uploadCreate", 404, body=b"hello", Upload_Length="5", Content_Type=PIECE, Upload_Metadata="connection_id Y29ubl94")
 for _name in ("uploadCreate", "uploadPiece", "uploadProgress", "uploadDelete"):
     simple(_name, 412, Tus_Resumable="0.2.2")
-for _name in ("room", "roomDelete", "participants", "callStats", "callGraph"):
+for _name in ("participant", "participantKick", "banDelete", "inviteDelete"):
+    simple(_name, 404)
+simple("participantMute", 404, body={"audio_muted": True})
+for _name in ("banCreate", "inviteCreate"):
+    simple(_name, 404, path={"room_id": "nowhere"}, body={"user_id": "ann"} if _name == "banCreate" else {})
+for _name in ("room", "roomDelete", "participants", "callStats", "callGraph", "bans", "invites"):
     simple(_name, 404, path={"room_id": "nowhere"})
 simple("roomUpdate", 404, path={"room_id": "nowhere"}, body={"name": "x"})
 for _name in ("whipStart", "whepStart"):
@@ -368,6 +375,75 @@ def _(world: World) -> None:
     world.ask("whipStart", path=room, body=b"v=0", credential="ann", Content_Type=SDP)
     world.ask("whipPatch", path=session, body=b"a=x", credential="ann", Content_Type=TRICKLE)
     world.ask("whipEnd", path=session, credential="ann")
+
+
+PRESENT: dict[str, str] = {}  # a room and a peer in it that stays
+
+
+def present(world: World) -> dict[str, str]:
+    if not PRESENT:
+        room_id = world.ask("roomCreate", body={}, credential="ann").json["room_id"]
+        place = world.ask("whipStart", path={"room_id": room_id}, body=b"v=0", credential="ann", Content_Type=SDP).headers["Location"]
+        PRESENT.update({"room_id": room_id, "peer_id": place.rsplit("/", 1)[1]})
+    return PRESENT
+
+
+@produces("participant", 200)
+@produces("participantMute", 200)
+def _(world: World) -> None:
+    world.ask("participantMute", path=present(world), body={"audio_muted": True})
+    assert world.ask("participant", path=present(world)).json["audio_muted"] is True
+
+
+@produces("participantKick", 204, 400, 413)
+def _(world: World) -> None:
+    one = present(world)
+    world.ask("participantKick", path=one, query=f"?reason={'x' * 501}")
+    world.ask("participantKick", path=one, body=b"x" * (BODY_MAX + 1))
+    world.ask("participantKick", path=one, body={"reason": "be kind"})
+    PRESENT.clear()
+
+
+@produces("banCreate", 201, 409)
+@produces("bans", 200)
+@produces("banDelete", 204)
+def _(world: World) -> None:
+    room = {"room_id": world.ask("roomCreate", body={}).json["room_id"]}
+    ban = world.ask("banCreate", path=room, body={"user_id": "ann", "reason": "spam"}).json
+    assert [one["ban_id"] for one in world.ask("bans", path=room).json["items"]] == [ban["ban_id"]]
+    assert world.ask("whepStart", path=room, body=b"v=0", credential="ann", Content_Type=SDP).json["code"] == "banned"
+    world.ask("banDelete", path=room | {"ban_id": ban["ban_id"]})
+    viewer = world.ask("whepStart", path=room, body=b"v=0", credential=None, Content_Type=SDP).headers["Location"]
+    world.ask("banCreate", path=room, body={"peer_id": viewer.rsplit("/", 1)[1]})
+
+
+@produces("inviteCreate", 201, 409)
+@produces("invites", 200)
+@produces("inviteDelete", 204)
+def _(world: World) -> None:
+    room = {"room_id": world.ask("roomCreate", body={}).json["room_id"]}
+    made = world.ask("inviteCreate", path=room, body={"max_uses": 1, "ttl": 60}).json
+    assert world.ask("invites", path=room).json["items"][0]["invite_id"] == made["invite_id"]
+    for _ in range(2):
+        last = world.ask("whepStart", path=room, body=b"v=0", credential=None, Content_Type=SDP, X_Room_Invite=made["token"])
+    assert last.json["code"] == "invite_used_up"
+    world.ask("inviteDelete", path=room | {"invite_id": made["invite_id"]})
+    world.system.sql("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+                     " INSERT INTO room_invites (invite_id, room_id, token_hash, created_at) SELECT 'i' || i, ?, randomblob(32), 1 FROM n",
+                     room["room_id"])
+    assert world.ask("inviteCreate", path=room, body={}).json["code"] == "too_many_invites"
+
+
+@produces("whipStart", 423, 429)
+@produces("whepStart", 423, 429)
+def _(world: World) -> None:
+    for name in ("whipStart", "whepStart"):
+        room = {"room_id": world.ask("roomCreate", body={"password": "secret"}).json["room_id"]}
+        ask = {"path": room, "body": b"v=0", "credential": "ann", "Content_Type": SDP}
+        assert world.ask(name, **ask).json["code"] == "password_required"
+        assert [world.ask(name, **ask, X_Room_Password="a").json["code"] for _ in range(6)] == 5 * ["wrong_password"] + ["too_many_guesses"]
+        world.ask("roomUpdate", path=room, body={"locked": True, "password": None})
+        assert world.ask(name, **ask).json["code"] == "room_locked"
 
 
 @produces("whepStart", 201)
@@ -522,6 +598,7 @@ READY: dict[str, dict[str, Any]] = {
     "whipStart": {"body": b"v=0", "Content_Type": SDP}, "whepStart": {"body": b"v=0", "Content_Type": SDP},
     "whipPatch": {"body": b"x", "Content_Type": TRICKLE}, "whepPatch": {"body": b"x", "Content_Type": TRICKLE},
     "connectionsCloseOfUser": {"query": "?user_id=ann"},
+    "banCreate": {"body": {"peer_id": "peer_x"}},
 }
 
 

@@ -348,7 +348,7 @@ def test_whip_starts_and_ends_a_session(stack: Stack, room: dict) -> None:
     assert whep.status == 201 and whep.headers["Location"] == path + "/whep/p_1"
     asked = stack.realtimed.bodies_of(fake_bus.HTTP_SESSION_START)
     assert asked[-2] == {"room_id": room["room_id"], "kind": "whip", "sdp": "v=0\r\n",
-                         "user_id": "", "name": ""}
+                         "user_id": "", "name": "", "address": "127.0.0.1"}
     assert asked[-1]["publishers"] == ["a", "b"]
 
     assert stack.request("PATCH", whip.headers["Location"], "a=candidate:x",
@@ -380,7 +380,8 @@ def test_whip_refuses_what_is_not_a_session(stack: Stack, room: dict) -> None:
 @pytest.mark.parametrize("body,pointer", [
     ({"room_id": "a b"}, "/room_id"), ({"room_id": "x" * 129}, "/room_id"),
     ({"name": 5}, "/name"), ({"max_participants": 0}, "/max_participants"),
-    ({"mode": "x"}, "/mode"), ({"password": "p"}, "/password"),
+    ({"mode": "x"}, "/mode"), ({"password": "p "}, "/password"),
+    ({"password": "\n"}, "/password"), ({"password": "p" * 129}, "/password"),
     ({"metadata": {"x": "y" * 20000}}, "/metadata"),
 ])
 def test_the_field_at_fault_is_named(stack: Stack, body: dict, pointer: str) -> None:

@@ -343,6 +343,22 @@ def test_stacks_of_others_meet(system: System, publisher: str, viewer: str) -> N
     assert system.participants(room) == []
 
 
+def test_a_kicked_publisher_is_gone_from_the_relay(own_system: System) -> None:
+    system = own_system
+    system.start()
+    publisher = start_publishing(system, "stopped")
+    viewer = media_client("watch", system.url(f"{ROOMS}/stopped/whep"), 60, 1, 0)
+    wait_until(lambda: system.worker()["subscriptions"] == 2, 30)
+    (present,) = system.participants("stopped")
+    assert system.request("DELETE", f"{ROOMS}/stopped/participants/{present['peer_id']}").status == 204
+    assert system.participants("stopped") == []
+    wait_until(lambda: (system.worker()["tracks"], system.worker()["subscriptions"]) == (0, 0), 2)
+    publisher.terminate()
+    assert result_of(publisher)["deleted"] == 404  # its session ended with it
+    viewer.terminate()
+    assert result_of(viewer)["deleted"] == 204
+
+
 @pytest.mark.parametrize("codec", ["VP9", "H264"])
 def test_other_codecs_are_watched_as_well(system: System, codec: str) -> None:
     """The viewer comes late, to a publisher that makes a keyframe only when it is asked for one."""

@@ -375,7 +375,8 @@ static void a_wrong_field_is_named_with_its_rule(void **state)
 		{"{\"metadata\":[]}", "/metadata"},
 		{"{\"codecs\":[1]}", "/codecs"},
 		{"{\"codecs\":[\"VP8\",\"H266\"]}", "/codecs"},
-		{"{\"password\":\"x\"}", "/password"},
+		{"{\"password\":\"\"}", "/password"},
+		{"{\"password\":\" x\"}", "/password"},
 	};
 
 	(void)state;

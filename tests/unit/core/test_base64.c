@@ -47,6 +47,28 @@ static void what_does_not_belong_there_is_refused(void **state)
 	}
 }
 
+static void base64url_takes_what_a_header_can(void **state)
+{
+	static const char *const vectors[][2] = {{"", ""},	     {"f", "Zg"},
+						 {"fo", "Zm8"},	     {"foo", "Zm9v"},
+						 {"foob", "Zm9vYg"}, {"\xfb\xff", "-_8"}};
+	static const char *const bad[] = {"Z",	   "Zg==", "Zh",   "Zm9",
+					  "Zm9vY", "+/8",  "Zm 9", "Zm9\x80"};
+	uint8_t bytes[16];
+	size_t length;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
+		const char *plain = vectors[i][0], *encoded = vectors[i][1];
+
+		assert_int_equal(base64url_decode(encoded, strlen(encoded), bytes, &length), 0);
+		assert_int_equal(length, strlen(plain));
+		assert_memory_equal(bytes, plain, length);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(base64url_decode(bad[i], strlen(bad[i]), bytes, &length), -EINVAL);
+}
+
 static void long_runs_go_both_ways(void **state)
 {
 	size_t length = (7u << 20) + 1, decoded = 0;
@@ -74,6 +96,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_rfcs_vectors_go_both_ways),
 		cmocka_unit_test(what_does_not_belong_there_is_refused),
+		cmocka_unit_test(base64url_takes_what_a_header_can),
 		cmocka_unit_test(long_runs_go_both_ways),
 	};
 

@@ -100,7 +100,7 @@ static void the_limit_holds_and_a_taken_id_is_still_told_apart(void **state)
 
 static void pages_follow_each_other_without_gap_or_repetition(void **state)
 {
-	struct rooms_position after = {0};
+	struct list_position after = {0};
 	struct room_row page[3];
 	char seen[64] = "";
 	bool more = true;
@@ -116,7 +116,7 @@ static void pages_follow_each_other_without_gap_or_repetition(void **state)
 		for (int i = 0; i < count; i++) {
 			(void)strcat(seen, page[i].room_id);
 			after.created_at_unix_ms = page[i].created_at_unix_ms;
-			(void)strcpy(after.room_id, page[i].room_id);
+			(void)strcpy(after.id, page[i].room_id);
 			room_row_fini(&page[i]);
 		}
 	}

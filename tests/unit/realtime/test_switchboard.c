@@ -773,6 +773,199 @@ static void a_deleted_room_ends_for_everybody(void **state)
 	client_close(&bob);
 }
 
+/* ---- moderation ---- */
+
+static void client_join_as(struct world *world, struct client *client, const char *user_id)
+{
+	AUTO(identity) identity = identity_new(user_id, RIGHTS_USER);
+
+	client_open(world, client, user_id);
+	signaling_session_start(&client->session, identity, world->now_us);
+	remember_joined(client);
+}
+
+static struct peer *peer_of(struct world *world, const struct client *client)
+{
+	struct peer *peer = NULL;
+
+	assert_int_equal(
+		switchboard_participant_find(&world->board, "r", client->peer_id, &peer, NULL), 0);
+	return peer;
+}
+
+static void who_is_kicked_hears_why_and_cannot_resume(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob, again;
+	struct error error;
+	struct peer *peer;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	client_join(world, &bob, "Bob");
+	outbox_drop(&ann.outbox, ann.outbox.count);
+	switchboard_kick(&world->board, peer_of(world, &bob), "kicked", "be kind");
+	{
+		AUTO_JSON message = hear(&bob);
+
+		assert_string_equal(text_of(message, "type"), "kicked");
+		assert_string_equal(text_of(message, "code"), "kicked");
+		assert_string_equal(text_of(message, "reason"), "be kind");
+	}
+	assert_int_equal(bob.outbox.close_code, CLOSE_KICKED);
+	hears(&ann, "peer-left", "reason", "kicked");
+	assert_string_equal(text_of(told(world, BUS_PEER_LEAVE, 0), "peer_id"), bob.peer_id);
+	assert_int_equal(
+		switchboard_participant_find(&world->board, "r", bob.peer_id, &peer, &error),
+		-ENOENT);
+	assert_int_equal(
+		switchboard_participant_find(&world->board, "s", ann.peer_id, &peer, &error),
+		-ENOENT);
+	client_open(world, &again, "Bob");
+	signaling_session_set_resume(&again.session, bob.peer_id, bob.token);
+	signaling_session_start(&again.session, world->anyone, world->now_us);
+	remember_joined(&again);
+	assert_string_not_equal(again.peer_id, bob.peer_id);
+	client_close(&again);
+	client_close(&bob);
+	client_close(&ann);
+}
+
+static void an_sfu_that_was_away_does_not_bring_the_kicked_back(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob;
+	char hello[400];
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	client_join(world, &bob, "Bob");
+	switchboard_on_sfu_disconnected(&world->board);
+	switchboard_kick(&world->board, peer_of(world, &bob), "kicked", NULL);
+	forget_told(world);
+	(void)snprintf(hello, sizeof(hello),
+		       "[{\"room_id\":\"r\",\"peers\":[{\"peer_id\":\"%s\",\"kind\":\"call\"},"
+		       "{\"peer_id\":\"%s\",\"kind\":\"call\"}]}]",
+		       ann.peer_id, bob.peer_id);
+	sfu_says_hello(world, hello);
+	assert_string_equal(text_of(told(world, BUS_PEER_LEAVE, 0), "peer_id"), bob.peer_id);
+	assert_null(switchboard_peer_find(&world->board, bob.peer_id));
+	assert_non_null(switchboard_peer_find(&world->board, ann.peer_id));
+	client_close(&bob);
+	client_close(&ann);
+}
+
+static json_t *mute(struct world *world, const struct client *client, int audio, int video)
+{
+	json_t *body = NULL;
+
+	assert_int_equal(
+		switchboard_mute(&world->board, peer_of(world, client), audio, video, &body, NULL),
+		0);
+	return body;
+}
+
+static void a_mute_is_told_once_the_sfu_has_done_it(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob;
+	AUTO_JSON done = json_loads("{\"tracks\": [{\"track_id\": \"t\"}]}", 0, NULL);
+	AUTO_JSON body = NULL;
+	AUTO_JSON both = NULL;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	client_join(world, &bob, "Bob");
+	outbox_drop(&ann.outbox, ann.outbox.count);
+	body = mute(world, &bob, 1, -1);
+	assert_true(json_is_true(json_object_get(body, "audio_muted")));
+	assert_true(json_is_false(json_object_get(body, "video_muted")));
+	assert_int_equal(ann.outbox.count, 0);
+	both = mute(world, &bob, -1, 1); /* another moderator, before it is answered */
+	assert_true(json_is_true(json_object_get(both, "audio_muted")));
+	assert_true(json_is_true(json_object_get(both, "video_muted")));
+	switchboard_on_muted(peer_of(world, &bob), done);
+	for (int i = 0; i < 2; i++) {
+		AUTO_JSON message = hear(i == 0 ? &ann : &bob);
+		json_t *peer = json_object_get(message, "peer");
+
+		assert_string_equal(text_of(message, "type"), "peer-updated");
+		assert_true(json_is_true(json_object_get(peer, "audio_muted")));
+		assert_int_equal(json_array_size(json_object_get(peer, "tracks")), 1);
+	}
+	client_close(&bob);
+	client_close(&ann);
+}
+
+static void a_mute_holds_for_a_user_who_comes_again(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob, again;
+	AUTO_JSON body = NULL;
+	AUTO_JSON back = NULL;
+
+	sfu_says_hello(world, "[]");
+	client_join_as(world, &ann, "ann");
+	client_join_as(world, &bob, "bob");
+	body = mute(world, &bob, 1, 0);
+	client_close(&bob);
+	client_join_as(world, &again, "bob");
+	assert_true(peer_of(world, &again)->audio_muted);
+	assert_true(json_is_true(json_object_get(told(world, BUS_PEER_JOIN, 0), "audio_muted")));
+	back = mute(world, &again, 0, 0);
+	client_close(&again);
+	client_join_as(world, &again, "bob");
+	assert_false(peer_of(world, &again)->audio_muted);
+	client_close(&again);
+	client_close(&ann);
+}
+
+static void one_token_is_one_guest_at_a_time(void **state)
+{
+	struct world *world = *state;
+	struct client ann, bob, again;
+	AUTO_JSON body = NULL;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &ann, "Ann");
+	client_join(world, &bob, "Bob");
+	body = mute(world, &bob, 1, 0);
+	outbox_drop(&ann.outbox, ann.outbox.count);
+	client_open(world, &again, "Bob");
+	signaling_session_set_resume(&again.session, "", bob.token);
+	signaling_session_start(&again.session, world->anyone, world->now_us);
+	remember_joined(&again);
+	assert_int_equal(bob.outbox.close_code, CLOSE_KICKED);
+	hears(&ann, "peer-left", "reason", "replaced");
+	assert_true(peer_of(world, &again)->audio_muted);
+	assert_string_not_equal(again.token, bob.token);
+	client_close(&again);
+	client_close(&bob);
+	client_close(&ann);
+}
+
+static void an_invite_lets_in_who_may_nothing(void **state)
+{
+	struct world *world = *state;
+	AUTO(identity) nobody = identity_new("eve", RIGHTS_NONE);
+	struct entry_pass *pass = calloc(1, sizeof(*pass));
+	struct client eve;
+
+	sfu_says_hello(world, "[]");
+	client_open(world, &eve, "Eve");
+	signaling_session_start(&eve.session, nobody, world->now_us);
+	hears(&eve, "error", "code", "forbidden");
+	client_close(&eve);
+	client_open(world, &eve, "Eve");
+	(void)strcpy(pass->invite, "inv_x");
+	signaling_session_set_pass(&eve.session, pass);
+	signaling_session_start(&eve.session, nobody, world->now_us); /* the door looks at it */
+	remember_joined(&eve);
+	assert_true(peer_of(world, &eve)->may_publish);
+	assert_int_equal(signaling_session_check_identity(&eve.session, nobody, NULL), 0);
+	client_close(&eve);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -796,6 +989,12 @@ int main(void)
 		TEST(views_go_to_the_sfu_and_layers_come_back),
 		TEST(http_publishers_are_peers_and_http_viewers_are_not),
 		TEST(a_deleted_room_ends_for_everybody),
+		TEST(who_is_kicked_hears_why_and_cannot_resume),
+		TEST(an_sfu_that_was_away_does_not_bring_the_kicked_back),
+		TEST(a_mute_is_told_once_the_sfu_has_done_it),
+		TEST(a_mute_holds_for_a_user_who_comes_again),
+		TEST(one_token_is_one_guest_at_a_time),
+		TEST(an_invite_lets_in_who_may_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include "realtime/wire/frame.h"
 #include "realtime/wire/native.h"
 #include "realtime/wire/publication.h"
+#include "realtime/wire/request_head.h"
 #include "realtime/wire/signal.h"
 #include "realtime/wire/sse.h"
 #include "tests/unit/cmocka_all.h"
@@ -237,6 +238,44 @@ static void only_bytes_have_a_native_form(void **state)
 	assert_non_null(memmem(frame->bytes, frame->length, "/realtime/files/file_1\"", 23));
 }
 
+/* What becomes of a handshake's head; NULL: it is refused. */
+static char *rewritten(const char *head)
+{
+	char *text = NULL;
+	size_t length;
+
+	assert_true(request_head_needs_rewriting(head, strlen(head)));
+	if (request_head_rewrite(head, strlen(head), &text, &length) < 0)
+		return NULL;
+	text = realloc(text, length + 1);
+	text[length] = '\0';
+	return text;
+}
+
+static void secrets_leave_the_list_of_subprotocols(void **state)
+{
+	static const char head[] =
+		"GET /x HTTP/1.1\r\n"
+		"X-Realtime-Password: forged\r\n"
+		"Sec-WebSocket-Protocol: password.YQ, realtime.v1, invite.inv_1, "
+		"other, bearer.t\r\n"
+		"X-Realtime-Invite: forged\r\n\r\n";
+	static const char *const refused[] = {
+		"GET /x HTTP/1.1\r\nSec-WebSocket-Protocol: password.a, password.b\r\n\r\n",
+		"GET /x HTTP/1.1\r\nSec-WebSocket-Protocol: invite.a b, x\r\n\r\n",
+	};
+	AUTO_FREE char *text = rewritten(head);
+
+	(void)state;
+	assert_string_equal(text, "GET /x HTTP/1.1\r\n"
+				  "Sec-WebSocket-Protocol: realtime.v1\r\n"
+				  "x-realtime-bearer: t\r\n"
+				  "x-realtime-password: YQ\r\n"
+				  "x-realtime-invite: inv_1\r\n\r\n");
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+		assert_null(rewritten(refused[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +290,7 @@ int main(void)
 		cmocka_unit_test(deflated_messages_stand_alone),
 		cmocka_unit_test(what_does_not_shrink_is_not_deflated),
 		cmocka_unit_test(only_bytes_have_a_native_form),
+		cmocka_unit_test(secrets_leave_the_list_of_subprotocols),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

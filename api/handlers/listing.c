@@ -1,0 +1,59 @@
+#include "api/handlers/listing.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/json.h"
+
+enum { TTL_MAX = 315360000 /* s: ten years */ };
+
+int cursor_parse(const char *text, struct list_position *ret_after, struct error *reterr)
+{
+	const char *dot;
+	char *end;
+
+	*ret_after = (struct list_position){0};
+	if (!text)
+		return 0;
+	dot = strchr(text, '.');
+	errno = 0;
+	ret_after->created_at_unix_ms = strtoll(text, &end, 10);
+	if (errno != 0 || end == text || end != dot || !room_id_is_valid(dot + 1))
+		return error_set_field(reterr, -EINVAL, "bad_field", "cursor",
+				       "cursor must be the next of an earlier answer");
+	(void)snprintf(ret_after->id, sizeof(ret_after->id), "%s", dot + 1);
+	return 0;
+}
+
+json_t *page_to_json(json_t *items_taken, bool more, int64_t last_created_at_unix_ms,
+		     const char *last_id)
+{
+	json_t *next = more ? json_sprintf("%" PRId64 ".%s", last_created_at_unix_ms, last_id)
+			    : json_null();
+
+	return json_pack("{s:o, s:o}", "items", items_taken, "next", next);
+}
+
+int expiry_get(const json_t *body, int64_t now_unix_ms, int64_t *ret_expires_at_unix_ms,
+	       struct error *reterr)
+{
+	int64_t expires_at = 0, ttl = 0;
+	int r = json_get_int(body, "expires_at", now_unix_ms + 1,
+			     now_unix_ms + (int64_t)TTL_MAX * 1000, &expires_at, reterr);
+	int t = r < 0 ? r : json_get_int(body, "ttl", 1, TTL_MAX, &ttl, reterr);
+
+	if (t < 0)
+		return t;
+	if (r > 0 && t > 0)
+		return error_set_field(reterr, -EINVAL, "bad_field", "ttl",
+				       "give ttl or expires_at, not both");
+	*ret_expires_at_unix_ms = t > 0 ? now_unix_ms + ttl * 1000 : expires_at;
+	return 0;
+}
+
+json_t *expiry_to_json(int64_t expires_at_unix_ms)
+{
+	return expires_at_unix_ms > 0 ? json_integer(expires_at_unix_ms) : json_null();
+}
