@@ -3,6 +3,7 @@
  *
  *   const call = new Call({room: "team", name: "Ada", stream});
  *   call.on("peer", (peer) => …);      joined, or changed what it publishes
+ *   call.on("self", (peer) => …);      what the server knows of us: {audio_muted, video_muted, …}
  *   call.on("stream", ({peerId, stream}) => …);
  *   call.on("speaker", ({peerId}) => …);  has the floor now
  *   call.on("left", ({peerId}) => …);
@@ -28,13 +29,39 @@ const LAYERS = [
 /** A way that is lost often comes back by itself. */
 const RESTART_MS = 1000;
 
+/** A password as a subprotocol takes it: base64url of UTF-8. */
+export function base64url(text) {
+  const bytes = new TextEncoder().encode(text);
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+const KICKED_TEXTS = {
+  room_deleted: "The room was closed",
+  banned: "You were banned from this room",
+  kicked: "You were removed from the call",
+};
+
+/** What the server says to who is sent out: {code, reason}, the reason being the moderator's own words, if any. */
+export function kickedText({ code, reason }) {
+  const text = KICKED_TEXTS[code] ?? KICKED_TEXTS.kicked;
+  return reason && reason !== code ? `${text}: ${reason}` : text;
+}
+
 export class Call extends EventTarget {
-  /** @param {{room: string, name: string, stream: MediaStream | null}} options */
-  constructor({ room, name, stream }) {
+  /**
+   * `password` and `invite` open a room that has one or is locked; a `resumeToken` of an earlier call makes
+   * us the same guest to an invite that counts.
+   * @param {{room: string, name: string, stream: MediaStream | null, password?: string, invite?: string, resumeToken?: string}} options
+   */
+  constructor({ room, name, stream, password = "", invite = "", resumeToken = "" }) {
     super();
     this.room = room;
     this.name = name;
     this.stream = stream;
+    this.password = password;
+    this.invite = invite;
+    this.resumeToken = resumeToken;
+    this.peerId = null;
     this.peers = new Map();
     /** track_id -> what was said last of how it is shown */
     this.views = new Map();
@@ -67,11 +94,12 @@ export class Call extends EventTarget {
 
   openSocket() {
     const parameters = { room_id: this.room, name: this.name };
-    if (this.resumeToken) {
-      parameters.peer_id = this.peerId;
-      parameters.resume_token = this.resumeToken;
-    }
-    const socket = new WebSocket(socketUrl(`/realtime/webrtc/signaling?${new URLSearchParams(parameters)}`));
+    if (this.resumeToken) parameters.resume_token = this.resumeToken;
+    if (this.resumeToken && this.peerId) parameters.peer_id = this.peerId;
+    const protocols = ["realtime.v1"];
+    if (this.password) protocols.push(`password.${base64url(this.password)}`);
+    if (this.invite) protocols.push(`invite.${this.invite}`);
+    const socket = new WebSocket(socketUrl(`/realtime/webrtc/signaling?${new URLSearchParams(parameters)}`), protocols);
     this.socket = socket;
     socket.onmessage = (event) => {
       const message = JSON.parse(event.data);
@@ -100,7 +128,10 @@ export class Call extends EventTarget {
         return this.joined(message);
       case "peer-joined":
       case "peer-updated":
-        if (message.peer.peer_id === this.peerId) return; // our own tracks, confirmed
+        if (message.peer.peer_id === this.peerId) {
+          this.emit("self", message.peer);
+          return;
+        }
         this.peers.set(message.peer.peer_id, message.peer);
         this.forgetViews();
         this.emit("peer", message.peer);
@@ -117,7 +148,7 @@ export class Call extends EventTarget {
       case "layers":
         return this.switchLayers(message);
       case "kicked":
-        this.end(message.reason === "room_deleted" ? "The room was closed" : "You were removed from the call");
+        this.end(kickedText(message));
         return;
       case "error":
         this.refused(new RealtimeError(message.code, message.detail, message.field));
@@ -224,9 +255,9 @@ export class Call extends EventTarget {
     }, RESTART_MS);
   }
 
-  /** Start over as somebody new: the way to the SFU is lost. */
+  /** Start over as somebody new: the way to the SFU is lost. The token still tells an invite who we were. */
   rejoin() {
-    this.resumeToken = null;
+    this.peerId = null;
     this.connection?.close();
     this.connection = null;
     this.emit("state", "reconnecting");

@@ -59,10 +59,15 @@ async function showPreview() {
   drawDevices();
 }
 
+/** What a moderator has muted of us, whatever our own buttons say. */
+const moderated = { audio: false, video: false };
+
 function drawDevices() {
   for (const [id, kind] of DEVICE_BUTTONS) {
-    $(id).disabled = !hasTrack(kind);
-    $(id).setAttribute("aria-pressed", String(isOn(kind)));
+    const isForbidden = call !== null && moderated[kind];
+    $(id).disabled = !hasTrack(kind) || isForbidden;
+    $(id).setAttribute("aria-pressed", String(isOn(kind) && !isForbidden));
+    $(id).title = (kind === "audio" ? "Microphone" : "Camera") + (isForbidden ? ": muted by a moderator" : "");
   }
   if (hasTrack("video")) $("preview-note").textContent = isOn("video") ? "" : NOTES.off;
   $("preview").classList.toggle("off", !isOn("video"));
@@ -78,12 +83,27 @@ function toggleDevice(kind) {
   drawDevices();
 }
 
+function moderatedText({ audio, video }) {
+  if (audio && video) return "A moderator has muted your microphone and your camera. Nobody hears or sees you.";
+  if (audio) return "A moderator has muted your microphone. Nobody hears you.";
+  return video ? "A moderator has muted your camera. Nobody sees you." : "";
+}
+
+function showModerated({ audio_muted: audio = false, video_muted: video = false }) {
+  Object.assign(moderated, { audio, video });
+  const text = moderatedText(moderated);
+  $("moderated").textContent = text;
+  $("moderated").hidden = !text;
+  drawDevices();
+}
+
 function drawOwnTile() {
   const { element, video } = tiles.of(OWN);
   element.classList.add("own");
   video.muted = true;
   tiles.showStream(OWN, stream);
-  tiles.draw(OWN, { name: call.name, suffix: " (you)", isMuted: !isOn("audio"), hasPicture: isOn("video") });
+  const isMuted = !isOn("audio") || moderated.audio;
+  tiles.draw(OWN, { name: call.name, suffix: " (you)", isMuted, hasPicture: isOn("video") && !moderated.video });
 }
 
 // ---- chat ----
@@ -136,7 +156,14 @@ const PROBLEM_TEXTS = {
   room_full: "This room is full. Wait until somebody leaves, or choose another one.",
   too_many_rooms: "No more rooms can be opened at the moment.",
   forbidden: "You may not join this room.",
+  password_required: "This room has a password.",
+  wrong_password: "That is not the password. Try again.",
+  too_many_guesses: "Too many wrong passwords. Wait ten seconds, then try again.",
+  room_locked: "This room is locked: nobody else can come in at the moment.",
+  bad_invite: "This invite is not valid any more. Ask for a new one.",
+  invite_used_up: "This invite has been used as often as it may be. Ask for a new one.",
 };
+const PASSWORD_PROBLEMS = new Set(["password_required", "wrong_password", "too_many_guesses"]);
 
 function showState(state) {
   $("state").textContent = STATE_TEXTS[state] ?? state;
@@ -181,6 +208,7 @@ function wire(newCall) {
       showCount();
       if (name) chat?.notice(`${name} left`);
     })
+    .on("self", showModerated)
     .on("stream", ({ peerId, stream: remote }) => tiles.showStream(peerId, remote))
     .on("state", showState)
     .on("problem", (error) => console.warn(error))
@@ -198,11 +226,48 @@ async function enter(newCall) {
   }
 }
 
+// ---- what opens a room ----
+
+/** An invite is for this tab, also after a reload; in the address bar it would be passed on unawares. */
+const inviteKey = (room) => `realtime.invite.${room}`;
+const seatKey = (room) => `realtime.seat.${room}`;
+
+function takeInvite() {
+  const room = new URLSearchParams(location.search).get("room");
+  const invite = new URLSearchParams(location.hash.slice(1)).get("invite");
+  if (!room || !invite) return;
+  sessionStorage.setItem(inviteKey(room), invite);
+  history.replaceState(null, "", location.pathname + location.search);
+}
+
+const inviteTo = (room) => sessionStorage.getItem(inviteKey(room)) ?? "";
+
+function showInvite() {
+  const isInvited = inviteTo($("room").value.trim()) !== "";
+  $("welcome-text").textContent = isInvited
+    ? "You are invited to this room. Choose a name, and join."
+    : "Choose a name and a room. Whoever opens the same room is in the call with you.";
+}
+
+function showPassword(isShown) {
+  $("password-row").hidden = !isShown;
+  $("password").required = isShown;
+  if (!isShown) $("password").value = "";
+}
+
+function problemText(error) {
+  return PROBLEM_TEXTS[error.code] ?? error.message.charAt(0).toUpperCase() + error.message.slice(1);
+}
+
 async function join(name, room) {
-  call = new Call({ room, name, stream });
+  const invite = inviteTo(room);
+  const resumeToken = invite ? (sessionStorage.getItem(seatKey(room)) ?? "") : "";
+  call = new Call({ room, name, stream, password: $("password").value, invite, resumeToken });
+  if (invite) call.on("joined", () => sessionStorage.setItem(seatKey(room), call.resumeToken));
   wire(call);
   drawOwnTile();
   await enter(call);
+  showPassword(false);
   chat = new Chat($("messages"), {
     room,
     name,
@@ -220,6 +285,7 @@ async function join(name, room) {
 function backToLobby(reason) {
   chat?.close();
   call = chat = null;
+  showModerated({});
   tiles.clear();
   showLobbyError(reason);
   showView("lobby");
@@ -243,7 +309,16 @@ async function joinFromLobby(event) {
   } catch (error) {
     call?.end(null);
     $("join").disabled = false; // so that it can have the focus
-    backToLobby(PROBLEM_TEXTS[error.code] ?? error.message);
+    backToLobby(problemText(error));
+    if (error.code === "bad_invite" || error.code === "invite_used_up") {
+      sessionStorage.removeItem(inviteKey($("room").value.trim()));
+      showInvite();
+    }
+    if (PASSWORD_PROBLEMS.has(error.code)) {
+      showPassword(true);
+      $("password").select();
+      $("password").focus();
+    }
   } finally {
     $("join").disabled = false;
     $("join").textContent = "Join the call";
@@ -284,7 +359,17 @@ setInterval(() => call && tiles.markSpeakers(call.levels()), 100);
 setInterval(() => call && tiles.eachPicture((trackId, view) => call.describeView(trackId, view)), 500);
 
 $("name").value = localStorage.getItem(NAME_KEY) ?? "";
+takeInvite();
+window.addEventListener("hashchange", () => {
+  takeInvite(); // a link that was opened in this tab: the page is not loaded anew for it
+  showInvite();
+});
 $("room").value = new URLSearchParams(location.search).get("room") ?? "lobby";
+showInvite();
+$("room").addEventListener("input", () => {
+  showPassword(false);
+  showInvite();
+});
 ($("name").value ? $("join") : $("name")).focus();
 showPreview();
 

@@ -90,8 +90,8 @@ export class Tiles {
     const video = peer.tracks.find((track) => track.kind === "video");
     this.draw(peer.peer_id, {
       name: peer.name || peer.user_id || "Guest",
-      isMuted: !audio || audio.muted,
-      hasPicture: Boolean(video && !video.muted),
+      isMuted: !audio || audio.muted || peer.audio_muted === true,
+      hasPicture: Boolean(video && !video.muted && !peer.video_muted),
     });
   }
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients/python/src
 
 from core.realtime.clients import create_authenticated_client, create_sse_client
 from core.realtime.routes import webrtc_rooms
-from realtime import RealtimeError, WSClient
+from realtime import RealtimeError, WebRTCRoom, WSClient
 
 
 class Site:
@@ -117,6 +117,44 @@ def test_rooms_connections_and_signals_as_the_seed_has_them(site: Site) -> None:
                 offer = await sfu.hears(bus.PEER_SIGNAL)
                 assert offer["room_id"] == "meeting_123"
                 assert (await webrtc_rooms.get(client, "meeting_123"))["participants"] == 2
+        await sfu.close()
+
+    run(work())
+
+
+def test_closed_rooms_are_opened_and_moderated(site: Site) -> None:
+    async def work() -> None:
+        sfu = bus.BusPeer(site.bus, "sfu")
+        await sfu.connect()
+        async with WSClient(site.ws) as host, create_authenticated_client(site.ws, token_of("ann")) as ann:
+            room = WebRTCRoom(room_id="board", password="Höhle 3")
+            assert "Höhle" not in repr(room)
+            await webrtc_rooms.create(host, room)
+            for password, code in ((None, "password_required"), ("no", "wrong_password")):
+                with pytest.raises(RealtimeError) as refused:
+                    await ann.join_room("board", password=password)
+                assert refused.value.code == code
+            peer = await ann.join_room("board", "Ann", password="Höhle 3")
+            muted = await webrtc_rooms.mute(host, "board", peer.peer_id, audio=True)
+            assert muted["audio_muted"] is True and muted["video_muted"] is False
+            await webrtc_rooms.kick(host, "board", peer.peer_id, "be kind")
+            with pytest.raises(RealtimeError):
+                await peer.wait_closed()
+            await ann.leave_room("board")
+
+            await webrtc_rooms.update(host, "board", locked=True)
+            invite = await webrtc_rooms.invite(host, "board", max_uses=1)
+            peer = await ann.join_room("board", "Ann", invite=invite["token"])
+            assert [one["user_id"] for one in (await webrtc_rooms.participants(host, "board"))["items"]] == ["ann"]
+            ban = await webrtc_rooms.ban(host, "board", peer_id=peer.peer_id, ttl=60)
+            with pytest.raises(RealtimeError):
+                await peer.wait_closed()
+            await ann.leave_room("board")
+            await webrtc_rooms.unban(host, "board", ban["ban_id"])
+            await webrtc_rooms.revoke_invite(host, "board", invite["invite_id"])
+            with pytest.raises(RealtimeError) as refused:
+                await ann.join_room("board", invite=invite["token"])
+            assert refused.value.code == "bad_invite"
         await sfu.close()
 
     run(work())

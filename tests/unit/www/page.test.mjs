@@ -2,11 +2,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { base64url, kickedText } from "../../../www/call.js";
 import { splitLinks } from "../../../www/chat.js";
 import { parseChannels, parseData } from "../../../www/log.js";
 import { initialsOf, tileSize } from "../../../www/tiles.js";
 
 const STAGES = [[1148, 576], [808, 576], [366, 640], [1800, 900], [300, 200]];
+
+test("a password goes into a subprotocol whatever its letters", () => {
+  assert.equal(base64url("three bears"), "dGhyZWUgYmVhcnM");
+  assert.equal(base64url("Höhle?>"), "SMO2aGxlPz4");
+  assert.equal(base64url("ÿÿÿ~~~"), Buffer.from("ÿÿÿ~~~").toString("base64url"));
+});
+
+test("who is sent out is told why", () => {
+  assert.equal(kickedText({ code: "room_deleted", reason: "room_deleted" }), "The room was closed");
+  assert.equal(kickedText({ code: "banned", reason: "spam" }), "You were banned from this room: spam");
+  assert.equal(kickedText({ code: "kicked", reason: "kicked" }), "You were removed from the call");
+  assert.equal(kickedText({ reason: "" }), "You were removed from the call");
+});
 
 test("tiles fit the stage, in as many rows as they need", () => {
   for (const [width, height] of STAGES) {

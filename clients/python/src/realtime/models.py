@@ -152,6 +152,7 @@ class WebRTCRoom:
     room_id: str | None = None
     max_participants: int | None = None
     mode: str | None = None
+    password: str | None = field(default=None, repr=False)
     metadata: Fields | None = None
 
     def dict(self) -> Fields:

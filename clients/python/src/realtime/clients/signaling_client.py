@@ -6,6 +6,7 @@ Media is not its business: `aiortc`, GStreamer or a browser makes the offers and
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import ssl as tls
@@ -28,6 +29,9 @@ class SignalingClient(ReconnectingSocket):
 
     After a loss it comes back as the same peer; where that is not possible any more, another
     "joined" without `resumed` says so, and calls have to be set up anew.
+
+    A room with a password wants `password`; the token of an `invite` opens it as well, and one that is
+    locked. RealtimeError "password_required", "wrong_password", "room_locked", "bad_invite" …
     """
 
     def __init__(
@@ -36,6 +40,8 @@ class SignalingClient(ReconnectingSocket):
         room_id: str,
         *,
         name: str | None = None,
+        password: str | None = None,
+        invite: str | None = None,
         credentials: Credentials | None = None,
         ssl: tls.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
@@ -54,6 +60,7 @@ class SignalingClient(ReconnectingSocket):
             log=log,
         )
         self.room_id, self.name = room_id, name
+        self._password, self._invite = password, invite
         self.peer_id: str | None = None
         self.joined: Message | None = None
         self._resume_token: str | None = None
@@ -101,6 +108,15 @@ class SignalingClient(ReconnectingSocket):
         if self.peer_id is not None and self._resume_token is not None:
             query |= {"peer_id": self.peer_id, "resume_token": self._resume_token}
         return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(query)}"
+
+    def _subprotocols(self) -> list[str]:
+        offered = super()._subprotocols()
+        if self._password is not None:
+            encoded = base64.urlsafe_b64encode(self._password.encode()).rstrip(b"=").decode()
+            offered.append(f"password.{encoded}")
+        if self._invite is not None:
+            offered.append(f"invite.{self._invite}")
+        return offered
 
     def _is_greeting(self, message: Message) -> bool:
         return bool(message.get("type") == "joined")

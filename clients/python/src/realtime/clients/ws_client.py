@@ -333,15 +333,25 @@ class WSClient(ReconnectingSocket):
 
     # ---- calls ----
 
-    async def join_room(self, room_id: str, name: str | None = None) -> SignalingClient:
+    async def join_room(
+        self,
+        room_id: str,
+        name: str | None = None,
+        *,
+        password: str | None = None,
+        invite: str | None = None,
+    ) -> SignalingClient:
         """Enter a room for its signals, over a connection of its own: that is how the server knows
         who is in a call. What comes over it is given to on_message() and iterations of this client
-        too: "joined", "peer-joined", "signal" …"""
+        too: "joined", "peer-joined", "signal" … A room that is closed is opened by its password or
+        by the token of an invite."""
         if room_id not in self._rooms:
             room = SignalingClient(
                 urljoin(self.url, "webrtc/signaling"),
                 room_id,
                 name=name,
+                password=password,
+                invite=invite,
                 credentials=self.credentials,
                 ssl=self._ssl,
                 headers=self._headers,
@@ -414,6 +424,9 @@ class WSClient(ReconnectingSocket):
 
     async def put(self, path: str, **options: Any) -> Any:
         return await self.rest.put(path, **options)
+
+    async def patch(self, path: str, **options: Any) -> Any:
+        return await self.rest.patch(path, **options)
 
     async def delete(self, path: str, **options: Any) -> Any:
         return await self.rest.delete(path, **options)
