@@ -1,6 +1,10 @@
 #include <errno.h>
 
+#include <time.h>
+
+#include "core/clock.h"
 #include "ctl/commands.h"
+#include "db/room_bans.h"
 #include "db/store.h"
 
 static int open_store(const struct config *config, struct store **ret_store, struct error *reterr)
@@ -61,6 +65,31 @@ static int vacuum(const struct config *config, const struct arguments *arguments
 	return r == 0 ? store_vacuum(store, reterr) : r;
 }
 
+static void print_ban(void *data, const struct room_ban_row *ban)
+{
+	time_t ends_s = (time_t)(ban->expires_at_unix_ms / 1000);
+	char until[32] = "for good";
+	struct tm parts;
+
+	(void)data;
+	if (ends_s > 0 && gmtime_r(&ends_s, &parts))
+		(void)strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", &parts);
+	(void)printf("%s\t%s\t%s\t%s\t%s\n", ban->room_id, ban->user_id, until,
+		     *ban->created_by ? ban->created_by : "-", *ban->reason ? ban->reason : "-");
+}
+
+static int bans(const struct config *config, const struct arguments *arguments,
+		struct error *reterr)
+{
+	AUTO(store) store = NULL;
+	int r = open_store(config, &store, reterr);
+
+	(void)arguments;
+	if (r == 0)
+		r = room_bans_each(store, clock_unix_ms(), print_ban, NULL, reterr);
+	return r;
+}
+
 static const struct command commands[] = {
 	{.name = "backup",
 	 .subject = "FILE",
@@ -68,6 +97,10 @@ static const struct command commands[] = {
 	 .help = "FILE must not exist yet. The copy is of one moment and whole, and nobody is held "
 		 "up.\n",
 	 .run = backup},
+	{.name = "bans",
+	 .summary = "who may not enter which room: room, user, until, banned by, reason",
+	 .help = "One line for each ban, with tabs between the columns.\n",
+	 .run = bans},
 	{.name = "check",
 	 .summary = "read the whole store and see whether it is sound",
 	 .help = "Prints ok, or each fault that was found and exits with 1. Reads every page.\n",

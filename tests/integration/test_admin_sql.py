@@ -30,6 +30,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for peer, left, reason in (("p1", None, None), ("p2", NOW - HOUR // 2, "left")):
             db.execute("INSERT INTO participant_sessions (room_id, peer_id, user_id, joined_at, left_at, leave_reason)"
                        " VALUES ('team', ?, 'ann', ?, ?, ?)", (peer, NOW - HOUR, left, reason))
+        db.execute("INSERT INTO participant_sessions (room_id, peer_id, user_id, joined_at, left_at, leave_reason)"
+                   " VALUES ('team', 'p3', 'spammer', ?, ?, 'kicked')", (NOW - HOUR, NOW))
+        db.execute("INSERT INTO room_bans (ban_id, room_id, user_id, created_at) VALUES ('ban_1', 'team', 'bob', ?)", (NOW,))
+        db.execute("INSERT INTO room_invites (invite_id, room_id, token_hash, max_uses, created_at)"
+                   " VALUES ('invite_1', 'team', zeroblob(32), 2, ?)", (NOW,))
         db.execute("INSERT INTO channels (channel, epoch, last_offset, created_at) VALUES ('news', 'e', 1, ?)", (NOW,))
         for offset, sender, kind, data in ((1, "ann", "message", '{"kind":"note"}'), (2, "spammer", "message", '{}'),
                                            (3, "ann", "binary", "null")):

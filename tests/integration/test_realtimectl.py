@@ -32,6 +32,16 @@ def ctl(daemon: Realtimed, *words: str, code: int = 0, **settings: str) -> str:
     return done.stdout if code == 0 else done.stderr + done.stdout
 
 
+def test_bans_are_listed(daemon: Realtimed) -> None:
+    with sqlite3.connect(daemon.database) as db:
+        db.execute("INSERT INTO rooms (room_id, name, max_participants, created_at, updated_at) VALUES ('quiet', 'q', 2, 1, 1)")
+        db.executemany("INSERT INTO room_bans (ban_id, room_id, user_id, reason, created_by, created_at, expires_at)"
+                       " VALUES (?, 'quiet', ?, ?, ?, ?, ?)",
+                       [("b1", "ann", "spam", "host", 1, None), ("b2", "bob", "", None, 2, 4102444800000), ("b3", "old", "", None, 3, 5)])
+    assert ctl(daemon, "bans") == ("quiet\tann\tfor good\thost\tspam\n"
+                                   "quiet\tbob\t2100-01-01T00:00:00Z\t-\t-\n")
+
+
 def test_what_goes_on_is_told(daemon: Realtimed) -> None:
     async def run() -> None:
         async with chat(daemon) as ann, connect(daemon, "/realtime/webrtc/signaling?room_id=team&name=Bob") as bob:
