@@ -189,14 +189,15 @@ void access_add_cors(const struct api *api, const struct request *request,
 		return;
 	response_header(response, "Access-Control-Allow-Origin", "%s", origin);
 	response_header(response, "Access-Control-Expose-Headers",
-			"Location, ETag, Link, Retry-After, X-Request-Id, Accept-Ranges, "
+			"Location, ETag, Idempotency-Replayed, Link, Retry-After, X-Request-Id, "
+			"Accept-Ranges, "
 			"Content-Disposition, Content-Location, Content-Range, Tus-Resumable, "
 			"Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset, Upload-Length, "
 			"Upload-Expires");
 	if (strcmp(request->method, "OPTIONS") == 0) {
 		response_header(response, "Access-Control-Allow-Headers",
-				"Authorization, Content-Type, If-Match, If-None-Match, If-Range, "
-				"Range, Tus-Resumable, Upload-Checksum, Upload-Length, "
+				"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+				"If-Range, Range, Tus-Resumable, Upload-Checksum, Upload-Length, "
 				"Upload-Metadata, Upload-Offset, X-API-Key, X-Request-Id, "
 				"X-Room-Invite, X-Room-Password");
 		response_header(response, "Access-Control-Max-Age", "600");

@@ -221,10 +221,11 @@ int request_read_body(struct request *request, int64_t limit, struct error *rete
 {
 	size_t capacity = request->content_length >= 0 ? (size_t)request->content_length + 1 : 4096;
 
-	if (request->content_length > limit)
+	if (request->content_length > limit ||
+	    (request->body && (int64_t)request->body_length > limit))
 		return too_big(limit, reterr);
-	free(request->body);
-	request->body_length = 0;
+	if (request->body)
+		return 0;
 	request->body = malloc(capacity);
 	if (!request->body)
 		return -ENOMEM;

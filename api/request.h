@@ -47,7 +47,8 @@ struct request {
 	size_t body_length;
 	int64_t body_taken; /* bytes read from the source so far */
 	bool body_is_over;
-	char *target; /* owned; path and query point into it */
+	char *target;	      /* owned; path and query point into it */
+	char message_key[72]; /* see idempotency_mark(); "": none */
 };
 
 /* Fill in *ret_request. On failure it still has a request_id and is to be request_fini()ed.
@@ -73,7 +74,7 @@ int request_limit(const struct request *request, size_t high, size_t *ret_limit,
 /* Does Content-Type (parameters aside) say `type`? */
 bool request_has_content_type(const struct request *request, const char *type);
 
-/* Read the whole body into request->body (NUL-terminated).
+/* Read the whole body into request->body (NUL-terminated); once it was read it stays.
  *   -EMSGSIZE "body_too_big" more than `limit` bytes   -EPROTO "body_incomplete" */
 int request_read_body(struct request *request, int64_t limit, struct error *reterr) MUST_CHECK;
 

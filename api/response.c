@@ -109,6 +109,14 @@ int response_json(struct response *response, int status, json_t *body)
 	return json_body(response, status, "application/json", body);
 }
 
+void response_take_json(struct response *response, int status, char *text)
+{
+	if (text)
+		set_body(response, status, "application/json", text, strlen(text));
+	else
+		response_empty(response, status);
+}
+
 int response_text(struct response *response, int status, const char *content_type, const char *text)
 {
 	char *copy = strdup(text);
@@ -158,7 +166,7 @@ void response_problem(struct response *response, const struct error *error, cons
 				strcmp(error->code, "authentication_required") == 0
 					? ""
 					: ", error=\"invalid_token\"");
-	if (status == 503 || status == 429)
+	if (status == 503 || status == 429 || error->number == -EINPROGRESS)
 		response_header(response, "Retry-After", "1");
 	(void)json_body(response, status, "application/problem+json",
 			problem_to_json(error, request_id));

@@ -44,6 +44,8 @@ void response_header_replace(struct response *response, const char *name, const 
 void response_empty(struct response *response, int status);
 /* `body` is taken; NULL (no memory) makes it a 500. Always 0, for a handler to return. */
 int response_json(struct response *response, int status, json_t *body);
+/* The same of a text, taken; NULL: without a body. */
+void response_take_json(struct response *response, int status, char *text);
 /* `text` is copied, `content_type` a constant. -ENOMEM */
 int response_text(struct response *response, int status, const char *content_type,
 		  const char *text) MUST_CHECK;

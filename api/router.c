@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/handlers/handlers.h"
+#include "api/idempotency.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/problem.h"
@@ -23,10 +24,10 @@ static const struct route routes[] = {
 	{"GET", "/realtime/webrtc/health", ACCESS_PUBLIC, health_sfu},
 
 	/* What depends on the channel the handler demands: a namespace may let anyone publish. */
-	{"POST", "/realtime/send", ACCESS_PUBLIC, messages_send},
-	{"POST", "/realtime/broadcast", ACCESS_PUBLISH, messages_broadcast},
-	{"POST", "/realtime/binary/send", ACCESS_PUBLIC, binary_send},
-	{"POST", "/realtime/binary/text", ACCESS_PUBLIC, binary_text},
+	{"POST", "/realtime/send", ACCESS_PUBLIC, messages_send, ONCE_OVER_BUS},
+	{"POST", "/realtime/broadcast", ACCESS_PUBLISH, messages_broadcast, ONCE_OVER_BUS},
+	{"POST", "/realtime/binary/send", ACCESS_PUBLIC, binary_send, ONCE_OVER_BUS},
+	{"POST", "/realtime/binary/text", ACCESS_PUBLIC, binary_text, ONCE_OVER_BUS},
 	{"POST", "/realtime/binary/upload", ACCESS_PUBLIC, uploads_receive},
 	{"OPTIONS", UPLOADS, ACCESS_PUBLIC, tus_options},
 	{"POST", UPLOADS, ACCESS_PUBLIC, tus_create},
@@ -41,9 +42,11 @@ static const struct route routes[] = {
 	{"GET", CHANNEL, ACCESS_READ, channels_get},
 	{"GET", CHANNEL "/messages", ACCESS_READ, channels_messages},
 	{"GET", CHANNEL "/presence", ACCESS_READ, channels_presence},
-	{"POST", NOTIFICATIONS "/send", ACCESS_PUBLIC, notifications_send},
-	{"POST", NOTIFICATIONS "/channel", ACCESS_PUBLIC, notifications_send_to_channel},
-	{"POST", NOTIFICATIONS "/broadcast", ACCESS_PUBLISH, notifications_broadcast},
+	{"POST", NOTIFICATIONS "/send", ACCESS_PUBLIC, notifications_send, ONCE_OVER_BUS},
+	{"POST", NOTIFICATIONS "/channel", ACCESS_PUBLIC, notifications_send_to_channel,
+	 ONCE_OVER_BUS},
+	{"POST", NOTIFICATIONS "/broadcast", ACCESS_PUBLISH, notifications_broadcast,
+	 ONCE_OVER_BUS},
 	/* One's own: these ask who it is themselves, also where anybody may publish. */
 	{"GET", NOTIFICATIONS, ACCESS_PUBLIC, notifications_handle_list},
 	{"POST", NOTIFICATIONS "/read", ACCESS_PUBLIC, notifications_read_all},
@@ -57,7 +60,7 @@ static const struct route routes[] = {
 	{"DELETE", "/realtime/connections/{connection_id}", ACCESS_ADMIN, connections_close},
 
 	{"GET", ROOMS, ACCESS_PUBLIC, rooms_handle_list},
-	{"POST", ROOMS, ACCESS_PUBLISH, rooms_handle_create},
+	{"POST", ROOMS, ACCESS_PUBLISH, rooms_handle_create, ONCE_IN_STORE},
 	{"GET", ROOM, ACCESS_PUBLIC, rooms_handle_get},
 	{"PUT", ROOM, ACCESS_PUBLISH, rooms_handle_update},
 	{"DELETE", ROOM, ACCESS_PUBLISH, rooms_handle_delete},
@@ -202,7 +205,9 @@ static int dispatch(struct api *api, struct request *request, struct response *r
 	if (r == 0)
 		r = access_check(api, request, route->access, reterr);
 	if (r == 0)
-		r = route->handler(api, request, response, reterr);
+		r = route->once == ONCE_NO
+			    ? route->handler(api, request, response, reterr)
+			    : idempotency_serve(api, request, route, response, reterr);
 	return r;
 }
 

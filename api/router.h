@@ -16,10 +16,18 @@
 typedef int handler_fn(struct api *api, struct request *request, struct response *response,
 		       struct error *reterr);
 
+/* With an Idempotency-Key (api/idempotency.h), where is the effect? */
+enum once {
+	ONCE_NO, /* the header means nothing here */
+	ONCE_IN_STORE,
+	ONCE_OVER_BUS
+};
+
 struct route {
 	const char *method, *pattern; /* "/rooms/{room_id}": a placeholder is one whole segment */
 	enum access access;
 	handler_fn *handler;
+	enum once once;
 };
 
 /* The table, to be compared with api/openapi/. */

@@ -20,6 +20,7 @@ int problem_status(const struct error *error)
 		return 405;
 	case EEXIST:
 	case EUSERS:
+	case EINPROGRESS:
 		return 409;
 	case ESTALE:
 		return 412;
@@ -30,6 +31,8 @@ int problem_status(const struct error *error)
 		return 415;
 	case ERANGE:
 		return 416;
+	case ENOTUNIQ:
+		return 422;
 	case EBUSY:
 		return 423;
 	case EBADMSG:
@@ -70,6 +73,8 @@ const char *problem_title(int status)
 		return "Unsupported media type";
 	case 416:
 		return "Range not satisfiable";
+	case 422:
+		return "Unprocessable content";
 	case 423:
 		return "Locked";
 	case 460:

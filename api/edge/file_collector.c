@@ -6,8 +6,14 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "db/idempotency_keys.h"
 
-enum { PERIOD_S = 60, SWEEP_EVERY = 24 * 60 /* periods */ };
+enum {
+	PERIOD_S = 60,
+	SWEEP_EVERY = 24 * 60, /* periods */
+	ANSWERS_KEPT_MS = 24 * 3600 * 1000,
+	TRIM_BATCH = 1000 /* rows of one transaction */
+};
 
 struct file_collector {
 	struct file_keeper *keeper; /* borrowed */
@@ -29,6 +35,20 @@ static void tell(const char *event, int r, struct error *error)
 		    LOG_ERR(error));
 }
 
+/* Answers that were kept for whoever asks again (api/idempotency.h). */
+static void drop_old_answers(struct store *store)
+{
+	struct error error = {0};
+	int r;
+
+	do
+		r = idempotency_keys_trim(store, clock_unix_ms() - ANSWERS_KEPT_MS, TRIM_BATCH,
+					  &error);
+	while (r == TRIM_BATCH);
+	if (r < 0)
+		LOG(LOG_ERROR, LOG_MAIN, "answers_not_dropped", LOG_ERR(&error));
+}
+
 static void collect(struct file_collector *collector, bool with_strays)
 {
 	struct error error = {0};
@@ -40,6 +60,7 @@ static void collect(struct file_collector *collector, bool with_strays)
 	     file_keeper_drop_expired_partials(collector->keeper, collector->store, clock_unix_ms(),
 					       &error),
 	     &error);
+	drop_old_answers(collector->store);
 	if (with_strays)
 		tell("stray_files_removed",
 		     file_keeper_drop_strays(collector->keeper, collector->store, &error), &error);

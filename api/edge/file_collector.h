@@ -1,6 +1,6 @@
-/* file_collector.h - a thread that removes the files whose time is over: those expired every
- * minute, and bytes that belong to no upload at the start and once a day. Thread: main for the
- * functions. */
+/* file_collector.h - a thread that removes what has had its time: expired files and answers kept
+ * for whoever asks again every minute, and bytes that belong to no upload at the start and once a
+ * day. Thread: main for the functions. */
 #ifndef API_EDGE_FILE_COLLECTOR_H
 #define API_EDGE_FILE_COLLECTOR_H
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/handlers/handlers.h"
+#include "api/idempotency.h"
 #include "core/id.h"
 #include "core/json.h"
 
@@ -121,6 +122,7 @@ int messages_demand_rights(const struct api *api, const struct request *request,
 int messages_publish(const struct api *api, const struct request *request, json_t *message,
 		     json_t **ret_answer, struct error *reterr)
 {
+	idempotency_mark(request, message);
 	if (!identity_is_anonymous(request->identity))
 		(void)json_object_set_new(message, "sender",
 					  json_string(request->identity->user_id));

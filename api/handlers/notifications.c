@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/handlers/handlers.h"
+#include "api/idempotency.h"
 #include "core/clock.h"
 #include "core/id.h"
 #include "core/json.h"
@@ -222,6 +223,8 @@ static int notify(struct api *api, struct request *request, enum target target,
 		r = copy_data(body, notification, reterr);
 	if (r == 0)
 		r = copy_options(body, target, notification, reterr);
+	if (r == 0)
+		idempotency_mark(request, notification);
 	if (r == 0 && *sender)
 		(void)json_object_set_new(notification, "sender", json_string(sender));
 	if (r == 0)

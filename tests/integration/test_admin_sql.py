@@ -47,6 +47,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
                        (f"ntf_{number}", f"msg_{number + 100:016x}", number, NOW - HOUR, read, read))
         db.execute("INSERT INTO uploads (file_id, sha256, size_bytes, content_type, user_id, created_at)"
                    " VALUES ('file_1', ?, 10, 'image/png', 'ann', ?)", ("0" * 64, NOW))
+        db.execute("INSERT INTO idempotency_keys (caller, key, request_hash, created_at, leased_until)"
+                   " VALUES ('ann', 'k', zeroblob(32), ?, ?)", (NOW - HOUR, NOW - HOUR))
     return path
 
 
