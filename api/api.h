@@ -7,6 +7,7 @@
 #define API_API_H
 
 #include "api/file_keeper.h"
+#include "api/webhook_tally.h"
 #include "core/bus_client.h"
 #include "core/config.h"
 #include "core/identity.h"
@@ -27,8 +28,9 @@ struct api {
 	struct jwt_verifier *verifier; /* the thread's own */
 	struct identity *anonymous;    /* the thread's own; who a request without credentials is */
 	struct file_keeper *keeper;    /* shared */
-	struct bus_client *realtimed;  /* shared */
-	struct bus_client *sfu;	       /* shared; its control socket */
+	struct webhook_tally *webhook_tally; /* shared */
+	struct bus_client *realtimed;	     /* shared */
+	struct bus_client *sfu;		     /* shared; its control socket */
 };
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/sniff/sniff.h"
 
 struct file_keeper {
@@ -163,7 +164,7 @@ int file_keeper_drop(struct file_keeper *keeper, struct store *store, const char
 	int r = uploads_get(store, file_id, &row, reterr);
 
 	if (r == 0)
-		r = uploads_delete(store, file_id, reterr);
+		r = uploads_delete(store, file_id, clock_unix_ms(), reterr);
 	if (r == 0)
 		r = remove_unwanted(keeper, store, row.sha256, reterr);
 	return r < 0 ? r : 0;

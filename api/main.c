@@ -10,6 +10,7 @@
 #include "api/edge/file_collector.h"
 #include "api/edge/front.h"
 #include "api/edge/listener.h"
+#include "api/edge/webhook_courier.h"
 #include "core/log.h"
 #include "ctl/commands.h"
 
@@ -106,6 +107,8 @@ static int serve(const struct config *config)
 	AUTO(namespaces) namespaces = NULL;
 	AUTO(file_keeper) keeper = NULL;
 	AUTO(file_collector) collector = NULL;
+	struct webhook_tally tally = {0};
+	AUTO(webhook_courier) courier = NULL;
 	struct front *front = NULL;
 	struct error error = {0};
 	struct api shared;
@@ -133,10 +136,13 @@ static int serve(const struct config *config)
 	shared = (struct api){.config = config,
 			      .namespaces = namespaces,
 			      .keeper = keeper,
+			      .webhook_tally = &tally,
 			      .realtimed = realtimed,
 			      .sfu = sfu};
 	if (r == 0)
 		r = file_collector_start(&shared, &collector, &error);
+	if (r == 0)
+		r = webhook_courier_start(&shared, &courier, &error);
 	if (r == 0)
 		r = front_start(listeners.items, listeners.count, &shared, &front, &error);
 	if (r < 0) {

@@ -15,6 +15,8 @@
 #define ROOM ROOMS "/{room_id}"
 #define UPLOADS "/realtime/uploads"
 #define NOTIFICATIONS "/realtime/notifications"
+#define WEBHOOKS "/realtime/webhooks"
+#define WEBHOOK WEBHOOKS "/{webhook_id}"
 
 static const struct route routes[] = {
 	{"GET", "/health", ACCESS_PUBLIC, health_get},
@@ -52,6 +54,16 @@ static const struct route routes[] = {
 	{"POST", NOTIFICATIONS "/read", ACCESS_PUBLIC, notifications_read_all},
 	{"POST", NOTIFICATIONS "/{notification_id}/read", ACCESS_PUBLIC, notifications_read},
 	{"POST", "/realtime/tickets", ACCESS_PUBLISH, tickets_create},
+	{"GET", WEBHOOKS, ACCESS_ADMIN, webhooks_handle_list},
+	{"POST", WEBHOOKS, ACCESS_ADMIN, webhooks_handle_create},
+	{"GET", WEBHOOK, ACCESS_ADMIN, webhooks_handle_get},
+	{"PATCH", WEBHOOK, ACCESS_ADMIN, webhooks_handle_update},
+	{"DELETE", WEBHOOK, ACCESS_ADMIN, webhooks_handle_delete},
+	{"POST", WEBHOOK "/rotate-secret", ACCESS_ADMIN, webhooks_handle_rotate},
+	{"POST", WEBHOOK "/test", ACCESS_ADMIN, webhook_deliveries_handle_test},
+	{"GET", WEBHOOK "/deliveries", ACCESS_ADMIN, webhook_deliveries_handle_list},
+	{"POST", WEBHOOK "/deliveries/{delivery_id}/retry", ACCESS_ADMIN,
+	 webhook_deliveries_handle_retry},
 	{"GET", "/metrics", ACCESS_ADMIN, metrics_get},
 	{"GET", "/realtime/openapi.json", ACCESS_PUBLIC, openapi_get},
 	{"GET", "/realtime/connections", ACCESS_ADMIN, connections_list},

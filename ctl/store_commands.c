@@ -6,6 +6,7 @@
 #include "ctl/commands.h"
 #include "db/room_bans.h"
 #include "db/store.h"
+#include "db/webhook_deliveries.h"
 
 static int open_store(const struct config *config, struct store **ret_store, struct error *reterr)
 {
@@ -90,6 +91,45 @@ static int bans(const struct config *config, const struct arguments *arguments,
 	return r;
 }
 
+struct webhook_listing {
+	struct store *store;
+	struct error *reterr;
+	int result;
+};
+
+static void print_webhook(void *data, const struct webhook_row *row)
+{
+	struct webhook_listing *listing = data;
+	struct webhook_counts counts;
+
+	if (listing->result == 0)
+		listing->result = webhook_deliveries_count(listing->store, row->webhook_id, &counts,
+							   listing->reterr);
+	if (listing->result == 0)
+		(void)printf("%s\t%s\t%s\t%lld pending\t%lld failed\t%lld dropped\n",
+			     row->webhook_id, row->url,
+			     !row->is_enabled		? "disabled"
+			     : row->failures_in_row > 0 ? "failing"
+							: "good",
+			     (long long)counts.pending, (long long)counts.failed,
+			     (long long)row->dropped_count);
+}
+
+static int webhooks(const struct config *config, const struct arguments *arguments,
+		    struct error *reterr)
+{
+	AUTO(store) store = NULL;
+	struct webhook_listing listing = {.reterr = reterr};
+	int r = open_store(config, &store, reterr);
+
+	(void)arguments;
+	if (r < 0)
+		return r;
+	listing.store = store;
+	r = webhooks_for_each(store, print_webhook, &listing, reterr);
+	return r < 0 ? r : listing.result;
+}
+
 static const struct command commands[] = {
 	{.name = "backup",
 	 .subject = "FILE",
@@ -115,6 +155,12 @@ static const struct command commands[] = {
 		 "quiet\n"
 		 "times.\n",
 	 .run = vacuum},
+	{.name = "webhooks",
+	 .summary = "list the webhooks and how they are doing",
+	 .help = "One line for each: id, address, whether it is good, failing or disabled, and how "
+		 "many\n"
+		 "events wait for it, have failed, and had no place in its queue.\n",
+	 .run = webhooks},
 };
 
 const struct command_list store_commands = {commands, ARRAY_LEN(commands)};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "db/statement.h"
+#include "db/webhook_events.h"
 
 static const char sql_reserve[] = "INSERT INTO channels (channel, epoch, last_offset, created_at)"
 				  " VALUES (:channel, :epoch, :offset, :now)"
@@ -183,7 +184,7 @@ static int append_payload(struct store *store, const struct message_row *row, st
 	return r < 0 ? r : 0;
 }
 
-int messages_append(struct store *store, const struct message_row *row, struct error *reterr)
+static int append(struct store *store, const struct message_row *row, struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	int r = statement_get(store, sql_append, &statement, reterr);
@@ -209,6 +210,20 @@ int messages_append(struct store *store, const struct message_row *row, struct e
 	if (r < 0)
 		return r;
 	return row->payload ? append_payload(store, row, reterr) : 0;
+}
+
+int messages_append(struct store *store, const struct message_row *row, struct error *reterr)
+{
+	struct webhook_change change;
+	int r = webhook_change_begin(store, WEBHOOK_MESSAGES, &change, reterr);
+
+	if (r < 0)
+		return r;
+	r = append(store, row, reterr);
+	if (r == 0)
+		r = webhook_note_message(store, &change, row->channel, row->offset,
+					 row->created_at_unix_ms, reterr);
+	return webhook_change_end(store, &change, r, reterr);
 }
 
 int channels_find(struct store *store, const char *channel, struct channel_row *ret_row,

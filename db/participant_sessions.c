@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "db/statement.h"
+#include "db/webhook_events.h"
 
 static const char sql_join[] =
 	"INSERT INTO participant_sessions (room_id, peer_id, user_id, name, kind, joined_at)"
@@ -25,8 +26,8 @@ static const char sql_end_stale[] =
 	" WHERE left_at IS NULL AND joined_at < :started_at"
 	" AND room_id || '/' || peer_id NOT IN (SELECT value FROM json_each(:present))";
 
-int participant_sessions_join(struct store *store, const struct participant_session_row *row,
-			      struct error *reterr)
+static int join(struct store *store, const struct participant_session_row *row,
+		struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	int r = statement_get(store, sql_join, &statement, reterr);
@@ -42,8 +43,22 @@ int participant_sessions_join(struct store *store, const struct participant_sess
 	return statement_run(store, statement, reterr);
 }
 
-int participant_sessions_leave(struct store *store, const char *room_id, const char *peer_id,
-			       const char *reason, int64_t now_unix_ms, struct error *reterr)
+int participant_sessions_join(struct store *store, const struct participant_session_row *row,
+			      struct error *reterr)
+{
+	struct webhook_change change;
+	int r = webhook_change_begin(store, WEBHOOK_PARTICIPANTS, &change, reterr), noted = 0;
+
+	if (r < 0)
+		return r;
+	r = join(store, row, reterr);
+	if (r > 0) /* else that one is there already */
+		noted = webhook_note_joined(store, &change, row->room_id, row->peer_id, reterr);
+	return webhook_change_end(store, &change, noted < 0 ? noted : r, reterr);
+}
+
+static int leave(struct store *store, const char *room_id, const char *peer_id, const char *reason,
+		 int64_t now_unix_ms, struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	int r = statement_get(store, sql_leave, &statement, reterr);
@@ -75,9 +90,22 @@ int participant_sessions_user(struct store *store, const char *room_id, const ch
 	return 1;
 }
 
-int participant_sessions_end_stale(struct store *store, int64_t started_at_unix_ms,
-				   const char *present, const char *reason, int64_t now_unix_ms,
-				   struct error *reterr)
+int participant_sessions_leave(struct store *store, const char *room_id, const char *peer_id,
+			       const char *reason, int64_t now_unix_ms, struct error *reterr)
+{
+	struct webhook_change change;
+	int r = webhook_change_begin(store, WEBHOOK_PARTICIPANTS, &change, reterr);
+
+	if (r < 0)
+		return r;
+	r = webhook_note_leaving(store, &change, room_id, peer_id, reason, now_unix_ms, reterr);
+	if (r == 0)
+		r = leave(store, room_id, peer_id, reason, now_unix_ms, reterr);
+	return webhook_change_end(store, &change, r, reterr);
+}
+
+static int end_stale(struct store *store, int64_t started_at_unix_ms, const char *present,
+		     const char *reason, int64_t now_unix_ms, struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	int r = statement_get(store, sql_end_stale, &statement, reterr);
@@ -89,4 +117,20 @@ int participant_sessions_end_stale(struct store *store, int64_t started_at_unix_
 	statement_bind_text(statement, ":reason", reason);
 	statement_bind_int(statement, ":now", now_unix_ms);
 	return statement_run(store, statement, reterr);
+}
+
+int participant_sessions_end_stale(struct store *store, int64_t started_at_unix_ms,
+				   const char *present, const char *reason, int64_t now_unix_ms,
+				   struct error *reterr)
+{
+	struct webhook_change change;
+	int r = webhook_change_begin(store, WEBHOOK_PARTICIPANTS, &change, reterr);
+
+	if (r < 0)
+		return r;
+	r = webhook_note_stale(store, &change, started_at_unix_ms, present, reason, now_unix_ms,
+			       reterr);
+	if (r == 0)
+		r = end_stale(store, started_at_unix_ms, present, reason, now_unix_ms, reterr);
+	return webhook_change_end(store, &change, r, reterr);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "db/statement.h"
+#include "db/webhook_events.h"
 
 #define ROOM_COLUMNS                                                                               \
 	"room_id, name, max_participants, mode, locked, codecs, metadata, version, created_at, "   \
@@ -147,23 +148,16 @@ static int room_exists(const char *room_id, struct error *reterr)
 			       "there is already a room %s", room_id);
 }
 
-int rooms_create(struct store *store, struct room_row *room, int64_t max_rooms, int64_t now_unix_ms,
-		 struct error *reterr)
+static int insert(struct store *store, const struct room_row *room, int64_t max_rooms,
+		  int64_t now_unix_ms, struct error *reterr)
 {
 	AUTO_FREE char *codecs = NULL;
 	AUTO_FREE char *metadata = NULL;
 	sqlite3_stmt *statement;
-	int r;
+	int r = format_json(room, &codecs, &metadata, reterr);
 
-	r = format_json(room, &codecs, &metadata, reterr);
-	if (r < 0)
-		return r;
-	if (!*room->room_id)
-		id_new("room", room->room_id, sizeof(room->room_id));
-	if (!*room->name)
-		(void)snprintf(room->name, sizeof(room->name), "%s", room->room_id);
-
-	r = statement_get(store, create_sql, &statement, reterr);
+	if (r == 0)
+		r = statement_get(store, create_sql, &statement, reterr);
 	if (r < 0)
 		return r;
 	bind_row(statement, room, codecs, metadata, now_unix_ms);
@@ -171,11 +165,32 @@ int rooms_create(struct store *store, struct room_row *room, int64_t max_rooms, 
 	r = statement_run(store, statement, reterr);
 	if (r == -EEXIST || (r == 0 && exists(store, room->room_id)))
 		return room_exists(room->room_id, reterr);
-	if (r < 0)
-		return r;
 	if (r == 0)
 		return error_set(reterr, -EUSERS, "too_many_rooms", "there are %lld rooms already",
 				 (long long)max_rooms);
+	return r < 0 ? r : 0;
+}
+
+int rooms_create(struct store *store, struct room_row *room, int64_t max_rooms, int64_t now_unix_ms,
+		 struct error *reterr)
+{
+	struct webhook_change change;
+	int r;
+
+	if (!*room->room_id)
+		id_new("room", room->room_id, sizeof(room->room_id));
+	if (!*room->name)
+		(void)snprintf(room->name, sizeof(room->name), "%s", room->room_id);
+	r = webhook_change_begin(store, WEBHOOK_ROOMS, &change, reterr);
+	if (r < 0)
+		return r;
+	r = insert(store, room, max_rooms, now_unix_ms, reterr);
+	if (r == 0)
+		r = webhook_note_room(store, &change, "room.created", room->room_id, now_unix_ms,
+				      reterr);
+	r = webhook_change_end(store, &change, r, reterr);
+	if (r < 0)
+		return r;
 	room->version = 1;
 	room->created_at_unix_ms = now_unix_ms;
 	room->updated_at_unix_ms = now_unix_ms;
@@ -232,8 +247,8 @@ int rooms_list(struct store *store, const struct list_position *after, size_t li
 	return (int)count;
 }
 
-int rooms_update(struct store *store, struct room_row *room, int64_t now_unix_ms,
-		 struct error *reterr)
+static int update(struct store *store, struct room_row *room, int64_t now_unix_ms,
+		  struct error *reterr)
 {
 	AUTO_FREE char *codecs = NULL;
 	AUTO_FREE char *metadata = NULL;
@@ -261,7 +276,22 @@ int rooms_update(struct store *store, struct room_row *room, int64_t now_unix_ms
 	return r < 0 ? r : 0;
 }
 
-int rooms_delete(struct store *store, const char *room_id, struct error *reterr)
+int rooms_update(struct store *store, struct room_row *room, int64_t now_unix_ms,
+		 struct error *reterr)
+{
+	struct webhook_change change;
+	int r = webhook_change_begin(store, WEBHOOK_ROOMS, &change, reterr);
+
+	if (r < 0)
+		return r;
+	r = update(store, room, now_unix_ms, reterr);
+	if (r == 0)
+		r = webhook_note_room(store, &change, "room.updated", room->room_id, now_unix_ms,
+				      reterr);
+	return webhook_change_end(store, &change, r, reterr);
+}
+
+static int delete (struct store *store, const char *room_id, struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	int r;
@@ -274,4 +304,18 @@ int rooms_delete(struct store *store, const char *room_id, struct error *reterr)
 	if (r < 0)
 		return r;
 	return r > 0 ? 0 : not_found(room_id, reterr);
+}
+
+int rooms_delete(struct store *store, const char *room_id, int64_t now_unix_ms,
+		 struct error *reterr)
+{
+	struct webhook_change change;
+	int r = webhook_change_begin(store, WEBHOOK_ROOMS, &change, reterr);
+
+	if (r < 0)
+		return r;
+	r = webhook_note_room(store, &change, "room.deleted", room_id, now_unix_ms, reterr);
+	if (r == 0)
+		r = delete (store, room_id, reterr);
+	return webhook_change_end(store, &change, r, reterr);
 }

@@ -3,7 +3,8 @@
  * realtime-api makes, changes and deletes rooms; realtimed reads them on a join (and makes one
  * where WEBRTC_AUTO_CREATE_ROOMS allows). Who is in a room is not known here.
  *
- * Every function is one statement and needs no transaction; inside store_begin() and
+ * Every function is one change, which tells the webhooks of itself (db/webhook_events.h), and needs
+ * no transaction; inside store_begin() and
  * store_commit() several belong together, so a change that depends on what is there is written
  *   store_begin, rooms_get, (compare, alter the row), rooms_update, store_commit.
  * All may also fail with the errors of statement_step() (db/statement.h), such as -EAGAIN
@@ -83,6 +84,7 @@ int rooms_update(struct store *store, struct room_row *room, int64_t now_unix_ms
 		 struct error *reterr) MUST_CHECK;
 
 /* -ENOENT "room_not_found" */
-int rooms_delete(struct store *store, const char *room_id, struct error *reterr) MUST_CHECK;
+int rooms_delete(struct store *store, const char *room_id, int64_t now_unix_ms,
+		 struct error *reterr) MUST_CHECK;
 
 #endif

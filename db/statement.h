@@ -35,4 +35,9 @@ const char *statement_text_or_null(sqlite3_stmt *statement, int column);
 
 sqlite3 *store_handle(struct store *store);
 
+/* Which kinds of events the webhooks take, within the transaction that is open; negative: nobody
+ * has asked yet (db/webhook_events.c). */
+enum { STORE_WEBHOOKS_FULL = 1 << 8 /* and there is no place for more */ };
+int *store_webhook_kinds(struct store *store);
+
 #endif

@@ -8,7 +8,7 @@
 #include "db/migrations.h"
 #include "db/statement.h"
 
-enum { BUSY_TIMEOUT_MS = 5000, WAL_RETRY_MS = 10, STATEMENTS_MAX = 128 };
+enum { BUSY_TIMEOUT_MS = 5000, WAL_RETRY_MS = 10, STATEMENTS_MAX = 192 };
 
 struct store {
 	sqlite3 *handle;
@@ -18,11 +18,17 @@ struct store {
 		sqlite3_stmt *statement;
 	} statements[STATEMENTS_MAX];
 	size_t statement_count;
+	int webhook_kinds; /* see store_webhook_kinds() */
 };
 
 sqlite3 *store_handle(struct store *store)
 {
 	return store->handle;
+}
+
+int *store_webhook_kinds(struct store *store)
+{
+	return &store->webhook_kinds;
 }
 
 /* The one place where SQLite's result codes become ours. */
@@ -191,6 +197,7 @@ struct store *store_free(struct store *store)
 
 int store_begin(struct store *store, struct error *reterr)
 {
+	store->webhook_kinds = -1;
 	return run_sql(store, "BEGIN IMMEDIATE", reterr);
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "db/statement.h"
+#include "db/webhook_events.h"
 
 #define COLUMNS                                                                                    \
 	"file_id, sha256, size_bytes, content_type, filename, user_id, channel, created_at, "      \
@@ -24,13 +25,11 @@ static const char usage_sql[] = "SELECT COALESCE(SUM(size_bytes), 0),"
 				" COALESCE(SUM(CASE user_id WHEN :user_id THEN size_bytes END), 0)"
 				" FROM upload_usage";
 
-static const char delete_expired_sql[] =
-	"DELETE FROM uploads"
-	" WHERE file_id = (SELECT file_id FROM uploads"
-	"  WHERE expires_at <= :now AND NOT EXISTS (SELECT 1 FROM messages"
-	"   WHERE messages.file_id = uploads.file_id)"
-	"  ORDER BY expires_at LIMIT 1)"
-	" RETURNING sha256";
+static const char find_expired_sql[] =
+	"SELECT file_id, sha256 FROM uploads"
+	" WHERE expires_at <= :now AND NOT EXISTS (SELECT 1 FROM messages"
+	"  WHERE messages.file_id = uploads.file_id)"
+	" ORDER BY expires_at LIMIT 1";
 
 static int not_found(struct error *reterr)
 {
@@ -69,7 +68,7 @@ int uploads_check_quota(struct store *store, const struct upload_quota *quota, c
 	return 0;
 }
 
-int uploads_add(struct store *store, const struct upload_row *row, struct error *reterr)
+static int add(struct store *store, const struct upload_row *row, struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	int r = statement_get(store, add_sql, &statement, reterr);
@@ -87,6 +86,20 @@ int uploads_add(struct store *store, const struct upload_row *row, struct error 
 	statement_bind_int(statement, ":expires_at", row->expires_at_unix_ms);
 	r = statement_run(store, statement, reterr);
 	return r < 0 ? r : 0;
+}
+
+int uploads_add(struct store *store, const struct upload_row *row, struct error *reterr)
+{
+	struct webhook_change change;
+	int r = webhook_change_begin(store, WEBHOOK_UPLOADS, &change, reterr);
+
+	if (r < 0)
+		return r;
+	r = add(store, row, reterr);
+	if (r == 0)
+		r = webhook_note_upload(store, &change, "upload.completed", row->file_id, NULL,
+					row->created_at_unix_ms, reterr);
+	return webhook_change_end(store, &change, r, reterr);
 }
 
 static void copy_text(char *out, size_t size, sqlite3_stmt *statement, int column)
@@ -119,7 +132,7 @@ int uploads_get(struct store *store, const char *file_id, struct upload_row *ret
 	return 0;
 }
 
-int uploads_delete(struct store *store, const char *file_id, struct error *reterr)
+static int delete (struct store *store, const char *file_id, struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	int r = statement_get(store, delete_sql, &statement, reterr);
@@ -131,6 +144,27 @@ int uploads_delete(struct store *store, const char *file_id, struct error *reter
 	if (r < 0)
 		return r;
 	return r > 0 ? 0 : not_found(reterr);
+}
+
+static int delete_because(struct store *store, const char *file_id, const char *reason,
+			  int64_t now_unix_ms, struct error *reterr)
+{
+	struct webhook_change change;
+	int r = webhook_change_begin(store, WEBHOOK_UPLOADS, &change, reterr);
+
+	if (r < 0)
+		return r;
+	r = webhook_note_upload(store, &change, "upload.deleted", file_id, reason, now_unix_ms,
+				reterr);
+	if (r == 0)
+		r = delete (store, file_id, reterr);
+	return webhook_change_end(store, &change, r, reterr);
+}
+
+int uploads_delete(struct store *store, const char *file_id, int64_t now_unix_ms,
+		   struct error *reterr)
+{
+	return delete_because(store, file_id, "deleted", now_unix_ms, reterr);
 }
 
 int uploads_have(struct store *store, const char *sha256, struct error *reterr)
@@ -147,11 +181,11 @@ int uploads_have(struct store *store, const char *sha256, struct error *reterr)
 	return r;
 }
 
-int uploads_delete_expired(struct store *store, int64_t now_unix_ms, char ret_sha256[SHA256_SIZE],
-			   struct error *reterr)
+static int find_expired(struct store *store, int64_t now_unix_ms, char ret_file_id[FILE_ID_SIZE],
+			char ret_sha256[SHA256_SIZE], struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	int r = statement_get(store, delete_expired_sql, &statement, reterr);
+	int r = statement_get(store, find_expired_sql, &statement, reterr);
 
 	if (r < 0)
 		return r;
@@ -159,8 +193,27 @@ int uploads_delete_expired(struct store *store, int64_t now_unix_ms, char ret_sh
 	r = statement_step(store, statement, reterr);
 	if (r <= 0)
 		return r;
-	copy_text(ret_sha256, SHA256_SIZE, statement, 0);
-	/* The transaction ends here, and only here can that fail. */
-	r = statement_step(store, statement, reterr);
-	return r < 0 ? r : 1;
+	copy_text(ret_file_id, FILE_ID_SIZE, statement, 0);
+	copy_text(ret_sha256, SHA256_SIZE, statement, 1);
+	(void)sqlite3_reset(statement); /* a SELECT that went well */
+	return 1;
+}
+
+int uploads_delete_expired(struct store *store, int64_t now_unix_ms, char ret_sha256[SHA256_SIZE],
+			   struct error *reterr)
+{
+	char file_id[FILE_ID_SIZE];
+	int found, r = store_begin(store, reterr);
+
+	if (r < 0)
+		return r;
+	found = find_expired(store, now_unix_ms, file_id, ret_sha256, reterr);
+	r = found;
+	if (found > 0)
+		r = delete_because(store, file_id, "expired", now_unix_ms, reterr);
+	if (r >= 0)
+		r = store_commit(store, reterr);
+	if (r < 0)
+		store_rollback(store);
+	return r < 0 ? r : found;
 }

@@ -1,7 +1,8 @@
 /* uploads.h - files that were uploaded: whose, what, where announced, until when.
  *
  * The bytes lie outside, under their SHA-256 (api/file_store.h); several uploads may share them.
- * realtime-api alone writes. All functions may also fail with the errors of statement_step()
+ * realtime-api alone writes. What comes and goes is told to the
+ * webhooks (db/webhook_events.h). All functions may also fail with the errors of statement_step()
  * (db/statement.h). Thread: the store's.
  */
 #ifndef DB_UPLOADS_H
@@ -45,13 +46,14 @@ int uploads_add(struct store *store, const struct upload_row *row, struct error 
 /* -ENOENT "file_not_found" */
 int uploads_get(struct store *store, const char *file_id, struct upload_row *ret_row,
 		struct error *reterr) MUST_CHECK;
-int uploads_delete(struct store *store, const char *file_id, struct error *reterr) MUST_CHECK;
+int uploads_delete(struct store *store, const char *file_id, int64_t now_unix_ms,
+		   struct error *reterr) MUST_CHECK;
 
 /* Does any upload have these bytes? 1, 0. */
 int uploads_have(struct store *store, const char *sha256, struct error *reterr) MUST_CHECK;
 
-/* Delete one that has expired and that no stored message refers to; ret_sha256 gets its bytes'
- * name. 1, or 0: there is none. */
+/* Delete one that has expired (in a transaction of its own) and that no stored message refers to;
+ * ret_sha256 gets its bytes' name. 1, or 0: there is none. */
 int uploads_delete_expired(struct store *store, int64_t now_unix_ms, char ret_sha256[SHA256_SIZE],
 			   struct error *reterr) MUST_CHECK;
 

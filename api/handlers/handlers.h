@@ -76,6 +76,14 @@ handler_fn channels_handle_list, channels_get, channels_messages, channels_prese
 handler_fn notifications_send, notifications_send_to_channel, notifications_broadcast,
 	notifications_handle_list, notifications_read, notifications_read_all;
 
+/* webhooks.c */
+handler_fn webhooks_handle_list, webhooks_handle_create, webhooks_handle_get,
+	webhooks_handle_update, webhooks_handle_delete, webhooks_handle_rotate;
+
+/* webhook_deliveries.c */
+handler_fn webhook_deliveries_handle_list, webhook_deliveries_handle_retry,
+	webhook_deliveries_handle_test;
+
 /* tickets.c */
 handler_fn tickets_create;
 

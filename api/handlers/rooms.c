@@ -363,7 +363,7 @@ int rooms_handle_delete(struct api *api, struct request *request, struct respons
 	if (r == 0)
 		r = access_demand_room(request, room_id, reterr);
 	if (r == 0)
-		r = rooms_delete(api->store, room_id, reterr);
+		r = rooms_delete(api->store, room_id, clock_unix_ms(), reterr);
 	if (r < 0)
 		return r;
 	(void)bus_client_send(api->realtimed, BUS_ROOM_DELETED,

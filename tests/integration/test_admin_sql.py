@@ -47,6 +47,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
                        (f"ntf_{number}", f"msg_{number + 100:016x}", number, NOW - HOUR, read, read))
         db.execute("INSERT INTO uploads (file_id, sha256, size_bytes, content_type, user_id, created_at)"
                    " VALUES ('file_1', ?, 10, 'image/png', 'ann', ?)", ("0" * 64, NOW))
+        db.execute("INSERT INTO webhooks (webhook_id, url, events, channels, rooms, kinds, secret, created_at, updated_at)"
+                   " VALUES ('whk_1', 'https://example.org/', '[]', '[]', '[]', 1, 'whsec_', ?, ?)", (NOW, NOW))
+        db.execute("INSERT INTO webhook_events (sequence, event_id, type, data, occurred_at)"
+                   " VALUES (1, 'evt_1', 'room.created', '{}', ?)", (NOW,))
+        db.execute("INSERT INTO webhook_deliveries (webhook_id, sequence, state, next_attempt_at, queued_at, error,"
+                   " created_at, finished_at) VALUES ('whk_1', 1, 'failed', ?, ?, 'answered 500', ?, ?)", (NOW,) * 4)
         db.execute("INSERT INTO idempotency_keys (caller, key, request_hash, created_at, leased_until)"
                    " VALUES ('ann', 'k', zeroblob(32), ?, ?)", (NOW - HOUR, NOW - HOUR))
     return path

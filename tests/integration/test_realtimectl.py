@@ -42,6 +42,14 @@ def test_bans_are_listed(daemon: Realtimed) -> None:
                                    "quiet\tbob\t2100-01-01T00:00:00Z\t-\t-\n")
 
 
+def test_webhooks_are_listed(daemon: Realtimed) -> None:
+    assert ctl(daemon, "webhooks") == ""
+    with sqlite3.connect(daemon.database) as db:
+        db.execute("INSERT INTO webhooks (webhook_id, url, events, channels, rooms, kinds, secret, failures_in_row,"
+                   " created_at, updated_at) VALUES ('whk_1', 'https://a/', '[]', '[]', '[]', 0, 'whsec_x', 2, 1, 1)")
+    assert ctl(daemon, "webhooks") == "whk_1\thttps://a/\tfailing\t0 pending\t0 failed\t0 dropped\n"
+
+
 def test_what_goes_on_is_told(daemon: Realtimed) -> None:
     async def run() -> None:
         async with chat(daemon) as ann, connect(daemon, "/realtime/webrtc/signaling?room_id=team&name=Bob") as bob:

@@ -39,6 +39,7 @@ static const struct request_source source = {.variable = fake_variable, .read = 
 
 static const char secret[] = "0123456789abcdef0123456789abcdef";
 static struct api api;
+static struct webhook_tally webhook_tally;
 static struct namespaces *namespaces;
 static struct config *config;
 static struct response response;
@@ -60,6 +61,7 @@ static int start(void **state)
 	api.realtimed = bus;
 	api.sfu = bus;
 	api.config = config;
+	api.webhook_tally = &webhook_tally;
 	assert_int_equal(namespaces_new(config, &namespaces, NULL), 0);
 	api.namespaces = namespaces;
 	assert_int_equal(jwt_verifier_new(config, &api.verifier, &error), 0);

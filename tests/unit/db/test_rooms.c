@@ -94,7 +94,7 @@ static void the_limit_holds_and_a_taken_id_is_still_told_apart(void **state)
 	assert_int_equal(rooms_create(store, &other, 2, 2, &error), -EUSERS);
 	assert_string_equal(error.code, "too_many_rooms");
 	assert_int_equal(rooms_create(store, &taken, 2, 2, &error), -EEXIST);
-	assert_int_equal(rooms_delete(store, "b", &error), 0);
+	assert_int_equal(rooms_delete(store, "b", 1000, &error), 0);
 	assert_int_equal(rooms_create(store, &other, 2, 2, &error), 0);
 }
 
@@ -163,7 +163,7 @@ static void what_is_not_there_is_said_so(void **state)
 	assert_int_equal(rooms_get(store, "nowhere", &read, &error), -ENOENT);
 	assert_string_equal(error.code, "room_not_found");
 	assert_int_equal(rooms_update(store, &room, 1, &error), -ENOENT);
-	assert_int_equal(rooms_delete(store, "nowhere", &error), -ENOENT);
+	assert_int_equal(rooms_delete(store, "nowhere", 1000, &error), -ENOENT);
 }
 
 int main(void)

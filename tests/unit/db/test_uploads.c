@@ -62,8 +62,8 @@ static void a_row_comes_back_as_it_went(void **state)
 	assert_int_equal(back.size_bytes, 7);
 	assert_int_equal(back.expires_at_unix_ms, 5000);
 	assert_int_equal(uploads_get(store, "file_2", &back, &error), -ENOENT);
-	assert_int_equal(uploads_delete(store, "file_1", &error), 0);
-	assert_int_equal(uploads_delete(store, "file_1", &error), -ENOENT);
+	assert_int_equal(uploads_delete(store, "file_1", 1000, &error), 0);
+	assert_int_equal(uploads_delete(store, "file_1", 1000, &error), -ENOENT);
 	assert_string_equal(error.code, "file_not_found");
 }
 
@@ -74,9 +74,9 @@ static void bytes_are_held_by_any_of_their_uploads(void **state)
 	(void)state;
 	add("file_1", 'a', "", 1, 0);
 	add("file_2", 'a', "ann", 1, 0);
-	assert_int_equal(uploads_delete(store, "file_1", &error), 0);
+	assert_int_equal(uploads_delete(store, "file_1", 1000, &error), 0);
 	assert_int_equal(uploads_have(store, row.sha256, &error), 1);
-	assert_int_equal(uploads_delete(store, "file_2", &error), 0);
+	assert_int_equal(uploads_delete(store, "file_2", 1000, &error), 0);
 	assert_int_equal(uploads_have(store, row.sha256, &error), 0);
 }
 
@@ -96,7 +96,7 @@ static void quotas_hold_for_each_user_and_for_all(void **state)
 	assert_string_equal(error.code, "quota_exceeded");
 	assert_int_equal(uploads_check_quota(store, &quota, "", INT64_MAX, &error), -ENOSPC);
 	assert_int_equal(uploads_check_quota(store, &none, "ann", INT64_MAX, &error), 0);
-	assert_int_equal(uploads_delete(store, "file_1", &error), 0);
+	assert_int_equal(uploads_delete(store, "file_1", 1000, &error), 0);
 	assert_int_equal(uploads_check_quota(store, &quota, "ann", 60, &error), 0);
 }
 
