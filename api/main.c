@@ -10,6 +10,7 @@
 #include "api/edge/file_collector.h"
 #include "api/edge/front.h"
 #include "api/edge/listener.h"
+#include "api/edge/search_indexer.h"
 #include "api/edge/webhook_courier.h"
 #include "core/log.h"
 #include "ctl/commands.h"
@@ -109,6 +110,7 @@ static int serve(const struct config *config)
 	AUTO(file_collector) collector = NULL;
 	struct webhook_tally tally = {0};
 	AUTO(webhook_courier) courier = NULL;
+	AUTO(search_indexer) indexer = NULL;
 	struct front *front = NULL;
 	struct error error = {0};
 	struct api shared;
@@ -143,6 +145,8 @@ static int serve(const struct config *config)
 		r = file_collector_start(&shared, &collector, &error);
 	if (r == 0)
 		r = webhook_courier_start(&shared, &courier, &error);
+	if (r == 0)
+		r = search_indexer_start(&shared, &indexer, &error);
 	if (r == 0)
 		r = front_start(listeners.items, listeners.count, &shared, &front, &error);
 	if (r < 0) {

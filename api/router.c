@@ -44,6 +44,7 @@ static const struct route routes[] = {
 	{"GET", CHANNEL, ACCESS_READ, channels_get},
 	{"GET", CHANNEL "/messages", ACCESS_READ, channels_messages},
 	{"GET", CHANNEL "/presence", ACCESS_READ, channels_presence},
+	{"GET", "/realtime/search", ACCESS_ADMIN, channels_search},
 	{"POST", NOTIFICATIONS "/send", ACCESS_PUBLIC, notifications_send, ONCE_OVER_BUS},
 	{"POST", NOTIFICATIONS "/channel", ACCESS_PUBLIC, notifications_send_to_channel,
 	 ONCE_OVER_BUS},

@@ -67,6 +67,7 @@ CONFIG_INT_(REALTIME_HISTORY_TTL, 604800, 1, 315360000, "s", "How long a persist
 CONFIG_TEXT_(REALTIME_NAMESPACES, "", "JSON file of what holds for channels by their names (docs/channels.md)")
 CONFIG_BOOL_(REALTIME_PRESENCE, true, "Tell who is on a channel, where its namespace does not say")
 CONFIG_BOOL_(REALTIME_WILDCARDS, true, "Let subscriptions have a * for any run of characters, where the namespace does not say")
+CONFIG_BOOL_(REALTIME_SEARCH, true, "Let stored messages be searched, where the namespace does not say")
 CONFIG_INT_(REALTIME_IDEMPOTENCY_TIME, 300, 0, 86400, "s", "In which a message with the same idempotency_key is taken for the same")
 CONFIG_INT_(REALTIME_NOTIFICATION_TTL, 2592000, 60, 315360000, "s", "How long a user's notifications are kept, read or not")
 CONFIG_BOOL_(REALTIME_WEBHOOK_ALLOW_HTTP, false, "Let webhooks be http: as well as https:")

@@ -63,9 +63,10 @@ static int delivery_get(const json_t *object, bool *ret_is_latest, struct error 
 /* A mistyped member must not mean that its rule does not hold. */
 static int check_members(const json_t *object, struct error *reterr)
 {
-	static const char *const known[] = {
-		"channels",  "history_size", "history_kept", "history_bytes", "history_ttl",
-		"subscribe", "publish",	     "presence",     "wildcards",     "delivery"};
+	static const char *const known[] = {"channels",	     "history_size", "history_kept",
+					    "history_bytes", "history_ttl",  "subscribe",
+					    "publish",	     "presence",     "wildcards",
+					    "delivery",	     "search"};
 	const char *name;
 	json_t *value;
 
@@ -115,6 +116,8 @@ static int namespace_parse(const json_t *object, struct namespace *namespace, st
 	if (r >= 0)
 		r = json_get_bool(object, "wildcards", &namespace->has_wildcards, reterr);
 	if (r >= 0)
+		r = json_get_bool(object, "search", &namespace->is_searchable, reterr);
+	if (r >= 0)
 		r = delivery_get(object, &namespace->is_latest, reterr);
 	if (r < 0)
 		return r;
@@ -159,6 +162,7 @@ static struct namespace of_settings(const struct config *config)
 		.history_size = (uint32_t)config->REALTIME_HISTORY_SIZE,
 		.has_presence = config->REALTIME_PRESENCE,
 		.has_wildcards = config->REALTIME_WILDCARDS,
+		.is_searchable = config->REALTIME_SEARCH,
 	};
 }
 

@@ -33,6 +33,7 @@ struct namespace
 	enum audience subscribe, publish;
 	bool has_presence;  /* who is there may be asked for, and comings and goings be told */
 	bool has_wildcards; /* a subscription may stand for several of its channels */
+	bool is_searchable; /* what its stored messages say may be searched */
 	bool is_latest;	    /* whoever is slow gets the newest message alone, never a backlog */
 };
 

@@ -57,7 +57,7 @@ static bool ipv6_is_public(const uint8_t *bytes)
 	    (bytes[2] < 0x02 || (bytes[2] == 0x0d && bytes[3] == 0xb8)))
 		return false; /* 2001::/23 protocols and Teredo, 2001:db8::/32 documentation */
 	if (bytes[0] == 0x20 && bytes[1] == 0x02)
-		return false; /* 6to4 */
+		return false;						   /* 6to4 */
 	return !(bytes[0] == 0x3f && bytes[1] == 0xff && bytes[2] < 0x10); /* 3fff::/20 */
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "ctl/commands.h"
+#include "db/message_search.h"
 #include "db/room_bans.h"
 #include "db/store.h"
 #include "db/webhook_deliveries.h"
@@ -91,6 +92,16 @@ static int bans(const struct config *config, const struct arguments *arguments,
 	return r;
 }
 
+static int reindex(const struct config *config, const struct arguments *arguments,
+		   struct error *reterr)
+{
+	AUTO(store) store = NULL;
+	int r = open_store(config, &store, reterr);
+
+	(void)arguments;
+	return r == 0 ? message_search_reset(store, reterr) : r;
+}
+
 struct webhook_listing {
 	struct store *store;
 	struct error *reterr;
@@ -149,6 +160,12 @@ static const struct command commands[] = {
 	 .summary = "bring the store's schema up to date",
 	 .help = "The servers do so by themselves when they start.\n",
 	 .run = migrate},
+	{.name = "reindex",
+	 .summary = "take all stored messages into the search anew",
+	 .help = "For when more channels are to be searched than before. realtime-api does the "
+		 "work,\n"
+		 "some thousand messages a second, while everything runs.\n",
+	 .run = reindex},
 	{.name = "vacuum",
 	 .summary = "give back the room that deleted messages took",
 	 .help = "Writes the whole file anew, and holds up everybody who writes meanwhile: for "

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "db/statement.h"
+#include "db/message_rows.h"
 #include "db/webhook_events.h"
 
 static const char sql_reserve[] = "INSERT INTO channels (channel, epoch, last_offset, created_at)"
@@ -47,41 +47,28 @@ static const char sql_find[] =
 	" FROM channels"
 	" WHERE channel = :channel";
 
-#define COLUMNS                                                                                    \
-	"channel, message_id, data, sender, tags, offset, created_at, expires_at, kind,"           \
-	" content_type, filename, file_id, sha256, "                                               \
-	"CASE kind WHEN 'binary' THEN (SELECT payload FROM message_payloads AS payloads"           \
-	"  WHERE payloads.channel = messages.channel AND payloads.offset = messages.offset) END,"  \
-	" payload_bytes"
-
-static const char sql_newest[] = "SELECT " COLUMNS " FROM messages"
+static const char sql_newest[] = "SELECT " MESSAGE_COLUMNS " FROM messages"
 				 " WHERE channel = :channel"
 				 " AND (expires_at IS NULL OR expires_at > :now)"
 				 " ORDER BY offset DESC"
 				 " LIMIT :limit";
 
-static const char sql_before_offset[] = "SELECT " COLUMNS " FROM messages"
-					" WHERE channel = :channel AND offset < :offset"
-					" AND (expires_at IS NULL OR expires_at > :now)"
-					" ORDER BY offset DESC"
-					" LIMIT :limit";
-
 static const char sql_count[] = "SELECT COUNT(*), COALESCE(SUM(payload_bytes), 0)"
 				" FROM messages"
 				" WHERE channel = :channel";
 
-static const char sql_after_offset[] = "SELECT " COLUMNS " FROM messages"
+static const char sql_after_offset[] = "SELECT " MESSAGE_COLUMNS " FROM messages"
 				       " WHERE channel = :channel AND offset > :offset"
 				       " AND (expires_at IS NULL OR expires_at > :now)"
 				       " ORDER BY offset"
 				       " LIMIT :limit"; /* a negative one is none */
 
-static const char sql_after_id[] = "SELECT " COLUMNS " FROM messages"
+static const char sql_after_id[] = "SELECT " MESSAGE_COLUMNS " FROM messages"
 				   " WHERE channel = :channel AND message_id > :message_id"
 				   " AND (expires_at IS NULL OR expires_at > :now)"
 				   " ORDER BY offset";
 
-static const char sql_all_after_id[] = "SELECT " COLUMNS ", (SELECT epoch FROM channels"
+static const char sql_all_after_id[] = "SELECT " MESSAGE_COLUMNS ", (SELECT epoch FROM channels"
 				       "  WHERE channels.channel = messages.channel)"
 				       " FROM messages"
 				       " WHERE message_id > :message_id"
@@ -247,8 +234,8 @@ int channels_find(struct store *store, const char *channel, struct channel_row *
 	return 1;
 }
 
-static int visit_rows(struct store *store, sqlite3_stmt *statement, message_visit_fn visit,
-		      void *data, struct error *reterr)
+int message_rows_visit(struct store *store, sqlite3_stmt *statement, message_visit_fn visit,
+		       void *data, struct error *reterr)
 {
 	int r;
 
@@ -272,6 +259,9 @@ static int visit_rows(struct store *store, sqlite3_stmt *statement, message_visi
 			.epoch = sqlite3_column_count(statement) > 15
 					 ? statement_text(statement, 15)
 					 : NULL,
+			.snippet = sqlite3_column_count(statement) > 16
+					   ? statement_text_or_null(statement, 16)
+					   : NULL,
 		};
 
 		if (!visit(data, &row)) {
@@ -294,23 +284,7 @@ int messages_read_newest(struct store *store, const char *channel, int64_t limit
 	statement_bind_text(statement, ":channel", channel);
 	statement_bind_int(statement, ":limit", limit);
 	statement_bind_int(statement, ":now", now_unix_ms);
-	return visit_rows(store, statement, visit, data, reterr);
-}
-
-int messages_read_before_offset(struct store *store, const char *channel, int64_t offset,
-				int64_t limit, int64_t now_unix_ms, message_visit_fn visit,
-				void *data, struct error *reterr)
-{
-	sqlite3_stmt *statement;
-	int r = statement_get(store, sql_before_offset, &statement, reterr);
-
-	if (r < 0)
-		return r;
-	statement_bind_text(statement, ":channel", channel);
-	statement_bind_int(statement, ":offset", offset);
-	statement_bind_int(statement, ":limit", limit);
-	statement_bind_int(statement, ":now", now_unix_ms);
-	return visit_rows(store, statement, visit, data, reterr);
+	return message_rows_visit(store, statement, visit, data, reterr);
 }
 
 int messages_count(struct store *store, const char *channel, int64_t *ret_count, int64_t *ret_bytes,
@@ -344,7 +318,7 @@ int messages_read_after_offset(struct store *store, const char *channel, int64_t
 	statement_bind_int(statement, ":offset", offset);
 	statement_bind_int(statement, ":limit", limit);
 	statement_bind_int(statement, ":now", now_unix_ms);
-	return visit_rows(store, statement, visit, data, reterr);
+	return message_rows_visit(store, statement, visit, data, reterr);
 }
 
 int messages_read_after_id(struct store *store, const char *channel, const char *message_id,
@@ -359,7 +333,7 @@ int messages_read_after_id(struct store *store, const char *channel, const char 
 	statement_bind_text(statement, ":channel", channel);
 	statement_bind_text(statement, ":message_id", message_id);
 	statement_bind_int(statement, ":now", now_unix_ms);
-	return visit_rows(store, statement, visit, data, reterr);
+	return message_rows_visit(store, statement, visit, data, reterr);
 }
 
 int messages_read_all_after_id(struct store *store, const char *message_id, int64_t now_unix_ms,
@@ -372,7 +346,7 @@ int messages_read_all_after_id(struct store *store, const char *message_id, int6
 		return r;
 	statement_bind_text(statement, ":message_id", message_id);
 	statement_bind_int(statement, ":now", now_unix_ms);
-	return visit_rows(store, statement, visit, data, reterr);
+	return message_rows_visit(store, statement, visit, data, reterr);
 }
 
 int messages_read_repeatable(struct store *store, const char *message_id, message_visit_fn visit,

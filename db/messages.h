@@ -23,7 +23,8 @@ struct message_row {
 	const char *data; /* JSON */
 	const char *sender, *tags;
 	const char *idempotency_key; /* for append alone */
-	const char *epoch;	     /* of its channel; from messages_read_all_after_id() alone */
+	const char *epoch;	     /* of its channel; from messages_read_all_after_id() … */
+	const char *snippet;	     /* … and message_search_find() alone */
 	const char *content_type, *filename, *file_id, *sha256; /* of a binary message */
 	const void *payload;					/* NULL: it lies in the file */
 	int64_t payload_bytes; /* of the payload, or of data if there is none */
@@ -64,10 +65,6 @@ typedef bool (*message_visit_fn)(void *data, const struct message_row *row);
 int messages_read_newest(struct store *store, const char *channel, int64_t limit,
 			 int64_t now_unix_ms, message_visit_fn visit, void *data,
 			 struct error *reterr) MUST_CHECK;
-/* The newest ones before an offset, newest first. */
-int messages_read_before_offset(struct store *store, const char *channel, int64_t offset,
-				int64_t limit, int64_t now_unix_ms, message_visit_fn visit,
-				void *data, struct error *reterr) MUST_CHECK;
 int messages_read_after_offset(struct store *store, const char *channel, int64_t offset,
 			       int64_t limit, int64_t now_unix_ms, message_visit_fn visit,
 			       void *data, struct error *reterr) MUST_CHECK;

@@ -14,18 +14,16 @@
 
 static const char test_type[] = "webhook.test";
 
-static const char events_sql[] =
-	"SELECT sequence, type, name FROM webhook_events"
-	" WHERE sequence > (SELECT sequence FROM webhook_marks)"
-	" ORDER BY sequence LIMIT :limit";
+static const char events_sql[] = "SELECT sequence, type, name FROM webhook_events"
+				 " WHERE sequence > (SELECT sequence FROM webhook_marks)"
+				 " ORDER BY sequence LIMIT :limit";
 
-static const char pending_sql[] =
-	"SELECT count(*) FROM webhook_deliveries WHERE webhook_id = :webhook_id AND state = 'pending'";
+static const char pending_sql[] = "SELECT count(*) FROM webhook_deliveries WHERE webhook_id = "
+				  ":webhook_id AND state = 'pending'";
 
-static const char add_sql[] =
-	"INSERT INTO webhook_deliveries"
-	" (webhook_id, sequence, next_attempt_at, queued_at, created_at)"
-	" VALUES (:webhook_id, :sequence, :now, :now, :now)";
+static const char add_sql[] = "INSERT INTO webhook_deliveries"
+			      " (webhook_id, sequence, next_attempt_at, queued_at, created_at)"
+			      " VALUES (:webhook_id, :sequence, :now, :now, :now)";
 
 static const char drop_event_sql[] = "DELETE FROM webhook_events WHERE sequence = :sequence";
 
@@ -41,10 +39,9 @@ static const char count_dropped_sql[] =
 	"  WHERE deliveries.webhook_id = webhooks.webhook_id AND state = 'pending'"                \
 	"  AND next_attempt_at <= :now)"
 
-static const char is_due_sql[] =
-	"SELECT EXISTS (SELECT 1 FROM webhook_events"
-	"  WHERE sequence > (SELECT sequence FROM webhook_marks))"
-	" OR EXISTS (SELECT 1 " DUE_WEBHOOKS ")";
+static const char is_due_sql[] = "SELECT EXISTS (SELECT 1 FROM webhook_events"
+				 "  WHERE sequence > (SELECT sequence FROM webhook_marks))"
+				 " OR EXISTS (SELECT 1 " DUE_WEBHOOKS ")";
 
 static const char due_webhooks_sql[] =
 	"SELECT webhook_id, url, secret,"
@@ -66,12 +63,12 @@ static const char settle_sql[] =
 	"UPDATE webhook_deliveries"
 	" SET state = :state, is_posting = 0, next_attempt_at = :next,"
 	" response_status = NULLIF(:status, 0), error = NULLIF(:error, ''),"
-	" duration_ms = :duration_ms, finished_at = CASE :state WHEN 'pending' THEN NULL ELSE :now END"
+	" duration_ms = :duration_ms, finished_at = CASE :state WHEN 'pending' THEN NULL ELSE :now "
+	"END"
 	" WHERE delivery_id = :delivery_id AND attempts = :attempts AND state = 'pending'";
 
-static const char recovered_sql[] =
-	"UPDATE webhooks SET failures_in_row = 0, paused_until = 0"
-	" WHERE webhook_id = :webhook_id AND failures_in_row > 0";
+static const char recovered_sql[] = "UPDATE webhooks SET failures_in_row = 0, paused_until = 0"
+				    " WHERE webhook_id = :webhook_id AND failures_in_row > 0";
 
 static const char failing_sql[] =
 	"UPDATE webhooks"

@@ -17,11 +17,7 @@
 #include "core/list.h"
 #include "db/webhooks.h"
 
-enum {
-	WEBHOOK_EVENT_ID_SIZE = 4 + 32 + 1,
-	WEBHOOK_TYPE_SIZE = 32,
-	WEBHOOK_ERROR_SIZE = 160
-};
+enum { WEBHOOK_EVENT_ID_SIZE = 4 + 32 + 1, WEBHOOK_TYPE_SIZE = 32, WEBHOOK_ERROR_SIZE = 160 };
 
 /* ---- posting ---- */
 
@@ -100,7 +96,8 @@ struct webhook_counts {
 int webhook_deliveries_count(struct store *store, const char *webhook_id,
 			     struct webhook_counts *ret_counts, struct error *reterr) MUST_CHECK;
 
-/* Newest first, from before a delivery_id; of one state, or all (NULL). false from `visit`: enough. */
+/* Newest first, from before a delivery_id; of one state, or all (NULL). false from `visit`: enough.
+ */
 int webhook_deliveries_list(struct store *store, const char *webhook_id, const char *state,
 			    int64_t before_id, int64_t limit,
 			    bool (*visit)(void *data, const struct webhook_delivery_row *row),

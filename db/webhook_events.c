@@ -15,53 +15,61 @@ static const char drop_sql[] = "UPDATE webhook_marks SET dropped_count = dropped
 /* An admin may have written anything. */
 #define JSON(column) "CASE WHEN json_valid(" column ") THEN json(" column ") END"
 
-static const char room_sql[] =
-	NOTE EVENT_ID ":type, room_id,"
+static const char room_sql[] = NOTE EVENT_ID
+	":type, room_id,"
 	" json_object('room_id', room_id, 'name', name, 'max_participants', max_participants,"
 	"  'mode', mode, 'locked', json(CASE locked WHEN 0 THEN 'false' ELSE 'true' END),"
-	"  'codecs', " JSON("codecs") ", 'metadata', " JSON("metadata") ","
-	"  'version', version, 'created_at', created_at, 'updated_at', updated_at), :now"
-	" FROM rooms WHERE room_id = :room_id";
+	"  'codecs', " JSON("codecs") ", 'metadata', " JSON(
+		"metadata") ","
+			    "  'version', version, 'created_at', created_at, 'updated_at', "
+			    "updated_at), :now"
+			    " FROM rooms WHERE room_id = :room_id";
 
-static const char upload_sql[] =
-	NOTE EVENT_ID ":type, coalesce(channel, ''),"
+static const char upload_sql[] = NOTE EVENT_ID
+	":type, coalesce(channel, ''),"
 	" json_object('file_id', file_id, 'url', '/realtime/files/' || file_id,"
 	"  'sha256', sha256, 'size', size_bytes, 'content_type', content_type,"
 	"  'filename', filename, 'user_id', user_id, 'channel', channel,"
 	"  'created_at', created_at, 'expires_at', expires_at, 'reason', :reason), :now"
 	" FROM uploads WHERE file_id = :file_id";
 
-static const char message_sql[] =
-	NOTE EVENT_ID "'message.persisted', channel,"
+static const char message_sql[] = NOTE EVENT_ID
+	"'message.persisted', channel,"
 	" json_object('type', kind, 'channel', channel, 'offset', offset,"
 	"  'epoch', (SELECT epoch FROM channels WHERE channels.channel = messages.channel),"
 	"  'message_id', message_id, 'ts', created_at, 'sender', sender,"
-	"  'data', CASE kind WHEN 'binary' THEN NULL ELSE " JSON("data") " END,"
-	"  'tags', " JSON("tags") ","
-	"  'content_type', CASE kind WHEN 'binary' THEN content_type END,"
-	"  'filename', filename, 'size', payload_bytes, 'sha256', sha256,"
-	"  'url', '/realtime/files/' || file_id, 'expires_at', expires_at), :now"
-	" FROM messages WHERE channel = :channel AND offset = :offset";
+	"  'data', CASE kind WHEN 'binary' THEN NULL ELSE " JSON(
+		"data") " END,"
+			"  'tags', " JSON("tags") ","
+						  "  'content_type', CASE kind WHEN 'binary' THEN "
+						  "content_type END,"
+						  "  'filename', filename, 'size', payload_bytes, "
+						  "'sha256', sha256,"
+						  "  'url', '/realtime/files/' || file_id, "
+						  "'expires_at', expires_at), :now"
+						  " FROM messages WHERE channel = :channel AND "
+						  "offset = :offset";
 
 #define PARTICIPANT(left_at, reason)                                                               \
 	"json_object('room_id', room_id, 'peer_id', peer_id, 'user_id', user_id, 'name', name,"    \
 	" 'kind', kind, 'joined_at', joined_at, 'left_at', " left_at ", 'reason', " reason ")"
 
-static const char joined_sql[] = NOTE EVENT_ID
-	"'participant.joined', room_id, " PARTICIPANT("NULL", "NULL") ", joined_at"
-	" FROM participant_sessions"
-	" WHERE room_id = :room_id AND peer_id = :peer_id AND left_at IS NULL";
+static const char joined_sql[] = NOTE EVENT_ID "'participant.joined', room_id, " PARTICIPANT(
+	"NULL", "NULL") ", joined_at"
+			" FROM participant_sessions"
+			" WHERE room_id = :room_id AND peer_id = :peer_id AND left_at IS NULL";
 
-static const char leaving_sql[] = NOTE EVENT_ID
-	"'participant.left', room_id, " PARTICIPANT(":now", ":reason") ", :now"
-	" FROM participant_sessions"
-	" WHERE room_id = :room_id AND peer_id = :peer_id AND left_at IS NULL";
+static const char leaving_sql[] = NOTE EVENT_ID "'participant.left', room_id, " PARTICIPANT(
+	":now", ":reason") ", :now"
+			   " FROM participant_sessions"
+			   " WHERE room_id = :room_id AND peer_id = :peer_id AND left_at IS NULL";
 
-static const char stale_sql[] = NOTE EVENT_ID
-	"'participant.left', room_id, " PARTICIPANT(":now", ":reason") ", :now"
-	" FROM participant_sessions"
-	" WHERE left_at IS NULL AND joined_at < :started_at"
-	" AND room_id || '/' || peer_id NOT IN (SELECT value FROM json_each(:present))";
+static const char stale_sql[] = NOTE EVENT_ID "'participant.left', room_id, " PARTICIPANT(
+	":now",
+	":reason") ", :now"
+		   " FROM participant_sessions"
+		   " WHERE left_at IS NULL AND joined_at < :started_at"
+		   " AND room_id || '/' || peer_id NOT IN (SELECT value FROM json_each(:present))";
 
 /* ---- what is wanted ---- */
 

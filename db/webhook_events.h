@@ -1,5 +1,5 @@
-/* webhook_events.h - the outbox of the webhooks: what happened, noted in the transaction in which it
- * did, so that neither is there without the other.
+/* webhook_events.h - the outbox of the webhooks: what happened, noted in the transaction in which
+ * it did, so that neither is there without the other.
  *
  * Only what an enabled webhook takes (by the kind of the event) is noted; without one, a change
  * costs one look at an empty table for each transaction. For the files of db/ that change rooms,

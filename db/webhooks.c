@@ -11,10 +11,14 @@ static const struct {
 	enum webhook_kind kind;
 	const char *type;
 } types[] = {
-	{WEBHOOK_ROOMS, "room.created"},	    {WEBHOOK_ROOMS, "room.updated"},
-	{WEBHOOK_ROOMS, "room.deleted"},	    {WEBHOOK_PARTICIPANTS, "participant.joined"},
-	{WEBHOOK_PARTICIPANTS, "participant.left"}, {WEBHOOK_MESSAGES, "message.persisted"},
-	{WEBHOOK_UPLOADS, "upload.completed"},	    {WEBHOOK_UPLOADS, "upload.deleted"},
+	{WEBHOOK_ROOMS, "room.created"},
+	{WEBHOOK_ROOMS, "room.updated"},
+	{WEBHOOK_ROOMS, "room.deleted"},
+	{WEBHOOK_PARTICIPANTS, "participant.joined"},
+	{WEBHOOK_PARTICIPANTS, "participant.left"},
+	{WEBHOOK_MESSAGES, "message.persisted"},
+	{WEBHOOK_UPLOADS, "upload.completed"},
+	{WEBHOOK_UPLOADS, "upload.deleted"},
 };
 
 #define COLUMNS                                                                                    \

@@ -33,8 +33,8 @@ struct webhook_row {
 	bool is_enabled;
 	char secret[WEBHOOK_SECRET_SIZE], old_secret[WEBHOOK_SECRET_SIZE]; /* old "": none */
 	int64_t old_secret_until_unix_ms;
-	int64_t failures_in_row, paused_until_unix_ms;	   /* read only here, as all below */
-	int64_t dropped_count, last_dropped_at_unix_ms;	   /* 0: never */
+	int64_t failures_in_row, paused_until_unix_ms;	/* read only here, as all below */
+	int64_t dropped_count, last_dropped_at_unix_ms; /* 0: never */
 	int64_t created_at_unix_ms, updated_at_unix_ms;
 };
 
@@ -45,7 +45,8 @@ void webhook_row_fini(struct webhook_row *row);
 /* Sets webhook_id and the times. -EUSERS "too_many_webhooks" */
 int webhooks_create(struct store *store, struct webhook_row *row, int64_t now_unix_ms,
 		    struct error *reterr) MUST_CHECK;
-/* *ret_row is overwritten and then the caller's to webhook_row_fini(). -ENOENT "webhook_not_found" */
+/* *ret_row is overwritten and then the caller's to webhook_row_fini(). -ENOENT "webhook_not_found"
+ */
 int webhooks_get(struct store *store, const char *webhook_id, struct webhook_row *ret_row,
 		 struct error *reterr) MUST_CHECK;
 /* All, oldest first. The row is borrowed for the call. */

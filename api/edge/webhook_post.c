@@ -214,19 +214,19 @@ static void plan_again(const struct webhook_post *post, int64_t now_unix_ms,
 	const struct config *config = post->config;
 	const struct webhook_delivery *delivery = post->delivery;
 	int64_t age_max_ms = config->REALTIME_WEBHOOK_MAX_AGE * 1000;
-	int64_t wait = wait_ms(config->REALTIME_WEBHOOK_RETRY_FIRST, delivery->attempts - 1,
-			       WAIT_MS_MAX);
+	int64_t wait =
+		wait_ms(config->REALTIME_WEBHOOK_RETRY_FIRST, delivery->attempts - 1, WAIT_MS_MAX);
 	curl_off_t asked_s = 0;
 
 	if (curl_easy_getinfo(post->easy, CURLINFO_RETRY_AFTER, &asked_s) == CURLE_OK &&
 	    asked_s > 0 && asked_s * 1000 <= WAIT_MS_MAX && asked_s * 1000 > wait)
 		wait = asked_s * 1000;
 	result->next_attempt_at_unix_ms = now_unix_ms + wait;
-	result->outcome =
-		delivery->attempts >= config->REALTIME_WEBHOOK_MAX_ATTEMPTS || result->is_gone ||
-				now_unix_ms - delivery->queued_at_unix_ms >= age_max_ms
-			? WEBHOOK_FAILED
-			: WEBHOOK_AGAIN;
+	result->outcome = delivery->attempts >= config->REALTIME_WEBHOOK_MAX_ATTEMPTS ||
+					  result->is_gone ||
+					  now_unix_ms - delivery->queued_at_unix_ms >= age_max_ms
+				  ? WEBHOOK_FAILED
+				  : WEBHOOK_AGAIN;
 }
 
 void webhook_post_judge(const struct webhook_post *post, CURLcode code, int64_t now_unix_ms,

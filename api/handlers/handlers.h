@@ -70,7 +70,8 @@ handler_fn tus_options, tus_create, tus_head, tus_patch, tus_delete;
 handler_fn files_get, files_delete;
 
 /* channels.c */
-handler_fn channels_handle_list, channels_get, channels_messages, channels_presence;
+handler_fn channels_handle_list, channels_get, channels_messages, channels_presence,
+	channels_search;
 
 /* notifications.c */
 handler_fn notifications_send, notifications_send_to_channel, notifications_broadcast,

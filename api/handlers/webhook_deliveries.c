@@ -107,11 +107,10 @@ int webhook_deliveries_handle_list(struct api *api, struct request *request,
 					    (int64_t)page.limit + 1, add_to_page, &page, reterr);
 	if (r < 0)
 		return r;
-	return response_json(
-		response, 200,
-		json_pack("{s:O, s:o}", "items", items, "next",
-			  page.is_more ? json_sprintf("%lld", (long long)page.last_id)
-				       : json_null()));
+	return response_json(response, 200,
+			     json_pack("{s:O, s:o}", "items", items, "next",
+				       page.is_more ? json_sprintf("%lld", (long long)page.last_id)
+						    : json_null()));
 }
 
 /* That delivery once more, or (0) a test. Answered 202: the post itself comes later. */

@@ -109,9 +109,9 @@ static int apply_events(const json_t *body, struct webhook_row *row, struct erro
 static int apply_url(const struct config *config, const json_t *body, struct webhook_row *row,
 		     struct error *reterr)
 {
-	const struct webhook_url_rules rules = {
-		.allow_http = config->REALTIME_WEBHOOK_ALLOW_HTTP,
-		.allow_private = config->REALTIME_WEBHOOK_ALLOW_PRIVATE};
+	const struct webhook_url_rules rules = {.allow_http = config->REALTIME_WEBHOOK_ALLOW_HTTP,
+						.allow_private =
+							config->REALTIME_WEBHOOK_ALLOW_PRIVATE};
 	const char *url;
 	int r = json_get_text(body, "url", 1, WEBHOOK_URL_MAX, &url, reterr);
 
@@ -217,11 +217,11 @@ int webhooks_handle_get(struct api *api, struct request *request, struct respons
 		return r;
 	body = webhook_to_json(&row);
 	if (body)
-		(void)json_object_set_new(
-			body, "deliveries",
-			json_pack("{s:I, s:I, s:I}", "pending", (json_int_t)counts.pending,
-				  "delivered", (json_int_t)counts.delivered, "failed",
-				  (json_int_t)counts.failed));
+		(void)json_object_set_new(body, "deliveries",
+					  json_pack("{s:I, s:I, s:I}", "pending",
+						    (json_int_t)counts.pending, "delivered",
+						    (json_int_t)counts.delivered, "failed",
+						    (json_int_t)counts.failed));
 	return response_json(response, 200, body);
 }
 

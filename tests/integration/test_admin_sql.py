@@ -47,6 +47,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
                        (f"ntf_{number}", f"msg_{number + 100:016x}", number, NOW - HOUR, read, read))
         db.execute("INSERT INTO uploads (file_id, sha256, size_bytes, content_type, user_id, created_at)"
                    " VALUES ('file_1', ?, 10, 'image/png', 'ann', ?)", ("0" * 64, NOW))
+        db.execute("INSERT INTO message_search (rowid, channel, text) VALUES (1, 'k6e657773', 'the order came')")
         db.execute("INSERT INTO webhooks (webhook_id, url, events, channels, rooms, kinds, secret, created_at, updated_at)"
                    " VALUES ('whk_1', 'https://example.org/', '[]', '[]', '[]', 1, 'whsec_', ?, ?)", (NOW, NOW))
         db.execute("INSERT INTO webhook_events (sequence, event_id, type, data, occurred_at)"

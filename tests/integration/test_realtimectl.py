@@ -126,3 +126,12 @@ def test_words_that_make_no_sense_are_told_so(daemon: Realtimed) -> None:
     for command in ("status", "backup FILE", "create-token USER", "disconnect ID"):
         assert command in listed
         assert ctl(daemon, command.split()[0], "--help").startswith(f"realtimectl {command}")
+
+
+def test_the_search_is_begun_anew(daemon: Realtimed) -> None:
+    with sqlite3.connect(daemon.database) as db:
+        db.execute("UPDATE message_search_marks SET indexed_message_id = 'msg_1', swept_rowid = 7")
+    assert ctl(daemon, "reindex") == ""
+    with sqlite3.connect(daemon.database) as db:
+        marks = db.execute("SELECT indexed_message_id, swept_rowid FROM message_search_marks").fetchone()
+    assert marks == ("", 0)

@@ -127,8 +127,8 @@ static size_t claim(int64_t now, struct list *into)
 
 	list_init(into);
 	assert_int_equal(store_begin(store, &error), 0);
-	assert_int_equal(
-		webhook_deliveries_claim(store, now, now + 100, four, NULL, into, &error), 0);
+	assert_int_equal(webhook_deliveries_claim(store, now, now + 100, four, NULL, into, &error),
+			 0);
 	assert_int_equal(store_commit(store, &error), 0);
 	for (link = into->next; link != into; link = link->next)
 		count++;
@@ -149,8 +149,8 @@ static void settle_all(struct list *claimed, struct webhook_result result, int64
 
 	assert_int_equal(store_begin(store, &error), 0);
 	LIST_FOR_EACH (delivery, claimed, link)
-		assert_int_equal(
-			webhook_deliveries_settle(store, delivery, &result, now, &error), 0);
+		assert_int_equal(webhook_deliveries_settle(store, delivery, &result, now, &error),
+				 0);
 	assert_int_equal(store_commit(store, &error), 0);
 	drop_claimed(claimed);
 }
@@ -220,8 +220,8 @@ static void comings_and_goings_are_noted_as_they_are_stored(void **state)
 	assert_int_equal(participant_sessions_join(store, &other, &error), 1);
 	assert_int_equal(participant_sessions_leave(store, "r", "p", "left", 2000, &error), 1);
 	assert_int_equal(participant_sessions_leave(store, "r", "p", "left", 2000, &error), 0);
-	assert_int_equal(
-		participant_sessions_end_stale(store, 5000, "[]", "restart", 6000, &error), 1);
+	assert_int_equal(participant_sessions_end_stale(store, 5000, "[]", "restart", 6000, &error),
+			 1);
 	assert_int_equal(query("SELECT count(*) FROM webhook_events"), 4);
 	assert_int_equal(query("SELECT count(*) FROM webhook_events WHERE type = "
 			       "'participant.left' AND json_extract(data, '$.left_at') IN (2000, "
