@@ -20,10 +20,14 @@ static const char create_sql[] = "INSERT INTO rooms (" ROOM_COLUMNS ") "
 
 static const char get_sql[] = "SELECT " ROOM_COLUMNS "FROM rooms WHERE room_id = :room_id";
 
-static const char list_sql[] = "SELECT " ROOM_COLUMNS "FROM rooms "
-			       "WHERE (created_at, room_id) > (:created_at, :room_id) "
-			       "ORDER BY created_at, room_id "
-			       "LIMIT :limit";
+static const char list_sql[] =
+	"SELECT " ROOM_COLUMNS "FROM rooms "
+	"WHERE (created_at, room_id) > (:created_at, :room_id) "
+	"AND (:name IS NULL OR lower(substr(name, 1, length(:name))) = lower(:name)) "
+	"AND (:mode IS NULL OR mode = :mode) "
+	"AND (:locked < 0 OR locked = :locked) "
+	"ORDER BY created_at, room_id "
+	"LIMIT :limit";
 
 static const char update_sql[] =
 	"UPDATE rooms SET name = :name, max_participants = :max_participants, mode = :mode, "
@@ -217,8 +221,9 @@ int rooms_get(struct store *store, const char *room_id, struct room_row *ret_roo
 	return r;
 }
 
-int rooms_list(struct store *store, const struct list_position *after, size_t limit,
-	       struct room_row *rooms, bool *ret_more, struct error *reterr)
+int rooms_list(struct store *store, const struct rooms_filter *filter,
+	       const struct list_position *after, size_t limit, struct room_row *rooms,
+	       bool *ret_more, struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	size_t count = 0;
@@ -230,6 +235,9 @@ int rooms_list(struct store *store, const struct list_position *after, size_t li
 		return r;
 	statement_bind_int(statement, ":created_at", after->created_at_unix_ms);
 	statement_bind_text(statement, ":room_id", after->id);
+	statement_bind_text(statement, ":name", filter->name_prefix);
+	statement_bind_text(statement, ":mode", filter->mode);
+	statement_bind_int(statement, ":locked", filter->by_locked ? filter->is_locked : -1);
 	statement_bind_int(statement, ":limit", (int64_t)limit + 1); /* one more: is there more? */
 	while ((r = statement_step(store, statement, reterr)) > 0 && count < limit) {
 		r = read_row(statement, &rooms[count]);

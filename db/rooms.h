@@ -71,11 +71,19 @@ int rooms_create(struct store *store, struct room_row *room, int64_t max_rooms, 
 int rooms_get(struct store *store, const char *room_id, struct room_row *ret_room,
 	      struct error *reterr) MUST_CHECK;
 
+/* Which rooms; all zero: every one. Texts are borrowed. */
+struct rooms_filter {
+	const char *name_prefix; /* whatever the case of ASCII letters; NULL: any */
+	const char *mode;	 /* "sfu" or "mesh"; NULL: any */
+	bool by_locked, is_locked;
+};
+
 /* Read up to `limit` (at most ROOMS_PAGE_MAX) rooms behind `after`, oldest first, into the
  * caller's `rooms`. Returns how many; each is the caller's to room_row_fini(). *ret_more says
  * whether there are others behind them. */
-int rooms_list(struct store *store, const struct list_position *after, size_t limit,
-	       struct room_row *rooms, bool *ret_more, struct error *reterr) MUST_CHECK;
+int rooms_list(struct store *store, const struct rooms_filter *filter,
+	       const struct list_position *after, size_t limit, struct room_row *rooms,
+	       bool *ret_more, struct error *reterr) MUST_CHECK;
 
 /* Write all but its id and times over what is stored;
  * version and updated_at_unix_ms move on, in *room too.

@@ -220,12 +220,33 @@ static json_t *rooms_to_json(struct api *api, const struct room_row *rooms, size
 	return items;
 }
 
+/* ?name= (how it begins), ?mode= and ?locked= */
+static int filter_get(const struct request *request, struct rooms_filter *filter,
+		      struct error *reterr)
+{
+	const char *locked = query_find(&request->query, "locked");
+	enum room_mode mode;
+
+	filter->name_prefix = query_find(&request->query, "name");
+	filter->mode = query_find(&request->query, "mode");
+	filter->by_locked = locked != NULL;
+	filter->is_locked = locked && strcmp(locked, "true") == 0;
+	if (filter->mode && room_mode_parse(filter->mode, &mode) < 0)
+		return error_set_field(reterr, -EINVAL, "bad_field", "mode",
+				       "mode must be sfu or mesh");
+	if (locked && !filter->is_locked && strcmp(locked, "false") != 0)
+		return error_set_field(reterr, -EINVAL, "bad_field", "locked",
+				       "locked must be true or false");
+	return 0;
+}
+
 int rooms_handle_list(struct api *api, struct request *request, struct response *response,
 		      struct error *reterr)
 {
 	AUTO_FREE struct room_row *rooms = calloc(ROOMS_PAGE_MAX, sizeof(*rooms));
 	const struct room_row *last;
 	struct list_position after;
+	struct rooms_filter filter;
 	size_t limit = PAGE_DEFAULT;
 	bool more = false;
 	int r = rooms ? 0 : -ENOMEM, count;
@@ -234,9 +255,11 @@ int rooms_handle_list(struct api *api, struct request *request, struct response 
 		r = cursor_parse(query_find(&request->query, "cursor"), &after, reterr);
 	if (r == 0)
 		r = request_limit(request, ROOMS_PAGE_MAX, &limit, reterr);
+	if (r == 0)
+		r = filter_get(request, &filter, reterr);
 	if (r < 0)
 		return r;
-	count = rooms_list(api->store, &after, limit, rooms, &more, reterr);
+	count = rooms_list(api->store, &filter, &after, limit, rooms, &more, reterr);
 	if (count < 0)
 		return count;
 	last = &rooms[count > 0 ? count - 1 : 0];

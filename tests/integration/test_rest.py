@@ -101,6 +101,34 @@ def test_pages_of_the_list_follow_their_cursor(stack: Stack) -> None:
         assert stack.request("GET", f"{ROOMS}?{query}").status == 400
 
 
+def test_rooms_are_listed_by_name_mode_and_lock(stack: Stack) -> None:
+    for name, more in (("Board games", {}), ("board meeting", {"locked": True}), ("Boat%", {"mode": "mesh"})):
+        assert stack.request("POST", ROOMS, {"name": name, **more}).status == 201
+
+    def names(query: str) -> list[str]:
+        return [item["name"] for item in stack.request("GET", f"{ROOMS}?{query}").json["items"]]
+
+    assert names("name=BOARD") == ["Board games", "board meeting"]
+    assert names("name=boa&limit=1") == ["Board games"]
+    assert names("name=%25") == names("name=_oa") == []
+    assert names("name=boa&locked=true") == ["board meeting"]
+    assert names("name=boa&locked=false&mode=mesh") == ["Boat%"]
+    for query, field in (("mode=odd", "mode"), ("locked=perhaps", "locked")):
+        answer = stack.request("GET", f"{ROOMS}?{query}")
+        assert answer.status == 400 and answer.fields == [f"/{field}"]
+
+
+def test_a_page_goes_on_though_rooms_come_and_go(stack: Stack) -> None:
+    made = [stack.request("POST", ROOMS, {"name": f"stable{number}"}).json["room_id"] for number in range(6)]
+    first = stack.request("GET", f"{ROOMS}?name=stable&limit=2").json
+    for room_id in (made[1], made[2]):  # the one that the cursor names, and one behind it
+        assert stack.request("DELETE", f"{ROOMS}/{room_id}").status == 204
+    late = stack.request("POST", ROOMS, {"name": "stable late"}).json["room_id"]
+    rest = stack.request("GET", f"{ROOMS}?name=stable&cursor={first['next']}").json
+    assert [item["room_id"] for item in first["items"]] == made[:2]
+    assert [item["room_id"] for item in rest["items"]] == [*made[3:], late] and rest["next"] is None
+
+
 def test_participants_are_counted_by_realtimed(stack: Stack, room: dict) -> None:
     people = [{"peer_id": "p1", "user_id": "u", "name": "N", "kind": "call"}, {"peer_id": "p2"}]
     stack.realtimed.answers[fake_bus.ROOM_OCCUPANCY] = lambda _: {
