@@ -21,16 +21,14 @@ enum {
 
 static const char mark_sql[] = "SELECT indexed_message_id FROM message_search_marks";
 
-static const char add_sql[] =
-	"INSERT OR REPLACE INTO message_search (rowid, channel, text)"
-	" VALUES (:rowid, :key, :text)";
+static const char add_sql[] = "INSERT OR REPLACE INTO message_search (rowid, channel, text)"
+			      " VALUES (:rowid, :key, :text)";
 
 static const char said_sql[] =
 	"SELECT kind, data, filename FROM messages WHERE message_id = :message_id";
 
-static const char unread_sql[] =
-	"SELECT message_id, channel FROM messages"
-	" WHERE message_id > :after ORDER BY message_id LIMIT :limit";
+static const char unread_sql[] = "SELECT message_id, channel FROM messages"
+				 " WHERE message_id > :after ORDER BY message_id LIMIT :limit";
 
 static const char set_mark_sql[] =
 	"UPDATE message_search_marks SET indexed_message_id = :message_id";
@@ -60,20 +58,17 @@ static const char reset_marks_sql[] =
 	"  FROM json_each(CASE WHEN json_valid(tags) THEN tags END)"                               \
 	"  WHERE key = :tag AND CAST(value AS TEXT) = :tag_value))"
 
-static const char newest_sql[] =
-	"SELECT " MESSAGE_COLUMNS ", " MESSAGE_EPOCH ", NULL FROM messages"
-	" WHERE channel = :channel AND offset < :before_offset" FILTER
-	" ORDER BY offset DESC LIMIT :limit";
+static const char newest_sql[] = "SELECT " MESSAGE_COLUMNS ", " MESSAGE_EPOCH ", NULL FROM messages"
+				 " WHERE channel = :channel AND offset < :before_offset" FILTER
+				 " ORDER BY offset DESC LIMIT :limit";
 
-static const char oldest_sql[] =
-	"SELECT " MESSAGE_COLUMNS ", " MESSAGE_EPOCH ", NULL FROM messages"
-	" WHERE channel = :channel AND offset > :after_offset" FILTER
-	" ORDER BY offset LIMIT :limit";
+static const char oldest_sql[] = "SELECT " MESSAGE_COLUMNS ", " MESSAGE_EPOCH ", NULL FROM messages"
+				 " WHERE channel = :channel AND offset > :after_offset" FILTER
+				 " ORDER BY offset LIMIT :limit";
 
 static const char all_sql[] =
 	"SELECT " MESSAGE_COLUMNS ", " MESSAGE_EPOCH ", NULL FROM messages"
-	" WHERE message_id < :before_id" FILTER
-	" ORDER BY message_id DESC LIMIT :limit";
+	" WHERE message_id < :before_id" FILTER " ORDER BY message_id DESC LIMIT :limit";
 
 /* In the order of rowids, which the index has; the messages are looked up one by one. */
 static const char match_sql[] =

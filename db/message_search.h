@@ -14,7 +14,10 @@
 
 #include "db/messages.h"
 
-enum { MESSAGE_SEARCH_TEXT_MAX = 65536 /* bytes of a message that are indexed; a longer string is not */ };
+enum {
+	MESSAGE_SEARCH_TEXT_MAX =
+		65536 /* bytes of a message that are indexed; a longer string is not */
+};
 
 /* ---- the index ---- */
 
@@ -33,22 +36,21 @@ int message_search_reset(struct store *store, struct error *reterr) MUST_CHECK;
 
 /* What is NULL or 0 does not matter. Texts are borrowed. */
 struct message_query {
-	const char *channel;	      /* NULL: all of them */
-	const char *channel_pattern;  /* for a query of all */
-	const char *match;	      /* an FTS5 expression over the column `text` */
+	const char *channel;	     /* NULL: all of them */
+	const char *channel_pattern; /* for a query of all */
+	const char *match;	     /* an FTS5 expression over the column `text` */
 	const char *sender, *kind, *content_type;
 	const char *tag, *tag_value;
 	int64_t since_unix_ms, until_unix_ms; /* until: before that time */
-	int64_t before_offset, after_offset; /* of one channel */
-	bool is_upwards;		     /* from after_offset on, the oldest first */
+	int64_t before_offset, after_offset;  /* of one channel */
+	bool is_upwards;		      /* from after_offset on, the oldest first */
 	const char *before_message_id;
 	int64_t limit, now_unix_ms;
 };
 
-/* Newest first, but for is_upwards (not with `match`). Rows have an epoch, and a snippet of what matched, where
- * MESSAGE_MARK_BEGIN and _END are around each word; and `limit` may be one too many, to see whether
- * there are others.
- *   -EINVAL "query_too_broad" it would take too long */
+/* Newest first, but for is_upwards (not with `match`). Rows have an epoch, and a snippet of what
+ * matched, where MESSAGE_MARK_BEGIN and _END are around each word; and `limit` may be one too many,
+ * to see whether there are others. -EINVAL "query_too_broad" it would take too long */
 int message_search_find(struct store *store, const struct message_query *query,
 			message_visit_fn visit, void *data, struct error *reterr) MUST_CHECK;
 

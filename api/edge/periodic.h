@@ -1,5 +1,5 @@
-/* periodic.h - a thread with a store of its own that does something every now and then. Thread: main
- * for the functions. */
+/* periodic.h - a thread with a store of its own that does something every now and then. Thread:
+ * main for the functions. */
 #ifndef API_EDGE_PERIODIC_H
 #define API_EDGE_PERIODIC_H
 

@@ -11,8 +11,8 @@
 enum {
 	BATCH = 256,
 	IDLE_MS = 200,
-	/* When there is more to do it rests so many times as long as it worked or waited for its turn:
-	 * long while others write, who are waited for, and little when nobody does. */
+	/* When there is more to do it rests so many times as long as it worked or waited for its
+	 * turn: long while others write, who are waited for, and little when nobody does. */
 	REST_BUSY = 30,
 	REST_QUIET = 2,
 	SWEEP_EVERY_MS = 1000,
@@ -72,8 +72,8 @@ static int64_t run(void *data, struct store *store)
 	indexer->was_failing = r < 0;
 	if (count < BATCH)
 		return IDLE_MS;
-	return 1 + (int64_t)((clock_now_us() - began_us) * (is_busy ? REST_BUSY : REST_QUIET) /
-			     1000);
+	return 1 +
+	       (int64_t)((clock_now_us() - began_us) * (is_busy ? REST_BUSY : REST_QUIET) / 1000);
 }
 
 int search_indexer_start(const struct api *shared, struct search_indexer **ret_indexer,

@@ -1,5 +1,5 @@
-/* search_indexer.h - a thread that follows the stored messages and takes them into the index that is
- * searched (db/message_search.h). While others write it works little of the time, so that they
+/* search_indexer.h - a thread that follows the stored messages and takes them into the index that
+ * is searched (db/message_search.h). While others write it works little of the time, so that they
  * hardly wait for it, and catches up afterwards. Thread: main for the functions. */
 #ifndef API_EDGE_SEARCH_INDEXER_H
 #define API_EDGE_SEARCH_INDEXER_H

@@ -286,12 +286,8 @@ int webhooks_handle_rotate(struct api *api, struct request *request, struct resp
 {
 	AUTO_WEBHOOK_ROW row = {0};
 	AUTO_JSON body = NULL;
-	int r = request->content_length == 0
-			? 0
-			: request_read_json(request, api->config->REALTIME_MAX_BODY, &body, reterr);
+	int r = request_read_json(request, api->config->REALTIME_MAX_BODY, &body, reterr);
 
-	if (r == 0 && !body)
-		body = json_object();
 	if (r == 0)
 		r = alter(api, request, body, rotate, &row, reterr);
 	return r < 0 ? r : answer_webhook(response, 200, &row, row.secret);

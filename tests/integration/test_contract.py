@@ -90,6 +90,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("contract"))
     sfu = Sfu(made.system.daemon.bus)
     made.ask("roomCreate", body={"room_id": "team"}, credential="ann")
+    made.system.sql("INSERT INTO webhooks (webhook_id, url, events, channels, rooms, kinds, enabled, secret, created_at, updated_at)"
+                    " VALUES (?, 'https://localhost:1/', '[\"*\"]', '[\"*\"]', '[\"*\"]', 15, 0, 'whsec_x', 1, 1)", WEBHOOK)
     try:
         yield made
     finally:
@@ -185,6 +187,64 @@ def _(world: World) -> None:
 
 
 simple("roomCreate", 409, body={"room_id": "team"})
+ONCE = ("send", "broadcast", "binarySend", "binaryText", "notify", "notifyChannel", "notifyEverybody", "roomCreate")
+
+
+def twice(world: World, name: str) -> None:
+    """With one key: again, while it is still served (but for rooms, which are there at once), and for something else."""
+    body, key = {} if name == "roomCreate" else CONTRACT.example(CONTRACT.operations[name]), f"contract-{name}"
+    first = world.ask(name, body=body, Idempotency_Key=key)
+    again = world.ask(name, body=body, Idempotency_Key=key)
+    assert again.body == first.body and again.headers["Idempotency-Replayed"] == "true"
+    assert world.ask(name, body={**body, "more": 1}, Idempotency_Key=key).status == 422
+    if name != "roomCreate":
+        world.system.sql("UPDATE idempotency_keys SET status = NULL, leased_until = 1 << 60 WHERE key = ?", key)
+        assert world.ask(name, body=body, Idempotency_Key=key).headers["Retry-After"] == "1"
+
+
+for _name in ONCE:
+    produces(_name, 422, *(() if _name == "roomCreate" else (409,)))(lambda world, name=_name: twice(world, name))
+
+WEBHOOK = "whk_V3xKp8dLmQ2ZsYwBn7RcTg"  # the document's, which leads nowhere
+simple("webhooks", 200)
+simple("webhook", 200)
+simple("webhookUpdate", 200, body={"description": "changed"})
+simple("webhookRotateSecret", 200, body={})
+simple("search", 200)
+
+
+@produces("webhookCreate", 201)
+@produces("webhookDelete", 204)
+@produces("webhookTest", 202)
+@produces("webhookDeliveries", 200)
+@produces("webhookRetry", 202, 404, 409)
+def _(world: World) -> None:
+    made = world.ask("webhookCreate", body={"url": "https://localhost:1/", "enabled": False})
+    path = {"webhook_id": made.json["webhook_id"]}
+    delivery_id = str(world.ask("webhookTest", path=path).json["delivery_id"])
+    world.ask("webhookDeliveries", path=path)
+    world.ask("webhookRetry", path=path | {"delivery_id": delivery_id})
+    world.ask("webhookRetry", path=path | {"delivery_id": "999"})
+    world.system.sql("UPDATE webhook_deliveries SET is_posting = 1, next_attempt_at = 1 << 60 WHERE delivery_id = ?", delivery_id)
+    world.ask("webhookRetry", path=path | {"delivery_id": delivery_id})
+    world.ask("webhookDelete", path=path)
+
+
+@produces("webhookCreate", 409)
+def _(world: World) -> None:
+    made = []
+    while (answer := world.ask("webhookCreate", body={"url": "https://localhost:1/", "enabled": False})).status == 201:
+        made.append(answer.json["webhook_id"])
+    for webhook_id in made:
+        world.ask("webhookDelete", path={"webhook_id": webhook_id})
+
+
+for _name in ("webhook", "webhookDelete", "webhookTest", "webhookDeliveries"):
+    simple(_name, 404, path={"webhook_id": "whk_none"})
+for _name in ("webhookUpdate", "webhookRotateSecret"):
+    simple(_name, 404, path={"webhook_id": "whk_none"}, body={})
+for _name in ("webhooks", "webhook", "webhookDeliveries", "search"):
+    simple(_name, 403, credential="nobody")
 simple("roomUpdate", 412, body={"name": "x"}, If_Match='"0-0-0"')
 
 

@@ -40,8 +40,7 @@ static void nothing_of_it_is_syntax(void **state)
 {
 	(void)state;
 	assert_string_equal(parse("a OR b"), "\"a\" AND \"OR\" AND \"b\"*");
-	assert_string_equal(parse("NEAR(a b, 2)"),
-			    "\"NEAR(a\" AND \"b,\" AND \"2)\"*");
+	assert_string_equal(parse("NEAR(a b, 2)"), "\"NEAR(a\" AND \"b,\" AND \"2)\"*");
 	assert_string_equal(parse("channel:x*"), "\"channel:x*\"*");
 	assert_string_equal(parse("a - ^ b"), "\"a\" AND \"b\"*"); /* punctuation finds nothing */
 }

@@ -110,9 +110,10 @@ static void what_is_not_to_be_searched_is_not_in_the_index(void **state)
 				     .filename = "quick report.txt",
 				     .payload = "quickly",
 				     .payload_bytes = 7});
-	add_row((struct message_row){.channel = "c",
-				     .kind = "notification",
-				     .data = "{\"notification_id\":\"ntf_quick\",\"title\":\"T\"}"});
+	add_row((struct message_row){
+		.channel = "c",
+		.kind = "notification",
+		.data = "{\"notification_id\":\"ntf_quick\",\"title\":\"T\"}"});
 	assert_int_equal(take_in(), 3);
 	assert_string_equal(FIND(.match = "\"quick\""), "2");
 	assert_string_equal(FIND(.match = "\"quickly\""), "");
