@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import itertools
 import json
+import os
 import random
 import signal
 import socket
@@ -558,21 +559,21 @@ def test_a_file_that_is_too_large_ends_early(tmp_path: Path) -> None:
 
 
 def test_kill_9_at_any_moment_leaves_no_half_file(tmp_path: Path) -> None:
-    """Everything that has a row is whole; what was acknowledged has a row; the next start clears the rest."""
-    random.seed(20261125)
+    """Everything that has a row is whole; what was acknowledged has a row; the next start clears the rest.
+    RT_KILLS says how often, RT_SEED when."""
+    seed = int(os.environ.get("RT_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"RT_SEED={seed}")  # pytest shows it when the test fails
+    chance = random.Random(seed)
     acknowledged: dict[str, str] = {}
-    contents = [large_text(300_000).encode() + str(number).encode() for number in range(400)]
-    numbers = iter(range(len(contents)))
+    content = large_text(300_000).encode()
+    numbers = itertools.count()
     lock = threading.Lock()
     is_over = threading.Event()
 
     def send(system: System) -> None:
         while not is_over.is_set():
             with lock:
-                number = next(numbers, None)
-            if number is None:
-                return
-            data = contents[number]
+                data = content + str(next(numbers)).encode()
             try:
                 answer = upload(system, a_file(data, "a.txt", "text/plain"))
             except OSError:
@@ -584,8 +585,8 @@ def test_kill_9_at_any_moment_leaves_no_half_file(tmp_path: Path) -> None:
         senders = [threading.Thread(target=send, args=(system,)) for _ in range(3)]
         for sender in senders:
             sender.start()
-        for _ in range(10):
-            time.sleep(random.uniform(0.02, 0.25))  # the moment is what is random here
+        for _ in range(int(os.environ.get("RT_KILLS", "50"))):
+            time.sleep(chance.uniform(0.02, 0.25))
             system.stack.stop("api", signal.SIGKILL)
             for path in files_in(system):
                 if path.parent.name != "incoming":

@@ -7,8 +7,10 @@ foreach(name auth contract files fronts idempotency moderation python_client_sys
 		"${RT_TEST_ENV};PYTHONDONTWRITEBYTECODE=1;REALTIMED=$<TARGET_FILE:realtimed>;REALTIME_API=$<TARGET_FILE:realtime-api>")
 endforeach()
 
-add_test(NAME integration-realtimectl
-	COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider test_realtimectl.py
-	WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/integration)
-set_tests_properties(integration-realtimectl PROPERTIES LABELS integration TIMEOUT 120 ENVIRONMENT
-	"${RT_TEST_ENV};PYTHONDONTWRITEBYTECODE=1;REALTIMED=$<TARGET_FILE:realtimed>;REALTIMECTL=$<TARGET_FILE:realtimectl>")
+foreach(name realtimectl migrations)
+	add_test(NAME integration-${name}
+		COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider test_${name}.py
+		WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/integration)
+	set_tests_properties(integration-${name} PROPERTIES LABELS integration TIMEOUT 120 ENVIRONMENT
+		"${RT_TEST_ENV};PYTHONDONTWRITEBYTECODE=1;REALTIMED=$<TARGET_FILE:realtimed>;REALTIMECTL=$<TARGET_FILE:realtimectl>")
+endforeach()
