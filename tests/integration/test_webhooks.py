@@ -394,6 +394,27 @@ def test_http_is_refused_unless_it_is_allowed(tmp_path: Path) -> None:
         assert system.do("POST", HOOKS, {"url": "https://example.org/"}).status == 201
 
 
+def test_a_certificate_must_be_of_an_authority_that_is_known(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2", "-keyout", str(key),
+                    "-out", str(certificate)], check=True, capture_output=True)
+    receiver = Receiver()
+    receiver.speak_tls(certificate, key)
+    url = receiver.url.replace("http://127.0.0.1", "https://localhost")
+    for ca_file, state in (("", "failed"), (str(certificate), "delivered")):
+        folder = tmp_path / state
+        folder.mkdir()
+        with running(folder, REALTIME_WEBHOOK_CA_FILE=ca_file) as system:
+            hook = system.add(url, events=["room.created"])
+            system.room()
+            wait_until(lambda system=system, hook=hook, state=state:
+                       [one["state"] for one in system.deliveries(hook)] == [state])
+            assert state == "delivered" or "certificate" in system.deliveries(hook)[0]["error"]
+    assert len(receiver.posts) == 1
+    receiver.close()
+
+
 # ---- what dies in between ----
 
 
