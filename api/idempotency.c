@@ -57,17 +57,20 @@ static int hash_parts(const char *const *parts, size_t count, const void *body, 
 	return is_good ? 0 : -ENOMEM;
 }
 
+/* With the key among them, since it is not kept: else whoever reads the store could try which
+ * password a request had. */
 static int describe(const struct request *request, const char *key, struct idempotent_request *out)
 {
 	const char *type = request_header(request, "Content-Type");
-	const char *const parts[] = {request->method, request->path, type ? type : ""};
+	const char *const parts[] = {key, request->method, request->path, type ? type : ""};
 
 	out->caller = request->identity->user_id;
-	out->key = key;
+	out->key = request->message_key;
 	return hash_parts(parts, ARRAY_LEN(parts), request->body, request->body_length, out->hash);
 }
 
-/* What realtimed is to know the request by: nobody else's key can be the same. */
+/* What the store and realtimed are to know the request by: nobody else's key can be the same, and
+ * who reads the store does not learn it. */
 static int set_message_key(struct request *request, const char *key)
 {
 	const char *const parts[] = {request->identity->user_id, key};
@@ -187,9 +190,9 @@ int idempotency_serve(struct api *api, struct request *request, const struct rou
 	if (r == 0)
 		r = request_read_body(request, api->config->REALTIME_MAX_BODY, reterr);
 	if (r == 0)
-		r = describe(request, key, &asked);
-	if (r == 0)
 		r = set_message_key(request, key);
+	if (r == 0)
+		r = describe(request, key, &asked);
 	if (r < 0)
 		return r;
 	r = begin(api, &asked, &answer, reterr);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import signal
@@ -33,6 +34,14 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 def post(system: System, path: str, body: object, key: str, user: str = "ann", **headers: str) -> Answer:
     return system.stack.request("POST", path, body, {
         **bearer(system.token(user, roles=["admin"])), "Idempotency-Key": key, **headers})
+
+
+def lose_answer(system: System, key: str) -> None:
+    """As kill -9 leaves it between the effect and its answer."""
+    stored = "rest:" + hashlib.sha256(f"ann\0{key}\0".encode()).hexdigest()
+    with sqlite3.connect(system.stack.database) as db:
+        assert db.execute("UPDATE idempotency_keys SET status = NULL, body = NULL, leased_until = 0 WHERE key = ?",
+                          (stored,)).rowcount == 1
 
 
 def rooms_named(system: System, name: str) -> int:
@@ -123,12 +132,11 @@ def test_many_at_once_have_one_effect(system: System) -> None:
 def test_an_answer_that_was_lost_with_the_process_is_realtimeds_again(system: System) -> None:
     body = {"channel": "lost", "data": 1, "persistent": True}
     first = post(system, SEND, body, "lost1")
-    # As kill -9 leaves it between the message and its answer.
-    system.sql("UPDATE idempotency_keys SET status = NULL, body = NULL, leased_until = 0 WHERE key = 'lost1'")
+    lose_answer(system, "lost1")
     again = post(system, SEND, body, "lost1")
     assert again.status == 201 and "Idempotency-Replayed" not in again.headers
     assert again.json["message_id"] == first.json["message_id"]
-    system.sql("UPDATE idempotency_keys SET status = NULL, body = NULL, leased_until = 0 WHERE key = 'lost1'")
+    lose_answer(system, "lost1")
     system.daemon.kill()
     system.daemon.start()
     wait_until(lambda: system.ask("GET", "/realtime/health").status == 200)
