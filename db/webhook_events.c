@@ -10,66 +10,68 @@ static const char wanted_sql[] =
 
 static const char drop_sql[] = "UPDATE webhook_marks SET dropped_count = dropped_count + 1";
 
-#define NOTE "INSERT INTO webhook_events (event_id, type, name, data, occurred_at) SELECT "
-#define EVENT_ID "'evt_' || lower(hex(randomblob(16))), "
-/* An admin may have written anything. */
-#define JSON(column) "CASE WHEN json_valid(" column ") THEN json(" column ") END"
+#define NOTE                                                                                       \
+	"INSERT INTO webhook_events (event_id, type, name, data, occurred_at)"                     \
+	" SELECT 'evt_' || lower(hex(randomblob(16))), "
 
-static const char room_sql[] = NOTE EVENT_ID
-	":type, room_id,"
-	" json_object('room_id', room_id, 'name', name, 'max_participants', max_participants,"
-	"  'mode', mode, 'locked', json(CASE locked WHEN 0 THEN 'false' ELSE 'true' END),"
-	"  'codecs', " JSON("codecs") ", 'metadata', " JSON(
-		"metadata") ","
-			    "  'version', version, 'created_at', created_at, 'updated_at', "
-			    "updated_at), :now"
-			    " FROM rooms WHERE room_id = :room_id";
+/* Of messages only so much data travels: many are under way at once. */
+#define IS_LONG "(kind <> 'binary' AND length(data) > 262144)"
 
-static const char upload_sql[] = NOTE EVENT_ID
-	":type, coalesce(channel, ''),"
-	" json_object('file_id', file_id, 'url', '/realtime/files/' || file_id,"
-	"  'sha256', sha256, 'size', size_bytes, 'content_type', content_type,"
-	"  'filename', filename, 'user_id', user_id, 'channel', channel,"
-	"  'created_at', created_at, 'expires_at', expires_at, 'reason', :reason), :now"
-	" FROM uploads WHERE file_id = :file_id";
+/* JSON within JSON. An admin may have written anything. */
+#define CODECS "CASE WHEN json_valid(codecs) THEN json(codecs) END"
+#define METADATA "CASE WHEN json_valid(metadata) THEN json(metadata) END"
+#define TAGS "CASE WHEN json_valid(tags) THEN json(tags) END"
+#define DATA                                                                                       \
+	"CASE WHEN kind <> 'binary' AND NOT " IS_LONG " AND json_valid(data) THEN json(data) END"
 
-static const char message_sql[] = NOTE EVENT_ID
-	"'message.persisted', channel,"
-	" json_object('type', kind, 'channel', channel, 'offset', offset,"
-	"  'epoch', (SELECT epoch FROM channels WHERE channels.channel = messages.channel),"
-	"  'message_id', message_id, 'ts', created_at, 'sender', sender,"
-	"  'data', CASE kind WHEN 'binary' THEN NULL ELSE " JSON(
-		"data") " END,"
-			"  'tags', " JSON("tags") ","
-						  "  'content_type', CASE kind WHEN 'binary' THEN "
-						  "content_type END,"
-						  "  'filename', filename, 'size', payload_bytes, "
-						  "'sha256', sha256,"
-						  "  'url', '/realtime/files/' || file_id, "
-						  "'expires_at', expires_at), :now"
-						  " FROM messages WHERE channel = :channel AND "
-						  "offset = :offset";
+static const char room_sql[] =
+	NOTE ":type, room_id,"
+	     " json_object('room_id', room_id, 'name', name, 'max_participants', max_participants,"
+	     "  'mode', mode, 'locked', json(CASE locked WHEN 0 THEN 'false' ELSE 'true' END),"
+	     "  'codecs', " CODECS ", 'metadata', " METADATA ","
+	     "  'version', version, 'created_at', created_at, 'updated_at', updated_at), :now"
+	     " FROM rooms WHERE room_id = :room_id";
 
-#define PARTICIPANT(left_at, reason)                                                               \
+static const char upload_sql[] =
+	NOTE ":type, coalesce(channel, ''),"
+	     " json_object('file_id', file_id, 'url', '/realtime/files/' || file_id,"
+	     "  'sha256', sha256, 'size', size_bytes, 'content_type', content_type,"
+	     "  'filename', filename, 'user_id', user_id, 'channel', channel,"
+	     "  'created_at', created_at, 'expires_at', expires_at, 'reason', :reason), :now"
+	     " FROM uploads WHERE file_id = :file_id";
+
+static const char message_sql[] =
+	NOTE "'message.persisted', channel,"
+	     " json_object('type', kind, 'channel', channel, 'offset', offset,"
+	     "  'epoch', (SELECT epoch FROM channels WHERE channels.channel = messages.channel),"
+	     "  'message_id', message_id, 'ts', created_at, 'sender', sender, 'data', " DATA ","
+	     "  'data_omitted', json(CASE " IS_LONG " WHEN 0 THEN 'false' ELSE 'true' END),"
+	     "  'tags', " TAGS ","
+	     "  'content_type', CASE kind WHEN 'binary' THEN content_type END,"
+	     "  'filename', filename, 'size', payload_bytes, 'sha256', sha256,"
+	     "  'url', '/realtime/files/' || file_id, 'expires_at', expires_at), :now"
+	     " FROM messages WHERE channel = :channel AND offset = :offset";
+
+#define SESSION                                                                                    \
 	"json_object('room_id', room_id, 'peer_id', peer_id, 'user_id', user_id, 'name', name,"    \
-	" 'kind', kind, 'joined_at', joined_at, 'left_at', " left_at ", 'reason', " reason ")"
+	" 'kind', kind, 'joined_at', joined_at, 'left_at', "
+#define LEFT_SESSION SESSION ":now, 'reason', :reason)"
 
-static const char joined_sql[] = NOTE EVENT_ID "'participant.joined', room_id, " PARTICIPANT(
-	"NULL", "NULL") ", joined_at"
-			" FROM participant_sessions"
-			" WHERE room_id = :room_id AND peer_id = :peer_id AND left_at IS NULL";
+static const char joined_sql[] =
+	NOTE "'participant.joined', room_id, " SESSION "NULL, 'reason', NULL), joined_at"
+	     " FROM participant_sessions"
+	     " WHERE room_id = :room_id AND peer_id = :peer_id AND left_at IS NULL";
 
-static const char leaving_sql[] = NOTE EVENT_ID "'participant.left', room_id, " PARTICIPANT(
-	":now", ":reason") ", :now"
-			   " FROM participant_sessions"
-			   " WHERE room_id = :room_id AND peer_id = :peer_id AND left_at IS NULL";
+static const char leaving_sql[] =
+	NOTE "'participant.left', room_id, " LEFT_SESSION ", :now"
+	     " FROM participant_sessions"
+	     " WHERE room_id = :room_id AND peer_id = :peer_id AND left_at IS NULL";
 
-static const char stale_sql[] = NOTE EVENT_ID "'participant.left', room_id, " PARTICIPANT(
-	":now",
-	":reason") ", :now"
-		   " FROM participant_sessions"
-		   " WHERE left_at IS NULL AND joined_at < :started_at"
-		   " AND room_id || '/' || peer_id NOT IN (SELECT value FROM json_each(:present))";
+static const char stale_sql[] =
+	NOTE "'participant.left', room_id, " LEFT_SESSION ", :now"
+	     " FROM participant_sessions"
+	     " WHERE left_at IS NULL AND joined_at < :started_at"
+	     " AND room_id || '/' || peer_id NOT IN (SELECT value FROM json_each(:present))";
 
 /* ---- what is wanted ---- */
 

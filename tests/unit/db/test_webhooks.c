@@ -179,6 +179,39 @@ static void only_the_kinds_that_somebody_takes_are_noted(void **state)
 			 1);
 }
 
+static void long_data_does_not_travel(void **state)
+{
+	enum { LONGEST = 262144 };
+	AUTO_FREE char *data = malloc(LONGEST + 2);
+	char id[WEBHOOK_ID_SIZE];
+
+	(void)state;
+	assert_non_null(data);
+	add_webhook("[\"*\"]", "[\"*\"]", "[\"*\"]", id);
+	assert_int_equal(channels_reserve(store, "c", "e", 2, 1000, &error), 0);
+	for (int i = 0; i < 2; i++) {
+		const struct message_row row = {.channel = "c",
+						.message_id = i ? "msg_2" : "msg_1",
+						.kind = "message",
+						.data = data,
+						.offset = i + 1,
+						.created_at_unix_ms = 1000};
+
+		memset(data, 'x', LONGEST + 1);
+		data[0] = data[LONGEST + i - 1] = '"';
+		data[LONGEST + i] = '\0';
+		assert_int_equal(messages_append(store, &row, &error), 0);
+	}
+	assert_int_equal(query("SELECT json_extract(data, '$.data_omitted') = 0"
+			       " AND length(json_extract(data, '$.data')) = 262142"
+			       " FROM webhook_events WHERE sequence = 1"),
+			 1);
+	assert_int_equal(query("SELECT json_extract(data, '$.data_omitted') = 1"
+			       " AND json_extract(data, '$.data') IS NULL"
+			       " FROM webhook_events WHERE sequence = 2"),
+			 1);
+}
+
 static void what_is_rolled_back_is_not_told(void **state)
 {
 	char id[WEBHOOK_ID_SIZE];
@@ -426,6 +459,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(without_a_webhook_nothing_is_noted),
 		TEST(only_the_kinds_that_somebody_takes_are_noted),
+		TEST(long_data_does_not_travel),
 		TEST(what_is_rolled_back_is_not_told),
 		TEST(comings_and_goings_are_noted_as_they_are_stored),
 		TEST(a_backlog_that_nobody_delivers_has_an_end),
