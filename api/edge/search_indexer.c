@@ -16,6 +16,7 @@ enum {
 	REST_BUSY = 30,
 	REST_QUIET = 2,
 	SWEEP_EVERY_MS = 1000,
+	SWEEP_IDLE_MS = 10000, /* while nobody writes */
 	SWEEP_BATCH = 500
 };
 
@@ -24,7 +25,7 @@ struct search_indexer {
 	struct periodic *periodic;
 	uint64_t sweep_at_us;
 	int64_t store_version; /* after our last work */
-	bool was_failing;
+	bool was_failing, was_idle;
 };
 
 static bool is_searchable(void *data, const char *channel)
@@ -34,13 +35,14 @@ static bool is_searchable(void *data, const char *channel)
 	return namespaces_find(indexer->namespaces, channel)->is_searchable;
 }
 
-static int sweep(struct search_indexer *indexer, struct store *store, struct error *error)
+static int sweep(struct search_indexer *indexer, struct store *store, bool is_busy,
+		 struct error *error)
 {
 	uint64_t now_us = clock_now_us();
 
 	if (now_us < indexer->sweep_at_us)
 		return 0;
-	indexer->sweep_at_us = now_us + SWEEP_EVERY_MS * 1000u;
+	indexer->sweep_at_us = now_us + (is_busy ? SWEEP_EVERY_MS : SWEEP_IDLE_MS) * 1000u;
 	return message_search_sweep(store, SWEEP_BATCH, error);
 }
 
@@ -63,13 +65,19 @@ static int64_t run(void *data, struct store *store)
 	bool is_busy = others_write(indexer, store);
 	uint64_t began_us = clock_now_us();
 	struct error error = {0};
-	int count = message_search_index(store, BATCH, is_searchable, indexer, &error);
-	int r = count < 0 ? count : sweep(indexer, store, &error);
+	int count, r;
+
+	/* Nothing was to do, and nothing has changed. */
+	if (!is_busy && indexer->was_idle && clock_now_us() < indexer->sweep_at_us)
+		return IDLE_MS;
+	count = message_search_index(store, BATCH, is_searchable, indexer, &error);
+	r = count < 0 ? count : sweep(indexer, store, is_busy, &error);
 
 	if (r < 0 && !indexer->was_failing)
 		LOG(LOG_ERROR, LOG_MAIN, "messages_not_indexed", LOG_TEXT("reason", strerror(-r)),
 		    LOG_ERR(&error));
 	indexer->was_failing = r < 0;
+	indexer->was_idle = count == 0 && r == 0;
 	if (count < BATCH)
 		return IDLE_MS;
 	return 1 +
