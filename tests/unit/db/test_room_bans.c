@@ -67,7 +67,7 @@ static void bans_are_of_a_room_and_go_with_it(void **state)
 	assert_int_equal(room_bans_put(store, &row, 1, &error), -ENOENT);
 	assert_string_equal(error.code, "room_not_found");
 	(void)ban("ann", 10, 0);
-	assert_int_equal(rooms_delete(store, "r", &error), 0);
+	assert_int_equal(rooms_delete(store, "r", 5, &error), 0);
 	assert_int_equal(is_banned("ann", 50), 0);
 }
 
