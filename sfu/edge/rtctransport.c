@@ -397,10 +397,13 @@ void rtc_transport_stop(RtcTransport *transport)
 		receive_stream_free(LIST_ITEM(list_first(&transport->receive_streams),
 					      struct receive_stream, link));
 	egress_flush(transport->port->egress); /* it points at our paths */
-	for (size_t i = 0; i < ARRAY_LEN(transport->credentials); i++)
-		if (*transport->credentials[i].ufrag)
-			media_port_remove_ufrag(transport->port, transport->credentials[i].ufrag);
-	explicit_bzero(transport->credentials, sizeof(transport->credentials));
+	for (size_t i = 0; i < ARRAY_LEN(transport->credentials); i++) {
+		struct ice_credentials *credentials = &transport->credentials[i];
+
+		if (*credentials->ufrag)
+			media_port_remove_ufrag(transport->port, credentials->ufrag);
+		explicit_bzero(credentials, sizeof(*credentials));
+	}
 	for (size_t i = 0; i < transport->path_count; i++)
 		media_port_remove_path(transport->port, &transport->paths[i].path, transport);
 	transport->path_count = 0;
