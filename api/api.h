@@ -7,6 +7,8 @@
 #define API_API_H
 
 #include "api/file_keeper.h"
+#include "api/occupancy.h"
+#include "api/page_cache.h"
 #include "api/webhook_tally.h"
 #include "core/bus_client.h"
 #include "core/config.h"
@@ -27,7 +29,9 @@ struct api {
 	struct store *store;	       /* the thread's own */
 	struct jwt_verifier *verifier; /* the thread's own */
 	struct identity *anonymous;    /* the thread's own; who a request without credentials is */
+	struct page_cache *pages;      /* the thread's own */
 	struct file_keeper *keeper;    /* shared */
+	struct occupancy *occupancy;	     /* shared */
 	struct webhook_tally *webhook_tally; /* shared */
 	struct bus_client *realtimed;	     /* shared */
 	struct bus_client *sfu;		     /* shared; its control socket */

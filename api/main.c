@@ -107,6 +107,7 @@ static int serve(const struct config *config)
 	AUTO(store) store = NULL;
 	AUTO(namespaces) namespaces = NULL;
 	AUTO(file_keeper) keeper = NULL;
+	AUTO(occupancy) occupancy = NULL;
 	AUTO(file_collector) collector = NULL;
 	struct webhook_tally tally = {0};
 	AUTO(webhook_courier) courier = NULL;
@@ -132,13 +133,17 @@ static int serve(const struct config *config)
 		close_listeners(&listeners);
 		return fail(&listeners.error, r);
 	}
-	r = bus_client_new(config->REALTIME_BUS, "api", &no_events, NULL, &realtimed);
+	occupancy = occupancy_new();
+	r = occupancy ? 0 : -ENOMEM;
+	if (r == 0)
+		r = bus_client_new(config->REALTIME_BUS, "api", &no_events, NULL, &realtimed);
 	if (r == 0)
 		r = bus_client_new(config->REALTIME_SFU_CONTROL, "api", &no_events, NULL, &sfu);
 	shared = (struct api){.config = config,
 			      .namespaces = namespaces,
 			      .keeper = keeper,
 			      .webhook_tally = &tally,
+			      .occupancy = occupancy,
 			      .realtimed = realtimed,
 			      .sfu = sfu};
 	if (r == 0)

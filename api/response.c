@@ -117,6 +117,16 @@ void response_take_json(struct response *response, int status, char *text)
 		response_empty(response, status);
 }
 
+int response_json_text_take(struct response *response, int status, struct text *body)
+{
+	if (body->failed) {
+		text_fini(body);
+		return -ENOMEM;
+	}
+	set_body(response, status, "application/json", STEAL(body->bytes), body->length);
+	return 0;
+}
+
 int response_text(struct response *response, int status, const char *content_type, const char *text)
 {
 	char *copy = strdup(text);

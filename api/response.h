@@ -14,6 +14,7 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "core/text.h"
 
 enum { RESPONSE_HEADERS_MAX = 8192 };
 
@@ -46,6 +47,8 @@ void response_empty(struct response *response, int status);
 int response_json(struct response *response, int status, json_t *body);
 /* The same of a text, taken; NULL: without a body. */
 void response_take_json(struct response *response, int status, char *text);
+/* The same of JSON that was written by hand: what `body` has is taken. -ENOMEM if it failed */
+int response_json_text_take(struct response *response, int status, struct text *body) MUST_CHECK;
 /* `text` is copied, `content_type` a constant. -ENOMEM */
 int response_text(struct response *response, int status, const char *content_type,
 		  const char *text) MUST_CHECK;

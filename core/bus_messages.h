@@ -42,7 +42,8 @@ enum { BUS_VERSION = 1 };
 	 */                                                                                        \
 	X(HUB_STATUS, 17, "hub_status")                                                            \
 	/* request: {room_ids?: []} -> {rooms: {room_id: {participants: [{peer_id, user_id, name,  \
-	 *   kind, joined_at, tracks}]}}}; without room_ids every room that has somebody in it */  \
+	 *   kind, joined_at, tracks}]}}}; without room_ids every room that has somebody in it.    \
+	 * request: {counts: true} -> {rooms: {room_id: how many}}, of these */                    \
 	X(ROOM_OCCUPANCY, 18, "room_occupancy")                                                    \
 	/* event: {room_id, name, max_participants, mode, ...}: tell its peers room-updated */     \
 	X(ROOM_UPDATED, 19, "room_updated")                                                        \

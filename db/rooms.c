@@ -73,8 +73,12 @@ static int not_found(const char *room_id, struct error *reterr)
 /* What a stored column is as JSON; an admin may have written anything. */
 static json_t *column_json(sqlite3_stmt *statement, int column, json_type type)
 {
-	json_t *value = json_loads(statement_text(statement, column), JSON_DECODE_ANY, NULL);
+	const char *text = statement_text(statement, column);
+	json_t *value;
 
+	if (strcmp(text, type == JSON_ARRAY ? "[]" : "{}") == 0) /* most of them */
+		return type == JSON_ARRAY ? json_array() : json_object();
+	value = json_loads(text, JSON_DECODE_ANY, NULL);
 	if (value && json_typeof(value) == type)
 		return value;
 	json_decref(value);

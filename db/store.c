@@ -2,11 +2,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "db/migrations.h"
 #include "db/statement.h"
+
+/* Writers of this process wait for each other here: SQLite's own way of waiting is to sleep and try
+ * again, which with many threads leaves the disk idle most of the time. Other processes are met
+ * there still. */
+static pthread_mutex_t write_turn = PTHREAD_MUTEX_INITIALIZER;
 
 enum { BUSY_TIMEOUT_MS = 5000, WAL_RETRY_MS = 10, STATEMENTS_MAX = 192 };
 
@@ -19,6 +25,7 @@ struct store {
 	} statements[STATEMENTS_MAX];
 	size_t statement_count;
 	int webhook_kinds; /* see store_webhook_kinds() */
+	bool has_turn; /* write_turn is ours, until the transaction ends */
 };
 
 sqlite3 *store_handle(struct store *store)
@@ -195,15 +202,45 @@ struct store *store_free(struct store *store)
 	return NULL;
 }
 
+/* ---- transactions ---- */
+
+static int take_turn(struct store *store, struct error *reterr)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += BUSY_TIMEOUT_MS / 1000;
+	if (pthread_mutex_clocklock(&write_turn, CLOCK_MONOTONIC, &until) != 0)
+		return error_set(reterr, -EAGAIN, "store_busy", "the database is locked");
+	store->has_turn = true;
+	return 0;
+}
+
+static void leave_turn(struct store *store)
+{
+	if (!store->has_turn || store_in_transaction(store))
+		return;
+	store->has_turn = false;
+	(void)pthread_mutex_unlock(&write_turn);
+}
+
 int store_begin(struct store *store, struct error *reterr)
 {
+	int r = take_turn(store, reterr);
+
 	store->webhook_kinds = -1;
-	return run_sql(store, "BEGIN IMMEDIATE", reterr);
+	if (r == 0)
+		r = run_sql(store, "BEGIN IMMEDIATE", reterr);
+	leave_turn(store); /* unless it has begun */
+	return r;
 }
 
 int store_commit(struct store *store, struct error *reterr)
 {
-	return run_sql(store, "COMMIT", reterr);
+	int r = run_sql(store, "COMMIT", reterr);
+
+	leave_turn(store); /* a commit that failed is rolled back next */
+	return r;
 }
 
 bool store_in_transaction(const struct store *store)
@@ -215,6 +252,7 @@ void store_rollback(struct store *store)
 {
 	if (store_in_transaction(store)) /* some errors have rolled back already */
 		(void)run_sql(store, "ROLLBACK", NULL);
+	leave_turn(store);
 }
 
 int store_check(struct store *store, struct error *reterr)
@@ -237,6 +275,12 @@ int store_version(struct store *store, int64_t *ret_version, struct error *reter
 	*ret_version = r > 0 ? sqlite3_column_int64(statement, 0) : 0;
 	(void)sqlite3_reset(statement); /* a PRAGMA that went well */
 	return 0;
+}
+
+int store_state_get(struct store *store, struct store_state *ret_state, struct error *reterr)
+{
+	ret_state->own_changes = sqlite3_total_changes64(store->handle);
+	return store_version(store, &ret_state->version, reterr);
 }
 
 /* ---- statements ---- */
@@ -306,10 +350,14 @@ int statement_step(struct store *store, sqlite3_stmt *statement, struct error *r
 
 int statement_run(struct store *store, sqlite3_stmt *statement, struct error *reterr)
 {
-	int r = statement_step(store, statement, reterr);
+	int r = store_in_transaction(store) ? 0 : take_turn(store, reterr);
 
+	if (r < 0)
+		return r;
+	r = statement_step(store, statement, reterr);
 	if (r > 0)
 		(void)sqlite3_reset(statement);
+	leave_turn(store);
 	return r < 0 ? r : sqlite3_changes(store->handle);
 }
 

@@ -49,8 +49,11 @@ static void serve(struct front_thread *self, FCGX_Request *fcgi)
 	router_serve(&self->api, &request, &fcgi_source, fcgi, &response);
 	/* To the end of the input: libfcgi would take what is left for the next request. */
 	is_drained = request_drain(&request, FRONT_DRAIN_MAX);
-	if (response_format(&response, strcmp(request.method, "HEAD") != 0, &bytes, &length) == 0)
+	if (response_format(&response, false, &bytes, &length) == 0) {
 		(void)FCGX_PutStr(bytes, (int)length, fcgi->out); /* a lost peer is noticed next */
+		if (response.body && strcmp(request.method, "HEAD") != 0)
+			(void)FCGX_PutStr(response.body, (int)response.body_length, fcgi->out);
+	}
 	if (response.file_fd >= 0 && strcmp(request.method, "HEAD") != 0)
 		put_file(&response, fcgi->out);
 	FCGX_Finish_r(fcgi);

@@ -47,6 +47,7 @@ static void *run(void *data)
 static void close_api(struct api *api)
 {
 	api->store = store_free(api->store);
+	api->pages = page_cache_free(api->pages);
 	api->verifier = jwt_verifier_free(api->verifier);
 	api->anonymous = identity_unref(api->anonymous);
 }
@@ -61,7 +62,8 @@ static int open_api(struct api *api, struct error *reterr)
 	if (r < 0)
 		return r;
 	api->anonymous = identity_new_anonymous(api->config->REALTIME_ANONYMOUS_PUBLISH);
-	return api->anonymous ? 0 : -ENOMEM;
+	api->pages = page_cache_new();
+	return api->anonymous && api->pages ? 0 : -ENOMEM;
 }
 
 static int start_thread(struct front *front, const struct listener *listener,
@@ -73,6 +75,7 @@ static int start_thread(struct front *front, const struct listener *listener,
 
 	thread->api = *shared;
 	thread->api.store = NULL;
+	thread->api.pages = NULL;
 	thread->api.verifier = NULL;
 	thread->api.anonymous = NULL;
 	thread->listener = listener;

@@ -2,7 +2,9 @@
 #include "db/rooms.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/handlers/handlers.h"
@@ -11,62 +13,106 @@
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/media_codecs.h"
+#include "core/text.h"
 
 /* ---- rooms as JSON ---- */
 
-/* Who is in the rooms now, as {room_id: {participants: []}}, a new reference; NULL when realtimed
- * does not say: rooms can be read and changed without it. */
-static json_t *ask_occupancy(struct api *api, const struct room_row *rooms, size_t count)
+/* -1: not known; rooms can be read and changed without realtimed. */
+static int64_t participant_count(const json_t *occupancy, const char *room_id)
 {
-	json_t *room_ids = json_array();
-	AUTO_JSON answer = NULL;
-
-	for (size_t i = 0; i < count; i++)
-		(void)json_array_append_new(room_ids, json_string(rooms[i].room_id));
-	if (count == 0 || bus_client_call(api->realtimed, BUS_ROOM_OCCUPANCY,
-					  json_pack("{s:O}", "room_ids", room_ids), BUS_GLANCE_MS,
-					  &answer, NULL) < 0) {
-		json_decref(room_ids);
-		return NULL;
-	}
-	json_decref(room_ids);
-	return json_incref(json_object_get(answer, "rooms"));
-}
-
-/* -1: not known. */
-static int64_t participant_count(const json_t *occupancy, const struct room_row *room)
-{
-	const json_t *entry = json_object_get(occupancy, room->room_id);
+	const json_t *entry = json_object_get(occupancy, room_id);
 
 	if (!occupancy)
 		return -1;
-	return (int64_t)json_array_size(json_object_get(entry, "participants"));
+	return json_is_object(entry)
+		       ? (int64_t)json_array_size(json_object_get(entry, "participants"))
+		       : (int64_t)json_integer_value(entry);
 }
 
-static json_t *room_to_json(const struct room_row *room, int64_t participants)
+static int64_t ask_participant_count(struct api *api, const char *room_id)
+{
+	AUTO_JSON occupancy = occupancy_get(api->occupancy, api->realtimed);
+
+	return participant_count(occupancy, room_id);
+}
+
+/* ,"name":value, of JSON that most rooms have none of. */
+static void add_json(struct text *out, const char *name, const json_t *value, const char *none)
+{
+	AUTO_FREE char *dumped = NULL;
+
+	text_add_string(out, name);
+	if (json_array_size(value) + json_object_size(value) == 0) {
+		text_add_string(out, none);
+		return;
+	}
+	dumped = json_dumps(value, JSON_COMPACT);
+	if (dumped)
+		text_add_string(out, dumped);
+	else
+		out->failed = true;
+}
+
+static void add_number(struct text *out, const char *name, int64_t number)
+{
+	text_add_string(out, name);
+	text_add_number(out, number);
+}
+
+static void add_text(struct text *out, const char *name, const char *text)
+{
+	text_add_string(out, name);
+	text_add_quoted(out, text);
+}
+
+/* By hand: lists are long, and asked for often. */
+static void room_write(const struct room_row *room, int64_t participants, struct text *out)
 {
 	char etag[ROOM_ETAG_SIZE];
 
 	room_etag_format(room, participants, etag);
-	return json_pack("{s:s, s:s, s:I, s:s, s:O, s:O, s:I, s:I, s:b, s:b, s:b, s:o, s:s}",
-			 "room_id", room->room_id, "name", room->name, "max_participants",
-			 (json_int_t)room->max_participants, "mode", room_mode_name(room->mode),
-			 "codecs", room->codecs, "metadata", room->metadata, "created_at",
-			 (json_int_t)room->created_at_unix_ms, "updated_at",
-			 (json_int_t)room->updated_at_unix_ms, "locked", room->locked,
-			 "has_password", *room->password_hash != '\0', "recording", 0,
-			 "participants",
-			 participants < 0 ? json_null() : json_integer(participants), "etag", etag);
+	add_text(out, "{\"room_id\":", room->room_id);
+	add_text(out, ",\"name\":", room->name);
+	add_number(out, ",\"max_participants\":", room->max_participants);
+	add_text(out, ",\"mode\":", room_mode_name(room->mode));
+	add_json(out, ",\"codecs\":", room->codecs, "[]");
+	add_json(out, ",\"metadata\":", room->metadata, "{}");
+	add_number(out, ",\"created_at\":", room->created_at_unix_ms);
+	add_number(out, ",\"updated_at\":", room->updated_at_unix_ms);
+	text_add_string(out, room->locked ? ",\"locked\":true" : ",\"locked\":false");
+	text_add_string(out, *room->password_hash ? ",\"has_password\":true"
+						  : ",\"has_password\":false");
+	text_add_string(out, ",\"recording\":false,\"participants\":");
+	if (participants < 0)
+		text_add_string(out, "null");
+	else
+		text_add_number(out, participants);
+	add_text(out, ",\"etag\":", etag);
+	text_add(out, "}", 1);
+}
+
+/* For the bus; NULL without memory. */
+static json_t *room_to_json(const struct room_row *room)
+{
+	struct text text = {0};
+	json_t *json;
+
+	room_write(room, -1, &text);
+	json = text.failed ? NULL : json_loadb(text.bytes, text.length, 0, NULL);
+	text_fini(&text);
+	return json;
 }
 
 static int answer_room(struct response *response, int status, const struct room_row *room,
 		       int64_t participants)
 {
 	char etag[ROOM_ETAG_SIZE];
+	struct text body = {0};
 
 	room_etag_format(room, participants, etag);
 	response_header(response, "ETag", "%s", etag);
-	return response_json(response, status, room_to_json(room, participants));
+	room_write(room, participants, &body);
+	return response_json_text_take(response, status, &body);
 }
 
 /* ---- rooms from JSON ---- */
@@ -209,17 +255,6 @@ int rooms_handle_create(struct api *api, struct request *request, struct respons
 
 /* ---- GET ---- */
 
-static json_t *rooms_to_json(struct api *api, const struct room_row *rooms, size_t count)
-{
-	AUTO_JSON occupancy = ask_occupancy(api, rooms, count);
-	json_t *items = json_array();
-
-	for (size_t i = 0; i < count; i++)
-		(void)json_array_append_new(
-			items, room_to_json(&rooms[i], participant_count(occupancy, &rooms[i])));
-	return items;
-}
-
 /* ?name= (how it begins), ?mode= and ?locked= */
 static int filter_get(const struct request *request, struct rooms_filter *filter,
 		      struct error *reterr)
@@ -240,35 +275,89 @@ static int filter_get(const struct request *request, struct rooms_filter *filter
 	return 0;
 }
 
+static void page_write(const struct room_row *rooms, size_t count, bool more,
+		       const json_t *occupancy, struct text *out)
+{
+	char cursor[ROOM_ID_SIZE + 24];
+
+	text_add_string(out, "{\"items\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			text_add(out, ",", 1);
+		room_write(&rooms[i], participant_count(occupancy, rooms[i].room_id), out);
+	}
+	text_add_string(out, "],\"next\":");
+	if (more) {
+		(void)snprintf(cursor, sizeof(cursor), "%" PRId64 ".%s",
+			       rooms[count - 1].created_at_unix_ms, rooms[count - 1].room_id);
+		text_add_quoted(out, cursor);
+	} else {
+		text_add_string(out, "null");
+	}
+	text_add(out, "}", 1);
+}
+
+static int read_page(struct api *api, const struct rooms_filter *filter,
+		     const struct list_position *after, size_t limit,
+		     const json_t *occupancy, struct text *out, struct error *reterr)
+{
+	AUTO_FREE struct room_row *rooms = calloc(ROOMS_PAGE_MAX, sizeof(*rooms));
+	bool more = false;
+	int count;
+
+	if (!rooms)
+		return -ENOMEM;
+	count = rooms_list(api->store, filter, after, limit, rooms, &more, reterr);
+	if (count < 0)
+		return count;
+	page_write(rooms, (size_t)count, more, occupancy, out);
+	for (int i = 0; i < count; i++)
+		room_row_fini(&rooms[i]);
+	return 0;
+}
+
+/* What the page depends on besides the store and who is there: all that the query says, whatever it
+ * means. "": too long to be kept. */
+static void name_page(const struct request *request, char *out, size_t size)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < request->query.count && length < size; i++)
+		length += (size_t)snprintf(out + length, size - length, "&%s=%s",
+					   request->query.parameters[i].name,
+					   request->query.parameters[i].value);
+	if (length == 0)
+		(void)snprintf(out, size, "&");
+	else if (length >= size)
+		*out = '\0';
+}
+
 int rooms_handle_list(struct api *api, struct request *request, struct response *response,
 		      struct error *reterr)
 {
-	AUTO_FREE struct room_row *rooms = calloc(ROOMS_PAGE_MAX, sizeof(*rooms));
-	const struct room_row *last;
+	AUTO_JSON occupancy = NULL;
 	struct list_position after;
 	struct rooms_filter filter;
 	size_t limit = PAGE_DEFAULT;
-	bool more = false;
-	int r = rooms ? 0 : -ENOMEM, count;
+	struct text body = {0};
+	char name[PAGE_NAME_MAX + 1];
+	int r = cursor_parse(query_find(&request->query, "cursor"), &after, reterr);
 
-	if (r == 0)
-		r = cursor_parse(query_find(&request->query, "cursor"), &after, reterr);
 	if (r == 0)
 		r = request_limit(request, ROOMS_PAGE_MAX, &limit, reterr);
 	if (r == 0)
 		r = filter_get(request, &filter, reterr);
 	if (r < 0)
 		return r;
-	count = rooms_list(api->store, &filter, &after, limit, rooms, &more, reterr);
-	if (count < 0)
-		return count;
-	last = &rooms[count > 0 ? count - 1 : 0];
-	r = response_json(response, 200,
-			  page_to_json(rooms_to_json(api, rooms, (size_t)count), more,
-				       last->created_at_unix_ms, last->room_id));
-	for (int i = 0; i < count; i++)
-		room_row_fini(&rooms[i]);
-	return r;
+	name_page(request, name, sizeof(name));
+	occupancy = occupancy_get(api->occupancy, api->realtimed);
+	if (!page_cache_find(api->pages, api->store, name, occupancy, &body)) {
+		r = read_page(api, &filter, &after, limit, occupancy, &body, reterr);
+		if (r < 0)
+			return r;
+		page_cache_keep(api->pages, name, occupancy, &body);
+	}
+	return response_json_text_take(response, 200, &body);
 }
 
 int rooms_handle_get(struct api *api, struct request *request, struct response *response,
@@ -276,7 +365,6 @@ int rooms_handle_get(struct api *api, struct request *request, struct response *
 {
 	const char *if_none_match = request_header(request, "If-None-Match"), *room_id;
 	AUTO_ROOM_ROW room = {0};
-	AUTO_JSON occupancy = NULL;
 	char etag[ROOM_ETAG_SIZE];
 	int64_t participants;
 	int r;
@@ -286,8 +374,7 @@ int rooms_handle_get(struct api *api, struct request *request, struct response *
 		r = rooms_get(api->store, room_id, &room, reterr);
 	if (r < 0)
 		return r;
-	occupancy = ask_occupancy(api, &room, 1);
-	participants = participant_count(occupancy, &room);
+	participants = ask_participant_count(api, room_id);
 	room_etag_format(&room, participants, etag);
 	if (if_none_match && room_etag_is_listed(if_none_match, etag)) {
 		response_header(response, "ETag", "%s", etag);
@@ -344,7 +431,6 @@ int rooms_handle_update(struct api *api, struct request *request, struct respons
 {
 	AUTO_ROOM_ROW room = {0};
 	AUTO_JSON body = NULL;
-	AUTO_JSON occupancy = NULL;
 	char hash[PASSWORD_HASH_SIZE];
 	const char *room_id;
 	int r, has_password = 0;
@@ -369,9 +455,8 @@ int rooms_handle_update(struct api *api, struct request *request, struct respons
 		return r;
 	}
 	/* Those in the call hear of it; when realtimed is away nobody is connected to hear. */
-	(void)bus_client_send(api->realtimed, BUS_ROOM_UPDATED, room_to_json(&room, -1));
-	occupancy = ask_occupancy(api, &room, 1);
-	return answer_room(response, 200, &room, participant_count(occupancy, &room));
+	(void)bus_client_send(api->realtimed, BUS_ROOM_UPDATED, room_to_json(&room));
+	return answer_room(response, 200, &room, ask_participant_count(api, room_id));
 }
 
 /* ---- DELETE ---- */

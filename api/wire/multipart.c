@@ -275,21 +275,50 @@ static int end_body(struct multipart *multipart, struct error *reterr)
 	return was_body ? multipart->events->end(multipart->data, reterr) : 0;
 }
 
+/* Where the end of these bytes may be the beginning of a delimiter; `length` if it is none. It has
+ * one CR, at its start. */
+static size_t find_beginning(const struct multipart *multipart, const char *bytes, size_t length)
+{
+	size_t at =
+		length < multipart->delimiter_length ? 0 : length - multipart->delimiter_length + 1;
+	const char *cr;
+
+	for (; (cr = memchr(bytes + at, '\r', length - at)); at++) {
+		at = (size_t)(cr - bytes);
+		if (memcmp(cr, multipart->delimiter, length - at) == 0)
+			return at;
+	}
+	return length;
+}
+
+/* Up to a whole delimiter, or to what may be the beginning of one: as much as there is in one
+ * piece, for each piece costs a system call. */
+static ssize_t take_plain_body(struct multipart *multipart, const char *bytes, size_t length,
+			       struct error *reterr)
+{
+	const char *found =
+		memmem(bytes, length, multipart->delimiter, multipart->delimiter_length);
+	size_t plain = found ? (size_t)(found - bytes) : find_beginning(multipart, bytes, length);
+	int r = emit(multipart, bytes, plain, reterr);
+
+	if (r < 0)
+		return r;
+	if (!found) {
+		multipart->matched = length - plain;
+		return (ssize_t)length;
+	}
+	r = end_body(multipart, reterr);
+	return r < 0 ? r : (ssize_t)(plain + multipart->delimiter_length);
+}
+
 /* Bytes of a body or the preamble, up to a boundary. How many were taken. */
 static ssize_t take_body(struct multipart *multipart, const char *bytes, size_t length,
 			 struct error *reterr)
 {
-	const char *cr;
-	size_t plain;
 	int r;
 
-	if (multipart->matched == 0) {
-		cr = memchr(bytes, '\r', length);
-		plain = cr ? (size_t)(cr - bytes) : length;
-		r = emit(multipart, bytes, plain, reterr);
-		multipart->matched = cr ? 1 : 0;
-		return r < 0 ? r : (ssize_t)(plain + (cr ? 1 : 0));
-	}
+	if (multipart->matched == 0)
+		return take_plain_body(multipart, bytes, length, reterr);
 	if (*bytes != multipart->delimiter[multipart->matched]) {
 		size_t broken = multipart->matched;
 

@@ -216,6 +216,13 @@ static json_t *metrics(const struct daemon *daemon)
 
 /* ---- calls ---- */
 
+static json_t *occupancy(const struct daemon *daemon, const json_t *body)
+{
+	if (json_is_true(json_object_get(body, "counts")))
+		return switchboard_counts(&daemon->board);
+	return switchboard_occupancy(&daemon->board, json_object_get(body, "room_ids"));
+}
+
 /* Strings are borrowed from `body`. */
 static int caller_get(const json_t *body, struct caller *ret_caller, struct error *reterr)
 {
@@ -421,9 +428,7 @@ void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct b
 		answer = metrics(daemon);
 		break;
 	case BUS_ROOM_OCCUPANCY:
-		answer = json_pack("{s:o}", "rooms",
-				   switchboard_occupancy(&daemon->board,
-							 json_object_get(frame->body, "room_ids")));
+		answer = json_pack("{s:o}", "rooms", occupancy(daemon, frame->body));
 		break;
 	case BUS_SIGNAL:
 		r = on_signal(daemon, frame->body, &error);

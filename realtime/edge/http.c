@@ -6,8 +6,8 @@
 
 #include "core/id.h"
 #include "core/problem.h"
+#include "core/text.h"
 #include "realtime/wire/request_head.h"
-#include "realtime/wire/text.h"
 
 /* Whatever a request's head can hold: an argument that is too long to be copied looks absent, and
  * whoever gives a token must not become anonymous by its length. */

@@ -454,6 +454,23 @@ json_t *switchboard_occupancy(const struct switchboard *board, const json_t *roo
 	return rooms;
 }
 
+static void visit_count(void *data, struct table_link *link)
+{
+	const struct call_room *room = TABLE_ITEM(link, struct call_room, by_id);
+	size_t count = call_room_participant_count(room);
+
+	if (count > 0)
+		(void)json_object_set_new(data, room->room_id, json_integer((json_int_t)count));
+}
+
+json_t *switchboard_counts(const struct switchboard *board)
+{
+	json_t *counts = json_object();
+
+	table_for_each(&board->rooms, visit_count, counts);
+	return counts;
+}
+
 static void visit_peer(void *data, struct table_link *link)
 {
 	const struct peer *peer = TABLE_ITEM(link, struct peer, by_id);

@@ -167,6 +167,8 @@ void switchboard_on_room_deleted(struct switchboard *board, const char *room_id)
 
 /* {room_id: {participants, viewers}}: of `room_ids` (an array), or of all if it is NULL. */
 json_t *switchboard_occupancy(const struct switchboard *board, const json_t *room_ids);
+/* {room_id: how many are in it} of every room that has somebody. */
+json_t *switchboard_counts(const struct switchboard *board);
 /* ["room_id/peer_id"] of everyone. */
 json_t *switchboard_present(const struct switchboard *board);
 

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "realtime/wire/native.h"
 #include "realtime/wire/sse.h"
-#include "realtime/wire/text.h"
 
 static const char id_prefix[] = "msg_", file_path[] = "/realtime/files/";
 

@@ -1,7 +1,7 @@
 #include "realtime/wire/reply.h"
 
 #include "core/base64.h"
-#include "realtime/wire/text.h"
+#include "core/text.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "core/cursor.h"
-#include "realtime/wire/text.h"
+#include "core/text.h"
 
 static const char protocol_header[] = "sec-websocket-protocol:";
 static const char *const known[] = {"realtime.v1", "realtime.v1+bin"};

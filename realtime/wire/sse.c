@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "realtime/wire/text.h"
+#include "core/text.h"
 
 void sse_cursor_format(uint64_t position, char out[SSE_CURSOR_SIZE])
 {

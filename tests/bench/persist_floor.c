@@ -1,6 +1,7 @@
 /* persist_floor.c - bare SQLite: how many messages a second when GROUP of them share a transaction?
+ * Or how many rooms?
  *
- *   persist_floor FILE GROUP BYTES SECONDS <SCHEMA
+ *   persist_floor FILE GROUP BYTES SECONDS [rooms] <SCHEMA
  *
  * WAL and synchronous=FULL, like the store, and its tables (the migrations on standard input).
  * Prints one JSON object.
@@ -35,6 +36,9 @@ int main(int argc, char **argv)
 	static const char message[] =
 		"INSERT INTO messages (channel, offset, message_id, data, created_at)"
 		" VALUES ('c', ?, ?, ?, 0)";
+	static const char room[] =
+		"INSERT INTO rooms (room_id, name, max_participants, created_at, updated_at)"
+		" VALUES (?2, 'bench', 10, ?1, ?1)";
 	static char schema[1 << 20];
 	sqlite3_stmt *insert, *begin, *commit;
 	sqlite3 *db;
@@ -43,7 +47,9 @@ int main(int argc, char **argv)
 	size_t bytes;
 	double began, seconds;
 
-	if (argc != 5)
+	int has_rooms = argc == 6 && strcmp(argv[5], "rooms") == 0;
+
+	if (argc != 5 && !has_rooms)
 		return 2;
 	group = atol(argv[2]);
 	bytes = (size_t)atol(argv[3]);
@@ -57,7 +63,7 @@ int main(int argc, char **argv)
 	check(db, sqlite3_exec(db, setup, NULL, NULL, NULL), SQLITE_OK);
 	check(db, sqlite3_exec(db, schema, NULL, NULL, NULL), SQLITE_OK);
 	check(db, sqlite3_exec(db, channel, NULL, NULL, NULL), SQLITE_OK);
-	check(db, sqlite3_prepare_v2(db, message, -1, &insert, NULL), SQLITE_OK);
+	check(db, sqlite3_prepare_v2(db, has_rooms ? room : message, -1, &insert, NULL), SQLITE_OK);
 	check(db, sqlite3_prepare_v2(db, "BEGIN IMMEDIATE", -1, &begin, NULL), SQLITE_OK);
 	check(db, sqlite3_prepare_v2(db, "COMMIT", -1, &commit, NULL), SQLITE_OK);
 	began = now_s();
@@ -68,7 +74,8 @@ int main(int argc, char **argv)
 			(void)snprintf(id, sizeof(id), "msg_%016lx", ++rows);
 			(void)sqlite3_bind_int64(insert, 1, rows);
 			(void)sqlite3_bind_text(insert, 2, id, -1, SQLITE_STATIC);
-			(void)sqlite3_bind_text(insert, 3, data, (int)bytes, SQLITE_STATIC);
+			if (!has_rooms)
+				(void)sqlite3_bind_text(insert, 3, data, (int)bytes, SQLITE_STATIC);
 			check(db, sqlite3_step(insert), SQLITE_DONE);
 			(void)sqlite3_reset(insert);
 		}

@@ -135,7 +135,7 @@ def test_participants_are_counted_by_realtimed(stack: Stack, room: dict) -> None
         "rooms": {room["room_id"]: {"participants": people}}}
     try:
         path = f"{ROOMS}/{room['room_id']}"
-        assert stack.request("GET", path).json["participants"] == 2
+        wait_until(lambda: stack.request("GET", path).json["participants"] == 2)
         assert stack.request("GET", path + "/participants").json == {"items": people, "total": 2}
         connections = stack.request("GET", "/realtime/webrtc/connections").json
         assert connections["total"] == 2

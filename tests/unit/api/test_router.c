@@ -6,6 +6,7 @@
 #include "api/router.h"
 #include "db/api_keys.h"
 #include "db/notifications.h"
+#include "db/rooms.h"
 #include "tests/unit/cmocka_all.h"
 
 struct fake_source {
@@ -66,6 +67,7 @@ static int start(void **state)
 	api.namespaces = namespaces;
 	assert_int_equal(jwt_verifier_new(config, &api.verifier, &error), 0);
 	api.anonymous = identity_new_anonymous(false);
+	api.pages = page_cache_new();
 	return 0;
 }
 
@@ -77,6 +79,7 @@ static int stop(void **state)
 	answer = NULL;
 	api.realtimed = bus_client_free(api.realtimed);
 	api.store = store_free(api.store);
+	api.pages = page_cache_free(api.pages);
 	api.verifier = jwt_verifier_free(api.verifier);
 	api.anonymous = identity_unref(api.anonymous);
 	namespaces = namespaces_free(namespaces);
@@ -553,6 +556,33 @@ static void a_users_notifications_are_listed_from_the_store(void **state)
 		REQUEST("GET", "/realtime/notifications?limit=201", {"HTTP_X_API_KEY", key}), 400);
 }
 
+static size_t listed(const char *uri)
+{
+	assert_int_equal(REQUEST("GET", uri), 200);
+	return json_array_size(json_object_get(answer, "items"));
+}
+
+static void a_list_that_is_kept_is_true_after_every_change(void **state)
+{
+	static const char all[] = "/realtime/webrtc/rooms",
+			  first[] = "/realtime/webrtc/rooms?limit=1";
+	struct room_row room = {.max_participants = 1};
+	struct error error;
+
+	(void)state;
+	allow_anonymous();
+	assert_int_equal(listed(all), 0);
+	assert_int_equal(listed(all), 0);
+	assert_int_equal(POST(all, "{\"room_id\": \"a\", \"metadata\": {\"b\": [1]}}"), 201);
+	assert_int_equal(listed(all), 1);
+	assert_int_equal(rooms_create(api.store, &room, 10, 1, &error), 0);
+	assert_int_equal(listed(all), 2);
+	assert_int_equal(listed(first), 1);
+	assert_int_equal(listed(all), 2);
+	assert_int_equal(REQUEST("DELETE", "/realtime/webrtc/rooms/a"), 204);
+	assert_int_equal(listed(all), 1);
+}
+
 static void whip_takes_sdp_into_rooms_that_exist(void **state)
 {
 	(void)state;
@@ -593,6 +623,7 @@ int main(void)
 		TEST(what_is_not_a_notification_is_refused),
 		TEST(notifications_are_read_by_those_we_know),
 		TEST(a_users_notifications_are_listed_from_the_store),
+		TEST(a_list_that_is_kept_is_true_after_every_change),
 		TEST(whip_takes_sdp_into_rooms_that_exist),
 	};
 

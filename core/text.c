@@ -1,4 +1,4 @@
-#include "realtime/wire/text.h"
+#include "core/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

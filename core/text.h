@@ -1,7 +1,7 @@
 /* text.h - a growing string, for building JSON and event streams by hand where a message is encoded
  * once and sent to thousands. Its error sticks: check `failed` once at the end. Thread: any. */
-#ifndef REALTIME_WIRE_TEXT_H
-#define REALTIME_WIRE_TEXT_H
+#ifndef CORE_TEXT_H
+#define CORE_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

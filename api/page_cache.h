@@ -1,0 +1,29 @@
+/* page_cache.h - the list that a thread has answered last, kept for as long as it is true.
+ *
+ * A list that is asked for over and over costs a look at whether the store has changed, and a copy.
+ * Thread: the request's; each has its own.
+ */
+#ifndef API_PAGE_CACHE_H
+#define API_PAGE_CACHE_H
+
+#include <jansson.h>
+
+#include "core/text.h"
+#include "db/store.h"
+
+struct page_cache;
+
+struct page_cache *page_cache_new(void);
+struct page_cache *page_cache_free(struct page_cache *cache);
+DEFINE_AUTO(page_cache, page_cache_free);
+
+/* Does the page of this name still hold, beside these counts (NULL: not known)? Then it is added to
+ * `out`. Otherwise the cache now stands at what the store has, and page_cache_keep() may follow.
+ * False too when `cache` is NULL or the store does not say. */
+bool page_cache_find(struct page_cache *cache, struct store *store, const char *name,
+		     const json_t *counts, struct text *out);
+/* What was read after page_cache_find() said no. */
+void page_cache_keep(struct page_cache *cache, const char *name, const json_t *counts,
+		     const struct text *page);
+
+#endif
