@@ -147,14 +147,14 @@ static int parse_target(struct request *request, struct error *reterr)
 static int parse_content_length(struct request *request, struct error *reterr)
 {
 	const char *text = variable(request, "CONTENT_LENGTH");
-	char *end;
 
 	request->content_length = -1;
 	if (!text || !*text)
 		return 0;
-	errno = 0;
-	request->content_length = strtoll(text, &end, 10);
-	if (errno != 0 || *end || request->content_length < 0)
+	/* Digits alone: what strtoll() takes besides, two servers may understand in two ways. */
+	if (strspn(text, "0123456789") == strlen(text) && strlen(text) <= 18)
+		request->content_length = strtoll(text, NULL, 10);
+	if (request->content_length < 0)
 		return error_set(reterr, -EINVAL, "bad_request",
 				 "Content-Length must be a whole number");
 	return 0;
@@ -211,6 +211,18 @@ static ssize_t read_some(struct request *request, void *into, size_t size)
 	return got;
 }
 
+/* Nothing is unpacked here: what is small when packed may be of any size. -EPROTONOSUPPORT */
+static int check_coding(const struct request *request, struct error *reterr)
+{
+	const char *coding = request_header(request, "Content-Encoding");
+
+	if (!coding || !*coding || strcasecmp(coding, "identity") == 0)
+		return 0;
+	return error_set_field(reterr, -EPROTONOSUPPORT, "unsupported_content_encoding",
+			       "Content-Encoding",
+			       "Content-Encoding must be absent: bodies are taken as they are");
+}
+
 static int too_big(int64_t limit, struct error *reterr)
 {
 	return error_set(reterr, -EMSGSIZE, "body_too_big", "the body may have %lld bytes",
@@ -220,7 +232,10 @@ static int too_big(int64_t limit, struct error *reterr)
 int request_read_body(struct request *request, int64_t limit, struct error *reterr)
 {
 	size_t capacity = request->content_length >= 0 ? (size_t)request->content_length + 1 : 4096;
+	int r = check_coding(request, reterr);
 
+	if (r < 0)
+		return r;
 	if (request->content_length > limit ||
 	    (request->body && (int64_t)request->body_length > limit))
 		return too_big(limit, reterr);
@@ -260,8 +275,11 @@ int request_read_body(struct request *request, int64_t limit, struct error *rete
 
 ssize_t request_read(struct request *request, void *into, size_t size, struct error *reterr)
 {
-	ssize_t got = read_some(request, into, size);
+	int r = request->body_taken == 0 ? check_coding(request, reterr) : 0;
+	ssize_t got = r == 0 ? read_some(request, into, size) : 0;
 
+	if (r < 0)
+		return r;
 	if (got < 0)
 		return error_set(reterr, -EPROTO, "body_incomplete",
 				 "the body could not be read to its end");

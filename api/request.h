@@ -75,11 +75,13 @@ int request_limit(const struct request *request, size_t high, size_t *ret_limit,
 bool request_has_content_type(const struct request *request, const char *type);
 
 /* Read the whole body into request->body (NUL-terminated); once it was read it stays.
- *   -EMSGSIZE "body_too_big" more than `limit` bytes   -EPROTO "body_incomplete" */
+ *   -EMSGSIZE "body_too_big" more than `limit` bytes   -EPROTO "body_incomplete"
+ *   -EPROTONOSUPPORT "unsupported_content_encoding" */
 int request_read_body(struct request *request, int64_t limit, struct error *reterr) MUST_CHECK;
 
 /* Read on in the body: how many bytes, 0 at its end.
- *   -EPROTO "body_incomplete" it broke off, or is shorter than its Content-Length */
+ *   -EPROTO "body_incomplete" it broke off, or is shorter than its Content-Length
+ *   -EPROTONOSUPPORT "unsupported_content_encoding" */
 ssize_t request_read(struct request *request, void *into, size_t size,
 		     struct error *reterr) MUST_CHECK;
 

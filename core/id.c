@@ -56,8 +56,7 @@ bool room_id_is_valid(const char *text)
 	return length >= 1 && length <= ROOM_ID_MAX && strspn(text, allowed) == length;
 }
 
-/* Bytes of the UTF-8 sequence at `text`, or 0 if it is not one (RFC 3629). */
-static size_t utf8_sequence_bytes(const uint8_t *text, size_t length)
+size_t utf8_sequence_bytes(const uint8_t *text, size_t length)
 {
 	uint8_t first = text[0];
 	size_t count = first < 0x80	  ? 1

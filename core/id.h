@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
 	ID_CHARS = 22,
@@ -24,6 +25,9 @@ void id_new(const char *prefix, char *out, size_t size);
 void random_bytes(void *out, size_t count);
 
 /* [A-Za-z0-9_.:-]{1,128} */
+/* Bytes of the UTF-8 sequence at `text`, or 0 if it is not one (RFC 3629) or a C1 control. */
+size_t utf8_sequence_bytes(const uint8_t *text, size_t length);
+
 bool room_id_is_valid(const char *text);
 
 /* 1 to 255 bytes of UTF-8 without control characters. */

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/id.h"
+
 enum { LINE_MAX_BYTES = 4096 };
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
@@ -31,18 +33,28 @@ static void add(struct line *line, const char *text)
 		add_char(line, *text);
 }
 
-/* In quotes, with everything escaped that could forge a second line or field. */
+/* Of UTF-8; 0: it is none, as what comes from outside may be. */
+static size_t character_bytes(const char *text)
+{
+	return utf8_sequence_bytes((const uint8_t *)text, strnlen(text, 4));
+}
+
+/* In quotes, with everything escaped that could forge a second line or field, or is no UTF-8. */
 static void add_quoted(struct line *line, const char *text)
 {
 	add_char(line, '"');
-	for (; *text; text++) {
+	for (size_t count; *text; text += count ? count : 1) {
 		unsigned char c = (unsigned char)*text;
 		char escape[8];
 
+		count = character_bytes(text);
 		if (c == '"' || c == '\\') {
 			add_char(line, '\\');
 			add_char(line, (char)c);
-		} else if (c < 0x20 || c == 0x7f) {
+		} else if (count > 1) {
+			for (size_t i = 0; i < count; i++)
+				add_char(line, text[i]);
+		} else if (count == 0 || c < 0x20 || c == 0x7f) {
 			(void)snprintf(escape, sizeof(escape), "\\u%04x", c);
 			add(line, escape);
 		} else {
@@ -57,9 +69,12 @@ static bool is_plain_word(const char *text)
 {
 	if (!*text)
 		return false;
-	for (; *text; text++)
-		if ((unsigned char)*text <= 0x20 || *text == '"' || *text == '=' || *text == 0x7f)
+	for (size_t count; *text; text += count) {
+		count = character_bytes(text);
+		if (count == 0 || (unsigned char)*text <= 0x20 || *text == '"' || *text == '=' ||
+		    *text == 0x7f)
 			return false;
+	}
 	return true;
 }
 
