@@ -4,17 +4,25 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Copy what fits, without cutting a UTF-8 sequence in two. */
+#include "core/id.h"
+
+/* Copy what fits, without cutting a UTF-8 sequence in two. Messages quote what came from outside:
+ * what is no UTF-8 there would be no JSON either, and becomes a question mark. */
 static void copy_text(char *destination, size_t size, const char *text)
 {
-	size_t length = strlen(text);
+	size_t length = 0, count;
 
-	if (length >= size) {
-		length = size - 1;
-		while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
-			length--;
+	for (; *text; text += count) {
+		bool is_broken;
+
+		count = utf8_sequence_bytes((const uint8_t *)text, strnlen(text, 4));
+		is_broken = count == 0;
+		count = is_broken ? 1 : count;
+		if (length + count >= size)
+			break;
+		memcpy(destination + length, is_broken ? "?" : text, count);
+		length += count;
 	}
-	memcpy(destination, text, length);
 	destination[length] = '\0';
 }
 
