@@ -82,13 +82,10 @@ bool request_has_content_type(const struct request *request, const char *type)
 /* Theirs if it can be logged and echoed without harm, else one of ours. */
 static void choose_request_id(struct request *request)
 {
-	static const char allowed[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
 	const char *given = variable(request, "HTTP_X_REQUEST_ID");
-	size_t length = given ? strlen(given) : 0;
 
-	if (length >= 1 && length <= REQUEST_ID_MAX && strspn(given, allowed) == length)
-		memcpy(request->request_id, given, length + 1);
+	if (given && request_id_is_valid(given))
+		(void)strcpy(request->request_id, given); /* it fits */
 	else
 		id_new("req", request->request_id, sizeof(request->request_id));
 }

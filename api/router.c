@@ -233,8 +233,8 @@ static void refuse(const struct request *request, struct response *response, int
 		(void)error_set(error, number, "internal_error", "%s", strerror(-number));
 	status = problem_status(error);
 	LOG(status >= 500 && status != 503 ? LOG_ERROR : LOG_INFO, LOG_MAIN, "request_refused",
-	    LOG_TEXT("request", request->request_id), LOG_TEXT("method", request->method),
-	    LOG_TEXT("path", request->path), LOG_INT("status", status), LOG_ERR(error));
+	    LOG_TEXT("method", request->method), LOG_TEXT("path", request->path),
+	    LOG_INT("status", status), LOG_ERR(error));
 	response_problem(response, error, request->request_id);
 }
 
@@ -247,6 +247,7 @@ void router_serve(struct api *api, struct request *request, const struct request
 
 	response_init(response);
 	r = request_init(request, source, data, &error);
+	log_set_request(request->request_id);
 	response_header(response, "X-Request-Id", "%s", request->request_id);
 	response_header(response, "Cache-Control", "no-store");
 	response_header(response, "X-Content-Type-Options", "nosniff");
@@ -255,7 +256,8 @@ void router_serve(struct api *api, struct request *request, const struct request
 		r = dispatch(api, request, response, &error);
 	if (r < 0)
 		refuse(request, response, r, &error);
-	LOG(LOG_DEBUG, LOG_MAIN, "request", LOG_TEXT("request", request->request_id),
-	    LOG_TEXT("method", request->method), LOG_TEXT("path", request->path),
-	    LOG_INT("status", response->status), LOG_INT("us", clock_now_us() - started_us));
+	LOG(LOG_DEBUG, LOG_MAIN, "request", LOG_TEXT("method", request->method),
+	    LOG_TEXT("path", request->path), LOG_INT("status", response->status),
+	    LOG_INT("us", clock_now_us() - started_us));
+	log_set_request(NULL);
 }

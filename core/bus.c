@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/log.h"
+
 const char *bus_message_name(enum bus_message message)
 {
 	switch (message) {
@@ -13,6 +15,18 @@ const char *bus_message_name(enum bus_message message)
 #undef X
 	}
 	return "unknown";
+}
+
+void bus_name_request(enum bus_kind kind, json_t *body)
+{
+	if (*log_request() && body && (kind == BUS_REQUEST || kind == BUS_EVENT))
+		(void)json_object_set_new(body, "request", json_string(log_request()));
+}
+
+void bus_take_request(json_t *body)
+{
+	log_set_request(json_string_value(json_object_get(body, "request")));
+	(void)json_object_del(body, "request");
 }
 
 int bus_frame_encode(enum bus_kind kind, enum bus_message message, uint32_t request_id,

@@ -38,6 +38,13 @@ struct bus_frame {
 /* "publish" and so on; "unknown" for a number that is not in the list. */
 const char *bus_message_name(enum bus_message message);
 
+/* Add `request`, the X-Request-Id for which this thread works, if it does for one; for requests and
+ * events alone. */
+void bus_name_request(enum bus_kind kind, json_t *body);
+/* The other end: from here on this thread works for the request that the body names, if it does,
+ * and the body names it no more. */
+void bus_take_request(json_t *body);
+
 /* Encode into one malloc()ed block. `body` is borrowed. -EMSGSIZE, -ENOMEM. */
 int bus_frame_encode(enum bus_kind kind, enum bus_message message, uint32_t request_id,
 		     const json_t *body, const void *payload, size_t payload_bytes,

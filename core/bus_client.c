@@ -417,6 +417,7 @@ int bus_client_call(struct bus_client *client, enum bus_message message, json_t 
 	(void)pthread_condattr_destroy(&attributes);
 	list_init(&call.link);
 
+	bus_name_request(BUS_REQUEST, body);
 	(void)pthread_mutex_lock(&client->lock);
 	if (client->state != LINK_UP) {
 		r = error_set(&call.error, -ENOTCONN, "bus_unavailable",
@@ -451,6 +452,7 @@ static int send_frame(struct bus_client *client, enum bus_kind kind, enum bus_me
 {
 	int r;
 
+	bus_name_request(kind, body);
 	(void)pthread_mutex_lock(&client->lock);
 	/* While greeting, events line up behind the HELLO that tells the state before them. */
 	if (client->state == LINK_UP || (client->state == LINK_GREETING && kind == BUS_EVENT))

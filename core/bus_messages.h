@@ -7,6 +7,8 @@
  * `caller` is on whose behalf the API asks: {user_id ("" for nobody known), is_moderator (of the
  * room in question)}. Only realtimed knows whose peer is meant, and refuses all others.
  *
+ * Requests and events may have `request`, the X-Request-Id on whose behalf they are, for the logs.
+ *
  * Numbers are never reused. A change that an older process could not read raises BUS_VERSION;
  * unknown fields are ignored.
  *

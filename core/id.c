@@ -56,6 +56,11 @@ bool room_id_is_valid(const char *text)
 	return length >= 1 && length <= ROOM_ID_MAX && strspn(text, allowed) == length;
 }
 
+bool request_id_is_valid(const char *text)
+{
+	return room_id_is_valid(text) && strlen(text) <= 64;
+}
+
 size_t utf8_sequence_bytes(const uint8_t *text, size_t length)
 {
 	uint8_t first = text[0];

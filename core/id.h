@@ -25,6 +25,8 @@ void id_new(const char *prefix, char *out, size_t size);
 void random_bytes(void *out, size_t count);
 
 /* [A-Za-z0-9_.:-]{1,128} */
+/* One that may stand in a log and be echoed: 1 to 64 of a room_id's characters. */
+bool request_id_is_valid(const char *text);
 /* Bytes of the UTF-8 sequence at `text`, or 0 if it is not one (RFC 3629) or a C1 control. */
 size_t utf8_sequence_bytes(const uint8_t *text, size_t length);
 

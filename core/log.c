@@ -16,6 +16,8 @@ static const char *log_process = "realtime";
 static bool log_as_json;
 static enum log_level log_levels[LOG_CATEGORY_COUNT] = {LOG_INFO, LOG_INFO, LOG_INFO};
 
+static _Thread_local char log_request_id[LOG_REQUEST_MAX + 1];
+
 struct line {
 	char text[LINE_MAX_BYTES];
 	size_t length;
@@ -141,6 +143,8 @@ void log_write(enum log_level level, enum log_category category, const char *eve
 		add_char(&line, ' ');
 		add(&line, event);
 	}
+	if (*log_request_id)
+		add_field(&line, &LOG_TEXT("request", log_request_id));
 	for (size_t i = 0; i < count; i++)
 		if (!fields[i].text || *fields[i].text || log_as_json)
 			add_field(&line, &fields[i]);
@@ -148,6 +152,16 @@ void log_write(enum log_level level, enum log_category category, const char *eve
 		line.text[line.length++] = '}';
 	line.text[line.length++] = '\n';
 	(void)fwrite(line.text, 1, line.length, stderr); /* a log that cannot be written is lost */
+}
+
+void log_set_request(const char *request_id)
+{
+	(void)snprintf(log_request_id, sizeof(log_request_id), "%s", request_id ? request_id : "");
+}
+
+const char *log_request(void)
+{
+	return log_request_id;
 }
 
 void log_init(const char *process, bool as_json)

@@ -43,6 +43,13 @@ static inline const char *log_text_or_empty(const char *text)
 		}                                                                                  \
 	} while (0)
 
+/* What this thread writes from now on belongs to that request (X-Request-Id): each line gets
+ * request=…, and what goes over the bus takes it along. Copied; NULL or "": to none. */
+enum { LOG_REQUEST_MAX = 64 };
+void log_set_request(const char *request_id);
+/* "": none. Borrowed until the next one is set. */
+const char *log_request(void);
+
 /* `process` ("api", "realtimed", "sfu") is borrowed for good and names the writer in each line. */
 void log_init(const char *process, bool as_json);
 void log_set_level(enum log_category category, enum log_level level);

@@ -492,6 +492,8 @@ static int admit(struct server *server, struct lws *wsi, enum transport transpor
 		admission_on_closed(server, connection);
 		return refuse(wsi, &error);
 	}
+	/* What follows goes by the connection's name. */
+	LOG(LOG_DEBUG, LOG_WEBSOCKET, "admitted", LOG_TEXT("connection", connection->id));
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "realtime/edge/api_moderation.h"
 #include "realtime/edge/api_publish.h"
 #include "realtime/edge/drain.h"
@@ -255,6 +256,7 @@ struct http_start {
 	uint64_t token;
 	enum peer_kind kind;
 	json_t *request; /* owned */
+	char request_id[LOG_REQUEST_MAX + 1];
 };
 
 static bool on_room_found(void *data, const char *ticket, const struct room_facts *facts,
@@ -265,11 +267,13 @@ static bool on_room_found(void *data, const char *ticket, const struct room_fact
 	int r = refusal.number;
 
 	(void)ticket;
+	log_set_request(start->request_id);
 	if (r == 0)
 		r = switchboard_http_start(&start->daemon->board, facts, start->kind,
 					   start->request, start->token, clock_unix_ms(), &refusal);
 	if (r < 0)
 		api_on_http_started(start->daemon, start->token, "", NULL, &refusal);
+	log_set_request(NULL);
 	json_decref(start->request);
 	free(start);
 	return r == 0;
@@ -330,6 +334,7 @@ static int on_http_start(struct daemon *daemon, struct bus_peer *peer,
 	start->daemon = daemon;
 	start->token = api_token_of(peer, frame);
 	start->request = json_incref(frame->body);
+	(void)snprintf(start->request_id, sizeof(start->request_id), "%s", log_request());
 	r = knock(start, room_id, reterr);
 	if (r < 0)
 		json_decref(start->request);

@@ -101,6 +101,7 @@ static void send_frame(struct bus_peer *peer, enum bus_kind kind, enum bus_messa
 	size_t length;
 	uv_buf_t part;
 
+	bus_name_request(kind, taken);
 	if (!peer->is_closing && taken)
 		write = calloc(1, sizeof(*write));
 	if (write && bus_frame_encode(kind, message, request_id, taken, NULL, 0, &write->bytes,

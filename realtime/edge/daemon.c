@@ -147,17 +147,23 @@ static void on_bus_left(void *data, struct bus_peer *peer)
 
 static void on_bus_request(void *data, struct bus_peer *peer, const struct bus_frame *frame)
 {
+	bus_take_request(frame->body);
+	LOG(LOG_DEBUG, LOG_MAIN, "bus_request",
+	    LOG_TEXT("message", bus_message_name(frame->message)));
 	api_on_request(data, peer, frame);
+	log_set_request(NULL);
 }
 
 static void on_bus_event(void *data, struct bus_peer *peer, const struct bus_frame *frame)
 {
 	struct daemon *daemon = data;
 
+	bus_take_request(frame->body);
 	if (peer == daemon->sfu)
 		switchboard_on_sfu_event(&daemon->board, frame->message, frame->body);
 	else if (!is_sfu(peer))
 		api_on_event(daemon, frame);
+	log_set_request(NULL);
 }
 
 static const struct bus_server_events bus_events = {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/id.h"
+#include "core/log.h"
 #include "core/problem.h"
 #include "core/text.h"
 #include "realtime/wire/request_head.h"
@@ -73,6 +74,22 @@ int http_answer_no_content(struct lws *wsi)
 	return -1;
 }
 
+/* Theirs if it can be logged and echoed without harm, else one of ours. */
+static void choose_request_id(struct lws *wsi, char out[LOG_REQUEST_MAX + 1])
+{
+	if (!http_custom_header_get(wsi, "x-request-id:", out, LOG_REQUEST_MAX + 1) ||
+	    !request_id_is_valid(out))
+		id_new("req", out, LOG_REQUEST_MAX + 1);
+}
+
+void http_begin_request(struct lws *wsi)
+{
+	char request_id[LOG_REQUEST_MAX + 1];
+
+	choose_request_id(wsi, request_id);
+	log_set_request(request_id);
+}
+
 int http_answer(struct lws *wsi, int status, const char *content_type, const char *body)
 {
 	static const char padding[LWS_PRE];
@@ -89,6 +106,10 @@ int http_answer(struct lws *wsi, int status, const char *content_type, const cha
 	text_add_number(&text, (int64_t)strlen(body));
 	if (status == 401)
 		text_add_string(&text, "\r\nwww-authenticate: Bearer realm=\"realtime\"");
+	if (*log_request()) {
+		text_add_string(&text, "\r\nx-request-id: ");
+		text_add_string(&text, log_request());
+	}
 	text_add_string(&text, "\r\ncache-control: no-store\r\nconnection: close\r\n\r\n");
 	text_add_string(&text, body);
 	if (!text.failed)
@@ -100,12 +121,12 @@ int http_answer(struct lws *wsi, int status, const char *content_type, const cha
 
 int http_answer_problem(struct lws *wsi, const struct error *error)
 {
-	char request_id[32];
 	json_t *problem;
 	AUTO_FREE char *body = NULL;
 
-	id_new("req", request_id, sizeof(request_id));
-	problem = problem_to_json(error, request_id);
+	if (!*log_request())
+		http_begin_request(wsi);
+	problem = problem_to_json(error, log_request());
 	body = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
 	json_decref(problem);
 	return http_answer(wsi, problem_status(error), "application/problem+json",

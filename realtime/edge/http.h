@@ -20,6 +20,10 @@ bool http_query_get(struct lws *wsi, const char *name, unsigned index, char *out
 /* ?name=true or ?name=1 */
 bool http_query_is_true(struct lws *wsi, const char *name);
 
+/* From here on this thread works for this request: X-Request-Id as it came, or a new one, in the
+ * answer and in the log. Ends by log_set_request(NULL). */
+void http_begin_request(struct lws *wsi);
+
 /* Answer and close. All return -1, for the callback to return. */
 int http_answer_no_content(struct lws *wsi);
 int http_answer(struct lws *wsi, int status, const char *content_type, const char *body);

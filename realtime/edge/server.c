@@ -1,4 +1,5 @@
 #include "realtime/edge/server.h"
+#include "realtime/edge/http.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -124,6 +125,16 @@ static int on_received(struct server *server, struct connection *connection, con
 	return 0;
 }
 
+static int on_request(struct server *server, struct lws *wsi, bool is_http)
+{
+	int r;
+
+	http_begin_request(wsi);
+	r = is_http ? admission_on_http(server, wsi) : admission_on_upgrade(server, wsi);
+	log_set_request(NULL);
+	return r;
+}
+
 static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *bytes,
 		  size_t length)
 {
@@ -133,9 +144,8 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	(void)user;
 	switch ((int)reason) { /* of some hundred, these concern us */
 	case LWS_CALLBACK_HTTP:
-		return admission_on_http(server, wsi);
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return admission_on_upgrade(server, wsi);
+		return on_request(server, wsi, reason == LWS_CALLBACK_HTTP);
 	case LWS_CALLBACK_ESTABLISHED:
 		if (!connection)
 			return -1;

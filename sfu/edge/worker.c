@@ -10,6 +10,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "core/bus.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/metrics.h"
@@ -188,12 +189,14 @@ static void run_commands(struct worker *worker)
 	struct command *command;
 
 	for (int i = 0; (command = next_command(worker)); i++) {
+		bus_take_request(command->body); /* none in questions */
 		if (command->run)
 			command->run(worker, command->body, command->request_id, command->data);
 		else
 			question_answer(
 				command->question,
 				command->question->answer(worker, command->question->asked));
+		log_set_request(NULL);
 		json_decref(command->body);
 		free(command);
 		if (i == COMMANDS_PER_TURN && !stop_is_wanted(worker)) {

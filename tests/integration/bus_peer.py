@@ -107,6 +107,8 @@ class BusPeer:
             header = await reader.readexactly(16)
             length, _, kind, message, request_id, json_bytes = struct.unpack(">IBBHII", header)
             body = json.loads((await reader.readexactly(length - 12))[:json_bytes])
+            self.last_body = dict(body)
+            body.pop("request", None)
             if kind in (RESPONSE, ERROR):
                 future = self.answers.pop(request_id, None)
                 if future and kind == RESPONSE:

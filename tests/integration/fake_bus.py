@@ -58,6 +58,7 @@ class FakeBus:
     def __init__(self, path: Path, role: str, answers: dict[int, Handler]) -> None:
         self.path, self.role, self.answers = path, role, answers
         self.received: list[tuple[int, dict]] = []
+        self.request_ids: list[str | None] = []  # of each, for whose sake it came
         self.is_mute = False  # accepts and says nothing, like a process that hangs
         self.connections: list[socket.socket] = []
         self.server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -99,6 +100,7 @@ class FakeBus:
                                                                                    header)
             rest = stream.read(length - 12)
             body = json.loads(rest[:json_bytes])
+            self.request_ids.append(body.pop("request", None))
             self.received.append((message, body))
             if kind == REQUEST and not (self.is_mute and message != HELLO):
                 self._answer(connection, message, request_id, body)

@@ -73,9 +73,11 @@ class System:
             assert "Sanitizer" not in text and "runtime error" not in text, text
 
     def request(self, method: str, path: str, body: object = None,
-                content_type: str = "application/json") -> Answer:
+                content_type: str = "application/json", **more: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        headers = {"Content-Type": content_type} if body is not None else {}
+        headers = {name.replace("_", "-"): value for name, value in more.items()}
+        if body is not None:
+            headers["Content-Type"] = content_type
         if body is not None and not isinstance(body, str):
             body = json.dumps(body)
         try:
@@ -382,6 +384,16 @@ def test_other_codecs_are_watched_as_well(system: System, codec: str) -> None:
     assert f"({codec})" in answer.json["detail"]
     publisher.terminate()
     result_of(publisher)
+
+
+def test_one_name_of_a_request_stands_in_all_logs(system: System) -> None:
+    system.create_room("named")
+    answer = system.request("POST", f"{ROOMS}/named/whip", OFFER, "application/sdp", X_Request_Id="trace-all")
+    assert answer.status == 201 and answer.headers["X-Request-Id"] == "trace-all"
+    assert system.request("DELETE", answer.headers["Location"]).status == 204
+    sfu = (system.data / "log" / "sfu.log").read_text()
+    assert re.search(r"peer_joined request=trace-all\b", sfu), sfu[-2000:]
+    wait_until(lambda: "trace-all" in (system.data / "log" / "access.log").read_text(), 15)
 
 
 def without(*prefixes: str) -> str:
