@@ -1,5 +1,5 @@
-/* Any text as Range, If-Match and If-None-Match: what is given out of a file lies in it. The first byte and the second are
- * the file's size. */
+/* Any text as Range, If-Match and If-None-Match: what is given out of a file lies in it. The first
+ * byte and the second are the file's size. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-/* A whole request by CGI variables, as FastCGI and SCGI hand it over, through the router and the real handlers: no crash,
- * never our own fault (500), and an answer whose head and JSON are well-formed.
+/* A whole request by CGI variables, as FastCGI and SCGI hand it over, through the router and the
+ * real handlers: no crash, never our own fault (500), and an answer whose head and JSON are
+ * well-formed.
  *
  *   METHOD URI\nNAME=value\n…\n\nbody
  *
