@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 200, PAGE_BYTES_MAX = 256 << 10 };
+enum { PAGE_BYTES_MAX = 256 << 10 };
 
 struct page_cache {
-	char name[NAME_MAX_BYTES + 1]; /* "": nothing is kept */
-	struct store_state state;      /* before the page was read */
-	json_t *counts;		       /* owned reference; NULL: not known */
-	struct text page;	       /* owned */
+	char name[PAGE_NAME_MAX + 1]; /* "": nothing is kept */
+	struct store_state state;     /* before the page was read */
+	json_t *counts;		      /* owned reference; NULL: not known */
+	struct text page;	      /* owned */
 };
 
 struct page_cache *page_cache_new(void)
@@ -57,8 +57,7 @@ bool page_cache_find(struct page_cache *cache, struct store *store, const char *
 void page_cache_keep(struct page_cache *cache, const char *name, const json_t *counts,
 		     const struct text *page)
 {
-	if (!cache || page->failed || page->length > PAGE_BYTES_MAX ||
-	    strlen(name) > NAME_MAX_BYTES)
+	if (!cache || page->failed || page->length > PAGE_BYTES_MAX || strlen(name) > PAGE_NAME_MAX)
 		return;
 	text_fini(&cache->page);
 	text_add(&cache->page, page->bytes, page->length);
