@@ -15,7 +15,8 @@ import yaml
 
 FOLDER = Path(__file__).resolve().parent.parent / "api" / "openapi"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
-TITLES = {423: "Locked", 460: "Checksum mismatch"}
+# As core/problem.c has them, where HTTPStatus says it otherwise.
+TITLES = {401: "Authentication required", 413: "Content too large", 416: "Range not satisfiable", 460: "Checksum mismatch"}
 SCHEMES = ("bearer", "apiKey", "authorizationApiKey")
 
 

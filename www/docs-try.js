@@ -48,7 +48,9 @@ async function send(method, request, key) {
   const answer = await fetch(request.url, { method: method.toUpperCase(), headers, body: request.body, cache: "no-store" });
   const text = await answer.text();
   const lines = [`${answer.status} ${answer.statusText} in ${Math.round(performance.now() - started)} ms`];
-  for (const [name, value] of answer.headers) lines.push(`${name}: ${value}`);
+  for (const [name, value] of answer.headers) {
+    if (!name.startsWith("access-control-")) lines.push(`${name}: ${value}`);
+  }
   return `${lines.join("\n")}\n\n${pretty(answer.headers.get("Content-Type") ?? "", text).slice(0, SHOWN_MAX)}`;
 }
 
