@@ -195,11 +195,12 @@ void access_add_cors(const struct api *api, const struct request *request,
 			"Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset, Upload-Length, "
 			"Upload-Expires");
 	if (strcmp(request->method, "OPTIONS") == 0) {
-		response_header(response, "Access-Control-Allow-Headers",
-				"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-				"If-Range, Range, Tus-Resumable, Upload-Checksum, Upload-Length, "
-				"Upload-Metadata, Upload-Offset, X-API-Key, X-Request-Id, "
-				"X-Room-Invite, X-Room-Password");
+		response_header(
+			response, "Access-Control-Allow-Headers",
+			"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+			"If-Range, Range, Tus-Resumable, Upload-Checksum, Upload-Length, "
+			"Upload-Metadata, Upload-Offset, X-API-Key, X-Request-Id, "
+			"X-Room-Invite, X-Room-Password");
 		response_header(response, "Access-Control-Max-Age", "600");
 	}
 }

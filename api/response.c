@@ -119,11 +119,12 @@ void response_take_json(struct response *response, int status, char *text)
 
 int response_json_text_take(struct response *response, int status, struct text *body)
 {
+	text_add(body, "", 1); /* who keeps answers reads them as strings */
 	if (body->failed) {
 		text_fini(body);
 		return -ENOMEM;
 	}
-	set_body(response, status, "application/json", STEAL(body->bytes), body->length);
+	set_body(response, status, "application/json", STEAL(body->bytes), body->length - 1);
 	return 0;
 }
 

@@ -25,7 +25,7 @@ struct store {
 	} statements[STATEMENTS_MAX];
 	size_t statement_count;
 	int webhook_kinds; /* see store_webhook_kinds() */
-	bool has_turn; /* write_turn is ours, until the transaction ends */
+	bool has_turn;	   /* write_turn is ours, until the transaction ends */
 };
 
 sqlite3 *store_handle(struct store *store)

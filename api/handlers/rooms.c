@@ -298,8 +298,8 @@ static void page_write(const struct room_row *rooms, size_t count, bool more,
 }
 
 static int read_page(struct api *api, const struct rooms_filter *filter,
-		     const struct list_position *after, size_t limit,
-		     const json_t *occupancy, struct text *out, struct error *reterr)
+		     const struct list_position *after, size_t limit, const json_t *occupancy,
+		     struct text *out, struct error *reterr)
 {
 	AUTO_FREE struct room_row *rooms = calloc(ROOMS_PAGE_MAX, sizeof(*rooms));
 	bool more = false;

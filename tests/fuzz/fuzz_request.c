@@ -68,6 +68,7 @@ static struct api *world(void)
 {
 	static const struct bus_client_events no_events;
 	static struct api api;
+	static struct webhook_tally tally;
 	struct error error;
 	struct config *config;
 	struct namespaces *namespaces;
@@ -92,6 +93,7 @@ static struct api *world(void)
 	assert(bus_client_new("/nonexistent/bus", "api", &no_events, NULL, &bus) == 0);
 	api.namespaces = namespaces;
 	api.keeper = keeper;
+	api.webhook_tally = &tally;
 	api.realtimed = bus;
 	api.sfu = bus;
 	api.anonymous = identity_new_anonymous(true);
