@@ -13,13 +13,14 @@ enum { REPEATED_MAX = 100 }; /* packets looked at for one probe */
  * payload from `skipped` on. */
 struct outgoing {
 	size_t header_bytes;
+	bool is_numbered; /* transport-wide */
 	uint8_t prefix[2 + PICTURE_DESCRIPTOR_MAX];
 	size_t prefix_bytes, skipped;
 };
 
-static size_t write_header(const struct send_stream_out *stream, const struct packet *packet,
-			   uint8_t payload_type, uint32_t ssrc, uint16_t sequence_number,
-			   uint32_t rtp_timestamp, uint8_t *out)
+static void write_header(const struct send_stream_out *stream, const struct packet *packet,
+			 uint8_t payload_type, uint32_t ssrc, uint16_t sequence_number,
+			 uint32_t rtp_timestamp, uint8_t *out, struct outgoing *outgoing)
 {
 	const struct forwarder *forwarder = &stream->forwarder;
 	int extension_bytes = rtp_extension_block_rewrite(
@@ -28,16 +29,19 @@ static size_t write_header(const struct send_stream_out *stream, const struct pa
 
 	if (extension_bytes < 0)
 		extension_bytes = 0; /* more than we forward: the media matters more */
+	outgoing->is_numbered = false;
 	if (stream->transport_cc_id) {
 		int numbered = rtp_extension_block_append_u16(
 			out + RTP_HEADER_BYTES, (size_t)extension_bytes, RTP_EXTENSION_BLOCK_MAX,
 			stream->transport_cc_id, transport_next_number(stream->transport));
 
+		/* No room (the publisher fills it): a number used up unsent would look lost. */
+		outgoing->is_numbered = numbered > 0;
 		extension_bytes = numbered > 0 ? numbered : extension_bytes;
 	}
 	rtp_header_encode(out, payload_type, packet->header.marker, extension_bytes > 0, false,
 			  sequence_number, rtp_timestamp, ssrc);
-	return RTP_HEADER_BYTES + (size_t)extension_bytes;
+	outgoing->header_bytes = RTP_HEADER_BYTES + (size_t)extension_bytes;
 }
 
 /* The payload's descriptor with numbers that go on from the layer before. */
@@ -97,10 +101,9 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 		return;
 	out = egress_reserve(egress);
 	outgoing.prefix_bytes = outgoing.skipped = 0;
-	outgoing.header_bytes =
-		write_header(stream, packet, forwarder->payload_type, forwarder->ssrc,
-			     (uint16_t)(input.sequence_number + span->sequence_offset),
-			     input.rtp_timestamp + span->timestamp_offset, out);
+	write_header(stream, packet, forwarder->payload_type, forwarder->ssrc,
+		     (uint16_t)(input.sequence_number + span->sequence_offset),
+		     input.rtp_timestamp + span->timestamp_offset, out, &outgoing);
 	write_descriptor(span, packet, &outgoing);
 	payload = payload_of(packet, &outgoing, &payload_bytes);
 	length = media_crypto_protect_rtp(transport->crypto_out, out, EGRESS_PACKET_MAX,
@@ -111,7 +114,7 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 		return;
 	}
 	egress_commit(egress, target, (size_t)length);
-	if (stream->transport_cc_id)
+	if (outgoing.is_numbered)
 		transport_note_sent(transport, (size_t)length);
 	forwarder_on_sent(forwarder, payload_bytes + outgoing.prefix_bytes);
 	transport->counters.packets_out++;
@@ -145,39 +148,46 @@ static GstFlowReturn sink_chain(GstPad *pad, GstObject *parent, GstBuffer *buffe
 
 /* ---- retransmission ---- */
 
+/* As it was sent, or not at all: a packet with a transport-wide number of its own would be another
+ * one under the same nonce. */
+static bool can_repeat(const struct send_stream_out *stream)
+{
+	return stream->forwarder.rtx_payload_type || !stream->transport_cc_id;
+}
+
 /* As an RTX packet (RFC 4588), or where that was not negotiated the very same packet again, under
  * the same index. */
 static int protect_repeat(struct send_stream_out *stream, const struct packet *packet,
-			  const struct forwarder_span *span, uint16_t sequence_number, uint8_t *out)
+			  const struct forwarder_span *span, uint16_t sequence_number, uint8_t *out,
+			  struct outgoing *outgoing)
 {
 	struct forwarder *forwarder = &stream->forwarder;
 	struct media_crypto *crypto = stream->transport->crypto_out;
 	uint32_t rtp_timestamp = packet->header.rtp_timestamp + span->timestamp_offset;
-	struct outgoing outgoing = {0};
 	const uint8_t *payload;
 	size_t payload_bytes;
 	bool is_rtx = forwarder->rtx_payload_type != 0;
 
+	*outgoing = (struct outgoing){0};
 	if (is_rtx) {
-		outgoing.prefix[0] = (uint8_t)(sequence_number >> 8);
-		outgoing.prefix[1] = (uint8_t)sequence_number;
-		outgoing.prefix_bytes = 2;
+		outgoing->prefix[0] = (uint8_t)(sequence_number >> 8);
+		outgoing->prefix[1] = (uint8_t)sequence_number;
+		outgoing->prefix_bytes = 2;
 	}
-	write_descriptor(span, packet, &outgoing);
-	payload = payload_of(packet, &outgoing, &payload_bytes);
+	write_descriptor(span, packet, outgoing);
+	payload = payload_of(packet, outgoing, &payload_bytes);
 	if (is_rtx) {
-		outgoing.header_bytes = write_header(stream, packet, forwarder->rtx_payload_type,
-						     forwarder->rtx_ssrc, forwarder->rtx_sequence++,
-						     rtp_timestamp, out);
+		write_header(stream, packet, forwarder->rtx_payload_type, forwarder->rtx_ssrc,
+			     forwarder->rtx_sequence++, rtp_timestamp, out, outgoing);
 		return media_crypto_protect_rtp(crypto, out, EGRESS_PACKET_MAX,
-						outgoing.header_bytes, outgoing.prefix,
-						outgoing.prefix_bytes, payload, payload_bytes);
+						outgoing->header_bytes, outgoing->prefix,
+						outgoing->prefix_bytes, payload, payload_bytes);
 	}
-	outgoing.header_bytes = write_header(stream, packet, forwarder->payload_type,
-					     forwarder->ssrc, sequence_number, rtp_timestamp, out);
-	return media_crypto_protect_rtp_again(crypto, out, EGRESS_PACKET_MAX, outgoing.header_bytes,
-					      outgoing.prefix, outgoing.prefix_bytes, payload,
-					      payload_bytes);
+	write_header(stream, packet, forwarder->payload_type, forwarder->ssrc, sequence_number,
+		     rtp_timestamp, out, outgoing);
+	return media_crypto_protect_rtp_again(crypto, out, EGRESS_PACKET_MAX,
+					      outgoing->header_bytes, outgoing->prefix,
+					      outgoing->prefix_bytes, payload, payload_bytes);
 }
 
 /* Returns the bytes; 0: the packet is no longer (or never was) there. */
@@ -187,21 +197,22 @@ static size_t retransmit(struct send_stream_out *stream, uint16_t sequence_numbe
 	const struct egress_target *target = transport_target(transport);
 	const struct forwarder_span *span = forwarder_unmap(&stream->forwarder, sequence_number);
 	const struct packet *packet;
+	struct outgoing outgoing;
 	uint8_t *out;
 	int length;
 
-	if (!target || !transport->crypto_out || !span)
+	if (!target || !transport->crypto_out || !span || !can_repeat(stream))
 		return 0;
 	packet = rtc_track_find_packet(stream->track, span->layer,
 				       (uint16_t)(sequence_number - span->sequence_offset));
 	if (!packet)
 		return 0;
 	out = egress_reserve(transport->port->egress);
-	length = protect_repeat(stream, packet, span, sequence_number, out);
+	length = protect_repeat(stream, packet, span, sequence_number, out, &outgoing);
 	if (length < 0)
 		return 0;
 	egress_commit(transport->port->egress, target, (size_t)length);
-	if (stream->transport_cc_id)
+	if (outgoing.is_numbered)
 		transport_note_sent(transport, (size_t)length);
 	transport->counters.retransmitted++;
 	return (size_t)length;
@@ -329,7 +340,8 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	forwarder->rtx_payload_type = line->send_rtx_payload_type;
 	forwarder->clock_rate_hz = line->send.format.codec->clock_rate_hz;
 	map_extensions(incoming, &line->remote, forwarder->extension_id_map);
-	/* What is repeated as it was cannot have another number: without RTX it has none. */
+	/* What is repeated as it was cannot have another number: a picture without RTX has none.
+	 * Sound is not repeated then (can_repeat()). */
 	if (line->kind == MEDIA_AUDIO || forwarder->rtx_payload_type)
 		stream->transport_cc_id = sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC);
 	name = g_strdup_printf("sink_%s_%08x", line->mid, forwarder->ssrc);

@@ -558,6 +558,73 @@ static void one_number_is_never_sealed_twice_with_different_contents(void **stat
 	load_peer_fini(&viewer);
 }
 
+/* An offer of sound in place of the picture, with packets that are numbered for feedback. */
+static char *as_sound(const char *offer)
+{
+	AUTO(sdp) sound = NULL;
+	struct error error;
+	struct sdp_media *media;
+
+	assert_int_equal(sdp_parse(offer, strlen(offer), &sound, &error), 0);
+	media = &sound->media[0];
+	media->kind = MEDIA_AUDIO;
+	media->codec_count = 1;
+	media->codecs[0] = (struct sdp_codec){.payload_type = LOAD_VP8,
+					      .name = "opus",
+					      .clock_rate_hz = 48000,
+					      .channels = 2,
+					      .apt = -1,
+					      .transport_cc = true};
+	media->extensions[0].id = 2;
+	media->extensions[0].extension = EXTENSION_TRANSPORT_CC;
+	media->extension_count = 1;
+	return sdp_format(sound);
+}
+
+/* Sound has no RTX, and its packets carry a number that no other packet has: again under the same
+ * index, it would be another packet under the one nonce. */
+static void numbered_sound_is_not_repeated(void **state)
+{
+	struct load_peer publisher, viewer;
+	AUTO_FREE char *pictures = NULL;
+	AUTO_FREE char *watched = NULL;
+	uint8_t first[2048], second[2048], packet[2048];
+	struct writer writer = writer_over(packet, sizeof(packet));
+	uint16_t wanted;
+	size_t length = 0;
+
+	(void)state;
+	assert_int_equal(load_peer_init(&publisher, identity), 0);
+	assert_int_equal(load_peer_init(&viewer, identity), 0);
+	pictures = load_peer_offer(&publisher, 0);
+	watched = load_peer_offer(&viewer, 1);
+	{
+		AUTO_FREE char *spoken = as_sound(pictures);
+		AUTO_FREE char *heard = as_sound(watched);
+
+		fake_hub_close_room(&hub, "relay"); /* the pair's: its picture is of no use here */
+		join_with(&publisher, "speaker", "whip", spoken);
+		join_with(&viewer, "listener", "whep", heard);
+	}
+	for (int i = 0; i < 100 && length == 0; i++) {
+		load_peer_publish(&publisher, PACKET_BYTES, true);
+		length = next_raw_media(&viewer, first);
+	}
+	assert_true(length > 0);
+	wanted = (uint16_t)(first[2] << 8 | first[3]);
+	assert_true(first[0] & 0x10); /* the number is there */
+	while (next_raw_media(&viewer, second) > 0)
+		;
+	rtcp_write_nack(&writer, 1,
+			(uint32_t)first[8] << 24 | (uint32_t)first[9] << 16 |
+				(uint32_t)first[10] << 8 | first[11],
+			&wanted, 1);
+	load_peer_send_rtcp(&viewer, packet, writer.offset, sizeof(packet));
+	assert_int_equal(next_raw_media(&viewer, second), 0);
+	load_peer_fini(&publisher);
+	load_peer_fini(&viewer);
+}
+
 static void a_viewer_cannot_publish(void **state)
 {
 	struct pair *pair = *state;
@@ -605,6 +672,7 @@ int main(int argc, char **argv)
 		TEST(who_returns_on_the_same_address_keeps_it),
 		TEST(who_gets_another_port_is_known_by_its_keys),
 		TEST(one_number_is_never_sealed_twice_with_different_contents),
+		TEST(numbered_sound_is_not_repeated),
 		TEST(a_viewer_cannot_publish),
 		TEST(who_falls_silent_is_let_go_within_5_s),
 	};
