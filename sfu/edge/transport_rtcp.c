@@ -197,7 +197,7 @@ bool transport_send_pli(struct receive_stream *stream)
 
 	if (!stream->stats.has_packet)
 		return true; /* nothing heard yet: the first frame will be a keyframe */
-	if (uplink_is_collapsing(&transport->uplink))
+	if (uplink_is_collapsing(&transport->uplink, transport->port->now_us))
 		return false;
 	writer = begin(transport);
 	rtcp_write_pli(&writer, transport->local_ssrc, stream->ssrc);
@@ -237,7 +237,7 @@ static void limit_publisher(RtcTransport *transport)
 	size_t count = 0;
 
 	if (is_over ? !transport->limited_at_us
-		    : !uplink_is_collapsing(uplink) ||
+		    : !uplink_is_collapsing(uplink, now_us) ||
 			      now_us - transport->limited_at_us < LIMIT_INTERVAL_US)
 		return;
 	transport->limited_at_us = is_over ? 0 : now_us;

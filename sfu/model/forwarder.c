@@ -86,15 +86,15 @@ static bool align(const struct forwarder *forwarder, uint8_t layer, uint32_t *re
 
 	for (uint8_t i = 0; i < LAYERS_MAX; i++) {
 		const struct forwarder_clock *from = &forwarder->clocks[i];
-		int64_t between; /* of the reports, in 2^-32 s */
+		uint64_t between; /* of the reports, in 2^-16 s; unsigned, for publishers may say
+				     anything */
 
 		if (i == layer || !from->has_offset || !from->has_report || !to->has_report)
 			continue;
-		between = (int64_t)(to->report.ntp - from->report.ntp);
-		*ret_offset =
-			from->timestamp_offset + from->report.rtp_timestamp +
-			(uint32_t)((between >> 16) * (int64_t)forwarder->clock_rate_hz >> 16) -
-			to->report.rtp_timestamp;
+		between = (uint64_t)((int64_t)(to->report.ntp - from->report.ntp) >> 16);
+		*ret_offset = from->timestamp_offset + from->report.rtp_timestamp +
+			      (uint32_t)(between * forwarder->clock_rate_hz >> 16) -
+			      to->report.rtp_timestamp;
 		return true;
 	}
 	return false;

@@ -7,7 +7,7 @@ void sender_clock_on_report(struct sender_clock *clock, ntp_time sent_ntp, ntp_t
 	/* The report that travelled fastest tells the clocks' distance best. A clock that was set
 	 * anew shows as a distance seconds off, and is followed. */
 	if (!clock->has_offset || offset < clock->offset_ntp ||
-	    offset - clock->offset_ntp > ((int64_t)5 << 32)) {
+	    (uint64_t)offset - (uint64_t)clock->offset_ntp > (uint64_t)5 << 32) {
 		clock->has_offset = true;
 		clock->offset_ntp = offset;
 	}

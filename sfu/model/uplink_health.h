@@ -18,7 +18,8 @@ enum {
 	UPLINK_WINDOW_US = 150000,
 	UPLINK_WINDOW_PACKETS = 20,
 	UPLINK_COLLAPSE_PERCENT = 40,
-	UPLINK_HOLD_US = 1000000 /* after the last bad window */
+	UPLINK_HOLD_US = 1000000 /* after the last bad window; who sends next to nothing then is
+				    not judged anew */
 };
 
 struct uplink_health {
@@ -34,15 +35,15 @@ struct uplink_health {
 
 void uplink_health_on_packet(struct uplink_health *health, uint16_t transport_sequence,
 			     size_t byte_count, uint64_t now_us);
-/* Is it losing most now: nothing large will come through. */
-static inline bool uplink_is_collapsing(const struct uplink_health *health)
-{
-	return health->is_bad;
-}
-/* Or did so until just now. */
+/* Did it lose most until just now? */
 static inline bool uplink_has_collapsed(const struct uplink_health *health, uint64_t now_us)
 {
 	return health->collapsed_at_us && now_us - health->collapsed_at_us < UPLINK_HOLD_US;
+}
+/* And does so still: nothing large will come through. */
+static inline bool uplink_is_collapsing(const struct uplink_health *health, uint64_t now_us)
+{
+	return health->is_bad && uplink_has_collapsed(health, now_us);
 }
 
 #endif

@@ -235,6 +235,26 @@ static void changing_layers_is_one_stream(void **state)
 	assert_true(has_last);
 }
 
+/* Reports may say anything: years apart, they do not tell how layers lie to each other. */
+static void reports_far_apart_do_no_harm(void **state)
+{
+	struct forwarder forwarder;
+	struct source source;
+	struct view first, second;
+
+	(void)state;
+	forwarder_init(&forwarder, true, 100, 5);
+	forwarder_set_target(&forwarder, 0);
+	source_init(&source, &forwarder);
+	forwarder_on_report(&forwarder, 0, &(struct rtcp_sender_info){.ntp = 0});
+	forwarder_on_report(&forwarder, 1,
+			    &(struct rtcp_sender_info){.ntp = UINT64_C(0x7fffffffffffffff)});
+	assert_true(picture(&source, &forwarder, 0, 0, true, &first));
+	forwarder_set_target(&forwarder, 1);
+	assert_true(picture(&source, &forwarder, 1, 1, true, &second));
+	assert_in_range(second.rtp_timestamp - first.rtp_timestamp, 1, 90000 + LAYER_TICKS);
+}
+
 static void a_layer_is_changed_at_its_keyframe_only(void **state)
 {
 	struct source source;
@@ -295,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_restart_continues_the_numbers),
 		cmocka_unit_test(numbers_keep_their_distances),
 		cmocka_unit_test(changing_layers_is_one_stream),
+		cmocka_unit_test(reports_far_apart_do_no_harm),
 		cmocka_unit_test(a_layer_is_changed_at_its_keyframe_only),
 		cmocka_unit_test(a_nack_looks_back_over_changes_of_layer),
 	};

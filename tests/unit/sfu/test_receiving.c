@@ -134,6 +134,17 @@ static void keyframe_wishes_are_few_and_repeated_until_served(void **state)
 	assert_true(keyframe_gate_tick(&gate, 9320000));
 }
 
+static void a_clock_that_says_anything_is_followed(void **state)
+{
+	struct sender_clock clock = {0};
+
+	(void)state;
+	sender_clock_on_report(&clock, 0, UINT64_C(1) << 63);
+	assert_true(clock.offset_ntp == INT64_MIN);
+	sender_clock_on_report(&clock, 0, (UINT64_C(1) << 63) - 1);
+	assert_true(clock.offset_ntp == INT64_MAX);
+}
+
 /* Packets of 1,000 bytes, one a millisecond from `from` on; of each ten, `lost` do not arrive. */
 static uint64_t uplink_runs(struct uplink_health *health, uint16_t *sequence, uint64_t from_us,
 			    unsigned count, unsigned lost)
@@ -151,14 +162,27 @@ static void a_way_that_loses_most_has_collapsed(void **state)
 	uint64_t now_us = uplink_runs(&health, &sequence, 1000000, 500, 3);
 
 	(void)state;
-	assert_false(uplink_is_collapsing(&health)); /* 30 % is much, but no collapse */
+	assert_false(uplink_is_collapsing(&health, now_us)); /* 30 % is much, but no collapse */
 	now_us = uplink_runs(&health, &sequence, now_us, 400, 8);
-	assert_true(uplink_is_collapsing(&health));
+	assert_true(uplink_is_collapsing(&health, now_us));
 	assert_in_range(health.carried_bps, 1400000, 1800000); /* 200 of 1,000 packets a second */
 	now_us = uplink_runs(&health, &sequence, now_us, 400, 1);
-	assert_false(uplink_is_collapsing(&health));
+	assert_false(uplink_is_collapsing(&health, now_us));
 	assert_true(uplink_has_collapsed(&health, now_us)); /* just now */
 	assert_false(uplink_has_collapsed(&health, now_us + UPLINK_HOLD_US));
+}
+
+/* Who sends little after that, or nothing, is not judged anew; keyframes must be asked for again.
+ */
+static void a_collapse_is_over_when_nothing_more_is_known_of_it(void **state)
+{
+	struct uplink_health health = {0};
+	uint16_t sequence = 0;
+	uint64_t now_us = uplink_runs(&health, &sequence, 1000000, 400, 8);
+
+	(void)state;
+	assert_true(uplink_is_collapsing(&health, now_us));
+	assert_false(uplink_is_collapsing(&health, now_us + UPLINK_HOLD_US));
 }
 
 static void the_ring_keeps_the_newest(void **state)
@@ -215,7 +239,9 @@ int main(void)
 		cmocka_unit_test(reports_count_losses_and_wraps),
 		cmocka_unit_test(lip_sync_survives_the_relay),
 		cmocka_unit_test(keyframe_wishes_are_few_and_repeated_until_served),
+		cmocka_unit_test(a_clock_that_says_anything_is_followed),
 		cmocka_unit_test(a_way_that_loses_most_has_collapsed),
+		cmocka_unit_test(a_collapse_is_over_when_nothing_more_is_known_of_it),
 		cmocka_unit_test(the_ring_keeps_the_newest),
 		cmocka_unit_test(arrivals_are_told_once_and_late_ones_again),
 	};
