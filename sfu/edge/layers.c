@@ -7,8 +7,8 @@
 enum {
 	STREAMS_MAX = 256,
 	INTERVAL_US = 20000,
-	MANY = 16,	    /* subscriptions: from here on, less often */
-	UNUSED_US = 5000000 /* to switch a layer off and on again costs a keyframe each time */
+	MANY = 16,	  /* subscriptions: from here on, less often */
+	GONE_US = 1000000 /* so long without a packet: the publisher does not send that layer */
 };
 
 static uint64_t last_packet_us(const struct room_track *track)
@@ -40,7 +40,7 @@ static void observe(struct subscription *subscription)
 
 		stream->layers[i] = (struct allocator_layer){
 			.is_live = last_us - activity.last_packet_us < ALLOCATOR_SILENCE_US ||
-				   (track->layers_off & 1u << i) != 0,
+				   layer_switch_is_off(&track->layers, i),
 			.bitrate_bps = activity.bitrate_bps,
 			.size = activity.size};
 	}
@@ -57,9 +57,10 @@ static bool is_urgent(const struct allocator_stream *stream, uint8_t current, in
 }
 
 /* The track pushes what flows and what is to flow: that begins with its keyframe. */
-static void carry_out(struct subscription *subscription, int64_t budget_bps)
+static void carry_out(struct subscription *subscription, int64_t budget_bps, uint64_t now_us)
 {
 	const struct allocator_stream *stream = &subscription->allocation;
+	struct room_track *track = subscription->track;
 	uint8_t current = rtc_transport_layer(subscription->transport_pad);
 	unsigned layers = 0;
 
@@ -70,7 +71,10 @@ static void carry_out(struct subscription *subscription, int64_t budget_bps)
 		layers |= 1u << stream->target;
 	if (current != LAYER_NONE)
 		layers |= 1u << current;
-	rtc_track_set_layers(subscription->track->element, subscription->track_pad, layers);
+	for (uint8_t i = 0; i < LAYERS_MAX; i++)
+		if (layers & 1u << i)
+			layer_switch_use(&track->layers, i, now_us);
+	rtc_track_set_layers(track->element, subscription->track_pad, layers);
 }
 
 static unsigned live_layers(const struct allocator_stream *stream)
@@ -208,7 +212,7 @@ void room_peer_choose_layers(struct room_peer *peer)
 					     : 0);
 	for (size_t i = 0; i < count; i++) {
 		note_change(videos[i], before[i], budget_bps);
-		carry_out(videos[i], budget_bps);
+		carry_out(videos[i], budget_bps, peer->layers_chosen_us);
 	}
 }
 
@@ -256,27 +260,6 @@ void room_describe_view(struct room *room, const char *peer_id, const json_t *vi
 
 /* ---- what the publisher is told ---- */
 
-/* Does anybody get it, or want to? The smallest one always is of use: who comes next sees it at
- * once. */
-static bool is_layer_used(const struct room_track *track, uint8_t layer)
-{
-	const struct room *room = track->publisher->room;
-	struct room_peer *peer;
-
-	LIST_FOR_EACH (peer, &room->peers, link) {
-		struct subscription *subscription;
-
-		LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
-			if (subscription->track == track &&
-			    (subscription->allocation.target == layer ||
-			     (subscription->track_pad &&
-			      rtc_transport_layer(subscription->transport_pad) == layer)))
-				return true;
-		}
-	}
-	return false;
-}
-
 static uint8_t smallest_layer(const struct room_track *track)
 {
 	uint64_t least_bps = UINT64_MAX;
@@ -299,37 +282,34 @@ static void tell_layers(struct room_track *track)
 	json_t *layers = json_array();
 
 	for (uint8_t i = 0; i < track->layer_count; i++)
-		(void)json_array_append_new(layers,
-					    json_pack("{s:s, s:b}", "rid", track->incoming.rids[i],
-						      "active", !(track->layers_off & 1u << i)));
+		(void)json_array_append_new(
+			layers, json_pack("{s:s, s:b}", "rid", track->incoming.rids[i], "active",
+					  !layer_switch_is_off(&track->layers, i)));
 	context->events->layers(context->events_data, track->publisher->room->room_id,
 				track->publisher->peer_id, track->mid, layers);
+}
+
+static unsigned sent_layers(const struct room_track *track, uint64_t now_us)
+{
+	unsigned bits = 0;
+
+	for (uint8_t i = 0; i < track->layer_count; i++) {
+		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
+
+		bits |= now_us - activity.last_packet_us < GONE_US ? 1u << i : 0;
+	}
+	return bits;
 }
 
 void room_track_switch_layers(struct room_track *track)
 {
 	uint64_t now_us = track->publisher->room->context->port->now_us;
-	unsigned before = track->layers_off;
-	uint8_t smallest;
 
 	/* Only who signals can be told, and only by RID what is meant. */
 	if (track->layer_count < 2 || track->publisher->kind != PEER_CALL ||
 	    track->incoming.rid_count == 0)
 		return;
-	smallest = smallest_layer(track);
-	for (uint8_t i = 0; i < track->layer_count; i++) {
-		unsigned bit = 1u << i;
-
-		if (i == smallest || is_layer_used(track, i)) {
-			track->unused_since_us[i] = 0;
-			track->layers_off &= ~bit;
-		} else if (!track->unused_since_us[i]) {
-			track->unused_since_us[i] = now_us;
-		} else if (now_us - track->unused_since_us[i] > UNUSED_US &&
-			   rtc_track_layer_activity(track->element, i).bitrate_bps) {
-			track->layers_off |= bit;
-		}
-	}
-	if (track->layers_off != before)
+	if (layer_switch_run(&track->layers, track->layer_count, smallest_layer(track),
+			     sent_layers(track, now_us), now_us))
 		tell_layers(track);
 }

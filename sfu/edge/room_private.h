@@ -4,6 +4,7 @@
 
 #include "sfu/edge/room.h"
 #include "sfu/model/allocator.h"
+#include "sfu/model/layer_switch.h"
 
 struct room_peer;
 
@@ -16,11 +17,8 @@ struct room_track {
 	bool is_muted;
 	enum media_kind kind;
 	uint8_t layer_count;
-	/* Of several layers: those that the publisher was told to leave off, as bits, and since
-	 * when each has been of no use; 0: it is. */
-	unsigned layers_off;
-	bool is_heard; /* audio: one of those that are forwarded */
-	uint64_t unused_since_us[LAYERS_MAX];
+	struct layer_switch layers; /* which of several the publisher need not send */
+	bool is_heard;		    /* audio: one of those that are forwarded */
 	struct media_format format;
 	struct sdp_media incoming; /* the publisher's numbers, as last negotiated */
 	RtcTrack *element;	   /* a reference; also in the bin */

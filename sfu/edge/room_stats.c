@@ -9,7 +9,7 @@ static json_t *describe_layer(const struct room_track *track, uint8_t layer)
 	json_t *told = json_pack("{s:i, s:I, s:b, s:b}", "layer", (int)layer, "bitrate_bps",
 				 (json_int_t)activity.bitrate_bps, "wanted",
 				 rtc_track_is_wanted(track->element, layer), "off",
-				 (track->layers_off & 1u << layer) != 0);
+				 layer_switch_is_off(&track->layers, layer));
 
 	if (track->incoming.rid_count > layer)
 		(void)json_object_set_new(told, "rid", json_string(track->incoming.rids[layer]));
