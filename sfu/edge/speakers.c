@@ -26,17 +26,33 @@ static size_t collect(const struct room *room, struct room_track *tracks[VOICES_
 	return count;
 }
 
+static bool has_floor(const struct room *room, const struct room_track *track)
+{
+	return strcmp(track->publisher->peer_id, room->speaker) == 0;
+}
+
+/* A peer may have several voices, such as the sound of its screen: the one that spoke last counts.
+ */
+static int voice_with_floor(const struct room *room, struct room_track *const *tracks,
+			    struct voice *const *voices, size_t count)
+{
+	int found = -1;
+
+	for (size_t i = 0; i < count; i++)
+		if (has_floor(room, tracks[i]) &&
+		    (found < 0 || voices[i]->spoke_at_us > voices[found]->spoke_at_us))
+			found = (int)i;
+	return found;
+}
+
 static void give_floor(struct room *room, struct room_track *const *tracks,
 		       struct voice *const *voices, size_t count, uint64_t now_us)
 {
-	int current = -1, chosen;
+	int current = voice_with_floor(room, tracks, voices, count);
+	int chosen = active_speaker_choose(voices, count, current, now_us);
 
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(tracks[i]->publisher->peer_id, room->speaker) == 0)
-			current = (int)i;
-	chosen = active_speaker_choose(voices, count, current, now_us);
-	if (chosen < 0 || chosen == current)
-		return;
+	if (chosen < 0 || has_floor(room, tracks[chosen]))
+		return; /* nobody, or the same one, perhaps by another voice */
 	(void)snprintf(room->speaker, sizeof(room->speaker), "%s",
 		       tracks[chosen]->publisher->peer_id);
 	room_tell_speaker(room);
@@ -91,6 +107,8 @@ void room_listen(struct room *room)
 	room->listened_at_us = now_us;
 	count = collect(room, tracks, voices);
 	give_floor(room, tracks, voices, count, now_us);
+	for (size_t i = 0; i < count; i++)
+		heard[i] = tracks[i]->is_heard;
 	active_speaker_rank(voices, count, most ? most : count, heard);
 	for (size_t i = 0; i < count; i++)
 		set_heard(tracks[i], heard[i]);

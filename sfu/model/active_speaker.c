@@ -1,6 +1,9 @@
 #include "sfu/model/active_speaker.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "core/cleanup.h"
 
 static const double loudness_range_db = 127, speaking_db = 77, /* louder than -50 dBov is speech */
 	clearly_louder_db = 3, rise_s = 0.05,
@@ -64,16 +67,34 @@ int active_speaker_choose(struct voice *const *voices, size_t count, int current
 	return now_us - rival->louder_since_us >= SPEAKER_TAKES_OVER_US ? loudest : current;
 }
 
-void active_speaker_rank(struct voice *const *voices, size_t count, size_t most, bool *ret_heard)
-{
-	memset(ret_heard, 0, count * sizeof(*ret_heard));
-	for (size_t chosen = 0; chosen < most && chosen < count; chosen++) {
-		size_t best = count;
+struct ranked {
+	size_t index;
+	uint64_t spoke_at_us; /* with the advance of who is heard */
+};
 
-		for (size_t i = 0; i < count; i++)
-			if (!ret_heard[i] &&
-			    (best == count || voices[i]->spoke_at_us > voices[best]->spoke_at_us))
-				best = i;
-		ret_heard[best] = true;
+static int compare_ranked(const void *a, const void *b)
+{
+	const struct ranked *one = a, *two = b;
+
+	if (one->spoke_at_us != two->spoke_at_us)
+		return one->spoke_at_us > two->spoke_at_us ? -1 : 1;
+	return one->index < two->index ? -1 : 1;
+}
+
+void active_speaker_rank(struct voice *const *voices, size_t count, size_t most, bool *heard)
+{
+	AUTO_FREE struct ranked *ranked = NULL;
+
+	if (most < count)
+		ranked = calloc(count, sizeof(*ranked));
+	if (!ranked) { /* room for everybody; or no memory, and then as well */
+		memset(heard, true, count * sizeof(*heard));
+		return;
 	}
+	for (size_t i = 0; i < count; i++)
+		ranked[i] = (struct ranked){i, voices[i]->spoke_at_us +
+						       (heard[i] ? SPEAKER_STAYS_US : 0)};
+	qsort(ranked, count, sizeof(*ranked), compare_ranked);
+	for (size_t i = 0; i < count; i++)
+		heard[ranked[i].index] = i < most;
 }

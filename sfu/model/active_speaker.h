@@ -3,8 +3,8 @@
  *
  * Levels are smoothed; the floor changes only when somebody else has been clearly louder for a
  * while, so that a cough does not take it. Those heard are the ones who spoke last: a new voice
- * takes the place of whoever has been quiet for longest. Levels are the publisher's claim: a liar
- * is heard, no more.
+ * takes the place of whoever has been quiet for longest, but of nobody who speaks. Levels are the
+ * publisher's claim: a liar is heard, no more.
  *
  * Thread: worker.
  */
@@ -18,7 +18,8 @@
 enum {
 	SPEAKER_LEVEL_UNKNOWN = 255,	/* the packet tells none */
 	SPEAKER_TAKES_OVER_US = 400000, /* so long clearly louder */
-	SPEAKER_SILENT_US = 1200000	/* quiet for so long, and the floor is free */
+	SPEAKER_SILENT_US = 1200000,	/* quiet for so long, and the floor is free */
+	SPEAKER_STAYS_US = 500000 /* who is heard is not replaced before being quiet for this */
 };
 
 /* One audio track's voice. Zero is somebody not heard yet. */
@@ -36,8 +37,8 @@ void voice_on_packet(struct voice *voice, uint8_t level, uint64_t now_us);
  * `current` is who had it, -1 for nobody. Call it some times a second. */
 int active_speaker_choose(struct voice *const *voices, size_t count, int current, uint64_t now_us);
 
-/* Mark the `most` voices that spoke last in `ret_heard`. Of those who never spoke the first ones.
- */
-void active_speaker_rank(struct voice *const *voices, size_t count, size_t most, bool *ret_heard);
+/* Mark the `most` voices that spoke last in `heard`, which says who is heard now. Of those who
+ * never spoke the first ones. */
+void active_speaker_rank(struct voice *const *voices, size_t count, size_t most, bool *heard);
 
 #endif

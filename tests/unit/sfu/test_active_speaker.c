@@ -1,3 +1,6 @@
+#include <stdlib.h>
+#include <string.h>
+
 #include "sfu/model/active_speaker.h"
 #include "tests/unit/cmocka_all.h"
 
@@ -65,6 +68,7 @@ static void those_who_spoke_last_are_heard(void **state)
 	(void)state;
 	for (size_t i = 0; i < 5; i++)
 		list[i] = &voices[i];
+	memset(heard, true, sizeof(heard)); /* as all are, until there are too many */
 	active_speaker_rank(list, 5, 2, heard);
 	assert_true(heard[0] && heard[1] && !heard[2]);
 	(void)talk(voices, 5, (uint8_t[]){SILENCE, SILENCE, SILENCE, SPEECH, SILENCE}, -1, &now_us,
@@ -77,6 +81,30 @@ static void those_who_spoke_last_are_heard(void **state)
 	active_speaker_rank(list, 5, 9, heard);
 	for (size_t i = 0; i < 5; i++)
 		assert_true(heard[i]);
+}
+
+/* More speak at once than can be heard: whoever of them is heard stays so, and is not cut to pieces
+ * by whose packet happens to be the newest. */
+static void nobody_is_cut_off_while_speaking(void **state)
+{
+	struct voice voices[5] = {0};
+	struct voice *list[5];
+	bool heard[5] = {false}, before[5] = {false};
+	unsigned changes = 0;
+
+	(void)state;
+	srand(1);
+	for (size_t i = 0; i < 5; i++)
+		list[i] = &voices[i];
+	for (uint64_t now_us = 1000000; now_us < 6000000; now_us += 100000) {
+		for (size_t i = 0; i < 5; i++)
+			voice_on_packet(&voices[i], SPEECH, now_us - (uint64_t)(rand() % 20000));
+		active_speaker_rank(list, 5, 2, heard);
+		for (size_t i = 0; i < 5; i++)
+			changes += heard[i] != before[i];
+		memcpy(before, heard, sizeof(heard));
+	}
+	assert_int_equal(changes, 2); /* the first ones */
 }
 
 static void who_sends_nothing_is_silent(void **state)
@@ -100,6 +128,7 @@ int main(void)
 		cmocka_unit_test(the_floor_goes_to_who_speaks),
 		cmocka_unit_test(a_cough_does_not_take_it),
 		cmocka_unit_test(those_who_spoke_last_are_heard),
+		cmocka_unit_test(nobody_is_cut_off_while_speaking),
 		cmocka_unit_test(who_sends_nothing_is_silent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
