@@ -231,23 +231,35 @@ static void ask_for_keyframe(struct layer *layer)
 		keyframe_gate_put_off(&layer->gate);
 }
 
+/* Sound has none. Nor is one asked of what is muted: when that ends it is. */
+static void want_keyframe(struct layer *layer)
+{
+	const RtcTrack *track = layer->track;
+
+	if (layer->sink && track->is_video && !track->is_muted &&
+	    keyframe_gate_want(&layer->gate, *track->now_us))
+		ask_for_keyframe(layer);
+}
+
+/* Whoever is sent this layer waits for one. */
+static void want_keyframe_for_all(struct layer *layer)
+{
+	if (rtc_track_is_wanted(layer->track, layer->index))
+		want_keyframe(layer);
+}
+
 static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
-	RtcTrack *track = (RtcTrack *)parent;
 	struct layer *layer = gst_pad_get_element_private(pad);
 
 	if (rtc_layer_damaged_is(event)) {
-		if (rtc_track_is_wanted(track, layer->index) &&
-		    keyframe_gate_want(&layer->gate, *track->now_us))
-			ask_for_keyframe(layer);
+		want_keyframe_for_all(layer);
 		gst_event_unref(event);
 		return TRUE;
 	}
 	if (GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM) {
 		forget_packets(layer);
-		if (keyframe_gate_want(&layer->gate,
-				       *track->now_us)) /* all subscribers wait again */
-			ask_for_keyframe(layer);
+		want_keyframe_for_all(layer);
 	}
 	return gst_pad_event_default(pad, parent, event);
 }
@@ -257,16 +269,11 @@ static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
 	RtcTrack *track = (RtcTrack *)parent;
-	struct layer *layer;
 	uint8_t index;
 
 	(void)pad;
-	if (rtc_keyframe_request_is(event, &index)) {
-		layer = &track->layers[index];
-		if (layer->sink && !track->is_muted &&
-		    keyframe_gate_want(&layer->gate, *track->now_us))
-			ask_for_keyframe(layer);
-	}
+	if (rtc_keyframe_request_is(event, &index))
+		want_keyframe(&track->layers[index]);
 	gst_event_unref(event);
 	return TRUE;
 }

@@ -378,7 +378,8 @@ static int receive_layer(RtcTransport *transport, const struct media_line *line,
 	stream->wants_nack = codec && codec->nack;
 	stream->is_one_of_many = layer_count > 1;
 	*stream->rid = '\0';
-	if (remote->rid_count > 0) { /* told by its RID, whatever SSRCs the m-line names as well */
+	if (remote->rid_count > 0 && !remote->rids_are_received) {
+		/* Told by its RID, whatever SSRCs the m-line names as well. */
 		memcpy(stream->rid, remote->rids[layer], sizeof(stream->rid));
 	} else if (remote->ssrc_count > layer) {
 		set_ssrc(stream, unclaimed(transport, stream, remote->ssrcs[layer]));
@@ -409,8 +410,11 @@ int rtc_transport_receive(RtcTransport *transport, const struct media_line *line
 		if (layer < count &&
 		    receive_layer(transport, line, layer, count, &ret_pads[layer]) < 0)
 			return -ENOMEM;
-		if (layer >= count && former)
+		if (layer >= count && former) {
+			/* Should it come back, it has other numbers and contents. */
+			(void)gst_pad_push_event(former->pad, source_restart_event_new(layer));
 			receive_stream_free(former);
+		}
 	}
 	take_extension_id(&line->remote, EXTENSION_MID, &transport->extension_ids.mid);
 	take_extension_id(&line->remote, EXTENSION_RID, &transport->extension_ids.rid);

@@ -382,13 +382,14 @@ void rtc_transport_send_end(RtcTransport *transport, GstPad *pad)
 void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent)
 {
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);
+	bool is_news = stream->forwarder.target_layer != layer;
 
-	if (stream->forwarder.target_layer == layer)
-		return;
-	forwarder_set_target(&stream->forwarder, layer);
-	if (is_urgent)
+	if (is_news)
+		forwarder_set_target(&stream->forwarder, layer);
+	/* It may have become urgent since, while the keyframe is still on its way. */
+	if (is_urgent && stream->forwarder.layer != layer)
 		forwarder_cut(&stream->forwarder);
-	if (layer != stream->forwarder.layer)
+	if (is_news && layer != stream->forwarder.layer)
 		send_stream_want_keyframe(stream);
 }
 

@@ -581,31 +581,37 @@ static char *as_sound(const char *offer)
 	return sdp_format(sound);
 }
 
+/* A publisher and a viewer of sound alone, in place of the pair. */
+static void join_with_sound(struct load_peer *publisher, struct load_peer *viewer)
+{
+	AUTO_FREE char *pictures = NULL;
+	AUTO_FREE char *watched = NULL;
+	AUTO_FREE char *spoken = NULL;
+	AUTO_FREE char *heard = NULL;
+
+	fake_hub_close_room(&hub, "relay");
+	assert_int_equal(load_peer_init(publisher, identity), 0);
+	assert_int_equal(load_peer_init(viewer, identity), 0);
+	pictures = load_peer_offer(publisher, 0);
+	watched = load_peer_offer(viewer, 1);
+	spoken = as_sound(pictures);
+	heard = as_sound(watched);
+	join_with(publisher, "speaker", "whip", spoken);
+	join_with(viewer, "listener", "whep", heard);
+}
+
 /* Sound has no RTX, and its packets carry a number that no other packet has: again under the same
  * index, it would be another packet under the one nonce. */
 static void numbered_sound_is_not_repeated(void **state)
 {
 	struct load_peer publisher, viewer;
-	AUTO_FREE char *pictures = NULL;
-	AUTO_FREE char *watched = NULL;
 	uint8_t first[2048], second[2048], packet[2048];
 	struct writer writer = writer_over(packet, sizeof(packet));
 	uint16_t wanted;
 	size_t length = 0;
 
 	(void)state;
-	assert_int_equal(load_peer_init(&publisher, identity), 0);
-	assert_int_equal(load_peer_init(&viewer, identity), 0);
-	pictures = load_peer_offer(&publisher, 0);
-	watched = load_peer_offer(&viewer, 1);
-	{
-		AUTO_FREE char *spoken = as_sound(pictures);
-		AUTO_FREE char *heard = as_sound(watched);
-
-		fake_hub_close_room(&hub, "relay"); /* the pair's: its picture is of no use here */
-		join_with(&publisher, "speaker", "whip", spoken);
-		join_with(&viewer, "listener", "whep", heard);
-	}
+	join_with_sound(&publisher, &viewer);
 	for (int i = 0; i < 100 && length == 0; i++) {
 		load_peer_publish(&publisher, PACKET_BYTES, true);
 		length = next_raw_media(&viewer, first);
@@ -621,6 +627,32 @@ static void numbered_sound_is_not_repeated(void **state)
 			&wanted, 1);
 	load_peer_send_rtcp(&viewer, packet, writer.offset, sizeof(packet));
 	assert_int_equal(next_raw_media(&viewer, second), 0);
+	load_peer_fini(&publisher);
+	load_peer_fini(&viewer);
+}
+
+/* Sound begins anew at any packet: it has no keyframes to be asked for. */
+static void no_keyframe_is_asked_of_sound(void **state)
+{
+	struct load_peer publisher, viewer;
+	uint8_t packet[2048];
+	struct heard heard = {0};
+	const struct rtcp_visitor visitor = {.pli = hear_pli};
+
+	(void)state;
+	join_with_sound(&publisher, &viewer);
+	for (int i = 0; i < 100 && next_raw_media(&viewer, packet) == 0; i++)
+		load_peer_publish(&publisher, PACKET_BYTES, true);
+	publisher.ssrc ^= 0x5a5a5a5a;
+	for (int i = 0; i < 10; i++) {
+		size_t length;
+
+		load_peer_publish(&publisher, PACKET_BYTES, true);
+		length = load_peer_receive(&publisher, 100, packet);
+		if (length > 0 && packet_kind_of(packet, length) == PACKET_RTCP)
+			assert_int_equal(rtcp_visit(packet, length, &visitor, &heard), 0);
+	}
+	assert_int_equal(heard.pli_ssrc, 0);
 	load_peer_fini(&publisher);
 	load_peer_fini(&viewer);
 }
@@ -673,6 +705,7 @@ int main(int argc, char **argv)
 		TEST(who_gets_another_port_is_known_by_its_keys),
 		TEST(one_number_is_never_sealed_twice_with_different_contents),
 		TEST(numbered_sound_is_not_repeated),
+		TEST(no_keyframe_is_asked_of_sound),
 		TEST(a_viewer_cannot_publish),
 		TEST(who_falls_silent_is_let_go_within_5_s),
 	};
