@@ -153,8 +153,12 @@ static void consider_path(RtcTransport *transport, const struct checked_path *ch
 
 void transport_adopt_path(RtcTransport *transport, const struct net_path *path)
 {
-	struct checked_path *checked = path_add(transport, path);
+	struct checked_path *checked = path_find(transport, path);
 
+	if (checked) /* another had taken it over, and is gone */
+		media_port_add_path(transport->port, &checked->path, transport);
+	else
+		checked = path_add(transport, path);
 	checked->last_us = checked->unproven_since_us = transport->port->now_us;
 	path_select(transport, checked);
 	LOG(LOG_INFO, LOG_WEBRTC, "path_rebound", LOG_TEXT("room", transport->config.room_id),

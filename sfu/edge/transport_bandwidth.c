@@ -9,7 +9,9 @@ enum {
 	/* What a subscriber may make us repeat: half of what the way carries; of who tells nothing
 	 * of it, so many bytes each tick. */
 	RETRANSMIT_TICK_BYTES = 64 * 1200,
-	RETRANSMIT_BURST_BYTES = 10 * 1200
+	RETRANSMIT_BURST_BYTES = 10 * 1200,
+	/* Of so many packets it may tell us how they fared in each tick. */
+	RESULTS_PER_TICK = 2 * SEND_HISTORY_PACKETS
 };
 
 void transport_note_sent(RtcTransport *transport, size_t srtp_bytes)
@@ -23,16 +25,21 @@ void transport_note_sent(RtcTransport *transport, size_t srtp_bytes)
 
 /* ---- what the participant tells ---- */
 
-static void on_result(void *data, uint16_t transport_sequence, bool has_arrived, int64_t arrival_us)
+static bool on_result(void *data, uint16_t transport_sequence, bool has_arrived, int64_t arrival_us)
 {
 	RtcTransport *transport = data;
-	const struct sent_packet *sent = send_history_take(&transport->history, transport_sequence);
+	const struct sent_packet *sent;
 	uint64_t now_us = transport->port->now_us;
 
+	if (transport->results_left == 0)
+		return false;
+	transport->results_left--;
+	sent = send_history_take(&transport->history, transport_sequence);
 	if (sent) /* its clock has 32 bits; it was sent less than 71 minutes ago */
 		bandwidth_on_result(&transport->bandwidth, now_us,
 				    now_us - (uint32_t)((uint32_t)now_us - sent->sent_us),
 				    sent->byte_count, sent->probe, has_arrived, arrival_us);
+	return true;
 }
 
 void transport_on_feedback(RtcTransport *transport, struct slice packet)
@@ -44,7 +51,7 @@ void transport_on_feedback(RtcTransport *transport, struct slice packet)
 
 void transport_on_remb(RtcTransport *transport, uint64_t bitrate_bps)
 {
-	transport->remb_bps = bitrate_bps;
+	transport->remb_bps = bitrate_bps < BANDWIDTH_MAX_BPS ? bitrate_bps : BANDWIDTH_MAX_BPS;
 	transport->remb_at_us = transport->port->now_us;
 }
 
@@ -113,6 +120,7 @@ void transport_bandwidth_tick(RtcTransport *transport)
 		refill = (double)budget_bps / 2 / 8 * TICK_US / 1e6;
 		burst = refill * 5 > RETRANSMIT_BURST_BYTES ? refill * 5 : RETRANSMIT_BURST_BYTES;
 	}
+	transport->results_left = RESULTS_PER_TICK;
 	transport->retransmit_bytes += refill;
 	if (transport->retransmit_bytes > burst)
 		transport->retransmit_bytes = burst;

@@ -1,4 +1,4 @@
-/* transport_private.h - the inside of rtctransport, for its four sources alone. Thread: worker. */
+/* transport_private.h - the inside of rtctransport, for its own sources alone. Thread: worker. */
 #ifndef SFU_EDGE_TRANSPORT_PRIVATE_H
 #define SFU_EDGE_TRANSPORT_PRIVATE_H
 
@@ -107,6 +107,7 @@ struct _RtcTransport {
 	uint64_t wanted_bps; /* what could be sent if there were room */
 	uint64_t remb_bps, remb_at_us;
 	double retransmit_bytes; /* what it may make us repeat now */
+	unsigned results_left;	 /* of so many packets it may tell now how they fared */
 	uint8_t probe;		 /* what is sent now is of this probe; 0: none */
 	struct transport_counters counters;
 };

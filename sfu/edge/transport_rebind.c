@@ -41,6 +41,9 @@ bool transport_take_rebound(struct media_port *port, struct datagram *datagram,
 
 	if (kind != PACKET_RTP && kind != PACKET_RTCP)
 		return false;
+	/* A stranger's packet costs one as well: all transports are looked through for it. */
+	if (port->rebind_tries > 0)
+		port->rebind_tries--;
 	g_hash_table_iter_init(&iterator, port->by_ufrag);
 	while (port->rebind_tries > 0 && g_hash_table_iter_next(&iterator, NULL, &owner)) {
 		RtcTransport *transport = owner;

@@ -90,9 +90,10 @@ size_t rtcp_write_transport_feedback(struct writer *writer, uint32_t sender_ssrc
 				     uint8_t feedback_count);
 
 /* Read one such packet, whole: each packet that it tells of in order, with its arrival in the
- * receiver's own time, µs; what is between them is right, what it begins at says nothing.
+ * receiver's own time, µs; what is between them is right, what it begins at says nothing. Two bytes
+ * may tell of 8191 packets: `tell` returns false when it has heard enough.
  *   -EBADMSG  counts or lengths do not fit; what came before has been told */
-typedef void (*transport_feedback_fn)(void *data, uint16_t transport_sequence, bool has_arrived,
+typedef bool (*transport_feedback_fn)(void *data, uint16_t transport_sequence, bool has_arrived,
 				      int64_t arrival_us);
 int rtcp_read_transport_feedback(struct slice packet, transport_feedback_fn tell,
 				 void *data) MUST_CHECK;

@@ -241,8 +241,9 @@ int rtcp_read_transport_feedback(struct slice packet, transport_feedback_fn tell
 			ticks += (int16_t)read_u16(&deltas);
 		else if (status != STATUS_LOST)
 			return -EBADMSG; /* a symbol of the future */
-		if (!deltas.failed)
-			tell(data, sequence++, status != STATUS_LOST, ticks * TICK_US);
+		if (!deltas.failed &&
+		    !tell(data, sequence++, status != STATUS_LOST, ticks * TICK_US))
+			return 0;
 	}
 	return chunks.failed || deltas.failed ? -EBADMSG : 0;
 }

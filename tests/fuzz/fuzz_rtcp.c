@@ -14,10 +14,11 @@ static void on_nack(void *data, uint32_t media_ssrc, const uint16_t *sequence_nu
 	rtcp_write_nack(&writer, 1, media_ssrc, sequence_numbers, count);
 }
 
-static void on_arrival(void *data, uint16_t transport_sequence, bool has_arrived,
+static bool on_arrival(void *data, uint16_t transport_sequence, bool has_arrived,
 		       int64_t arrival_us)
 {
 	*(uint8_t *)data = (uint8_t)(transport_sequence + has_arrived + arrival_us);
+	return true;
 }
 
 static void on_transport_feedback(void *data, struct slice packet)

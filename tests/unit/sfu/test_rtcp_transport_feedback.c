@@ -73,7 +73,7 @@ struct heard {
 	size_t count;
 };
 
-static void hear(void *data, uint16_t transport_sequence, bool has_arrived, int64_t arrival_us)
+static bool hear(void *data, uint16_t transport_sequence, bool has_arrived, int64_t arrival_us)
 {
 	struct heard *heard = data;
 	const struct feedback *feedback = heard->feedback;
@@ -84,6 +84,7 @@ static void hear(void *data, uint16_t transport_sequence, bool has_arrived, int6
 	if (has_arrived)
 		assert_true(arrival_us ==
 			    ((int64_t)feedback->reference * 256 + feedback->ticks[i]) * TICK_US);
+	return true;
 }
 
 static void assert_is_read(const uint8_t *bytes, size_t length, const struct feedback *feedback)
@@ -228,12 +229,13 @@ static void without_arrivals_or_room_nothing_is_written(void **state)
 	assert_int_equal(round_trip(arrived, 1, 24), 1);
 }
 
-static void ignore(void *data, uint16_t transport_sequence, bool has_arrived, int64_t arrival_us)
+static bool ignore(void *data, uint16_t transport_sequence, bool has_arrived, int64_t arrival_us)
 {
 	(void)transport_sequence;
 	(void)has_arrived;
 	(void)arrival_us;
 	(*(size_t *)data)++;
+	return true;
 }
 
 static void one_bit_vectors_are_read(void **state)
@@ -259,6 +261,31 @@ static void one_bit_vectors_are_read(void **state)
 			 -EBADMSG);
 }
 
+static bool hear_ten(void *data, uint16_t transport_sequence, bool has_arrived, int64_t arrival_us)
+{
+	(void)ignore(data, transport_sequence, has_arrived, arrival_us);
+	return *(size_t *)data < 10;
+}
+
+/* 24 bytes that tell of 8191 packets: whoever listens may stop. */
+static void who_has_heard_enough_hears_no_more(void **state)
+{
+	static const uint8_t packet[] = {0x8f, 0xcd, 0,	   5,	 0, 0, 0, 1, 0,	   0,	 0, 2,
+					 0,    7,    0x1f, 0xff, 0, 0, 1, 0, 0x1f, 0xff, 0, 0};
+	size_t told = 0;
+
+	(void)state;
+	assert_int_equal(
+		rtcp_read_transport_feedback((struct slice){packet, sizeof(packet)}, ignore, &told),
+		0);
+	assert_int_equal(told, 8191);
+	told = 0;
+	assert_int_equal(rtcp_read_transport_feedback((struct slice){packet, sizeof(packet)},
+						      hear_ten, &told),
+			 0);
+	assert_int_equal(told, 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +294,7 @@ int main(void)
 		cmocka_unit_test(a_delta_over_its_16_bits_ends_the_packet),
 		cmocka_unit_test(a_packet_tells_of_65535_packets_at_most),
 		cmocka_unit_test(one_bit_vectors_are_read),
+		cmocka_unit_test(who_has_heard_enough_hears_no_more),
 		cmocka_unit_test(without_arrivals_or_room_nothing_is_written),
 	};
 
