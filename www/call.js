@@ -171,7 +171,7 @@ export class Call extends EventTarget {
     this.attempt = 0;
     this.lastError = null;
     const isResumed = message.resumed === true && this.connection;
-    if (!isResumed) this.views.clear();
+    this.views.clear(); // what was said while the socket was away is lost: it is said again
     this.peerId = message.peer_id;
     this.resumeToken = message.resume_token;
     const present = new Set(message.peers.map((peer) => peer.peer_id));
@@ -190,6 +190,7 @@ export class Call extends EventTarget {
 
   async signaled(message) {
     if (message.signal_type === "renegotiate") {
+      this.views.clear();
       this.connect(this.iceServers); // the SFU has started anew and knows nothing of us
       return;
     }

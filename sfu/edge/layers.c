@@ -276,11 +276,21 @@ static uint8_t smallest_layer(const struct room_track *track)
 	return smallest;
 }
 
-static void tell_layers(struct room_track *track)
+/* Only who signals can be told, and only by RID what is meant. */
+static bool can_be_told(const struct room_track *track)
+{
+	return track->layer_count > 1 && track->publisher->kind == PEER_CALL &&
+	       track->incoming.rid_count > 0;
+}
+
+void room_track_tell_layers(const struct room_track *track)
 {
 	const struct room_context *context = track->publisher->room->context;
-	json_t *layers = json_array();
+	json_t *layers;
 
+	if (!can_be_told(track))
+		return;
+	layers = json_array();
 	for (uint8_t i = 0; i < track->layer_count; i++)
 		(void)json_array_append_new(
 			layers, json_pack("{s:s, s:b}", "rid", track->incoming.rids[i], "active",
@@ -305,11 +315,8 @@ void room_track_switch_layers(struct room_track *track)
 {
 	uint64_t now_us = track->publisher->room->context->port->now_us;
 
-	/* Only who signals can be told, and only by RID what is meant. */
-	if (track->layer_count < 2 || track->publisher->kind != PEER_CALL ||
-	    track->incoming.rid_count == 0)
-		return;
-	if (layer_switch_run(&track->layers, track->layer_count, smallest_layer(track),
+	if (can_be_told(track) &&
+	    layer_switch_run(&track->layers, track->layer_count, smallest_layer(track),
 			     sent_layers(track, now_us), now_us))
-		tell_layers(track);
+		room_track_tell_layers(track);
 }

@@ -102,6 +102,8 @@ void room_peer_choose_layers(struct room_peer *peer);
 void room_peer_tick_layers(struct room_peer *peer);
 /* Tell the publisher which layers nobody is sent, once that has been so for a while. */
 void room_track_switch_layers(struct room_track *track);
+/* Tell it how they stand. Nothing to tell of a single one. */
+void room_track_tell_layers(const struct room_track *track);
 
 /* speakers.c */
 /* Who has the floor, and in a large room who is heard at all. Every 20 ms; looks every 100. */

@@ -306,6 +306,7 @@ void room_signal(struct room *room, const char *peer_id, const json_t *signal)
 void room_resume(struct room *room, const char *peer_id)
 {
 	struct room_peer *peer = room_peer_find(room, peer_id);
+	struct room_track *track;
 
 	if (!peer) {
 		room->context->events->gone(room->context->events_data, room->room_id, peer_id,
@@ -313,6 +314,11 @@ void room_resume(struct room *room, const char *peer_id)
 		return;
 	}
 	room_publish_changed(peer);
+	/* What was said while its signalling was away is lost; a layer that it believes to be off
+	 * would never come. */
+	LIST_FOR_EACH (track, &peer->tracks, link) {
+		room_track_tell_layers(track);
+	}
 	if (peer->negotiation.state == NEGOTIATION_OFFERED)
 		repeat_offer(peer);
 }
