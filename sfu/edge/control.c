@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/unix_listener.h"
@@ -90,20 +91,23 @@ static json_t *answer_to(const struct control *control, const struct bus_frame *
 	}
 }
 
-/* A reader too slow to take an answer is not worth keeping. */
+/* A reader too slow to take an answer is not worth keeping: all others wait meanwhile. */
 static int send_all(int fd, const uint8_t *bytes, size_t length)
 {
 	struct pollfd writable = {.fd = fd, .events = POLLOUT};
+	uint64_t end_us = clock_now_us() + SEND_TIMEOUT_MS * 1000u;
 
 	while (length > 0) {
 		ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+		uint64_t now_us = clock_now_us();
 
-		if (sent < 0 && errno == EAGAIN && poll(&writable, 1, SEND_TIMEOUT_MS) == 1)
-			continue;
-		if (sent < 0)
+		if (sent >= 0) {
+			bytes += sent;
+			length -= (size_t)sent;
+		} else if (errno != EAGAIN || now_us >= end_us ||
+			   poll(&writable, 1, (int)((end_us - now_us) / 1000)) != 1) {
 			return -EPIPE;
-		bytes += sent;
-		length -= (size_t)sent;
+		}
 	}
 	return 0;
 }

@@ -460,6 +460,21 @@ static int read_ssrc_group(struct sdp_parsing *parsing, const char *value)
 	return 0;
 }
 
+static int add_rid(struct sdp_parsing *parsing, struct slice rid)
+{
+	struct sdp_media *media = parsing->media;
+	char *added = media->rids[media->rid_count];
+
+	if (!word_copy(added, sizeof(media->rids[0]), rid))
+		return SDP_REFUSE(parsing, "a=simulcast", "a RID has 1 to %d ASCII characters",
+				  SDP_RID_MAX);
+	for (size_t i = 0; i < media->rid_count; i++)
+		if (strcmp(media->rids[i], added) == 0)
+			return SDP_REFUSE(parsing, "a=simulcast", "a RID names one layer");
+	media->rid_count++;
+	return 0;
+}
+
 /* "send q;h;~f" or "send q recv a;b" (RFC 8853 section 5.1). Of the alternatives of a stream
  * ("h,i") the first counts; "~" marks one that is paused at first. */
 static int read_simulcast(struct sdp_parsing *parsing, const char *value)
@@ -483,10 +498,12 @@ static int read_simulcast(struct sdp_parsing *parsing, const char *value)
 		rid = (struct slice){at, (size_t)(stop - at)};
 		if (rid.length > 0 && rid.data[0] == '~')
 			rid = (struct slice){rid.data + 1, rid.length - 1};
-		if (media->rid_count < SDP_LAYERS_MAX &&
-		    !word_copy(media->rids[media->rid_count++], sizeof(media->rids[0]), rid))
-			return SDP_REFUSE(parsing, "a=simulcast",
-					  "a RID has 1 to %d ASCII characters", SDP_RID_MAX);
+		if (media->rid_count < SDP_LAYERS_MAX) {
+			int r = add_rid(parsing, rid);
+
+			if (r < 0)
+				return r;
+		}
 		while (stop < end && *stop != ';')
 			stop++;
 		at = stop;

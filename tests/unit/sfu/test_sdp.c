@@ -597,6 +597,18 @@ static void layers_in_other_words(void **state)
 	}
 }
 
+static void two_layers_of_one_rid_are_refused(void **state)
+{
+	AUTO_FREE char *text = NULL;
+	AUTO(sdp) sdp = NULL;
+	struct error error = {0};
+
+	(void)state;
+	assert_true(asprintf(&text, "%sa=simulcast:send q;h;q\r\n", SMALLEST) > 0);
+	assert_int_equal(sdp_parse(text, strlen(text), &sdp, &error), -EPROTO);
+	assert_string_equal(error.field, "a=simulcast");
+}
+
 static void layers_by_ssrc(void **state)
 {
 	AUTO_FREE char *text = NULL;
@@ -623,6 +635,7 @@ static void layers_by_ssrc(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(two_layers_of_one_rid_are_refused),
 		cmocka_unit_test(a_chromium_offer_is_read),
 		cmocka_unit_test(a_firefox_offer_is_read),
 		cmocka_unit_test(a_webrtcbin_offer_is_read),
