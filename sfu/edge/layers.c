@@ -196,8 +196,10 @@ void room_peer_choose_layers(struct room_peer *peer)
 	size_t count = collect_videos(peer, videos);
 
 	peer->layers_chosen_us = peer->room->context->port->now_us;
-	if (count == 0)
+	if (count == 0) {
+		rtc_transport_set_wanted(peer->transport, 0);
 		return;
+	}
 	set_importance(peer, videos, count);
 	for (size_t i = 0; i < count; i++) {
 		observe(videos[i]);
