@@ -144,6 +144,7 @@ static int ask(struct fake_hub *hub, enum bus_message message, const json_t *bod
 		r = next_frame(hub, &frame);
 		if (r < 0)
 			return r;
+		hub->speaker_count += frame.message == BUS_PEER_SPEAKS;
 		if (frame.request_id == request_id) {
 			is_answered = true;
 			if (frame.kind == BUS_RESPONSE)

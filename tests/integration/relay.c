@@ -566,18 +566,20 @@ static char *as_sound(const char *offer)
 	struct sdp_media *media;
 
 	assert_int_equal(sdp_parse(offer, strlen(offer), &sound, &error), 0);
-	media = &sound->media[0];
-	media->kind = MEDIA_AUDIO;
-	media->codec_count = 1;
-	media->codecs[0] = (struct sdp_codec){.payload_type = LOAD_VP8,
-					      .name = "opus",
-					      .clock_rate_hz = 48000,
-					      .channels = 2,
-					      .apt = -1,
-					      .transport_cc = true};
-	media->extensions[0].id = 2;
-	media->extensions[0].extension = EXTENSION_TRANSPORT_CC;
-	media->extension_count = 1;
+	for (size_t i = 0; i < sound->media_count; i++) {
+		media = &sound->media[i];
+		media->kind = MEDIA_AUDIO;
+		media->codec_count = 1;
+		media->codecs[0] = (struct sdp_codec){.payload_type = LOAD_VP8,
+						      .name = "opus",
+						      .clock_rate_hz = 48000,
+						      .channels = 2,
+						      .apt = -1,
+						      .transport_cc = true};
+		media->extensions[0].id = 2;
+		media->extensions[0].extension = EXTENSION_TRANSPORT_CC;
+		media->extension_count = 1;
+	}
 	return sdp_format(sound);
 }
 
@@ -657,6 +659,67 @@ static void no_keyframe_is_asked_of_sound(void **state)
 	load_peer_fini(&viewer);
 }
 
+/* An offer to publish two voices, whose packets tell how loud they are. */
+static char *two_voices(const struct load_peer *peer)
+{
+	AUTO_FREE char *watched = load_peer_offer(peer, 2);
+	AUTO_FREE char *sound = as_sound(watched);
+	AUTO(sdp) offer = NULL;
+	struct error error;
+
+	assert_int_equal(sdp_parse(sound, strlen(sound), &offer, &error), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct sdp_media *media = &offer->media[i];
+
+		media->direction = DIRECTION_SEND;
+		media->extensions[0].id = 1;
+		media->extensions[0].extension = EXTENSION_AUDIO_LEVEL;
+		media->ssrcs[0] = peer->ssrc + i;
+		media->ssrc_count = 1;
+		memcpy(media->cname, "load", 5);
+	}
+	return sdp_format(offer);
+}
+
+/* `level`: -dBov. */
+static void speak(struct load_peer *peer, uint32_t ssrc, uint8_t level)
+{
+	uint8_t packet[256] = {0}, payload[100] = {0};
+	const uint8_t extension[8] = {0xbe, 0xde, 0, 1, 1 << 4, level, 0, 0};
+	int r;
+
+	rtp_header_encode(packet, LOAD_VP8, false, true, false, peer->sequence_number++, 0, ssrc);
+	memcpy(packet + RTP_HEADER_BYTES, extension, sizeof(extension));
+	r = media_crypto_protect_rtp(peer->out, packet, sizeof(packet),
+				     RTP_HEADER_BYTES + sizeof(extension), NULL, 0, payload,
+				     sizeof(payload));
+	assert_true(r > 0);
+	(void)send(peer->fd, packet, (size_t)r, 0);
+}
+
+/* The floor is a peer's: which of its voices speaks is no news. */
+static void who_has_two_voices_gets_the_floor_once(void **state)
+{
+	struct load_peer publisher;
+	AUTO_FREE char *offer = NULL;
+	unsigned before;
+
+	(void)state;
+	fake_hub_close_room(&hub, "relay");
+	assert_int_equal(load_peer_init(&publisher, identity), 0);
+	offer = two_voices(&publisher);
+	join_with(&publisher, "speaker", "whip", offer);
+	before = hub.speaker_count;
+	for (int i = 0; i < 75; i++) {
+		speak(&publisher, publisher.ssrc, 20);
+		speak(&publisher, publisher.ssrc + 1, 127);
+		(void)usleep(20000);
+	}
+	assert_int_equal(fake_hub_mute(&hub, "relay", "speaker", false), 0);
+	assert_int_equal(hub.speaker_count - before, 1);
+	load_peer_fini(&publisher);
+}
+
 static void a_viewer_cannot_publish(void **state)
 {
 	struct pair *pair = *state;
@@ -706,6 +769,7 @@ int main(int argc, char **argv)
 		TEST(one_number_is_never_sealed_twice_with_different_contents),
 		TEST(numbered_sound_is_not_repeated),
 		TEST(no_keyframe_is_asked_of_sound),
+		TEST(who_has_two_voices_gets_the_floor_once),
 		TEST(a_viewer_cannot_publish),
 		TEST(who_falls_silent_is_let_go_within_5_s),
 	};
