@@ -85,8 +85,9 @@ async def run(role: str, url: str, seconds: float, publishers: int, frames: int)
             break
     for reader in readers:
         reader.cancel()
-    await peer.close()
+    # Before the connection says goodbye by itself: the session would be gone, and not found any more.
     await asyncio.to_thread(urllib.request.urlopen, urllib.request.Request(location, method="DELETE"))
+    await peer.close()
     print(json.dumps({**counts, "location": location}))
 
 
