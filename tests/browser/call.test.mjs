@@ -14,11 +14,13 @@ async function assertEveryoneSeesEveryone(pages, names) {
       const { peers } = await received(page);
       return others.every((name) => peers[name]?.frames > 5 && peers[name]?.energy > 0) && peers;
     }, 20_000);
-    await sleep(1000);
-    const { peers, remotes } = await received(page);
+    const goesOn = ({ peers }, name) =>
+      peers[name].frames > first[name].frames + 5 && peers[name].energy > first[name].energy;
+    const { peers, remotes } = await until(`${names[i]} sees ${others} move, and hears them`, async () => {
+      const now = await received(page);
+      return others.every((name) => goesOn(now, name)) && now;
+    }, 5_000);
     for (const name of others) {
-      assert.ok(peers[name].frames > first[name].frames + 5, `${names[i]} sees ${name} move`);
-      assert.ok(peers[name].energy > first[name].energy, `${names[i]} hears ${name}`);
       assert.equal(peers[name].lost, 0, `${names[i]} misses nothing of ${name}`);
     }
     const mediaPorts = Array.from({ length: 16 }, (_, worker) => system.port + 2 + worker);
