@@ -88,6 +88,13 @@ int json_get_container(const json_t *object, const char *name, json_type type, j
 	return 1;
 }
 
+const char *json_text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
 int json_missing(const char *name, struct error *reterr)
 {
 	return error_set_field(reterr, -EINVAL, "missing_field", name, "%s is missing", name);

@@ -29,6 +29,9 @@ int json_get_bool(const json_t *object, const char *name, bool *ret_value,
 int json_get_container(const json_t *object, const char *name, json_type type, json_t **ret_value,
 		       struct error *reterr) MUST_CHECK;
 
+/* Of what we said ourselves: the text, borrowed, or "". */
+const char *json_text_of(const json_t *object, const char *name);
+
 /* -EINVAL "missing_field": for a getter that returned 0 where the field is needed. */
 int json_missing(const char *name, struct error *reterr);
 

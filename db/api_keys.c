@@ -98,9 +98,9 @@ int api_keys_create(struct store *store, const char *name, const char *user_id,
 /* A row as far as it is borrowed from the statement. */
 static void row_read(sqlite3_stmt *statement, struct api_key_row *row)
 {
-	(void)snprintf(row->key_id, sizeof(row->key_id), "%s", statement_text(statement, 0));
-	(void)snprintf(row->name, sizeof(row->name), "%s", statement_text(statement, 1));
-	(void)snprintf(row->user_id, sizeof(row->user_id), "%s", statement_text(statement, 2));
+	statement_copy_text(statement, 0, row->key_id, sizeof(row->key_id));
+	statement_copy_text(statement, 1, row->name, sizeof(row->name));
+	statement_copy_text(statement, 2, row->user_id, sizeof(row->user_id));
 	row->created_at_unix_ms = sqlite3_column_int64(statement, 3);
 	row->expires_at_unix_ms = sqlite3_column_int64(statement, 4);
 	row->rights = (unsigned)sqlite3_column_int(statement, 5);

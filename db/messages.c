@@ -227,9 +227,9 @@ int channels_find(struct store *store, const char *channel, struct channel_row *
 		return r;
 	*ret_row = (struct channel_row){.last_offset = sqlite3_column_int64(statement, 1),
 					.trimmed_offset = sqlite3_column_int64(statement, 2)};
-	(void)snprintf(ret_row->epoch, sizeof(ret_row->epoch), "%s", statement_text(statement, 0));
-	(void)snprintf(ret_row->trimmed_message_id, sizeof(ret_row->trimmed_message_id), "%s",
-		       statement_text(statement, 3));
+	statement_copy_text(statement, 0, ret_row->epoch, sizeof(ret_row->epoch));
+	statement_copy_text(statement, 3, ret_row->trimmed_message_id,
+			    sizeof(ret_row->trimmed_message_id));
 	(void)sqlite3_reset(statement); /* a SELECT that went well */
 	return 1;
 }

@@ -56,11 +56,6 @@ int partial_uploads_add(struct store *store, const struct partial_upload_row *ro
 	return r < 0 ? r : 0;
 }
 
-static void copy_text(char *out, size_t size, sqlite3_stmt *statement, int column)
-{
-	(void)snprintf(out, size, "%s", statement_text(statement, column));
-}
-
 int partial_uploads_get(struct store *store, const char *upload_id,
 			struct partial_upload_row *ret_row, struct error *reterr)
 {
@@ -73,12 +68,12 @@ int partial_uploads_get(struct store *store, const char *upload_id,
 	r = statement_step(store, statement, reterr);
 	if (r <= 0)
 		return r < 0 ? r : not_found(reterr);
-	copy_text(ret_row->upload_id, sizeof(ret_row->upload_id), statement, 0);
-	copy_text(ret_row->content_type, sizeof(ret_row->content_type), statement, 1);
-	copy_text(ret_row->filename, sizeof(ret_row->filename), statement, 2);
-	copy_text(ret_row->fields, sizeof(ret_row->fields), statement, 3);
-	copy_text(ret_row->user_id, sizeof(ret_row->user_id), statement, 4);
-	copy_text(ret_row->file_id, sizeof(ret_row->file_id), statement, 5);
+	statement_copy_text(statement, 0, ret_row->upload_id, sizeof(ret_row->upload_id));
+	statement_copy_text(statement, 1, ret_row->content_type, sizeof(ret_row->content_type));
+	statement_copy_text(statement, 2, ret_row->filename, sizeof(ret_row->filename));
+	statement_copy_text(statement, 3, ret_row->fields, sizeof(ret_row->fields));
+	statement_copy_text(statement, 4, ret_row->user_id, sizeof(ret_row->user_id));
+	statement_copy_text(statement, 5, ret_row->file_id, sizeof(ret_row->file_id));
 	ret_row->size_bytes = sqlite3_column_int64(statement, 6);
 	ret_row->created_at_unix_ms = sqlite3_column_int64(statement, 7);
 	ret_row->expires_at_unix_ms = sqlite3_column_int64(statement, 8);
@@ -145,7 +140,7 @@ int partial_uploads_delete_expired(struct store *store, int64_t now_unix_ms,
 	r = statement_step(store, statement, reterr);
 	if (r <= 0)
 		return r;
-	copy_text(ret_upload_id, UPLOAD_ID_SIZE, statement, 0);
+	statement_copy_text(statement, 0, ret_upload_id, UPLOAD_ID_SIZE);
 	/* The transaction ends here, and only here can that fail. */
 	r = statement_step(store, statement, reterr);
 	return r < 0 ? r : 1;

@@ -85,7 +85,7 @@ int participant_sessions_user(struct store *store, const char *room_id, const ch
 	r = statement_step(store, statement, reterr);
 	if (r <= 0)
 		return r;
-	(void)snprintf(ret_user_id, USER_ID_BYTES_MAX + 1, "%s", statement_text(statement, 0));
+	statement_copy_text(statement, 0, ret_user_id, USER_ID_BYTES_MAX + 1);
 	(void)sqlite3_reset(statement); /* a SELECT that went well */
 	return 1;
 }

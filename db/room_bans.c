@@ -80,7 +80,7 @@ int room_bans_put(struct store *store, struct room_ban_row *row, int64_t now_uni
 	r = statement_step(store, statement, reterr);
 	if (r <= 0)
 		return r < 0 ? r : no_row_put(store, row->room_id, reterr);
-	(void)snprintf(row->ban_id, sizeof(row->ban_id), "%s", statement_text(statement, 0));
+	statement_copy_text(statement, 0, row->ban_id, sizeof(row->ban_id));
 	/* The transaction ends here, and only here can that fail. */
 	r = statement_step(store, statement, reterr);
 	return r < 0 ? r : 0;
@@ -104,18 +104,13 @@ int room_bans_delete(struct store *store, const char *room_id, const char *ban_i
 				 ban_id);
 }
 
-static void copy_text(char *out, size_t size, sqlite3_stmt *statement, int column)
-{
-	(void)snprintf(out, size, "%s", statement_text(statement, column));
-}
-
 static void read_row(sqlite3_stmt *statement, struct room_ban_row *row)
 {
-	copy_text(row->ban_id, sizeof(row->ban_id), statement, 0);
-	copy_text(row->room_id, sizeof(row->room_id), statement, 1);
-	copy_text(row->user_id, sizeof(row->user_id), statement, 2);
-	copy_text(row->reason, sizeof(row->reason), statement, 3);
-	copy_text(row->created_by, sizeof(row->created_by), statement, 4);
+	statement_copy_text(statement, 0, row->ban_id, sizeof(row->ban_id));
+	statement_copy_text(statement, 1, row->room_id, sizeof(row->room_id));
+	statement_copy_text(statement, 2, row->user_id, sizeof(row->user_id));
+	statement_copy_text(statement, 3, row->reason, sizeof(row->reason));
+	statement_copy_text(statement, 4, row->created_by, sizeof(row->created_by));
 	row->created_at_unix_ms = sqlite3_column_int64(statement, 5);
 	row->expires_at_unix_ms = sqlite3_column_int64(statement, 6);
 }

@@ -124,19 +124,14 @@ int room_invites_delete(struct store *store, const char *room_id, const char *in
 				 room_id, invite_id);
 }
 
-static void copy_text(char *out, size_t size, sqlite3_stmt *statement, int column)
-{
-	(void)snprintf(out, size, "%s", statement_text(statement, column));
-}
-
 static void read_row(sqlite3_stmt *statement, struct room_invite_row *row)
 {
-	copy_text(row->invite_id, sizeof(row->invite_id), statement, 0);
-	copy_text(row->room_id, sizeof(row->room_id), statement, 1);
-	copy_text(row->name, sizeof(row->name), statement, 2);
+	statement_copy_text(statement, 0, row->invite_id, sizeof(row->invite_id));
+	statement_copy_text(statement, 1, row->room_id, sizeof(row->room_id));
+	statement_copy_text(statement, 2, row->name, sizeof(row->name));
 	row->max_uses = sqlite3_column_int64(statement, 3);
 	row->use_count = sqlite3_column_int64(statement, 4);
-	copy_text(row->created_by, sizeof(row->created_by), statement, 5);
+	statement_copy_text(statement, 5, row->created_by, sizeof(row->created_by));
 	row->created_at_unix_ms = sqlite3_column_int64(statement, 6);
 	row->expires_at_unix_ms = sqlite3_column_int64(statement, 7);
 }

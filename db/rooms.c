@@ -89,8 +89,8 @@ static int read_row(sqlite3_stmt *statement, struct room_row *ret_room)
 {
 	struct room_row room = {0};
 
-	(void)snprintf(room.room_id, sizeof(room.room_id), "%s", statement_text(statement, 0));
-	(void)snprintf(room.name, sizeof(room.name), "%s", statement_text(statement, 1));
+	statement_copy_text(statement, 0, room.room_id, sizeof(room.room_id));
+	statement_copy_text(statement, 1, room.name, sizeof(room.name));
 	room.max_participants = sqlite3_column_int64(statement, 2);
 	if (room_mode_parse(statement_text(statement, 3), &room.mode) < 0)
 		room.mode = ROOM_MODE_SFU; /* the schema's CHECK keeps others out */
@@ -100,8 +100,7 @@ static int read_row(sqlite3_stmt *statement, struct room_row *ret_room)
 	room.version = sqlite3_column_int64(statement, 7);
 	room.created_at_unix_ms = sqlite3_column_int64(statement, 8);
 	room.updated_at_unix_ms = sqlite3_column_int64(statement, 9);
-	(void)snprintf(room.password_hash, sizeof(room.password_hash), "%s",
-		       statement_text(statement, 10));
+	statement_copy_text(statement, 10, room.password_hash, sizeof(room.password_hash));
 	if (!room.codecs || !room.metadata) {
 		room_row_fini(&room);
 		return -ENOMEM;

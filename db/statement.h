@@ -30,6 +30,8 @@ int statement_run(struct store *store, sqlite3_stmt *statement, struct error *re
 
 /* Columns, borrowed until the next step; text is "" for NULL. */
 const char *statement_text(sqlite3_stmt *statement, int column);
+/* Copied into a field of `size` bytes, which a CHECK of the schema sees to that it fits. */
+void statement_copy_text(sqlite3_stmt *statement, int column, char *out, size_t size);
 /* NULL for NULL. */
 const char *statement_text_or_null(sqlite3_stmt *statement, int column);
 

@@ -368,6 +368,11 @@ const char *statement_text(sqlite3_stmt *statement, int column)
 	return text ? (const char *)text : "";
 }
 
+void statement_copy_text(sqlite3_stmt *statement, int column, char *out, size_t size)
+{
+	(void)snprintf(out, size, "%s", statement_text(statement, column));
+}
+
 const char *statement_text_or_null(sqlite3_stmt *statement, int column)
 {
 	return sqlite3_column_type(statement, column) == SQLITE_NULL

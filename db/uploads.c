@@ -102,11 +102,6 @@ int uploads_add(struct store *store, const struct upload_row *row, struct error 
 	return webhook_change_end(store, &change, r, reterr);
 }
 
-static void copy_text(char *out, size_t size, sqlite3_stmt *statement, int column)
-{
-	(void)snprintf(out, size, "%s", statement_text(statement, column));
-}
-
 int uploads_get(struct store *store, const char *file_id, struct upload_row *ret_row,
 		struct error *reterr)
 {
@@ -119,13 +114,13 @@ int uploads_get(struct store *store, const char *file_id, struct upload_row *ret
 	r = statement_step(store, statement, reterr);
 	if (r <= 0)
 		return r < 0 ? r : not_found(reterr);
-	copy_text(ret_row->file_id, sizeof(ret_row->file_id), statement, 0);
-	copy_text(ret_row->sha256, sizeof(ret_row->sha256), statement, 1);
+	statement_copy_text(statement, 0, ret_row->file_id, sizeof(ret_row->file_id));
+	statement_copy_text(statement, 1, ret_row->sha256, sizeof(ret_row->sha256));
 	ret_row->size_bytes = sqlite3_column_int64(statement, 2);
-	copy_text(ret_row->content_type, sizeof(ret_row->content_type), statement, 3);
-	copy_text(ret_row->filename, sizeof(ret_row->filename), statement, 4);
-	copy_text(ret_row->user_id, sizeof(ret_row->user_id), statement, 5);
-	copy_text(ret_row->channel, sizeof(ret_row->channel), statement, 6);
+	statement_copy_text(statement, 3, ret_row->content_type, sizeof(ret_row->content_type));
+	statement_copy_text(statement, 4, ret_row->filename, sizeof(ret_row->filename));
+	statement_copy_text(statement, 5, ret_row->user_id, sizeof(ret_row->user_id));
+	statement_copy_text(statement, 6, ret_row->channel, sizeof(ret_row->channel));
 	ret_row->created_at_unix_ms = sqlite3_column_int64(statement, 7);
 	ret_row->expires_at_unix_ms = sqlite3_column_int64(statement, 8);
 	(void)sqlite3_reset(statement); /* a SELECT that went well */
@@ -193,8 +188,8 @@ static int find_expired(struct store *store, int64_t now_unix_ms, char ret_file_
 	r = statement_step(store, statement, reterr);
 	if (r <= 0)
 		return r;
-	copy_text(ret_file_id, FILE_ID_SIZE, statement, 0);
-	copy_text(ret_sha256, SHA256_SIZE, statement, 1);
+	statement_copy_text(statement, 0, ret_file_id, FILE_ID_SIZE);
+	statement_copy_text(statement, 1, ret_sha256, SHA256_SIZE);
 	(void)sqlite3_reset(statement); /* a SELECT that went well */
 	return 1;
 }

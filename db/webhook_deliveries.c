@@ -332,11 +332,6 @@ struct webhook_delivery *webhook_delivery_free(struct webhook_delivery *delivery
 	return NULL;
 }
 
-static void copy_text(char *out, size_t size, sqlite3_stmt *statement, int column)
-{
-	(void)snprintf(out, size, "%s", statement_text(statement, column));
-}
-
 static struct webhook_delivery *read_claim(sqlite3_stmt *webhook, sqlite3_stmt *due)
 {
 	AUTO(webhook_delivery) delivery = calloc(1, sizeof(*delivery));
@@ -344,14 +339,14 @@ static struct webhook_delivery *read_claim(sqlite3_stmt *webhook, sqlite3_stmt *
 	if (!delivery)
 		return NULL;
 	list_init(&delivery->link);
-	copy_text(delivery->webhook_id, sizeof(delivery->webhook_id), webhook, 0);
-	copy_text(delivery->secret, sizeof(delivery->secret), webhook, 2);
-	copy_text(delivery->old_secret, sizeof(delivery->old_secret), webhook, 3);
+	statement_copy_text(webhook, 0, delivery->webhook_id, sizeof(delivery->webhook_id));
+	statement_copy_text(webhook, 2, delivery->secret, sizeof(delivery->secret));
+	statement_copy_text(webhook, 3, delivery->old_secret, sizeof(delivery->old_secret));
 	delivery->failures_in_row = sqlite3_column_int64(webhook, 4);
 	delivery->delivery_id = sqlite3_column_int64(due, 0);
 	delivery->attempts = sqlite3_column_int64(due, 1) + 1;
 	delivery->queued_at_unix_ms = sqlite3_column_int64(due, 2);
-	copy_text(delivery->event_id, sizeof(delivery->event_id), due, 3);
+	statement_copy_text(due, 3, delivery->event_id, sizeof(delivery->event_id));
 	delivery->url = strdup(statement_text(webhook, 1));
 	delivery->body = strdup(statement_text(due, 4));
 	return delivery->url && delivery->body ? STEAL(delivery) : NULL;

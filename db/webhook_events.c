@@ -149,6 +149,13 @@ int webhook_change_end(struct store *store, const struct webhook_change *change,
 
 /* ---- noting ---- */
 
+/* 1: nobody wants to know, and there is nothing to note. */
+static int begin(struct store *store, const struct webhook_change *change, const char *sql,
+		 sqlite3_stmt **ret_statement, struct error *reterr)
+{
+	return change->is_wanted ? statement_get(store, sql, ret_statement, reterr) : 1;
+}
+
 static int run(struct store *store, sqlite3_stmt *statement, struct error *reterr)
 {
 	int r = statement_run(store, statement, reterr);
@@ -160,10 +167,10 @@ int webhook_note_room(struct store *store, const struct webhook_change *change, 
 		      const char *room_id, int64_t now_unix_ms, struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	int r = change->is_wanted ? statement_get(store, room_sql, &statement, reterr) : 0;
+	int r = begin(store, change, room_sql, &statement, reterr);
 
-	if (r < 0 || !change->is_wanted)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	statement_bind_text(statement, ":type", type);
 	statement_bind_text(statement, ":room_id", room_id);
 	statement_bind_int(statement, ":now", now_unix_ms);
@@ -175,10 +182,10 @@ int webhook_note_upload(struct store *store, const struct webhook_change *change
 			struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	int r = change->is_wanted ? statement_get(store, upload_sql, &statement, reterr) : 0;
+	int r = begin(store, change, upload_sql, &statement, reterr);
 
-	if (r < 0 || !change->is_wanted)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	statement_bind_text(statement, ":type", type);
 	statement_bind_text(statement, ":file_id", file_id);
 	statement_bind_text(statement, ":reason", reason);
@@ -191,10 +198,10 @@ int webhook_note_message(struct store *store, const struct webhook_change *chang
 			 struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	int r = change->is_wanted ? statement_get(store, message_sql, &statement, reterr) : 0;
+	int r = begin(store, change, message_sql, &statement, reterr);
 
-	if (r < 0 || !change->is_wanted)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	statement_bind_text(statement, ":channel", channel);
 	statement_bind_int(statement, ":offset", offset);
 	statement_bind_int(statement, ":now", now_unix_ms);
@@ -205,10 +212,10 @@ int webhook_note_joined(struct store *store, const struct webhook_change *change
 			const char *room_id, const char *peer_id, struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	int r = change->is_wanted ? statement_get(store, joined_sql, &statement, reterr) : 0;
+	int r = begin(store, change, joined_sql, &statement, reterr);
 
-	if (r < 0 || !change->is_wanted)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	statement_bind_text(statement, ":room_id", room_id);
 	statement_bind_text(statement, ":peer_id", peer_id);
 	return run(store, statement, reterr);
@@ -219,10 +226,10 @@ int webhook_note_leaving(struct store *store, const struct webhook_change *chang
 			 int64_t now_unix_ms, struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	int r = change->is_wanted ? statement_get(store, leaving_sql, &statement, reterr) : 0;
+	int r = begin(store, change, leaving_sql, &statement, reterr);
 
-	if (r < 0 || !change->is_wanted)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	statement_bind_text(statement, ":room_id", room_id);
 	statement_bind_text(statement, ":peer_id", peer_id);
 	statement_bind_text(statement, ":reason", reason);
@@ -235,10 +242,10 @@ int webhook_note_stale(struct store *store, const struct webhook_change *change,
 		       int64_t now_unix_ms, struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	int r = change->is_wanted ? statement_get(store, stale_sql, &statement, reterr) : 0;
+	int r = begin(store, change, stale_sql, &statement, reterr);
 
-	if (r < 0 || !change->is_wanted)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	statement_bind_int(statement, ":started_at", started_at_unix_ms);
 	statement_bind_text(statement, ":present", present);
 	statement_bind_text(statement, ":reason", reason);

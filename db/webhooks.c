@@ -122,11 +122,6 @@ int webhooks_create(struct store *store, struct webhook_row *row, int64_t now_un
 	return r < 0 ? r : 0;
 }
 
-static void copy_text(char *out, size_t size, sqlite3_stmt *statement, int column)
-{
-	(void)snprintf(out, size, "%s", statement_text(statement, column));
-}
-
 /* An array of patterns; an admin may have written anything. */
 static json_t *column_list(sqlite3_stmt *statement, int column)
 {
@@ -140,16 +135,16 @@ static json_t *column_list(sqlite3_stmt *statement, int column)
 
 static int read_row(sqlite3_stmt *statement, struct webhook_row *row)
 {
-	copy_text(row->webhook_id, sizeof(row->webhook_id), statement, 0);
-	copy_text(row->url, sizeof(row->url), statement, 1);
-	copy_text(row->description, sizeof(row->description), statement, 2);
+	statement_copy_text(statement, 0, row->webhook_id, sizeof(row->webhook_id));
+	statement_copy_text(statement, 1, row->url, sizeof(row->url));
+	statement_copy_text(statement, 2, row->description, sizeof(row->description));
 	row->events = column_list(statement, 3);
 	row->channels = column_list(statement, 4);
 	row->rooms = column_list(statement, 5);
 	row->kinds = (unsigned)sqlite3_column_int(statement, 6);
 	row->is_enabled = sqlite3_column_int(statement, 7) != 0;
-	copy_text(row->secret, sizeof(row->secret), statement, 8);
-	copy_text(row->old_secret, sizeof(row->old_secret), statement, 9);
+	statement_copy_text(statement, 8, row->secret, sizeof(row->secret));
+	statement_copy_text(statement, 9, row->old_secret, sizeof(row->old_secret));
 	row->old_secret_until_unix_ms = sqlite3_column_int64(statement, 10);
 	row->created_at_unix_ms = sqlite3_column_int64(statement, 11);
 	row->updated_at_unix_ms = sqlite3_column_int64(statement, 12);

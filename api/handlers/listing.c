@@ -27,13 +27,18 @@ int cursor_parse(const char *text, struct list_position *ret_after, struct error
 	return 0;
 }
 
+void cursor_format(int64_t created_at_unix_ms, const char *id, char ret_cursor[CURSOR_SIZE])
+{
+	(void)snprintf(ret_cursor, CURSOR_SIZE, "%" PRId64 ".%s", created_at_unix_ms, id);
+}
+
 json_t *page_to_json(json_t *items_taken, bool more, int64_t last_created_at_unix_ms,
 		     const char *last_id)
 {
-	json_t *next = more ? json_sprintf("%" PRId64 ".%s", last_created_at_unix_ms, last_id)
-			    : json_null();
+	char cursor[CURSOR_SIZE];
 
-	return json_pack("{s:o, s:o}", "items", items_taken, "next", next);
+	cursor_format(last_created_at_unix_ms, last_id, cursor);
+	return json_pack("{s:o, s:s?}", "items", items_taken, "next", more ? cursor : NULL);
 }
 
 int expiry_get(const json_t *body, int64_t now_unix_ms, int64_t *ret_expires_at_unix_ms,

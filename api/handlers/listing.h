@@ -14,6 +14,9 @@ enum { PAGE_DEFAULT = 50 };
 /* ?cursor= of a list by age, "<created_at>.<id>"; NULL: from the start. -EINVAL "bad_field" */
 int cursor_parse(const char *text, struct list_position *ret_after,
 		 struct error *reterr) MUST_CHECK;
+/* What the next page's cursor is behind the item of that time and id. */
+enum { CURSOR_SIZE = 24 + ROOM_ID_MAX };
+void cursor_format(int64_t created_at_unix_ms, const char *id, char ret_cursor[CURSOR_SIZE]);
 /* {items, next}: `items` is taken; if there is more, the next page begins behind the item of that
  * time and id. */
 json_t *page_to_json(json_t *items_taken, bool more, int64_t last_created_at_unix_ms,

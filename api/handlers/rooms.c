@@ -2,7 +2,6 @@
 #include "db/rooms.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,7 +277,7 @@ static int filter_get(const struct request *request, struct rooms_filter *filter
 static void page_write(const struct room_row *rooms, size_t count, bool more,
 		       const json_t *occupancy, struct text *out)
 {
-	char cursor[ROOM_ID_SIZE + 24];
+	char cursor[CURSOR_SIZE];
 
 	text_add_string(out, "{\"items\":[");
 	for (size_t i = 0; i < count; i++) {
@@ -288,8 +287,8 @@ static void page_write(const struct room_row *rooms, size_t count, bool more,
 	}
 	text_add_string(out, "],\"next\":");
 	if (more) {
-		(void)snprintf(cursor, sizeof(cursor), "%" PRId64 ".%s",
-			       rooms[count - 1].created_at_unix_ms, rooms[count - 1].room_id);
+		cursor_format(rooms[count - 1].created_at_unix_ms, rooms[count - 1].room_id,
+			      cursor);
 		text_add_quoted(out, cursor);
 	} else {
 		text_add_string(out, "null");

@@ -279,13 +279,6 @@ static bool on_room_found(void *data, const char *ticket, const struct room_fact
 	return r == 0;
 }
 
-static const char *text_of(const json_t *body, const char *name)
-{
-	const char *text = json_string_value(json_object_get(body, name));
-
-	return text ? text : "";
-}
-
 /* Whoever asks is at the room's door like those who come by signalling. */
 static int knock(struct http_start *start, const char *room_id, struct error *reterr)
 {
@@ -294,8 +287,8 @@ static int knock(struct http_start *start, const char *room_id, struct error *re
 	char secret[RESUME_TOKEN_CHARS + 1];
 	const struct room_knock knock = {
 		.room_id = room_id,
-		.user_id = text_of(body, "user_id"),
-		.address = text_of(body, "address"),
+		.user_id = json_text_of(body, "user_id"),
+		.address = json_text_of(body, "address"),
 		.is_moderator = json_is_true(json_object_get(body, "is_moderator")),
 		.pass = pass,
 		.next_secret = secret,
@@ -306,8 +299,9 @@ static int knock(struct http_start *start, const char *room_id, struct error *re
 		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
 	id_random_chars(secret, RESUME_TOKEN_CHARS); /* nobody comes back by it */
 	/* The API has seen to it that they fit. */
-	(void)snprintf(pass->password, sizeof(pass->password), "%s", text_of(body, "password"));
-	(void)snprintf(pass->invite, sizeof(pass->invite), "%s", text_of(body, "invite"));
+	(void)snprintf(pass->password, sizeof(pass->password), "%s",
+		       json_text_of(body, "password"));
+	(void)snprintf(pass->invite, sizeof(pass->invite), "%s", json_text_of(body, "invite"));
 	return room_gate_knock(&start->daemon->gate, &knock, "", on_room_found, start, reterr);
 }
 

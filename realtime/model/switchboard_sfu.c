@@ -3,16 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "realtime/model/signaling_session.h"
 #include "realtime/model/switchboard_private.h"
 #include "realtime/wire/reply.h"
-
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
 
 /* ---- hello ---- */
 
@@ -24,12 +18,13 @@ static struct peer *adopt(struct switchboard *board, const char *room_id, const 
 	enum peer_kind kind;
 	struct peer *peer;
 
-	if (peer_kind_parse(text_of(said, "kind"), &kind) < 0 || !*text_of(said, "peer_id"))
+	if (peer_kind_parse(json_text_of(said, "kind"), &kind) < 0 ||
+	    !*json_text_of(said, "peer_id"))
 		return NULL;
-	if (json_object_get(board->kicked_ids, text_of(said, "peer_id"))) {
+	if (json_object_get(board->kicked_ids, json_text_of(said, "peer_id"))) {
 		board->events->sfu_event(board->events_data, BUS_PEER_LEAVE,
 					 json_pack("{s:s, s:s}", "room_id", room_id, "peer_id",
-						   text_of(said, "peer_id")));
+						   json_text_of(said, "peer_id")));
 		return NULL;
 	}
 	if (!room) {
@@ -38,7 +33,7 @@ static struct peer *adopt(struct switchboard *board, const char *room_id, const 
 			return NULL;
 		table_add(&board->rooms, room->room_id, &room->by_id);
 	}
-	peer = peer_new(room, kind, text_of(said, "peer_id"));
+	peer = peer_new(room, kind, json_text_of(said, "peer_id"));
 	if (!peer && list_is_empty(&room->peers)) {
 		table_remove(&board->rooms, &room->by_id);
 		(void)call_room_free(room);
@@ -66,14 +61,14 @@ static void agree_on_mutes(struct switchboard *board, const struct peer *peer, c
 static void hear_room(struct switchboard *board, const json_t *said, json_t *present,
 		      uint64_t now_us)
 {
-	const char *room_id = text_of(said, "room_id");
+	const char *room_id = json_text_of(said, "room_id");
 	json_t *item;
 	size_t i;
 
 	if (!room_id_is_valid(room_id))
 		return;
 	json_array_foreach (json_object_get(said, "peers"), i, item) {
-		struct peer *peer = switchboard_peer_find(board, text_of(item, "peer_id"));
+		struct peer *peer = switchboard_peer_find(board, json_text_of(item, "peer_id"));
 
 		if (peer && strcmp(peer->room->room_id, room_id) != 0)
 			continue;
@@ -215,7 +210,7 @@ static void on_speaks(const struct peer *peer)
 /* The SFU let it go. Its client may come back and join anew. */
 static void on_gone(struct switchboard *board, struct peer *peer, const json_t *said)
 {
-	const char *reason = *text_of(said, "reason") ? text_of(said, "reason") : "gone";
+	const char *reason = *json_text_of(said, "reason") ? json_text_of(said, "reason") : "gone";
 
 	if (peer->session) {
 		struct error error;
@@ -231,9 +226,9 @@ static void on_gone(struct switchboard *board, struct peer *peer, const json_t *
 void switchboard_on_sfu_event(struct switchboard *board, enum bus_message message,
 			      const json_t *body)
 {
-	struct peer *peer = switchboard_peer_find(board, text_of(body, "peer_id"));
+	struct peer *peer = switchboard_peer_find(board, json_text_of(body, "peer_id"));
 
-	if (!peer || strcmp(peer->room->room_id, text_of(body, "room_id")) != 0)
+	if (!peer || strcmp(peer->room->room_id, json_text_of(body, "room_id")) != 0)
 		return; /* it has left meanwhile */
 	if (message == BUS_PEER_SIGNAL)
 		on_signal(peer, body);
