@@ -523,7 +523,7 @@ def test_the_loop_goes_on_while_passwords_are_looked_at(system: System, host: st
                     await joined(client)
 
             crowd = asyncio.gather(*(come(name) for name in rooms))
-            slowest = 0.0
+            slowest, started = 0.0, time.monotonic()
             while not crowd.done():
                 began = time.monotonic()
                 await chat.say(type="ping")
@@ -531,7 +531,8 @@ def test_the_loop_goes_on_while_passwords_are_looked_at(system: System, host: st
                 slowest = max(slowest, time.monotonic() - began)
                 await asyncio.sleep(0.01)
             await crowd
-            assert slowest < 0.5, slowest  # twenty take a second and more of CPU
+            # Twenty take a second and more of CPU: on the loop itself a ping would wait for most of them.
+            assert slowest < (time.monotonic() - started) / 2, slowest
 
     asyncio.run(run())
 
