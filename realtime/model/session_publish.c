@@ -25,7 +25,7 @@ static void on_published(struct hub *hub, const struct publish_order *order,
 static int make_publication(const struct session *session, const struct envelope_message *fields,
 			    uint64_t now_unix_us, struct publication **ret_publication)
 {
-	AUTO_FREE char *data = json_dumps(fields->data, JSON_COMPACT | JSON_ENCODE_ANY);
+	AUTO_FREE char *data = envelope_message_data(fields);
 	char own_name[CHANNEL_NAME_MAX + 1];
 	const char *channel = fields->channel;
 	AUTO(publication) publication = NULL;

@@ -6,7 +6,7 @@
 #include "core/file_rules.h"
 #include "core/id.h"
 
-enum { TYPE_MAX = 64, EPOCH_MAX = 64, TTL_MAX_S = 315360000 };
+enum { AROUND_DATA_MAX = 1024, TYPE_MAX = 64, EPOCH_MAX = 64, TTL_MAX_S = 315360000 };
 
 /* Where text without a channel goes. */
 static const char default_channel[] = "general";
@@ -48,6 +48,44 @@ static int id_get(struct envelope *envelope, struct error *reterr)
 	return 0;
 }
 
+/* Does a type publish its data as it is? */
+static bool passes_data_on(struct json_slice type)
+{
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (json_slice_is(type, types[i].name))
+			return types[i].type == ENVELOPE_MESSAGE ||
+			       types[i].type == ENVELOPE_TEXT || types[i].type == ENVELOPE_DIRECT;
+	return false;
+}
+
+/* Parse all but the data, which goes on as it came. false: the whole has to be parsed. */
+static bool parse_around_data(const char *text, size_t length, struct envelope *envelope)
+{
+	enum { TYPE, DATA, COUNT };
+	static const char *const names[] = {[TYPE] = "type", [DATA] = "data"};
+	static const char null[] = "null";
+	struct json_slice found[COUNT], data;
+	struct error ignored; /* what is wrong will be said of the whole */
+	char rest[AROUND_DATA_MAX];
+	size_t before, after;
+
+	if (!canonical_json_find(text, length, names, COUNT, found) || !found[TYPE].text ||
+	    !found[DATA].text || !passes_data_on(found[TYPE]))
+		return false;
+	data = found[DATA];
+	before = (size_t)(data.text - text);
+	after = length - before - data.length;
+	if (before + after + strlen(null) > sizeof(rest))
+		return false;
+	memcpy(rest, text, before);
+	memcpy(rest + before, null, strlen(null));
+	memcpy(rest + before + strlen(null), data.text + data.length, after);
+	if (json_object_parse(rest, before + strlen(null) + after, &envelope->body, &ignored) < 0)
+		return false;
+	envelope->data = data;
+	return true;
+}
+
 int envelope_parse(const char *text, size_t length, struct envelope *ret_envelope,
 		   struct error *reterr)
 {
@@ -55,7 +93,9 @@ int envelope_parse(const char *text, size_t length, struct envelope *ret_envelop
 	int r;
 
 	*ret_envelope = (struct envelope){0};
-	r = json_object_parse(text, length, &ret_envelope->body, reterr);
+	r = parse_around_data(text, length, ret_envelope)
+		    ? 0
+		    : json_object_parse(text, length, &ret_envelope->body, reterr);
 	if (r < 0)
 		return r;
 	r = id_get(ret_envelope, reterr);
@@ -205,21 +245,33 @@ int envelope_subscribe_get(const struct envelope *envelope, struct envelope_subs
 	return r < 0 ? r : 0;
 }
 
-static int data_get(const struct envelope *envelope, const json_t **ret_data, struct error *reterr)
+static bool is_string(const struct envelope_message *message)
 {
-	const json_t *data = json_object_get(envelope->body, "data");
+	return message->data ? json_is_string(message->data) : *message->slice.text == '"';
+}
 
-	if (envelope->type == ENVELOPE_TEXT) {
-		if (!data)
-			data = json_object_get(envelope->body, "text");
-		if (data && !json_is_string(data))
-			return error_set_field(reterr, -EINVAL, "bad_field", "data",
-					       "the data of a text must be a string");
-	}
-	if (!data)
+static int data_get(const struct envelope *envelope, struct envelope_message *ret,
+		    struct error *reterr)
+{
+	bool is_text = envelope->type == ENVELOPE_TEXT;
+
+	ret->slice = envelope->data;
+	if (!ret->slice.text)
+		ret->data = json_object_get(envelope->body, "data");
+	if (is_text && !ret->slice.text && !ret->data)
+		ret->data = json_object_get(envelope->body, "text");
+	if (!ret->slice.text && !ret->data)
 		return json_missing("data", reterr);
-	*ret_data = data;
+	if (is_text && !is_string(ret))
+		return error_set_field(reterr, -EINVAL, "bad_field", "data",
+				       "the data of a text must be a string");
 	return 0;
+}
+
+char *envelope_message_data(const struct envelope_message *message)
+{
+	return message->data ? json_dumps(message->data, JSON_COMPACT | JSON_ENCODE_ANY)
+			     : strndup(message->slice.text, message->slice.length);
 }
 
 int broadcast_check(const json_t *object, struct error *reterr)
@@ -352,7 +404,7 @@ int envelope_message_get(const struct envelope *envelope, struct envelope_messag
 	*ret = (struct envelope_message){0};
 	if (envelope->type == ENVELOPE_BROADCAST) {
 		r = broadcast_check(envelope->body, reterr);
-		return r < 0 ? r : data_get(envelope, &ret->data, reterr);
+		return r < 0 ? r : data_get(envelope, ret, reterr);
 	}
 	if (envelope->type == ENVELOPE_DIRECT) {
 		r = user_get(envelope->body, &ret->user_id, reterr);
@@ -366,7 +418,7 @@ int envelope_message_get(const struct envelope *envelope, struct envelope_messag
 			ret->channel = default_channel;
 	}
 	if (r >= 0)
-		r = data_get(envelope, &ret->data, reterr);
+		r = data_get(envelope, ret, reterr);
 	if (r >= 0)
 		r = envelope_options_get(envelope->body, &ret->options, reterr);
 	return r;

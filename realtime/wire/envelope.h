@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "realtime/wire/canonical_json.h"
 #include "realtime/wire/publication.h"
 
 enum envelope_type {
@@ -41,6 +42,9 @@ struct envelope {
 	enum envelope_type type;
 	json_t *body; /* owned; NULL if it was no JSON object */
 	json_t *id;   /* borrowed from body; NULL if there is none */
+	/* Of a message to be published, if it is canonical: its data, borrowed from the text that
+	 * was parsed. The body has null instead. text NULL: not taken out. */
+	struct json_slice data;
 };
 
 /* On failure body and id are still set as far as they were understood, so that the answer can carry
@@ -91,11 +95,14 @@ int envelope_options_apply(const struct envelope_options *options, struct public
  * `direct` (to a user instead of a channel), and of `broadcast` (data is any JSON, there is no
  * channel and nothing is kept). */
 struct envelope_message {
-	const char *channel; /* NULL: a broadcast, or direct */
-	const char *user_id; /* of `direct` */
-	const json_t *data;  /* borrowed */
+	const char *channel;	 /* NULL: a broadcast, or direct */
+	const char *user_id;	 /* of `direct` */
+	const json_t *data;	 /* borrowed; NULL: it is below */
+	struct json_slice slice; /* borrowed from the text, which must live as long */
 	struct envelope_options options;
 };
+/* The data as it is published, malloced; NULL: out of memory. */
+char *envelope_message_data(const struct envelope_message *message);
 int envelope_message_get(const struct envelope *envelope, struct envelope_message *ret,
 			 struct error *reterr) MUST_CHECK;
 

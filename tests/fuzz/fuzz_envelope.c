@@ -1,10 +1,27 @@
 /* What a client may send over WebSocket: chat and signalling messages. The first byte chooses. */
+#include <string.h>
+
 #include "realtime/wire/envelope.h"
 #include "realtime/wire/filter.h"
 #include "realtime/wire/notification.h"
 #include "realtime/wire/signal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What is passed on unparsed is what would have been written of it. */
+static void try_canonical(const char *text, size_t length)
+{
+	size_t canonical = canonical_json_length(text, length);
+	AUTO_JSON value = NULL;
+	AUTO_FREE char *written = NULL;
+
+	if (canonical == 0)
+		return;
+	value = json_loadb(text, canonical, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+	written = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	if (!written || strlen(written) != canonical || memcmp(written, text, canonical) != 0)
+		__builtin_trap();
+}
 
 static void try_envelope(const char *text, size_t length)
 {
@@ -76,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return 0;
+	try_canonical((const char *)data + 1, size - 1);
 	if (data[0] & 1)
 		try_signal((const char *)data + 1, size - 1);
 	else
