@@ -40,8 +40,7 @@ static bool take_escape(struct scan *scan)
 {
 	static const char short_escapes[] = {'"', '\\', 'b', 'f', 'n', 'r', 't'};
 
-	if (++scan->at == scan->end ||
-	    !memchr(short_escapes, *scan->at, sizeof(short_escapes)))
+	if (++scan->at == scan->end || !memchr(short_escapes, *scan->at, sizeof(short_escapes)))
 		return false;
 	scan->at++;
 	return true;
@@ -103,8 +102,7 @@ static bool add_key(struct json_slice *keys, size_t *count, struct json_slice ke
 	if (*count == KEYS_MAX)
 		return false;
 	for (size_t i = 0; i < *count; i++)
-		if (keys[i].length == key.length &&
-		    memcmp(keys[i].text, key.text, key.length) == 0)
+		if (keys[i].length == key.length && memcmp(keys[i].text, key.text, key.length) == 0)
 			return false;
 	keys[(*count)++] = key;
 	return true;
@@ -122,7 +120,8 @@ static bool take_object(struct scan *scan)
 		const char *began = scan->at;
 
 		if (!take_string(scan) ||
-		    !add_key(keys, &count, (struct json_slice){began, (size_t)(scan->at - began)}) ||
+		    !add_key(keys, &count,
+			     (struct json_slice){began, (size_t)(scan->at - began)}) ||
 		    !take_char(scan, ':') || !take_value(scan))
 			return false;
 	} while (take_char(scan, ','));
@@ -196,8 +195,8 @@ bool json_slice_is(struct json_slice slice, const char *text)
 }
 
 /* false: it was there already. */
-static bool note_member(struct json_slice name, struct json_slice value,
-			const char *const names[], size_t count, struct json_slice *values)
+static bool note_member(struct json_slice name, struct json_slice value, const char *const names[],
+			size_t count, struct json_slice *values)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!json_slice_is(name, names[i]))

@@ -191,6 +191,7 @@ struct packet *packet_take(struct packet_pool *pool)
 		atomic_fetch_add(&pool->outstanding, 1);
 		packet->length = 0;
 		packet->is_keyframe_start = false;
+		packet->added_padding = 0;
 	}
 	return packet;
 }
@@ -199,6 +200,13 @@ void packet_set_length(struct packet *packet, size_t length)
 {
 	packet->length = length;
 	packet->memory.size = length;
+}
+
+void packet_pad(struct packet *packet, uint8_t byte_count)
+{
+	memset(packet->bytes + packet->length, 0, byte_count);
+	packet->bytes[packet->length + byte_count - 1] = byte_count; /* RFC 3550 section 5.1 */
+	packet->added_padding = byte_count;
 }
 
 struct packet *packet_of_buffer(GstBuffer *buffer)

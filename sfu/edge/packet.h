@@ -30,8 +30,9 @@ struct packet {
 	uint64_t arrival_us;
 	struct rtp_header header;
 	bool is_keyframe_start;
-	uint8_t layer;	     /* of its track */
-	uint8_t audio_level; /* RFC 6464, in -dBov; SPEAKER_LEVEL_UNKNOWN */
+	uint8_t layer;	       /* of its track */
+	uint8_t audio_level;   /* RFC 6464, in -dBov; SPEAKER_LEVEL_UNKNOWN */
+	uint8_t added_padding; /* bytes of it after the payload, for whoever forwards the packet */
 	struct picture_numbers picture;
 	struct picture_size size; /* of the picture that begins here; 0: not known */
 	uint8_t bytes[PACKET_BYTES_MAX];
@@ -51,6 +52,10 @@ static inline void packet_release(struct packet *packet)
 
 /* Say how long it is, for readers that use GStreamer's functions. */
 void packet_set_length(struct packet *packet, size_t length);
+
+/* Have RTP padding of `byte_count` bytes behind what the packet holds now; who reads the packet
+ * itself sees nothing of it. There must be room, and no padding yet. */
+void packet_pad(struct packet *packet, uint8_t byte_count);
 
 /* The packet inside a buffer of ours, borrowed; NULL if somebody else made the buffer. */
 struct packet *packet_of_buffer(GstBuffer *buffer);

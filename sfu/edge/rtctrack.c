@@ -6,10 +6,12 @@
 #include "sfu/model/keyframe_gate.h"
 #include "sfu/model/nack_tracker.h"
 #include "sfu/model/packet_ring.h"
+#include "sfu/model/padding_plan.h"
 
 enum {
 	VIDEO_PACKETS_KEPT = 1024,
 	AUDIO_PACKETS_KEPT = 128,
+	PADDED_AT_ONCE = 64,
 	METER_US = 250000,	 /* over so long a bitrate is taken */
 	WIRE_OVERHEAD_BYTES = 44 /* IP, UDP and SRTP: what the way carries is counted with them */
 };
@@ -159,6 +161,34 @@ static void keep(struct layer *layer, struct packet *packet)
 		layer->activity.size = packet->size;
 }
 
+/* Make its pieces equally long where little is missing, so that they leave as one. */
+static void pad_runs(GstBufferList *list)
+{
+	struct padding_item items[PADDED_AT_ONCE];
+	struct packet *packets[PADDED_AT_ONCE];
+	guint count = gst_buffer_list_length(list);
+
+	if (count > PADDED_AT_ONCE)
+		count = PADDED_AT_ONCE; /* the rest leaves as it is */
+	for (guint i = 0; i < count; i++) {
+		struct packet *packet = packet_of_buffer(gst_buffer_list_get(list, i));
+		size_t payload_bytes =
+			packet ? rtp_payload_bytes(&packet->header, packet->length) : 0;
+
+		packets[i] = packet;
+		items[i] = (struct padding_item){0};
+		/* Padding of the publisher's own is in the place of ours. */
+		if (packet && packet->header.padding_bytes == 0 &&
+		    packet->length + PADDING_MAX <= PACKET_BYTES_MAX)
+			items[i] = (struct padding_item){packet->header.header_bytes,
+							 (uint16_t)payload_bytes, 0};
+	}
+	padding_plan(items, count);
+	for (guint i = 0; i < count; i++)
+		if (items[i].padding_bytes > 0)
+			packet_pad(packets[i], items[i].padding_bytes);
+}
+
 static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferList *list)
 {
 	RtcTrack *track = (RtcTrack *)parent;
@@ -179,6 +209,8 @@ static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferLi
 		if (!track->is_video)
 			voice_on_packet(&track->voice, packet->audio_level, packet->arrival_us);
 	}
+	if (track->is_video && count > 1)
+		pad_runs(list);
 	/* A subscriber that is not linked or not ready is its own business, never the others'. */
 	for (guint i = 0; i < track->consumers->len; i++)
 		if (consumer_at(track, i)->layers & bit)

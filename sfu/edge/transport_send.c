@@ -39,8 +39,8 @@ static void write_header(const struct send_stream_out *stream, const struct pack
 		outgoing->is_numbered = numbered > 0;
 		extension_bytes = numbered > 0 ? numbered : extension_bytes;
 	}
-	rtp_header_encode(out, payload_type, packet->header.marker, extension_bytes > 0, false,
-			  sequence_number, rtp_timestamp, ssrc);
+	rtp_header_encode(out, payload_type, packet->header.marker, extension_bytes > 0,
+			  packet->added_padding > 0, sequence_number, rtp_timestamp, ssrc);
 	outgoing->header_bytes = RTP_HEADER_BYTES + (size_t)extension_bytes;
 }
 
@@ -62,7 +62,8 @@ static void write_descriptor(const struct forwarder_span *span, const struct pac
 static const uint8_t *payload_of(const struct packet *packet, const struct outgoing *outgoing,
 				 size_t *ret_bytes)
 {
-	*ret_bytes = rtp_payload_bytes(&packet->header, packet->length) - outgoing->skipped;
+	*ret_bytes = rtp_payload_bytes(&packet->header, packet->length) - outgoing->skipped +
+		     packet->added_padding;
 	return packet->bytes + packet->header.header_bytes + outgoing->skipped;
 }
 

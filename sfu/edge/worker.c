@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/metrics.h"
+#include "sfu/model/turn_pace.h"
 
 enum {
 	TICK_US = 20000,
@@ -60,6 +61,7 @@ struct worker {
 
 	int epoll_fd, timer_fd;
 	bool is_ticking;
+	struct turn_pace pace;
 	struct media_port port;
 	struct receive_batch *batch;
 	struct room_context context;
@@ -317,6 +319,16 @@ static json_t *describe_histogram(const struct histogram *histogram)
 	return json_pack("{s:I, s:o}", "sum_us", (json_int_t)histogram->sum_us, "counts", counts);
 }
 
+/* Something is there: give what belongs to it a moment to come, if the worker is busy. */
+static void gather(struct worker *worker)
+{
+	unsigned us = turn_pace_wait_us(&worker->pace);
+	struct timespec pause = {.tv_nsec = us * 1000L};
+
+	if (us > 0)
+		(void)nanosleep(&pause, NULL); /* cut short, it just gathers less */
+}
+
 static void loop(struct worker *worker)
 {
 	struct epoll_event events[3];
@@ -325,7 +337,10 @@ static void loop(struct worker *worker)
 	while (!stop_is_wanted(worker)) {
 		int count = epoll_wait(worker->epoll_fd, events, ARRAY_LEN(events), -1);
 
-		worker->port.now_us = clock_now_us();
+		uint64_t began_us;
+
+		gather(worker);
+		worker->port.now_us = began_us = clock_now_us();
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.fd == worker->port.fd) {
 				receive(worker);
@@ -338,6 +353,7 @@ static void loop(struct worker *worker)
 			}
 		}
 		flush(worker);
+		turn_pace_on_turn(&worker->pace, began_us, clock_now_us());
 	}
 }
 

@@ -376,6 +376,34 @@ static void a_change_of_ssrc_within_one_batch_loses_nothing_after_it(void **stat
 	assert_int_equal(got, 20);
 }
 
+/* The pieces of a picture leave equally long; what they hold stays what it was. */
+static void pieces_of_a_picture_are_padded_to_one_length(void **state)
+{
+	static const size_t lengths[] = {PACKET_BYTES - 2, PACKET_BYTES, PACKET_BYTES - 1,
+					 PACKET_BYTES - 4, PACKET_BYTES - 100};
+	struct pair *pair = *state;
+	uint8_t packet[2048];
+
+	(void)start_flow(pair);
+	assert_int_equal(kill(hub.sfu, SIGSTOP), 0); /* so that all come in one batch */
+	for (size_t i = 0; i < ARRAY_LEN(lengths); i++)
+		load_peer_publish(&pair->publisher, lengths[i], false);
+	assert_int_equal(kill(hub.sfu, SIGCONT), 0);
+	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+		/* Without the tag of SRTP; the viewer has agreed to no extensions. */
+		size_t length = load_peer_receive(&pair->viewer, PATIENCE_MS, packet), added;
+		struct rtp_header header;
+
+		while (length > 0 && packet_kind_of(packet, length) != PACKET_RTP)
+			length = load_peer_receive(&pair->viewer, PATIENCE_MS, packet);
+		assert_int_equal(rtp_header_decode(packet, length, false, &header), 0);
+		added = i < 3 ? PACKET_BYTES - lengths[i] : 0;
+		assert_int_equal(header.padding_bytes, added);
+		assert_int_equal(length + 16, lengths[i] + added);
+		assert_int_equal(packet[header.header_bytes], 0x10);
+	}
+}
+
 static void who_returns_on_the_same_address_keeps_it(void **state)
 {
 	struct pair *pair = *state;
@@ -764,6 +792,7 @@ int main(int argc, char **argv)
 		TEST(a_muted_track_is_not_forwarded_until_it_is_unmuted),
 		TEST(nonsense_is_counted_and_dropped),
 		TEST(a_change_of_ssrc_within_one_batch_loses_nothing_after_it),
+		TEST(pieces_of_a_picture_are_padded_to_one_length),
 		TEST(who_returns_on_the_same_address_keeps_it),
 		TEST(who_gets_another_port_is_known_by_its_keys),
 		TEST(one_number_is_never_sealed_twice_with_different_contents),

@@ -19,9 +19,19 @@ static size_t canonical(const char *text)
 static void what_browsers_write_is_canonical(void **state)
 {
 	static const char *const texts[] = {
-		"\"\"",	 "\"x\"", "0",	   "-1",   "123456789012345678",
-		"true",	 "false", "null",  "[]",   "{}",
-		"[1,2]", "{\"a\":{\"b\":[\"c\",null]}}", "\"\\\"\\\\\\b\\f\\n\\r\\t\"",
+		"\"\"",
+		"\"x\"",
+		"0",
+		"-1",
+		"123456789012345678",
+		"true",
+		"false",
+		"null",
+		"[]",
+		"{}",
+		"[1,2]",
+		"{\"a\":{\"b\":[\"c\",null]}}",
+		"\"\\\"\\\\\\b\\f\\n\\r\\t\"",
 		"\"\xc3\xa9\xf0\x9f\x98\x80/\x7f\"",
 	};
 
@@ -34,13 +44,34 @@ static void what_browsers_write_is_canonical(void **state)
 static void what_would_be_written_otherwise_is_not(void **state)
 {
 	static const char *const texts[] = {
-		"",	    " 1",	"01",	       "-0",	     "-",
-		"1.0",	    "1e5",	"1E5",	       "1234567890123456789",
-		"\"\\u0041\"", "\"\\/\"", "\"\\x\"",   "\"\\",	     "\"a",
-		"\"\n\"",   "\"\xff\"", "\"\xed\xa0\x80\"",
-		"[1, 2]",   "[1,]",	"[1",	       "{\"a\" :1}", "{\"a\":1,}",
-		"{\"a\"}",  "{1:1}",	"{\"a\":1,\"a\":2}",
-		"tru",	    "nul",	"x",
+		"",
+		" 1",
+		"01",
+		"-0",
+		"-",
+		"1.0",
+		"1e5",
+		"1E5",
+		"1234567890123456789",
+		"\"\\u0041\"",
+		"\"\\/\"",
+		"\"\\x\"",
+		"\"\\",
+		"\"a",
+		"\"\n\"",
+		"\"\xff\"",
+		"\"\xed\xa0\x80\"",
+		"[1, 2]",
+		"[1,]",
+		"[1",
+		"{\"a\" :1}",
+		"{\"a\":1,}",
+		"{\"a\"}",
+		"{1:1}",
+		"{\"a\":1,\"a\":2}",
+		"tru",
+		"nul",
+		"x",
 		"[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]",
 	};
 
@@ -58,10 +89,11 @@ static unsigned draw(unsigned *seed, unsigned below)
 /* Pieces of JSON in an order that often makes some. */
 static size_t draw_text(unsigned *seed, char out[TEXT_MAX])
 {
-	static const char *const pieces[] = {"{",     "}",	"[",	 "]",	   ",",	     ":",
-					     "\"a\"", "\"b\":", "\"a\":", "1",	   "-7",     "0",
-					     ".5",    " ",	"true",	 "null",   "\"\\n\"", "\"\\u00e9\"",
-					     "{\"a\":", "[1,",	"\"",	 "\\",	   "\xc3\xa9", "\"x\"}"};
+	static const char *const pieces[] = {"{",    "}",	"[",	       "]",	  ",",
+					     ":",    "\"a\"",	"\"b\":",      "\"a\":",  "1",
+					     "-7",   "0",	".5",	       " ",	  "true",
+					     "null", "\"\\n\"", "\"\\u00e9\"", "{\"a\":", "[1,",
+					     "\"",   "\\",	"\xc3\xa9",    "\"x\"}"};
 	size_t length = 0;
 
 	for (unsigned count = 1 + draw(seed, 9); count > 0; count--) {
@@ -125,12 +157,14 @@ static void data_goes_on_as_it_came(void **state)
 		{"{\"type\":\"text\",\"data\":\"x\",\"text\":\"y\"}", "\"x\"", true},
 		{"{\"type\":\"direct\",\"user_id\":\"u\",\"data\":null}", "null", true},
 		{"{\"type\":\"message\",\"channel\":\"c\",\"data\":[1, 2]}", "[1,2]", false},
-		{"{\"type\":\"message\",\"channel\":\"c\",\"data\":\"\\u00e9\"}", "\"\xc3\xa9\"", false},
+		{"{\"type\":\"message\",\"channel\":\"c\",\"data\":\"\\u00e9\"}", "\"\xc3\xa9\"",
+		 false},
 		{"{\"type\":\"text\",\"text\":\"y\"}", "\"y\"", false},
 		{"{\"type\":\"text\",\"data\":1}", "", true},
 		{"{\"type\":\"broadcast\",\"data\":1}", "1", false},
 		{"{\"type\":\"message\",\"channel\":\"c\",\"data\":1,\"data\":1}", "", false},
-		{"{\"type\":\"message\",\"channel\":\"c\",\"channel\":\"d\",\"data\":1}", "", false},
+		{"{\"type\":\"message\",\"channel\":\"c\",\"channel\":\"d\",\"data\":1}", "",
+		 false},
 		{"{\"type\":\"message\",\"channel\":\"c\",\"data\":1} x", "", false},
 	};
 

@@ -1,0 +1,30 @@
+#include "sfu/model/turn_pace.h"
+
+enum { WINDOW_US = 50000, LONG_AGO_US = 1000000 };
+
+void turn_pace_on_turn(struct turn_pace *pace, uint64_t began_us, uint64_t ended_us)
+{
+	uint64_t passed_us = ended_us - pace->window_began_us;
+	unsigned percent;
+
+	pace->busy_us += ended_us - began_us;
+	if (passed_us < WINDOW_US)
+		return;
+	percent = (unsigned)(100 * pace->busy_us / passed_us);
+	pace->load_percent = passed_us > LONG_AGO_US ? percent
+						     : (3 * pace->load_percent + percent + 3) / 4;
+	pace->window_began_us = ended_us;
+	pace->busy_us = 0;
+}
+
+unsigned turn_pace_wait_us(const struct turn_pace *pace)
+{
+	unsigned load = pace->load_percent;
+
+	if (load <= TURN_IDLE_PERCENT)
+		return 0;
+	if (load >= TURN_FULL_PERCENT)
+		return TURN_WAIT_MAX_US;
+	return TURN_WAIT_MAX_US * (load - TURN_IDLE_PERCENT) /
+	       (TURN_FULL_PERCENT - TURN_IDLE_PERCENT);
+}
