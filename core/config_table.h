@@ -27,6 +27,7 @@ CONFIG_TEXT_(WEBRTC_ANNOUNCED_IPS, "", "Addresses to announce instead of the int
 CONFIG_TEXT_(WEBRTC_CODECS, "opus,VP8,H264,VP9,AV1", "Codecs of rooms that have no list of their own, the most wanted first, comma separated")
 CONFIG_INT_(WEBRTC_AUDIO_STREAMS, 8, 0, 1000, "", "Voices of one room that are forwarded at once: those who spoke last; 0: all")
 CONFIG_INT_(WEBRTC_VIDEO_STREAMS, 25, 0, 1000, "", "Pictures that one participant is sent at once: the most important ones, then of those who spoke last; 0: all")
+CONFIG_INT_(WEBRTC_CPU_LIMIT, 85, 0, 100, "%", "Of a core: a media worker that is busier lets nobody new publish, and close to 100 sends smaller pictures; 0: no limit")
 CONFIG_BOOL_(WEBRTC_ANNOUNCE_LOOPBACK, false, "Announce 127.0.0.1 as well, for tools on this host")
 
 CONFIG_BOOL_(BINARY_DATA_ENABLED, true, "Accept binary messages and uploads")

@@ -58,7 +58,8 @@ static int start_workers(struct sfu *sfu, struct error *reterr)
 			.room_events_data = sfu->link,
 			.preferences = sfu->preferences,
 			.audio_streams_max = (size_t)sfu->config->WEBRTC_AUDIO_STREAMS,
-			.video_streams_max = (size_t)sfu->config->WEBRTC_VIDEO_STREAMS};
+			.video_streams_max = (size_t)sfu->config->WEBRTC_VIDEO_STREAMS,
+			.cpu_limit_percent = (unsigned)sfu->config->WEBRTC_CPU_LIMIT};
 
 		r = worker_new(&config, &sfu->workers.worker[i], reterr);
 		if (r == 0)

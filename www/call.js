@@ -28,6 +28,8 @@ const LAYERS = [
 
 /** A way that is lost often comes back by itself. */
 const RESTART_MS = 1000;
+/** How long to watch only before a busy server is asked again. */
+const BUSY_MS = 5000;
 
 /** A password as a subprotocol takes it: base64url of UTF-8. */
 export function base64url(text) {
@@ -68,6 +70,7 @@ export class Call extends EventTarget {
     this.isOver = false;
     this.attempt = 0;
     this.isMakingOffer = false;
+    this.isWaiting = false;
     /** Server messages are handled one after the other: descriptions must not overtake. */
     this.queue = Promise.resolve();
   }
@@ -159,6 +162,7 @@ export class Call extends EventTarget {
     this.lastError = error;
     if (!this.whenJoined) {
       this.emit("problem", error);
+      if (error.code === "media_overloaded") this.watchMeanwhile();
       return;
     }
     const { socket, whenJoined } = this;
@@ -203,6 +207,7 @@ export class Call extends EventTarget {
       this.signal("answer", connection.localDescription.sdp);
     } else if (message.signal_type === "answer") {
       await connection.setRemoteDescription({ type: "answer", sdp: message.sdp });
+      this.emit("unseen", false);
       this.describeTracks();
     }
   }
@@ -227,17 +232,40 @@ export class Call extends EventTarget {
       if (connection.connectionState === "disconnected") this.lookForAnotherWay(connection);
       if (connection.connectionState === "failed") this.rejoin();
     };
-    const tracks = this.stream?.getTracks() ?? [];
-    for (const track of tracks) {
+    if (!this.isWaiting) this.publish(connection);
+    // Who publishes nothing has nothing to offer: until somebody else does, signalling is all there is.
+    if (connection.getTransceivers().length === 0) this.emit("state", "connected");
+  }
+
+  /** The server has no room for what we would send: take what the others send, and ask again. */
+  async watchMeanwhile() {
+    if (!this.connection || this.isWaiting) return;
+    this.isWaiting = true;
+    this.emit("unseen", true);
+    setTimeout(() => {
+      this.isWaiting = false;
+      this.publish(this.connection);
+    }, BUSY_MS);
+    // What a first offer has numbered would collide with the numbers of the server's own offers.
+    if (!this.connection.currentRemoteDescription) this.connect(this.iceServers);
+    else await this.connection.setLocalDescription({ type: "rollback" });
+  }
+
+  /** Have our tracks in the connection, which makes an offer, or make that offer once more. */
+  publish(connection) {
+    if (!connection) return;
+    if (connection.getSenders().some(({ track }) => track)) {
+      this.offer(connection);
+      return;
+    }
+    for (const track of this.stream?.getTracks() ?? []) {
       const sendEncodings = track.kind === "video" ? LAYERS : undefined;
       connection.addTransceiver(track, { streams: [this.stream], ...(sendEncodings && { sendEncodings }) });
     }
-    // Who publishes nothing has nothing to offer: until somebody else does, signalling is all there is.
-    if (tracks.length === 0) this.emit("state", "connected");
   }
 
   async offer(connection) {
-    if (connection !== this.connection) return;
+    if (connection !== this.connection || this.isWaiting) return;
     this.isMakingOffer = true;
     try {
       await connection.setLocalDescription();

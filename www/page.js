@@ -61,6 +61,8 @@ async function showPreview() {
 
 /** What a moderator has muted of us, whatever our own buttons say. */
 const moderated = { audio: false, video: false };
+/** The server has no room for what we would send. */
+let isUnseen = false;
 
 function drawDevices() {
   for (const [id, kind] of DEVICE_BUTTONS) {
@@ -89,12 +91,22 @@ function moderatedText({ audio, video }) {
   return video ? "A moderator has muted your camera. Nobody sees you." : "";
 }
 
+/** Why others do not get what we send. */
+function showNotice() {
+  const text = isUnseen ? "The server is busy. You see the others; they will see you as soon as there is room." : moderatedText(moderated);
+  $("notice").textContent = text;
+  $("notice").hidden = !text;
+}
+
 function showModerated({ audio_muted: audio = false, video_muted: video = false }) {
   Object.assign(moderated, { audio, video });
-  const text = moderatedText(moderated);
-  $("moderated").textContent = text;
-  $("moderated").hidden = !text;
+  showNotice();
   drawDevices();
+}
+
+function showUnseen(isSo) {
+  isUnseen = isSo;
+  showNotice();
 }
 
 function drawOwnTile() {
@@ -209,6 +221,7 @@ function wire(newCall) {
       if (name) chat?.notice(`${name} left`);
     })
     .on("self", showModerated)
+    .on("unseen", showUnseen)
     .on("stream", ({ peerId, stream: remote }) => tiles.showStream(peerId, remote))
     .on("state", showState)
     .on("problem", (error) => console.warn(error))
@@ -285,6 +298,7 @@ async function join(name, room) {
 function backToLobby(reason) {
   chat?.close();
   call = chat = null;
+  showUnseen(false);
   showModerated({});
   tiles.clear();
   showLobbyError(reason);

@@ -132,6 +132,16 @@ static uint64_t total_bps(struct allocator_stream *const *streams, size_t count)
 	return sum_bps;
 }
 
+static uint64_t largest_bps(const struct allocator_stream *stream)
+{
+	uint64_t largest = 0;
+
+	for (size_t i = 0; i < stream->layer_count && !stream->is_paused; i++)
+		if (stream->layers[i].is_live && stream->layers[i].bitrate_bps > largest)
+			largest = stream->layers[i].bitrate_bps;
+	return largest;
+}
+
 static uint64_t spoke_at_us(const struct room_peer *publisher)
 {
 	struct room_track *track;
@@ -186,6 +196,24 @@ static void set_importance(struct room_peer *peer, struct subscription **videos,
 	}
 }
 
+/* A worker that is too busy sends everyone a share of what there is (overload.h). */
+static int64_t bounded_by_load(const struct room_peer *peer,
+			       struct allocator_stream *const *streams, size_t count,
+			       int64_t budget_bps)
+{
+	unsigned share_percent = peer->room->context->overload->share_percent;
+	uint64_t all_bps = 0;
+	int64_t bound_bps;
+
+	if (share_percent == OVERLOAD_SHARE_ALL)
+		return budget_bps;
+	for (size_t i = 0; i < count; i++)
+		all_bps += largest_bps(streams[i]);
+	bound_bps = (int64_t)(all_bps * share_percent / 100);
+	return budget_bps == ALLOCATOR_BUDGET_UNLIMITED || budget_bps > bound_bps ? bound_bps
+										  : budget_bps;
+}
+
 void room_peer_choose_layers(struct room_peer *peer)
 {
 	struct subscription *videos[STREAMS_MAX];
@@ -208,6 +236,7 @@ void room_peer_choose_layers(struct room_peer *peer)
 	}
 	if (budget_bps != ALLOCATOR_BUDGET_UNLIMITED)
 		budget_bps = budget_bps > (int64_t)sound_bps ? budget_bps - (int64_t)sound_bps : 0;
+	budget_bps = bounded_by_load(peer, streams, count, budget_bps);
 	missing_bps = allocator_run(streams, count, budget_bps, peer->layers_chosen_us);
 	rtc_transport_set_wanted(peer->transport,
 				 missing_bps ? total_bps(streams, count) + missing_bps + sound_bps

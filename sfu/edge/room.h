@@ -16,6 +16,7 @@
 #include "core/id.h"
 #include "core/list.h"
 #include "sfu/edge/rtctransport.h"
+#include "sfu/model/overload.h"
 
 enum { PEER_ID_MAX = 64, PEERS_PER_ROOM_MAX = 10000 };
 enum peer_kind { PEER_CALL, PEER_WHIP, PEER_WHEP };
@@ -53,6 +54,7 @@ struct room_context { /* what all rooms of a worker share; borrowed */
 	struct codec_preferences preferences; /* of rooms that have none of their own */
 	size_t audio_streams_max;	      /* heard at once in one room; 0: all */
 	size_t video_streams_max;	      /* sent to one peer at once; 0: all */
+	const struct overload *overload;
 };
 
 /* -ENOMEM. */

@@ -134,6 +134,20 @@ static int write_answer(struct room_peer *peer, char **ret_answer)
 	return *ret_answer ? 0 : -ENOMEM;
 }
 
+/* Who publishes already may go on, and change what it publishes. */
+static int check_load(const struct room_peer *peer, const struct sdp *offer, struct error *reterr)
+{
+	if (!peer->room->context->overload->refuses || !list_is_empty(&peer->tracks) ||
+	    !peer->negotiation.may_publish)
+		return 0;
+	for (size_t i = 0; i < offer->media_count; i++)
+		if (!offer->media[i].rejected && (offer->media[i].direction & DIRECTION_SEND))
+			return error_set(reterr, -EAGAIN, "media_overloaded",
+					 "the media server has no room for another publisher; "
+					 "try again in a moment, or watch only");
+	return 0;
+}
+
 int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t *publishers,
 			 char **ret_answer, struct error *reterr)
 {
@@ -145,6 +159,8 @@ int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t 
 	if (!text)
 		return json_missing("sdp", reterr);
 	r = sdp_parse(text, strlen(text), &offer, reterr);
+	if (r == 0 && peer->kind != PEER_WHEP)
+		r = check_load(peer, offer, reterr);
 	if (r == 0) {
 		is_restart = negotiation_is_ice_restart(&peer->negotiation, offer);
 		r = negotiation_take_offer(&peer->negotiation, offer, &answer, reterr);

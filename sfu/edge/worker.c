@@ -62,6 +62,7 @@ struct worker {
 	int epoll_fd, timer_fd;
 	bool is_ticking;
 	struct turn_pace pace;
+	struct overload overload;
 	struct media_port port;
 	struct receive_batch *batch;
 	struct room_context context;
@@ -264,6 +265,18 @@ static gboolean is_empty_room(gpointer key, gpointer room, gpointer data)
 	return room_is_empty(room);
 }
 
+static void watch_load(struct worker *worker)
+{
+	const struct overload *overload = &worker->overload;
+	unsigned load_percent = turn_pace_load_percent(&worker->pace);
+
+	if (overload_update(&worker->overload, load_percent, worker->port.now_us))
+		LOG(LOG_WARNING, LOG_WEBRTC, "load_changed", LOG_INT("worker", worker->index),
+		    LOG_INT("load_percent", load_percent),
+		    LOG_INT("refuses_publishers", overload->refuses),
+		    LOG_INT("share_percent", overload->share_percent));
+}
+
 static void tick(struct worker *worker)
 {
 	GHashTableIter iterator;
@@ -271,6 +284,7 @@ static void tick(struct worker *worker)
 	uint64_t expirations;
 
 	(void)!read(worker->timer_fd, &expirations, sizeof(expirations));
+	watch_load(worker);
 	worker->port.rebind_tries = REBIND_TRIES_PER_TICK;
 	g_hash_table_iter_init(&iterator, worker->rooms);
 	while (g_hash_table_iter_next(&iterator, NULL, &room))
@@ -374,10 +388,12 @@ static int set_up(struct worker *worker, struct error *reterr)
 
 	if (r < 0)
 		return r;
+	overload_init(&worker->overload, config->cpu_limit_percent);
 	worker->context = (struct room_context){.port = &worker->port,
 						.preferences = config->preferences,
 						.audio_streams_max = config->audio_streams_max,
 						.video_streams_max = config->video_streams_max,
+						.overload = &worker->overload,
 						.dtls = config->dtls,
 						.events = config->room_events,
 						.events_data = config->room_events_data};
@@ -545,16 +561,19 @@ json_t *worker_describe_status(struct worker *worker, const json_t *asked)
 	g_hash_table_iter_init(&iterator, worker->rooms);
 	while (g_hash_table_iter_next(&iterator, NULL, &room))
 		room_add_totals(room, &totals);
-	return json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-			 "s:o}",
-			 "port", worker->number, "alive", 1, "rooms",
-			 (json_int_t)g_hash_table_size(worker->rooms), "peers",
-			 (json_int_t)totals.peers, "tracks", (json_int_t)totals.tracks,
-			 "subscriptions", (json_int_t)totals.subscriptions, "packets_in",
-			 (json_int_t)in->packets_in, "packets_out", (json_int_t)out->packets,
-			 "system_calls_out", (json_int_t)out->system_calls, "dropped_unknown",
-			 (json_int_t)in->dropped_unknown, "dropped_malformed",
-			 (json_int_t)in->dropped_malformed, "dropped_forged",
-			 (json_int_t)in->dropped_forged, "dropped_out", (json_int_t)out->dropped,
-			 "cpu_us", cpu_us(), "forwarding", describe_histogram(&worker->forwarding));
+	return json_pack(
+		"{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+		"s:i, s:i, s:i, s:o}",
+		"port", worker->number, "alive", 1, "rooms",
+		(json_int_t)g_hash_table_size(worker->rooms), "peers", (json_int_t)totals.peers,
+		"tracks", (json_int_t)totals.tracks, "subscriptions",
+		(json_int_t)totals.subscriptions, "packets_in", (json_int_t)in->packets_in,
+		"packets_out", (json_int_t)out->packets, "system_calls_out",
+		(json_int_t)out->system_calls, "dropped_unknown", (json_int_t)in->dropped_unknown,
+		"dropped_malformed", (json_int_t)in->dropped_malformed, "dropped_forged",
+		(json_int_t)in->dropped_forged, "dropped_out", (json_int_t)out->dropped, "cpu_us",
+		cpu_us(), "load_percent", (int)turn_pace_load_percent(&worker->pace),
+		"share_percent", (int)worker->overload.share_percent, "refuses_publishers",
+		(int)worker->overload.refuses, "forwarding",
+		describe_histogram(&worker->forwarding));
 }

@@ -1,8 +1,8 @@
 /* padding_plan.h - a few bytes of padding make a run of packets equally long.
  *
- * The kernel takes packets of one destination together if all have the same length and only the last
- * is shorter (UDP GSO). Codecs cut a picture into pieces that differ by a byte or two. RTP may be
- * padded (RFC 3550 section 5.1), so that such a picture leaves in one piece. Thread: any.
+ * The kernel takes packets of one destination together if all have the same length and only the
+ * last is shorter (UDP GSO). Codecs cut a picture into pieces that differ by a byte or two. RTP may
+ * be padded (RFC 3550 section 5.1), so that such a picture leaves in one piece. Thread: any.
  */
 #ifndef SFU_MODEL_PADDING_PLAN_H
 #define SFU_MODEL_PADDING_PLAN_H

@@ -5,21 +5,26 @@ enum { WINDOW_US = 50000, LONG_AGO_US = 1000000 };
 void turn_pace_on_turn(struct turn_pace *pace, uint64_t began_us, uint64_t ended_us)
 {
 	uint64_t passed_us = ended_us - pace->window_began_us;
-	unsigned percent;
+	unsigned hundredths;
 
 	pace->busy_us += ended_us - began_us;
 	if (passed_us < WINDOW_US)
 		return;
-	percent = (unsigned)(100 * pace->busy_us / passed_us);
-	pace->load_percent = passed_us > LONG_AGO_US ? percent
-						     : (3 * pace->load_percent + percent + 3) / 4;
+	hundredths = (unsigned)(10000 * pace->busy_us / passed_us);
+	pace->load_hundredths =
+		passed_us > LONG_AGO_US ? hundredths : (3 * pace->load_hundredths + hundredths) / 4;
 	pace->window_began_us = ended_us;
 	pace->busy_us = 0;
 }
 
+unsigned turn_pace_load_percent(const struct turn_pace *pace)
+{
+	return pace->load_hundredths / 100;
+}
+
 unsigned turn_pace_wait_us(const struct turn_pace *pace)
 {
-	unsigned load = pace->load_percent;
+	unsigned load = turn_pace_load_percent(pace);
 
 	if (load <= TURN_IDLE_PERCENT)
 		return 0;

@@ -150,7 +150,7 @@ static int ask(struct fake_hub *hub, enum bus_message message, const json_t *bod
 			if (frame.kind == BUS_RESPONSE)
 				*ret_answer = json_incref(frame.body);
 			else
-				r = -EPROTO;
+				r = bus_error_from_json(frame.body, &hub->refusal);
 		}
 		bus_frame_fini(&frame);
 	}

@@ -12,6 +12,7 @@ struct fake_hub {
 	pid_t sfu;
 	int listener, fd;
 	uint32_t next_request_id;
+	struct error refusal;	/* the last one */
 	unsigned speaker_count; /* how often it was told who has the floor, as read so far */
 	struct bus_decoder decoder;
 	struct bus_client *control;

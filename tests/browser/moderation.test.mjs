@@ -109,8 +109,8 @@ test("a mute stops the media at the relay, and it goes on afterwards", withLogs(
   await sleep(300); // what is on its way
   const silent = await flow(bob);
   assert.deepEqual([silent.frames, silent.packets], [0, 0]);
-  await until("Ann is told", () => ann.evaluate(() => !document.getElementById("moderated").hidden));
-  assert.match(await ann.$eval("#moderated", (element) => element.textContent), /microphone and your camera/);
+  await until("Ann is told", () => ann.evaluate(() => !document.getElementById("notice").hidden));
+  assert.match(await ann.$eval("#notice", (element) => element.textContent), /microphone and your camera/);
   assert.ok(await ann.evaluate(() => document.getElementById("microphone").disabled));
   await until("Bob is shown it", () => bob.evaluate(() => {
     const tile = [...window.realtime.tiles.values()].find((one) => one.peer?.name === "Ann");
@@ -139,7 +139,7 @@ test("a mute stops the media at the relay, and it goes on afterwards", withLogs(
   });
   console.log(`both are back ${Math.round(performance.now() - began)} ms after the first word`);
   assert.equal(back.lost, 0, "to a receiver nothing was lost");
-  await until("Ann is told that too", () => ann.evaluate(() => document.getElementById("moderated").hidden));
+  await until("Ann is told that too", () => ann.evaluate(() => document.getElementById("notice").hidden));
   await Promise.all([ann.close(), bob.close()]);
 }));
 

@@ -4,6 +4,7 @@
  *   test_relay PATH-OF-REALTIME-SFU
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -778,6 +779,64 @@ static void who_falls_silent_is_let_go_within_5_s(void **state)
 	assert_in_range(clock_now_us() - since_us, 4000000, 5000000);
 }
 
+/* ---- a worker that is too busy at one per cent of a core ---- */
+
+static int start_limited_sfu(void **state)
+{
+	(void)setenv("WEBRTC_CPU_LIMIT", "1", 1);
+	return start_sfu(state);
+}
+
+static void flood(struct pair *pair, unsigned milliseconds)
+{
+	uint64_t until_us = clock_now_us() + milliseconds * 1000u;
+	uint8_t packet[2048];
+
+	while (clock_now_us() < until_us) {
+		for (unsigned i = 0; i < 10; i++)
+			load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		while (load_peer_receive(&pair->viewer, 1, packet) > 0)
+			;
+		(void)usleep(2000);
+	}
+}
+
+static int try_to_publish(const char *peer_id)
+{
+	struct load_peer peer;
+	AUTO_FREE char *offer = NULL;
+	AUTO_FREE char *answer = NULL;
+	int r;
+
+	assert_int_equal(load_peer_init(&peer, identity), 0);
+	offer = load_peer_offer(&peer, 0);
+	r = fake_hub_join(&hub, "relay", peer_id, "whip", offer, &answer);
+	load_peer_fini(&peer);
+	return r;
+}
+
+static void a_busy_worker_lets_nobody_new_publish(void **state)
+{
+	struct pair *pair = *state;
+	struct load_peer late_viewer;
+	struct rtp_header header;
+	uint8_t packet[2048];
+
+	(void)start_flow(pair);
+	flood(pair, 4000);
+	assert_int_equal(counter("refuses_publishers"), 1);
+	assert_int_equal(try_to_publish("late"), -EAGAIN);
+	assert_string_equal(hub.refusal.code, "media_overloaded");
+	/* Who is there goes on, and whoever watches is let in. */
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	assert_true(next_media(&pair->viewer, packet, &header));
+	join(&late_viewer, "late viewer", "whep", 1);
+	load_peer_fini(&late_viewer);
+	for (unsigned i = 0; i < 100 && counter("refuses_publishers"); i++)
+		(void)usleep(100000);
+	assert_int_equal(try_to_publish("patient"), 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -802,9 +861,12 @@ int main(int argc, char **argv)
 		TEST(a_viewer_cannot_publish),
 		TEST(who_falls_silent_is_let_go_within_5_s),
 	};
+	const struct CMUnitTest busy[] = {TEST(a_busy_worker_lets_nobody_new_publish)};
+	int failed;
 
 	if (argc != 2)
 		return 2;
 	program = argv[1];
-	return cmocka_run_group_tests(tests, start_sfu, stop_sfu);
+	failed = cmocka_run_group_tests(tests, start_sfu, stop_sfu);
+	return failed + cmocka_run_group_tests(busy, start_limited_sfu, stop_sfu);
 }

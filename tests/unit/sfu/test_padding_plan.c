@@ -23,10 +23,10 @@ static void a_picture_in_nearly_equal_pieces_becomes_one_run(void **state)
 static void what_differs_is_left_alone(void **state)
 {
 	struct padding_item items[] = {
-		{20, 1150, 7},			    /* a plan of before is void */
-		{24, 1151, 0}, {24, 1130, 0},	    /* another header; much shorter */
-		{24, 0, 0},    {24, 1131, 0},	    /* not to be touched */
-		{24, 1139, 0}, {24, 1140, 0},	    /* with the first nine bytes apart */
+		{20, 1150, 7},		      /* a plan of before is void */
+		{24, 1151, 0}, {24, 1130, 0}, /* another header; much shorter */
+		{24, 0, 0},    {24, 1131, 0}, /* not to be touched */
+		{24, 1139, 0}, {24, 1140, 0}, /* with the first nine bytes apart */
 	};
 
 	(void)state;
