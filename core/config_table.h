@@ -22,6 +22,7 @@ CONFIG_INT_(WEBRTC_MAX_ROOMS, 100, 1, 1000000, "", "Rooms that may exist at once
 CONFIG_INT_(WEBRTC_MAX_PARTICIPANTS_PER_ROOM, 10, 1, 10000, "", "Participants of a room that does not say itself, and the most it may say")
 CONFIG_BOOL_(WEBRTC_AUTO_CREATE_ROOMS, false, "Let whoever may publish open a room by joining it")
 CONFIG_INT_(WEBRTC_UDP_PORT, 8002, 1, 65535, "", "First media worker's UDP port; the next workers take the next ports")
+CONFIG_BOOL_(WEBRTC_TCP, true, "Take media over TCP as well, under the same port numbers, for networks that let no UDP out")
 CONFIG_INT_(WEBRTC_WORKERS, 0, 0, 256, "", "Media worker threads; 0: one per core")
 CONFIG_TEXT_(WEBRTC_ANNOUNCED_IPS, "", "Addresses to announce instead of the interfaces' own, comma separated")
 CONFIG_TEXT_(WEBRTC_CODECS, "opus,VP8,H264,VP9,AV1", "Codecs of rooms that have no list of their own, the most wanted first, comma separated")

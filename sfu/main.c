@@ -59,6 +59,7 @@ static int start_workers(struct sfu *sfu, struct error *reterr)
 			.preferences = sfu->preferences,
 			.audio_streams_max = (size_t)sfu->config->WEBRTC_AUDIO_STREAMS,
 			.video_streams_max = (size_t)sfu->config->WEBRTC_VIDEO_STREAMS,
+			.with_tcp = sfu->config->WEBRTC_TCP,
 			.cpu_limit_percent = (unsigned)sfu->config->WEBRTC_CPU_LIMIT};
 
 		r = worker_new(&config, &sfu->workers.worker[i], reterr);

@@ -47,6 +47,8 @@ struct egress {
 	struct iovec iovecs[TRAINS_MAX];
 	union control controls[TRAINS_MAX];
 	struct egress_counters counters;
+	egress_connection_fn send_by_connection;
+	void *connections_data;
 };
 
 void egress_target_set(struct egress_target *target, const struct net_path *path)
@@ -54,7 +56,8 @@ void egress_target_set(struct egress_target *target, const struct net_path *path
 	*target = (struct egress_target){.remote = {.sin6_family = AF_INET6,
 						    .sin6_port = path->remote_port,
 						    .sin6_addr = path->remote},
-					 .local = path->local};
+					 .local = path->local,
+					 .connection = path->connection};
 }
 
 struct egress *egress_new(int fd)
@@ -101,10 +104,30 @@ static bool can_couple(const struct egress *egress, const struct egress_target *
 	       last->packet_count < TRAIN_PACKETS_MAX && last->length + length <= TRAIN_BYTES_MAX;
 }
 
+void egress_set_connections(struct egress *egress, egress_connection_fn send, void *data)
+{
+	egress->send_by_connection = send;
+	egress->connections_data = data;
+}
+
+static void commit_to_connection(struct egress *egress, uint32_t connection, size_t length)
+{
+	egress->counters.packets++;
+	egress->counters.bytes += length;
+	if (!egress->send_by_connection ||
+	    !egress->send_by_connection(egress->connections_data, connection,
+					egress->arena + egress->used, length))
+		egress->counters.dropped++;
+}
+
 void egress_commit(struct egress *egress, const struct egress_target *target, size_t length)
 {
 	struct train *train;
 
+	if (target->connection) {
+		commit_to_connection(egress, target->connection, length);
+		return;
+	}
 	if (can_couple(egress, target, length)) {
 		train = &egress->trains[egress->train_count - 1];
 		train->length += length;

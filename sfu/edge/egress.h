@@ -3,11 +3,12 @@
  * Packets are written straight into one arena. Neighbours of equal size for the same destination
  * become one train (UDP GSO): the kernel's cost per datagram is most of what a relay pays. All
  * trains leave in one sendmmsg. Where the kernel or a card refuses GSO it is left alone for good.
- * Thread: worker.
+ * What goes to a participant by TCP is handed to its connection instead. Thread: worker.
  */
 #ifndef SFU_EDGE_EGRESS_H
 #define SFU_EDGE_EGRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ enum { EGRESS_PACKET_MAX = 2048 + 64 };
 struct egress_target {
 	struct sockaddr_in6 remote;
 	struct in6_addr local;
+	uint32_t connection; /* of TCP; 0: UDP */
 };
 
 void egress_target_set(struct egress_target *target, const struct net_path *path);
@@ -38,6 +40,10 @@ struct egress *egress_free(struct egress *egress);
 uint8_t *egress_reserve(struct egress *egress);
 /* The reserved bytes, `length` of them, go to `target`. */
 void egress_commit(struct egress *egress, const struct egress_target *target, size_t length);
+/* Who takes packets for a connection of TCP; false: dropped. They are given at once. */
+typedef bool (*egress_connection_fn)(void *data, uint32_t connection, const uint8_t *bytes,
+				     size_t length);
+void egress_set_connections(struct egress *egress, egress_connection_fn send, void *data);
 /* Send everything now. What the kernel will not take in a moment is dropped and counted: a media
  * packet that waits is worth less than the next one. */
 void egress_flush(struct egress *egress);

@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/log.h"
+
 enum { SOCKET_BUFFER_BYTES = 8 << 20, CONTROL_BYTES = 64 };
 
 /* ---- look-ups ---- */
@@ -83,11 +85,80 @@ static int open_socket(uint16_t number, struct error *reterr)
 	return fd;
 }
 
+/* ---- TCP ---- */
+
+static void on_frame(void *data, const struct net_path *path, const uint8_t *bytes, size_t length)
+{
+	struct media_port *port = data;
+	struct datagram datagram = {packet_take(port->pool), *path};
+
+	if (!datagram.packet)
+		return; /* no memory: lost, as on any way */
+	memcpy(datagram.packet->bytes, bytes, length);
+	packet_set_length(datagram.packet, length);
+	datagram.packet->arrival_us = port->now_us;
+	port->counters.packets_in++;
+	port->counters.bytes_in += length;
+	port->take(port, &datagram);
+	if (datagram.packet)
+		packet_release(datagram.packet);
+}
+
+static bool is_path_proven(void *data, const struct net_path *path)
+{
+	return media_port_find_path(data, path);
+}
+
+static bool send_by_connection(void *data, uint32_t connection, const uint8_t *bytes, size_t length)
+{
+	return tcp_port_send(data, connection, bytes, length);
+}
+
+void media_port_receive_tcp(struct media_port *port)
+{
+	tcp_port_run(port->tcp, port->now_us);
+}
+
+/* Without it the port still serves all who can be reached by UDP. */
+static void open_tcp(struct media_port *port)
+{
+	const struct tcp_port_events events = {on_frame, is_path_proven, port};
+	int r = tcp_port_new(port->port, &events, &port->tcp);
+
+	if (r < 0)
+		LOG(LOG_WARNING, LOG_WEBRTC, "tcp_not_available", LOG_INT("port", port->port),
+		    LOG_TEXT("error", strerror(-r)));
+	else
+		egress_set_connections(port->egress, send_by_connection, port->tcp);
+}
+
+/* ---- opening ---- */
+
+/* Each address by UDP and, where that does not pass, by TCP: type preference 90 instead of 126
+ * (RFC 6544 section 4.2). */
+static int announce(struct media_port *port, const struct sdp_candidate *candidates, size_t count)
+{
+	struct sdp_candidate *own = calloc(2 * count + 1, sizeof(*own));
+
+	if (!own)
+		return -ENOMEM;
+	port->candidates = own;
+	for (size_t i = 0; i < count; i++) {
+		own[i] = candidates[i];
+		own[i].port = port->port;
+		own[count + i] = own[i];
+		own[count + i].is_tcp = true;
+		own[count + i].foundation = (uint32_t)count + own[i].foundation;
+		own[count + i].priority = 90u << 24 | (own[i].priority & 0xffffff);
+	}
+	port->candidate_count = port->tcp ? 2 * count : count;
+	return 0;
+}
+
 int media_port_open(struct media_port *port, uint16_t number,
-		    const struct sdp_candidate *candidates, size_t candidate_count,
+		    const struct sdp_candidate *candidates, size_t candidate_count, bool with_tcp,
 		    struct error *reterr)
 {
-	struct sdp_candidate *own;
 	int r;
 
 	*port = (struct media_port){.fd = -1, .port = number};
@@ -100,19 +171,16 @@ int media_port_open(struct media_port *port, uint16_t number,
 	port->by_path = g_hash_table_new(path_hash, path_equal);
 	port->egress = egress_new(port->fd);
 	port->pool = packet_pool_new();
-	own = calloc(candidate_count + 1, sizeof(*own));
-	if (!port->egress || !port->pool || !own || stun_server_new(&port->stun) < 0) {
-		free(own);
+	if (!port->egress || !port->pool || stun_server_new(&port->stun) < 0) {
 		media_port_close(port);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < candidate_count; i++) {
-		own[i] = candidates[i];
-		own[i].port = number;
-	}
-	port->candidates = own;
-	port->candidate_count = candidate_count;
-	return 0;
+	if (with_tcp)
+		open_tcp(port);
+	r = announce(port, candidates, candidate_count);
+	if (r < 0)
+		media_port_close(port);
+	return r;
 }
 
 void media_port_close(struct media_port *port)
@@ -120,6 +188,7 @@ void media_port_close(struct media_port *port)
 	if (port->fd >= 0)
 		(void)close(port->fd);
 	port->fd = -1;
+	port->tcp = tcp_port_free(port->tcp);
 	port->egress = egress_free(port->egress);
 	packet_pool_release(STEAL(port->pool));
 	port->stun = stun_server_free(port->stun);

@@ -13,6 +13,7 @@
 #include "sfu/edge/egress.h"
 #include "sfu/edge/net.h"
 #include "sfu/edge/packet.h"
+#include "sfu/edge/tcp_port.h"
 #include "sfu/wire/stun.h"
 
 struct media_port_counters {
@@ -22,10 +23,13 @@ struct media_port_counters {
 	uint64_t dropped_forged;    /* did not authenticate, or replayed */
 };
 
+struct datagram;
+
 struct media_port {
 	int fd;
 	uint16_t port; /* host order */
 	struct egress *egress;
+	struct tcp_port *tcp; /* NULL: none */
 	struct packet_pool *pool;
 	struct stun_server *stun;
 	uint64_t now_us; /* of this turn of the loop: one clock read for a whole batch */
@@ -34,16 +38,19 @@ struct media_port {
 				  tick */
 	/* Receive streams that got packets in this turn (receive_stream.pending_link). */
 	struct list pending;
+	/* Gets what came by TCP, and may take the packet over. */
+	void (*take)(struct media_port *port, struct datagram *datagram);
 
 	GHashTable *by_ufrag, *by_path;		/* of borrowed owners */
 	const struct sdp_candidate *candidates; /* with our port in them */
 	size_t candidate_count;
 };
 
-/* Open the port. `candidates` (addresses) are copied. Must run on the worker's thread.
+/* Open the port. `candidates` (addresses) are copied; with `with_tcp` each is announced for TCP as
+ * well, unless the number is taken there. Must run on the worker's thread.
  *   -EADDRINUSE "port_taken"  -ENOMEM … */
 int media_port_open(struct media_port *port, uint16_t number,
-		    const struct sdp_candidate *candidates, size_t candidate_count,
+		    const struct sdp_candidate *candidates, size_t candidate_count, bool with_tcp,
 		    struct error *reterr) MUST_CHECK;
 void media_port_close(struct media_port *port);
 
@@ -56,6 +63,9 @@ void media_port_add_path(struct media_port *port, const struct net_path *path, v
 void media_port_remove_path(struct media_port *port, const struct net_path *path,
 			    const void *owner);
 void *media_port_find_path(const struct media_port *port, const struct net_path *path);
+
+/* All that came by TCP, one datagram after the other, goes to port->take. */
+void media_port_receive_tcp(struct media_port *port);
 
 /* One batch of datagrams, as many as the kernel has ready (at most RECEIVE_BATCH). */
 enum { RECEIVE_BATCH = 64 };

@@ -49,8 +49,8 @@ const char *net_path_text(const struct net_path *path, char *text, size_t size)
 
 	(void)inet_ntop(is_ipv4 ? AF_INET : AF_INET6, path->remote.s6_addr + (is_ipv4 ? 12 : 0),
 			address, sizeof(address));
-	(void)snprintf(text, size, is_ipv4 ? "%s:%u" : "[%s]:%u", address,
-		       ntohs(path->remote_port));
+	(void)snprintf(text, size, is_ipv4 ? "%s:%u%s" : "[%s]:%u%s", address,
+		       ntohs(path->remote_port), path->connection ? "/tcp" : "");
 	return text;
 }
 

@@ -17,11 +17,12 @@
 struct net_path {
 	struct in6_addr remote, local;
 	uint16_t remote_port; /* network order */
+	uint32_t connection;  /* of TCP, as tcp_port.h numbers them; 0: UDP */
 };
 
 static inline bool net_path_is_equal(const struct net_path *a, const struct net_path *b)
 {
-	return a->remote_port == b->remote_port &&
+	return a->remote_port == b->remote_port && a->connection == b->connection &&
 	       memcmp(&a->remote, &b->remote, sizeof(a->remote)) == 0 &&
 	       memcmp(&a->local, &b->local, sizeof(a->local)) == 0;
 }
@@ -30,7 +31,7 @@ uint32_t net_path_hash(const struct net_path *path);
 
 /* The remote end as a sockaddr of its own family; returns its size. */
 socklen_t net_path_remote(const struct net_path *path, struct sockaddr_storage *ret_address);
-/* "192.0.2.1:4000" or "[2001:db8::1]:4000" for logs. */
+/* "192.0.2.1:4000" or "[2001:db8::1]:4000/tcp" for logs. */
 const char *net_path_text(const struct net_path *path, char *text, size_t size);
 
 /* Host candidates: `announced` (comma separated) if not empty, else the addresses of the

@@ -217,8 +217,10 @@ struct room *worker_room_find(struct worker *worker, const char *id)
 }
 
 /* Timers run only while somebody is there. */
-static void set_ticking(struct worker *worker, bool on)
+static void set_ticking(struct worker *worker)
 {
+	bool on = g_hash_table_size(worker->rooms) > 0 ||
+		  (worker->port.tcp && tcp_port_connection_count(worker->port.tcp) > 0);
 	struct itimerspec interval = {0};
 
 	if (worker->is_ticking == on)
@@ -235,7 +237,7 @@ struct room *worker_room_get(struct worker *worker, const char *id)
 
 	if (!room && room_new(id, &worker->context, &room) == 0) {
 		g_hash_table_insert(worker->rooms, g_strdup(id), room);
-		set_ticking(worker, true);
+		set_ticking(worker);
 	}
 	return room;
 }
@@ -243,8 +245,7 @@ struct room *worker_room_get(struct worker *worker, const char *id)
 void worker_room_close(struct worker *worker, struct room *room)
 {
 	(void)g_hash_table_remove(worker->rooms, room_id(room)); /* frees it */
-	if (g_hash_table_size(worker->rooms) == 0)
-		set_ticking(worker, false);
+	set_ticking(worker);
 }
 
 void worker_room_release(struct worker *worker, struct room *room)
@@ -285,13 +286,14 @@ static void tick(struct worker *worker)
 
 	(void)!read(worker->timer_fd, &expirations, sizeof(expirations));
 	watch_load(worker);
+	if (worker->port.tcp)
+		tcp_port_tick(worker->port.tcp, worker->port.now_us);
 	worker->port.rebind_tries = REBIND_TRIES_PER_TICK;
 	g_hash_table_iter_init(&iterator, worker->rooms);
 	while (g_hash_table_iter_next(&iterator, NULL, &room))
 		room_tick(room);
 	(void)g_hash_table_foreach_remove(worker->rooms, is_empty_room, NULL);
-	if (g_hash_table_size(worker->rooms) == 0)
-		set_ticking(worker, false);
+	set_ticking(worker);
 }
 
 /* ---- the loop ---- */
@@ -319,6 +321,8 @@ static void flush(struct worker *worker)
 	uint64_t before = counters->packets;
 
 	egress_flush(worker->port.egress);
+	if (worker->port.tcp)
+		tcp_port_flush(worker->port.tcp);
 	if (counters->packets != before)
 		histogram_observe(&worker->forwarding, clock_now_us() - worker->port.now_us);
 }
@@ -345,7 +349,7 @@ static void gather(struct worker *worker)
 
 static void loop(struct worker *worker)
 {
-	struct epoll_event events[3];
+	struct epoll_event events[4];
 	uint64_t count_of_wakes;
 
 	while (!stop_is_wanted(worker)) {
@@ -358,6 +362,11 @@ static void loop(struct worker *worker)
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.fd == worker->port.fd) {
 				receive(worker);
+			} else if (worker->port.tcp &&
+				   events[i].data.fd == tcp_port_fd(worker->port.tcp)) {
+				media_port_receive_tcp(&worker->port);
+				transport_deliver_pending(&worker->port);
+				set_ticking(worker);
 			} else if (events[i].data.fd == worker->timer_fd) {
 				tick(worker);
 			} else {
@@ -384,10 +393,11 @@ static int set_up(struct worker *worker, struct error *reterr)
 {
 	const struct worker_config *config = worker->config;
 	int r = media_port_open(&worker->port, config->port, config->candidates,
-				config->candidate_count, reterr);
+				config->candidate_count, config->with_tcp, reterr);
 
 	if (r < 0)
 		return r;
+	worker->port.take = transport_dispatch;
 	overload_init(&worker->overload, config->cpu_limit_percent);
 	worker->context = (struct room_context){.port = &worker->port,
 						.preferences = config->preferences,
@@ -402,6 +412,7 @@ static int set_up(struct worker *worker, struct error *reterr)
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	worker->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (!worker->batch || worker->epoll_fd < 0 || worker->timer_fd < 0 ||
+	    (worker->port.tcp && watch(worker, tcp_port_fd(worker->port.tcp)) < 0) ||
 	    watch(worker, worker->port.fd) < 0 || watch(worker, worker->timer_fd) < 0 ||
 	    watch(worker, worker->wake_fd) < 0)
 		return error_set(reterr, -ENOMEM, "no_resources", "worker %u cannot start: %s",

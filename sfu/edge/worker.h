@@ -26,6 +26,7 @@ struct worker_config {
 	struct codec_preferences preferences; /* of rooms that have none of their own */
 	size_t audio_streams_max;	      /* heard at once in one room; 0: all */
 	size_t video_streams_max;	      /* sent to one peer at once; 0: all */
+	bool with_tcp;			      /* media over TCP as well */
 	unsigned cpu_limit_percent;	      /* see overload.h */
 };
 

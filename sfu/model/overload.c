@@ -4,7 +4,7 @@ enum {
 	SECOND_US = 1000000,
 	REFUSE_AFTER_US = 2 * SECOND_US, /* past the limit; a join or a keyframe is no overload */
 	ADMIT_AFTER_US = 2 * SECOND_US,	 /* below five sixths of it */
-	LOWER_EVERY_US = SECOND_US,	 /* while less than a third of what the limit leaves is left */
+	LOWER_EVERY_US = SECOND_US, /* while less than a third of what the limit leaves is left */
 	RAISE_EVERY_US = 3 * SECOND_US,
 	RAISE_PERCENT = 10
 };

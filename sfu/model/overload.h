@@ -1,8 +1,9 @@
 /* overload.h - what a worker that is too busy does before everybody's packets are late.
  *
  * Past the limit nobody new may begin to publish. Where that is not enough, everyone is sent less:
- * `share_percent` of what they could be sent, which the allocator turns into smaller layers. That falls
- * by a quarter each second until the worker has room, and comes back slowly. Sound is never touched.
+ * `share_percent` of what they could be sent, which the allocator turns into smaller layers. That
+ * falls by a quarter each second until the worker has room, and comes back slowly. Sound is never
+ * touched.
  *
  * Pure: it is told load and time. Thread: worker.
  */

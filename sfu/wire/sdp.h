@@ -99,6 +99,7 @@ struct sdp_candidate {
 	uint16_t port;
 	uint32_t priority;
 	uint32_t foundation;
+	bool is_tcp; /* passive: the peer connects (RFC 6544) */
 };
 
 struct sdp {

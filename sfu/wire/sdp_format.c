@@ -185,10 +185,12 @@ static void format_candidates(FILE *out, const struct sdp *sdp)
 	for (size_t i = 0; i < sdp->candidate_count; i++) {
 		const struct sdp_candidate *candidate = &sdp->candidates[i];
 
-		(void)fprintf(out, "a=candidate:%" PRIu32 " 1 udp %" PRIu32 " ",
-			      candidate->foundation, candidate->priority);
+		(void)fprintf(out, "a=candidate:%" PRIu32 " 1 %s %" PRIu32 " ",
+			      candidate->foundation, candidate->is_tcp ? "tcp" : "udp",
+			      candidate->priority);
 		put_text(out, candidate->address);
-		(void)fprintf(out, " %u typ host\r\n", candidate->port);
+		(void)fprintf(out, " %u typ host%s\r\n", candidate->port,
+			      candidate->is_tcp ? " tcptype passive" : "");
 	}
 	if (sdp->candidate_count > 0)
 		(void)fputs("a=end-of-candidates\r\n", out);

@@ -55,6 +55,7 @@ function rewriteCandidates(address, from, to) {
   RTCPeerConnection.prototype.setRemoteDescription = function (description) {
     const seen = new Set();
     const lines = description.sdp.split("\r\n").flatMap((line) => {
+      if (/^a=candidate:\S+ 1 tcp /.test(line)) return []; // it would go around the network
       const match = line.match(/^(a=candidate:\S+ 1 udp \d+) \S+ (\d+) (.*)$/);
       if (!match || Number(match[2]) !== from) return [line];
       const rewritten = `${match[1]} ${address} ${to} ${match[3]}`;

@@ -405,6 +405,70 @@ static void pieces_of_a_picture_are_padded_to_one_length(void **state)
 	}
 }
 
+/* ---- TCP ---- */
+
+static int dial_tcp(void)
+{
+	const struct sockaddr_in sfu = {.sin_family = AF_INET,
+					.sin_port = htons(MEDIA_PORT),
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (const struct sockaddr *)&sfu, sizeof(sfu)), 0);
+	return fd;
+}
+
+static bool is_closed_within(int fd, unsigned seconds)
+{
+	const struct timeval patience = {.tv_sec = seconds};
+	uint8_t byte;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	return recv(fd, &byte, 1, 0) == 0 || errno == ECONNRESET;
+}
+
+static void a_stranger_on_tcp_is_counted_and_let_go(void **state)
+{
+	static const uint8_t nonsense[] = {0, 4,  0xff, 1,   2,	  3, /* of no kind */
+					   0, 13, 22,	254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+	static const uint8_t too_long[] = {0xff, 0xff, 1, 2, 3};
+	struct pair *pair = *state;
+	json_int_t unknown = counter("dropped_unknown"), malformed = counter("dropped_malformed");
+	struct rtp_header header;
+	uint8_t packet[2048];
+	int silent = dial_tcp(), noisy = dial_tcp(), endless = dial_tcp();
+	uint64_t since_us = clock_now_us();
+
+	(void)start_flow(pair);
+	assert_int_equal(send(noisy, nonsense, sizeof(nonsense), MSG_NOSIGNAL), sizeof(nonsense));
+	assert_int_equal(send(endless, too_long, sizeof(too_long), MSG_NOSIGNAL), sizeof(too_long));
+	assert_true(is_closed_within(endless, 2));
+	assert_true(counter("dropped_unknown") >= unknown + 1);
+	assert_true(counter("dropped_malformed") >= malformed + 1);
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	assert_true(next_media(&pair->viewer, packet, &header));
+	/* No check of anybody's came on it. */
+	assert_true(is_closed_within(silent, 15));
+	assert_in_range(clock_now_us() - since_us, 9000000, 14000000);
+	(void)close(silent);
+	(void)close(noisy);
+	(void)close(endless);
+}
+
+static void one_address_holds_no_more_than_its_share_of_tcp(void **state)
+{
+	enum { MORE = 80, SHARE = 64 };
+	int fds[MORE];
+
+	(void)state;
+	for (size_t i = 0; i < MORE; i++)
+		fds[i] = dial_tcp();
+	for (size_t i = 0; i < MORE - SHARE; i++) /* the oldest make room */
+		assert_true(is_closed_within(fds[i], 2));
+	for (size_t i = 0; i < MORE; i++)
+		(void)close(fds[i]);
+}
+
 static void who_returns_on_the_same_address_keeps_it(void **state)
 {
 	struct pair *pair = *state;
@@ -852,6 +916,8 @@ int main(int argc, char **argv)
 		TEST(nonsense_is_counted_and_dropped),
 		TEST(a_change_of_ssrc_within_one_batch_loses_nothing_after_it),
 		TEST(pieces_of_a_picture_are_padded_to_one_length),
+		TEST(a_stranger_on_tcp_is_counted_and_let_go),
+		TEST(one_address_holds_no_more_than_its_share_of_tcp),
 		TEST(who_returns_on_the_same_address_keeps_it),
 		TEST(who_gets_another_port_is_known_by_its_keys),
 		TEST(one_number_is_never_sealed_twice_with_different_contents),

@@ -22,8 +22,7 @@ static void spend(struct busy *busy, unsigned seconds, unsigned load_percent)
 	uint64_t until_us = busy->now_us + (uint64_t)seconds * SECOND_US;
 
 	for (; busy->now_us < until_us; busy->now_us += TICK_US)
-		busy->changes +=
-			overload_update(&busy->overload, load_percent, busy->now_us);
+		busy->changes += overload_update(&busy->overload, load_percent, busy->now_us);
 }
 
 static void a_moment_of_work_is_no_overload(void **state)
