@@ -70,7 +70,8 @@ void rtc_transport_receive_end(RtcTransport *transport, const char *mid);
 /* Send `track` on `line`; the pad is to be linked to one of the track's. `incoming` has the numbers
  * of the publisher's header extensions. -ENOMEM. */
 int rtc_transport_send(RtcTransport *transport, const struct media_line *line, RtcTrack *track,
-		       const struct sdp_media *incoming, GstPad **ret_pad) MUST_CHECK;
+		       const struct sdp_media *incoming, uint8_t abs_send_time_id,
+		       GstPad **ret_pad) MUST_CHECK;
 void rtc_transport_send_end(RtcTransport *transport, GstPad *pad);
 /* Which layer of its track the pad should forward (LAYER_NONE: nothing), and which does. With
  * `is_urgent` the present one stops before the next begins. */

@@ -260,8 +260,10 @@ static void link_pads(struct subscription *subscription, const struct media_line
 {
 	RtcTransport *transport = subscription->subscriber->transport;
 	struct room_track *track = subscription->track;
+	uint8_t abs_send_time_id =
+		negotiation_abs_send_time_id(&subscription->subscriber->negotiation, line);
 
-	if (rtc_transport_send(transport, line, track->element, &track->incoming,
+	if (rtc_transport_send(transport, line, track->element, &track->incoming, abs_send_time_id,
 			       &subscription->transport_pad) < 0)
 		return; /* without memory: tried again after the next negotiation */
 	subscription->payload_type = line->send_payload_type;

@@ -67,6 +67,7 @@ struct send_stream_out {
 	struct forwarder forwarder;
 	struct sender_clock clock; /* the publisher's, told by an event */
 	uint8_t transport_cc_id;   /* of the extension that numbers what we send; 0: none */
+	uint8_t abs_send_time_id;  /* of the one that tells when, where nothing is numbered */
 	uint64_t reported_at_us;   /* our last SR */
 };
 

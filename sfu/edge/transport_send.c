@@ -18,6 +18,36 @@ struct outgoing {
 	size_t prefix_bytes, skipped;
 };
 
+/* What tells the subscriber when this left: its transport-wide number, or for who estimates by
+ * itself the time. Returns the extensions' bytes, with these. */
+static int append_sending(const struct send_stream_out *stream, uint8_t *block, int length,
+			  struct outgoing *outgoing)
+{
+	uint8_t element[RTP_ABS_SEND_TIME_BYTES];
+	int appended;
+
+	outgoing->is_numbered = false;
+	if (stream->transport_cc_id) {
+		uint16_t number = transport_next_number(stream->transport);
+
+		element[0] = (uint8_t)(number >> 8);
+		element[1] = (uint8_t)number;
+		appended =
+			rtp_extension_block_append(block, (size_t)length, RTP_EXTENSION_BLOCK_MAX,
+						   stream->transport_cc_id, element, 2);
+		/* No room (the publisher fills it): a number used up unsent would look lost. */
+		outgoing->is_numbered = appended > 0;
+	} else if (stream->abs_send_time_id) {
+		rtp_abs_send_time_encode(element, stream->transport->port->now_us);
+		appended = rtp_extension_block_append(
+			block, (size_t)length, RTP_EXTENSION_BLOCK_MAX, stream->abs_send_time_id,
+			element, RTP_ABS_SEND_TIME_BYTES);
+	} else {
+		return length;
+	}
+	return appended > 0 ? appended : length;
+}
+
 static void write_header(const struct send_stream_out *stream, const struct packet *packet,
 			 uint8_t payload_type, uint32_t ssrc, uint16_t sequence_number,
 			 uint32_t rtp_timestamp, uint8_t *out, struct outgoing *outgoing)
@@ -29,16 +59,7 @@ static void write_header(const struct send_stream_out *stream, const struct pack
 
 	if (extension_bytes < 0)
 		extension_bytes = 0; /* more than we forward: the media matters more */
-	outgoing->is_numbered = false;
-	if (stream->transport_cc_id) {
-		int numbered = rtp_extension_block_append_u16(
-			out + RTP_HEADER_BYTES, (size_t)extension_bytes, RTP_EXTENSION_BLOCK_MAX,
-			stream->transport_cc_id, transport_next_number(stream->transport));
-
-		/* No room (the publisher fills it): a number used up unsent would look lost. */
-		outgoing->is_numbered = numbered > 0;
-		extension_bytes = numbered > 0 ? numbered : extension_bytes;
-	}
+	extension_bytes = append_sending(stream, out + RTP_HEADER_BYTES, extension_bytes, outgoing);
 	rtp_header_encode(out, payload_type, packet->header.marker, extension_bytes > 0,
 			  packet->added_padding > 0, sequence_number, rtp_timestamp, ssrc);
 	outgoing->header_bytes = RTP_HEADER_BYTES + (size_t)extension_bytes;
@@ -149,11 +170,12 @@ static GstFlowReturn sink_chain(GstPad *pad, GstObject *parent, GstBuffer *buffe
 
 /* ---- retransmission ---- */
 
-/* As it was sent, or not at all: a packet with a transport-wide number of its own would be another
- * one under the same nonce. */
+/* As it was sent, or not at all: a packet with a transport-wide number or a time of its own would
+ * be another one under the same nonce. */
 static bool can_repeat(const struct send_stream_out *stream)
 {
-	return stream->forwarder.rtx_payload_type || !stream->transport_cc_id;
+	return stream->forwarder.rtx_payload_type ||
+	       (!stream->transport_cc_id && !stream->abs_send_time_id);
 }
 
 /* As an RTX packet (RFC 4588), or where that was not negotiated the very same packet again, under
@@ -319,7 +341,7 @@ static void map_extensions(const struct sdp_media *incoming, const struct sdp_me
 }
 
 int rtc_transport_send(RtcTransport *transport, const struct media_line *line, RtcTrack *track,
-		       const struct sdp_media *incoming, GstPad **ret_pad)
+		       const struct sdp_media *incoming, uint8_t abs_send_time_id, GstPad **ret_pad)
 {
 	struct send_stream_out *stream = calloc(1, sizeof(*stream));
 	struct forwarder *forwarder;
@@ -341,10 +363,12 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	forwarder->rtx_payload_type = line->send_rtx_payload_type;
 	forwarder->clock_rate_hz = line->send.format.codec->clock_rate_hz;
 	map_extensions(incoming, &line->remote, forwarder->extension_id_map);
-	/* What is repeated as it was cannot have another number: a picture without RTX has none.
-	 * Sound is not repeated then (can_repeat()). */
-	if (line->kind == MEDIA_AUDIO || forwarder->rtx_payload_type)
+	/* What is repeated as it was cannot have another number or time: a picture without RTX has
+	 * none. Sound is not repeated then (can_repeat()). */
+	if (line->kind == MEDIA_AUDIO || forwarder->rtx_payload_type) {
 		stream->transport_cc_id = sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC);
+		stream->abs_send_time_id = abs_send_time_id;
+	}
 	name = g_strdup_printf("sink_%s_%08x", line->mid, forwarder->ssrc);
 	stream->pad = gst_pad_new(name, GST_PAD_SINK);
 	g_free(name);

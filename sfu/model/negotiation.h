@@ -125,6 +125,11 @@ bool negotiation_has_send(const struct negotiation *negotiation, const void *bin
 /* Does this header extension go from a publisher to its subscribers? */
 bool negotiation_passes_on(enum header_extension extension);
 
+/* The number of abs-send-time in what we send on this line, where the peer estimates by it; 0: not.
+ */
+uint8_t negotiation_abs_send_time_id(const struct negotiation *negotiation,
+				     const struct media_line *line);
+
 /* How many layers (simulcast) the peer sends on this m-line: 1 to LAYERS_MAX. */
 uint8_t media_line_layer_count(const struct media_line *line);
 

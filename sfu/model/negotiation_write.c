@@ -13,7 +13,8 @@ static const enum header_extension received_extensions[] = {
 	EXTENSION_PLAYOUT_DELAY, EXTENSION_ABS_CAPTURE_TIME,
 	EXTENSION_RID,		 EXTENSION_REPAIRED_RID};
 /* The ones we pass on, with the number we offer each under. abs-send-time is not among them: it
- * tells when the hop before us sent, and a receiver takes it for ours. */
+ * tells when the hop before us sent, and a receiver takes it for ours. Who needs it gets our own.
+ */
 static const struct {
 	enum header_extension extension;
 	enum media_kind kind;
@@ -24,8 +25,9 @@ static const struct {
 		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_AUDIO, 5},
 		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_VIDEO, 5}};
 
-/* What we write into all that we send, if the peer tells how it arrives. */
-enum { SENT_TRANSPORT_CC_ID = 2 };
+/* What we write into all that we send: a number, if the peer tells how it arrives; for who
+ * estimates by itself and tells the sum of it (REMB), the time. */
+enum { SENT_TRANSPORT_CC_ID = 2, SENT_ABS_SEND_TIME_ID = 6 };
 
 bool negotiation_passes_on(enum header_extension extension)
 {
@@ -129,10 +131,15 @@ void negotiation_number_lines(struct negotiation *negotiation)
 
 /* ---- writing ---- */
 
+/* How the peer estimates what its way carries, and the extensions for that; 0: not by this one. */
+struct estimation {
+	uint8_t transport_cc_id, abs_send_time_id;
+};
+
 /* `offered`: the peer's own entry for it, NULL if it is ours to offer. */
 static void add_codec(struct sdp_media *media, const struct media_format *format,
 		      const struct sdp_codec *offered, uint8_t payload_type,
-		      uint8_t rtx_payload_type, bool with_transport_cc)
+		      uint8_t rtx_payload_type, const struct estimation *estimation)
 {
 	const struct relay_codec *codec = format->codec;
 	struct sdp_codec *entry = &media->codecs[media->codec_count++];
@@ -143,7 +150,8 @@ static void add_codec(struct sdp_media *media, const struct media_format *format
 	entry->channels = codec->channels;
 	entry->apt = -1;
 	(void)snprintf(entry->fmtp, sizeof(entry->fmtp), "%s", format->fmtp);
-	entry->transport_cc = with_transport_cc;
+	entry->transport_cc = estimation->transport_cc_id != 0;
+	entry->goog_remb = estimation->abs_send_time_id != 0 && (!offered || offered->goog_remb);
 	if (codec->has_video_feedback) {
 		/* An answer may take from the offer, not add to it. */
 		entry->nack = !offered || offered->nack;
@@ -198,23 +206,74 @@ static void add_sent_extensions(const struct negotiation *negotiation,
 	}
 }
 
-/* Transport-wide feedback on what we send: asked for in our offers, agreed on in answers. */
-static uint8_t sent_transport_cc_id(const struct negotiation *negotiation)
+/* Some (aiortc) give one number two meanings in one bundle, against RFC 9143 section 9.2, and fail
+ * on the other. */
+static bool means_one_thing(const struct negotiation *negotiation, uint8_t id,
+			    enum header_extension extension)
 {
-	bool has_remote;
-	uint8_t id = extension_id_of_peer(negotiation, EXTENSION_TRANSPORT_CC, &has_remote);
+	for (size_t i = 0; i < negotiation->line_count; i++) {
+		const struct sdp_media *remote = &negotiation->lines[i]->remote;
 
-	return id || has_remote ? id : SENT_TRANSPORT_CC_ID;
+		for (size_t j = 0; j < remote->extension_count; j++)
+			if (remote->extensions[j].id == id &&
+			    remote->extensions[j].extension != extension)
+				return false;
+	}
+	return true;
 }
 
-static void add_received_extensions(const struct media_line *line, struct sdp_media *media)
+/* On what we send. The time is for who cannot tell of each packet; who has not said anything yet is
+ * offered both, and is sent one. */
+static struct estimation sent_estimation(const struct negotiation *negotiation)
 {
+	bool has_remote;
+	struct estimation estimation = {
+		extension_id_of_peer(negotiation, EXTENSION_TRANSPORT_CC, &has_remote), 0};
+
+	if (!has_remote)
+		return (struct estimation){SENT_TRANSPORT_CC_ID, SENT_ABS_SEND_TIME_ID};
+	if (!estimation.transport_cc_id) {
+		uint8_t id =
+			extension_id_of_peer(negotiation, EXTENSION_ABS_SEND_TIME, &has_remote);
+
+		if (means_one_thing(negotiation, id, EXTENSION_ABS_SEND_TIME))
+			estimation.abs_send_time_id = id;
+	}
+	return estimation;
+}
+
+/* The same on the peer's own line: what is in its offer, and the time only where we send. */
+static struct estimation agreed_estimation(const struct negotiation *negotiation,
+					   const struct media_line *line)
+{
+	struct estimation estimation = {sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC), 0};
+	uint8_t id = sdp_extension_id(&line->remote, EXTENSION_ABS_SEND_TIME);
+
+	if (!estimation.transport_cc_id && line->is_sending_wanted &&
+	    means_one_thing(negotiation, id, EXTENSION_ABS_SEND_TIME))
+		estimation.abs_send_time_id = id;
+	return estimation;
+}
+
+uint8_t negotiation_abs_send_time_id(const struct negotiation *negotiation,
+				     const struct media_line *line)
+{
+	return agreed_estimation(negotiation, line).abs_send_time_id;
+}
+
+static void add_received_extensions(const struct negotiation *negotiation,
+				    const struct media_line *line, struct sdp_media *media)
+{
+	uint8_t abs_send_time_id = negotiation_abs_send_time_id(negotiation, line);
+
 	for (size_t i = 0; i < ARRAY_LEN(received_extensions); i++) {
 		uint8_t id = sdp_extension_id(&line->remote, received_extensions[i]);
 
 		if (id)
 			add_extension(media, received_extensions[i], id);
 	}
+	if (abs_send_time_id)
+		add_extension(media, EXTENSION_ABS_SEND_TIME, abs_send_time_id);
 }
 
 /* All layers that the peer would send are welcome: what of them is used changes from moment to
@@ -250,10 +309,11 @@ static void write_rejected(const struct media_line *line, struct sdp_media *medi
 
 /* The peer's words for what flows on the line: it is agreed, or about to be in our answer. True: a
  * stream of ours is among it. */
-static bool write_agreed_codec(const struct media_line *line, struct sdp_media *media,
-			       uint8_t *ret_rtx_payload_type)
+static bool write_agreed_codec(const struct negotiation *negotiation, const struct media_line *line,
+			       struct sdp_media *media, uint8_t *ret_rtx_payload_type)
 {
 	const struct sdp_codec *theirs;
+	const struct estimation estimation = agreed_estimation(negotiation, line);
 	struct media_format format = line->format;
 	uint8_t payload_type;
 	bool is_sent =
@@ -269,14 +329,14 @@ static bool write_agreed_codec(const struct media_line *line, struct sdp_media *
 	if (theirs)
 		(void)media_format_read(theirs, &format);
 	add_codec(media, &format, line->is_ours ? NULL : theirs, payload_type,
-		  *ret_rtx_payload_type,
-		  sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC) != 0);
+		  *ret_rtx_payload_type, &estimation);
 	return is_sent;
 }
 
 static void write_line(const struct negotiation *negotiation, const struct media_line *line,
 		       bool as_offer, struct sdp_media *media)
 {
+	const struct estimation estimation = sent_estimation(negotiation);
 	uint8_t rtx_payload_type;
 	unsigned direction = DIRECTION_INACTIVE;
 	bool is_sent;
@@ -291,10 +351,10 @@ static void write_line(const struct negotiation *negotiation, const struct media
 	if (line->is_ours && as_offer) {
 		rtx_payload_type = line->offered_rtx_payload_type;
 		add_codec(media, offered_format(line), NULL, line->offered_payload_type,
-			  rtx_payload_type, sent_transport_cc_id(negotiation) != 0);
+			  rtx_payload_type, &estimation);
 		is_sent = line->is_sending_wanted;
 	} else {
-		is_sent = write_agreed_codec(line, media, &rtx_payload_type);
+		is_sent = write_agreed_codec(negotiation, line, media, &rtx_payload_type);
 	}
 	if (line->is_publishing)
 		direction |= DIRECTION_RECEIVE;
@@ -306,11 +366,12 @@ static void write_line(const struct negotiation *negotiation, const struct media
 	write_received_layers(line, media);
 	if (line->is_ours) {
 		add_sent_extensions(negotiation, line, media);
-		if (sent_transport_cc_id(negotiation))
-			add_extension(media, EXTENSION_TRANSPORT_CC,
-				      sent_transport_cc_id(negotiation));
+		if (estimation.transport_cc_id)
+			add_extension(media, EXTENSION_TRANSPORT_CC, estimation.transport_cc_id);
+		if (estimation.abs_send_time_id)
+			add_extension(media, EXTENSION_ABS_SEND_TIME, estimation.abs_send_time_id);
 	} else {
-		add_received_extensions(line, media);
+		add_received_extensions(negotiation, line, media);
 	}
 }
 

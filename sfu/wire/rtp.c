@@ -8,6 +8,7 @@ enum {
 	ONE_BYTE_PROFILE = 0xbede,
 	TWO_BYTE_PROFILE = 0x1000, /* the low four bits are the application's */
 	ONE_BYTE_STOP = 15,	   /* RFC 8285 section 4.2: ends the elements */
+	ONE_BYTE_LENGTH_MAX = 16,  /* bytes of an element in the one-byte form */
 	EXTENSION_PREFIX_BYTES = 4 /* profile and length in words */
 };
 
@@ -187,30 +188,37 @@ int rtp_extension_block_rewrite(const struct rtp_header *header, const uint8_t *
 	return (int)writer.offset;
 }
 
-int rtp_extension_block_append_u16(uint8_t *out, size_t length, size_t capacity, uint8_t id,
-				   uint16_t value)
+int rtp_extension_block_append(uint8_t *out, size_t length, size_t capacity, uint8_t id,
+			       const uint8_t *data, size_t data_bytes)
 {
 	bool is_two_byte = length > 0 && out[0] != (uint8_t)(ONE_BYTE_PROFILE >> 8);
-	const uint8_t high = (uint8_t)(value >> 8), low = (uint8_t)value;
-	const uint8_t one_byte[4] = {(uint8_t)(id << 4 | 1), high, low, 0};
-	const uint8_t two_byte[4] = {id, 2, high, low};
-	size_t words;
+	size_t start = length ? length : EXTENSION_PREFIX_BYTES;
+	size_t element_bytes = (is_two_byte ? 2 : 1) + data_bytes;
+	size_t end = (start + element_bytes + 3) / 4 * 4, words;
+	struct writer writer = writer_over(out, capacity);
 
-	if (length == 0) {
-		if (capacity < EXTENSION_PREFIX_BYTES)
-			return -EMSGSIZE;
-		out[0] = (uint8_t)(ONE_BYTE_PROFILE >> 8);
-		out[1] = (uint8_t)ONE_BYTE_PROFILE;
-		length = EXTENSION_PREFIX_BYTES;
-	}
-	if (length + 4 > capacity || (!is_two_byte && id > RTP_EXTENSION_ID_MAX))
+	if (data_bytes == 0 || data_bytes > ONE_BYTE_LENGTH_MAX || end > capacity ||
+	    (!is_two_byte && id > RTP_EXTENSION_ID_MAX))
 		return -EMSGSIZE;
+	if (length == 0) {
+		write_u16(&writer, ONE_BYTE_PROFILE);
+		write_u16(&writer, 0);
+	}
 	/* What stands before is filled up with zeros, which may stand between elements as well. */
-	memcpy(out + length, is_two_byte ? two_byte : one_byte, 4);
-	words = (length + 4 - EXTENSION_PREFIX_BYTES) / 4;
+	writer.offset = start;
+	if (is_two_byte) {
+		write_u8(&writer, id);
+		write_u8(&writer, (uint8_t)data_bytes);
+	} else {
+		write_u8(&writer, (uint8_t)(id << 4 | (data_bytes - 1)));
+	}
+	write_bytes(&writer, data, data_bytes);
+	while (writer.offset < end)
+		write_u8(&writer, 0);
+	words = (end - EXTENSION_PREFIX_BYTES) / 4;
 	out[2] = (uint8_t)(words >> 8);
 	out[3] = (uint8_t)words;
-	return (int)length + 4;
+	return (int)end;
 }
 
 void rtp_header_encode(uint8_t out[RTP_HEADER_BYTES], uint8_t payload_type, bool marker,

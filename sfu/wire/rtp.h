@@ -62,10 +62,22 @@ void rtp_extension_for_each(const struct rtp_header *header, const uint8_t *byte
 int rtp_extension_block_rewrite(const struct rtp_header *header, const uint8_t *bytes,
 				const uint8_t id_map[16], uint8_t *out, size_t capacity) MUST_CHECK;
 
-/* Append an element of two bytes to such a block of `length` bytes (0: begin one, in the one-byte
- * form). It takes one word. Returns the new length, or -EMSGSIZE. */
-int rtp_extension_block_append_u16(uint8_t *out, size_t length, size_t capacity, uint8_t id,
-				   uint16_t value) MUST_CHECK;
+/* Append an element of 1 to 16 bytes to such a block of `length` bytes (0: begin one, in the
+ * one-byte form). Returns the new length, or -EMSGSIZE. */
+int rtp_extension_block_append(uint8_t *out, size_t length, size_t capacity, uint8_t id,
+			       const uint8_t *data, size_t data_bytes) MUST_CHECK;
+
+/* When a packet is sent, as the abs-send-time extension tells it: 24 bits, 6.18 seconds. */
+enum { RTP_ABS_SEND_TIME_BYTES = 3 };
+static inline void rtp_abs_send_time_encode(uint8_t out[RTP_ABS_SEND_TIME_BYTES], uint64_t now_us)
+{
+	/* Whole turns of 64 s first: the product would not fit after three months. */
+	uint32_t time = (uint32_t)(((now_us % 64000000u) << 18) / 1000000u);
+
+	out[0] = (uint8_t)(time >> 16);
+	out[1] = (uint8_t)(time >> 8);
+	out[2] = (uint8_t)time;
+}
 
 /* Write the 12 fixed bytes: version 2, no CSRC; `has_extension` sets X, `has_padding` sets P. */
 void rtp_header_encode(uint8_t out[RTP_HEADER_BYTES], uint8_t payload_type, bool marker,

@@ -100,6 +100,11 @@ class System:
         """What the SFU's one worker tells of itself."""
         return fake_bus.ask(self.data / "run" / "sfu.sock", fake_bus.SFU_STATUS, {})["workers"][0]
 
+    def estimate_of(self, room_id: str, kind: str) -> int | None:
+        """What the way to the room's peer of this kind carries, in bit/s; None: it does not tell."""
+        stats = fake_bus.ask(self.data / "run" / "sfu.sock", fake_bus.SFU_ROOM, {"room_id": room_id})
+        return next((peer["estimate_bps"] for peer in stats["peers"] if peer["kind"] == kind), None)
+
 
 @pytest.fixture(scope="module", params=GATEWAYS)
 def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -343,6 +348,16 @@ def test_stacks_of_others_meet(system: System, publisher: str, viewer: str) -> N
     sender.terminate()
     assert result_of(sender)["video_frames" if publisher == "aiortc_client.py" else "deleted"]
     assert system.participants(room) == []
+
+
+def test_who_estimates_by_the_time_of_sending_is_sent_it(system: System) -> None:
+    """aiortc tells what its way carries (REMB) once it has seen for 3 s when the relay sends, and how it arrives."""
+    publisher = start_publishing(system, "times")
+    viewer = media_client("watch-silently", system.url(f"{ROOMS}/times/whep"), 60, program="aiortc_client.py")
+    wait_until(lambda: (system.estimate_of("times", "whep") or 0) > 0, 30)
+    for client in (viewer, publisher):
+        client.terminate()
+        assert result_of(client)
 
 
 def test_a_kicked_publisher_is_gone_from_the_relay(own_system: System) -> None:

@@ -168,7 +168,7 @@ static void extension_numbers_mean_one_thing_in_the_bundle(void **state)
 	assert_int_equal(ours->media[3].extension_count, 0);
 }
 
-static void what_is_told_of_the_capture_is_passed_on_and_when_it_was_sent_is_not(void **state)
+static void what_is_told_of_the_capture_is_passed_on_and_the_time_of_sending_is_ours(void **state)
 {
 	struct fixture *fixture = *state;
 	static const enum header_extension offered[] = {
@@ -190,9 +190,65 @@ static void what_is_told_of_the_capture_is_passed_on_and_when_it_was_sent_is_not
 	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
 	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_ABS_CAPTURE_TIME), 10);
 	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_PLAYOUT_DELAY), 12);
-	assert_int_equal(ours->media[2].extension_count, 2);
+	/* Who does not tell of each packet estimates by our own times. */
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_ABS_SEND_TIME), 11);
+	assert_true(ours->media[2].codecs[0].goog_remb);
+	assert_int_equal(ours->media[2].extension_count, 3);
 	assert_true(negotiation_passes_on(EXTENSION_ABS_CAPTURE_TIME));
 	assert_false(negotiation_passes_on(EXTENSION_ABS_SEND_TIME));
+}
+
+static void who_tells_of_each_packet_needs_no_times(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) ours = NULL;
+	struct send_stream video = stream_of("VP8", 90000, &video);
+
+	offer->media[1].extensions[0].id = 3;
+	offer->media[1].extensions[0].extension = EXTENSION_TRANSPORT_CC;
+	offer->media[1].extensions[1].id = 2;
+	offer->media[1].extensions[1].extension = EXTENSION_ABS_SEND_TIME;
+	offer->media[1].extension_count = 2;
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &video, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_TRANSPORT_CC), 3);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_ABS_SEND_TIME), 0);
+	assert_false(ours->media[2].codecs[0].goog_remb);
+}
+
+/* WHEP: the line is the viewer's own; what we publish to nobody has no times. */
+static void a_viewer_that_knows_times_alone_is_answered_with_them(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) again = NULL;
+	struct send_stream video = stream_of("VP8", 90000, &video);
+
+	offer->media[1].direction = DIRECTION_RECEIVE;
+	offer->media[1].extensions[0].id = 2;
+	offer->media[1].extensions[0].extension = EXTENSION_ABS_SEND_TIME;
+	offer->media[1].extension_count = 1;
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+	assert_int_equal(sdp_extension_id(&answer->media[1], EXTENSION_ABS_SEND_TIME), 0);
+	assert_int_equal(negotiation_bind_send(&fixture->negotiation, fixture->negotiation.lines[1],
+					       &video, NULL),
+			 0);
+	assert_int_equal(negotiation_write(&fixture->negotiation, false, &again), 0);
+	assert_int_equal(sdp_extension_id(&again->media[1], EXTENSION_ABS_SEND_TIME), 2);
+	assert_int_equal(
+		negotiation_abs_send_time_id(&fixture->negotiation, fixture->negotiation.lines[1]),
+		2);
+	/* A number that means something else as well is not used. */
+	fixture->negotiation.lines[0]->remote.extensions[0].id = 2;
+	fixture->negotiation.lines[0]->remote.extensions[0].extension = EXTENSION_AUDIO_LEVEL;
+	fixture->negotiation.lines[0]->remote.extension_count = 1;
+	assert_int_equal(
+		negotiation_abs_send_time_id(&fixture->negotiation, fixture->negotiation.lines[1]),
+		0);
 }
 
 static void a_line_that_is_free_serves_the_next_track(void **state)
@@ -712,7 +768,9 @@ int main(void)
 		TEST(publishing_is_answered_with_recvonly),
 		TEST(a_track_is_offered_on_a_new_line_with_the_peers_numbers),
 		TEST(extension_numbers_mean_one_thing_in_the_bundle),
-		TEST(what_is_told_of_the_capture_is_passed_on_and_when_it_was_sent_is_not),
+		TEST(what_is_told_of_the_capture_is_passed_on_and_the_time_of_sending_is_ours),
+		TEST(who_tells_of_each_packet_needs_no_times),
+		TEST(a_viewer_that_knows_times_alone_is_answered_with_them),
 		TEST(a_line_that_is_free_serves_the_next_track),
 		TEST(when_both_offer_the_peer_wins_and_nothing_is_lost),
 		TEST(tracks_that_wait_give_way_to_the_peers_first_offer),

@@ -278,6 +278,7 @@ static void an_element_of_our_own_is_appended(void **state)
 	static const size_t lengths[] = {sizeof(one_byte_packet), sizeof(two_byte_packet)};
 	static const uint8_t none[16] = {0},
 			     all[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+	static const uint8_t number[] = {0xbe, 0xef}, time[] = {1, 2, 3};
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
@@ -292,11 +293,17 @@ static void an_element_of_our_own_is_appended(void **state)
 		length = rtp_extension_block_rewrite(&header, packets[i % 2], i < 2 ? all : none,
 						     block, RTP_EXTENSION_BLOCK_MAX);
 		assert_true(length >= 0);
-		length = rtp_extension_block_append_u16(block, (size_t)length,
-							RTP_EXTENSION_BLOCK_MAX, 13, 0xbeef);
+		length = rtp_extension_block_append(block, (size_t)length, RTP_EXTENSION_BLOCK_MAX,
+						    13, number, sizeof(number));
 		assert_true(length >= 8);
-		assert_int_equal(rtp_extension_block_append_u16(block, (size_t)length,
-								(size_t)length + 3, 13, 1),
+		length = rtp_extension_block_append(block, (size_t)length, RTP_EXTENSION_BLOCK_MAX,
+						    14, time, sizeof(time));
+		assert_true(length >= 12 && length % 4 == 0);
+		assert_int_equal(rtp_extension_block_append(block, (size_t)length,
+							    (size_t)length + 3, 13, number, 2),
+				 -EMSGSIZE);
+		assert_int_equal(rtp_extension_block_append(block, (size_t)length,
+							    RTP_EXTENSION_BLOCK_MAX, 13, number, 0),
 				 -EMSGSIZE);
 		rtp_header_encode(out, 96, false, true, false, 1, 2, 3);
 		assert_int_equal(
@@ -306,6 +313,29 @@ static void an_element_of_our_own_is_appended(void **state)
 		assert_int_equal(element.length, 2);
 		assert_int_equal(element.data[0], 0xbe);
 		assert_int_equal(element.data[1], 0xef);
+		element = rtp_extension_find(&header, out, 14);
+		assert_int_equal(element.length, 3);
+		assert_memory_equal(element.data, time, 3);
+	}
+}
+
+static void the_time_of_sending_goes_round_in_64_seconds(void **state)
+{
+	static const struct {
+		uint64_t now_us;
+		uint8_t expected[RTP_ABS_SEND_TIME_BYTES];
+	} times[] = {{0, {0, 0, 0}},
+		     {1000000, {0x04, 0, 0}},
+		     {63500000, {0xfe, 0, 0}},
+		     {64000000, {0, 0, 0}},
+		     {UINT64_C(64000000) * 1000000000 + 500000, {0x02, 0, 0}}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+		uint8_t out[RTP_ABS_SEND_TIME_BYTES];
+
+		rtp_abs_send_time_encode(out, times[i].now_us);
+		assert_memory_equal(out, times[i].expected, sizeof(out));
 	}
 }
 
@@ -379,6 +409,7 @@ int main(void)
 		cmocka_unit_test(extensions_are_renumbered_in_their_own_form),
 		cmocka_unit_test(dropping_every_element_leaves_no_block),
 		cmocka_unit_test(an_element_of_our_own_is_appended),
+		cmocka_unit_test(the_time_of_sending_goes_round_in_64_seconds),
 		cmocka_unit_test(sequence_order_survives_the_wrap),
 		cmocka_unit_test(a_rewritten_block_holds_what_was_kept),
 	};
