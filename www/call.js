@@ -17,13 +17,13 @@
 import { backoffMs, FINAL_CODES, RealtimeError, socketUrl } from "./realtime.js";
 
 /**
- * The camera in three sizes: everyone gets the one that fits its tile and its network. "L1T1" has Chromium send VP9
- * as three streams as well, and not as layers of one.
+ * The camera in three sizes: everyone gets the one that fits its tile and its network. "L1T3" has Chromium send VP9
+ * as three streams as well, and not as layers of one; in each, pictures can be left out where a network is narrow.
  */
 const LAYERS = [
-  { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode: "L1T1" },
-  { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: "L1T1" },
-  { rid: "f", maxBitrate: 1_700_000, scalabilityMode: "L1T1" },
+  { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode: "L1T3" },
+  { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: "L1T3" },
+  { rid: "f", maxBitrate: 1_700_000, scalabilityMode: "L1T3" },
 ];
 
 /** A way that is lost often comes back by itself. */

@@ -43,6 +43,8 @@ static void observe(struct subscription *subscription)
 				   layer_switch_is_off(&track->layers, i),
 			.bitrate_bps = activity.bitrate_bps,
 			.size = activity.size};
+		memcpy(stream->layers[i].reduced_bps, activity.reduced_bps,
+		       sizeof(activity.reduced_bps));
 	}
 }
 
@@ -56,6 +58,16 @@ static bool is_urgent(const struct allocator_stream *stream, uint8_t current, in
 	       stream->layers[current].bitrate_bps > 2 * (uint64_t)budget_bps;
 }
 
+/* Until the keyframe of a smaller layer comes, as little as can be of the one that is too large. */
+static uint8_t meanwhile(const struct allocator_stream *stream, uint8_t current)
+{
+	bool is_too_large =
+		current != LAYER_NONE && stream->target != LAYER_NONE && stream->is_starved &&
+		stream->layers[current].bitrate_bps > stream->layers[stream->target].bitrate_bps;
+
+	return is_too_large ? 0 : TEMPORAL_LAYER_MAX;
+}
+
 /* The track pushes what flows and what is to flow: that begins with its keyframe. */
 static void carry_out(struct subscription *subscription, int64_t budget_bps, uint64_t now_us)
 {
@@ -64,6 +76,8 @@ static void carry_out(struct subscription *subscription, int64_t budget_bps, uin
 	uint8_t current = rtc_transport_layer(subscription->transport_pad);
 	unsigned layers = 0;
 
+	rtc_transport_set_temporal(subscription->transport_pad, stream->target_temporal,
+				   meanwhile(stream, current));
 	rtc_transport_set_layer(subscription->transport_pad, stream->target,
 				is_urgent(stream, current, budget_bps));
 	current = rtc_transport_layer(subscription->transport_pad);
@@ -92,14 +106,13 @@ static void note_change(const struct subscription *subscription, uint8_t before,
 	const struct allocator_stream *stream = &subscription->allocation;
 	const struct room_track *track = subscription->track;
 
-	if (stream->target == before)
-		return;
 	LOG(LOG_DEBUG, LOG_WEBRTC, "layer_chosen",
 	    LOG_TEXT("room", subscription->subscriber->room->room_id),
 	    LOG_TEXT("peer", subscription->subscriber->peer_id), LOG_TEXT("track", track->track_id),
 	    LOG_INT("from", before == LAYER_NONE ? -1 : before),
 	    LOG_INT("to", stream->target == LAYER_NONE ? -1 : stream->target),
-	    LOG_INT("budget_bps", budget_bps), LOG_INT("live", live_layers(stream)),
+	    LOG_INT("temporal", stream->target_temporal), LOG_INT("budget_bps", budget_bps),
+	    LOG_INT("live", live_layers(stream)),
 	    LOG_INT("source_congested", stream->is_source_congested));
 }
 
@@ -127,8 +140,7 @@ static uint64_t total_bps(struct allocator_stream *const *streams, size_t count)
 	uint64_t sum_bps = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (streams[i]->target != LAYER_NONE)
-			sum_bps += streams[i]->layers[streams[i]->target].bitrate_bps;
+		sum_bps += allocator_stream_bps(streams[i]);
 	return sum_bps;
 }
 
@@ -218,7 +230,9 @@ void room_peer_choose_layers(struct room_peer *peer)
 {
 	struct subscription *videos[STREAMS_MAX];
 	struct allocator_stream *streams[STREAMS_MAX];
-	uint8_t before[STREAMS_MAX];
+	struct {
+		uint8_t layer, temporal;
+	} before[STREAMS_MAX];
 	int64_t budget_bps = rtc_transport_budget_bps(peer->transport);
 	uint64_t sound_bps = audio_bps(peer), missing_bps;
 	size_t count = collect_videos(peer, videos);
@@ -232,7 +246,8 @@ void room_peer_choose_layers(struct room_peer *peer)
 	for (size_t i = 0; i < count; i++) {
 		observe(videos[i]);
 		streams[i] = &videos[i]->allocation;
-		before[i] = streams[i]->target;
+		before[i].layer = streams[i]->target;
+		before[i].temporal = streams[i]->target_temporal;
 	}
 	if (budget_bps != ALLOCATOR_BUDGET_UNLIMITED)
 		budget_bps = budget_bps > (int64_t)sound_bps ? budget_bps - (int64_t)sound_bps : 0;
@@ -242,7 +257,9 @@ void room_peer_choose_layers(struct room_peer *peer)
 				 missing_bps ? total_bps(streams, count) + missing_bps + sound_bps
 					     : 0);
 	for (size_t i = 0; i < count; i++) {
-		note_change(videos[i], before[i], budget_bps);
+		if (streams[i]->target != before[i].layer ||
+		    streams[i]->target_temporal != before[i].temporal)
+			note_change(videos[i], before[i].layer, budget_bps);
 		carry_out(videos[i], budget_bps, peer->layers_chosen_us);
 	}
 }

@@ -10,7 +10,12 @@ static json_t *describe_layer(const struct room_track *track, uint8_t layer)
 				 (json_int_t)activity.bitrate_bps, "wanted",
 				 rtc_track_is_wanted(track->element, layer), "off",
 				 layer_switch_is_off(&track->layers, layer));
+	json_t *reduced = json_array();
 
+	for (size_t i = 0; i < TEMPORAL_REDUCED && activity.reduced_bps[i]; i++)
+		(void)json_array_append_new(reduced,
+					    json_integer((json_int_t)activity.reduced_bps[i]));
+	(void)json_object_set_new(told, "reduced_bps", reduced); /* of the lowest temporal layers */
 	if (track->incoming.rid_count > layer)
 		(void)json_object_set_new(told, "rid", json_string(track->incoming.rids[layer]));
 	if (activity.size.width_px) {
@@ -49,9 +54,9 @@ static json_t *describe_subscriptions(const struct room_peer *peer)
 		const struct allocator_stream *allocation = &subscription->allocation;
 		const struct room_track *track = subscription->track;
 		json_t *told = json_pack(
-			"{s:s, s:s, s:b, s:b, s:b}", "track_id", track->track_id,
-			"publisher_peer_id", track->publisher->peer_id, "refused",
-			subscription->is_refused, "paused",
+			"{s:s, s:s, s:s, s:b, s:b, s:b}", "track_id", track->track_id, "kind",
+			track->kind == MEDIA_VIDEO ? "video" : "audio", "publisher_peer_id",
+			track->publisher->peer_id, "refused", subscription->is_refused, "paused",
 			track->kind == MEDIA_VIDEO ? allocation->is_paused : !track->is_heard,
 			"starved", track->kind == MEDIA_VIDEO && allocation->is_starved);
 

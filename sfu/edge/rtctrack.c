@@ -23,7 +23,8 @@ struct layer {
 	struct packet_ring *ring;
 	struct keyframe_gate gate;
 	struct layer_activity activity;
-	uint64_t metered_bytes, metered_at_us;
+	uint64_t metered_bytes[TEMPORAL_REDUCED + 1]; /* by temporal layer, the last: and above */
+	uint64_t metered_at_us;
 	bool is_told_wanted;
 	bool has_packet;
 	uint16_t highest_sequence;
@@ -139,9 +140,11 @@ bool rtc_track_is_wanted(const RtcTrack *track, uint8_t layer)
 
 static void keep(struct layer *layer, struct packet *packet)
 {
+	uint8_t temporal = packet->picture.temporal_layer;
 	struct packet *replaced;
 
-	layer->metered_bytes += packet->length + WIRE_OVERHEAD_BYTES;
+	layer->metered_bytes[temporal < TEMPORAL_REDUCED ? temporal : TEMPORAL_REDUCED] +=
+		packet->length + WIRE_OVERHEAD_BYTES;
 	layer->activity.last_packet_us = packet->arrival_us;
 	/* The first packet under a number stays: a subscriber may have been sent it, and must never
 	 * be sent another under the same number. */
@@ -310,22 +313,35 @@ static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 	return TRUE;
 }
 
-/* Half of what was known stays, so that one large picture does not look like a larger stream. A
- * time without packets says nothing of the rate that it will have again. */
+/* Half of what was known stays, so that one large picture does not look like a larger stream. */
+static uint64_t smooth(uint64_t known_bps, uint64_t bitrate_bps)
+{
+	return known_bps ? (known_bps + bitrate_bps) / 2 : bitrate_bps;
+}
+
+/* A time without packets says nothing of the rate that it will have again. */
 static void meter(struct layer *layer, uint64_t now_us)
 {
-	uint64_t elapsed_us = now_us - layer->metered_at_us, bitrate_bps;
+	struct layer_activity *activity = &layer->activity;
+	uint64_t elapsed_us = now_us - layer->metered_at_us, sum_bytes = 0;
+	uint64_t bitrates_bps[TEMPORAL_REDUCED + 1];
 
 	if (elapsed_us < METER_US)
 		return;
-	bitrate_bps = layer->metered_bytes * 8000000u / elapsed_us;
-	if (layer->metered_bytes > 0 && elapsed_us < 2 * METER_US)
-		layer->activity.bitrate_bps =
-			layer->activity.bitrate_bps
-				? (layer->activity.bitrate_bps + bitrate_bps) / 2
-				: bitrate_bps;
-	layer->metered_bytes = 0;
+	for (size_t i = 0; i <= TEMPORAL_REDUCED; i++) {
+		sum_bytes += layer->metered_bytes[i];
+		bitrates_bps[i] = sum_bytes * 8000000u / elapsed_us;
+		layer->metered_bytes[i] = 0;
+	}
 	layer->metered_at_us = now_us;
+	if (sum_bytes == 0 || elapsed_us >= 2 * METER_US)
+		return;
+	activity->bitrate_bps = smooth(activity->bitrate_bps, bitrates_bps[TEMPORAL_REDUCED]);
+	for (size_t i = 0; i < TEMPORAL_REDUCED; i++)
+		activity->reduced_bps[i] =
+			bitrates_bps[i + 1] > bitrates_bps[i]
+				? smooth(activity->reduced_bps[i], bitrates_bps[i])
+				: 0;
 }
 
 void rtc_track_tick(RtcTrack *track)

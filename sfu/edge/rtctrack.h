@@ -17,6 +17,7 @@
 
 #include "sfu/edge/packet.h"
 #include "sfu/model/active_speaker.h"
+#include "sfu/model/allocator.h"
 #include "sfu/model/forwarder.h"
 
 #define RTC_TYPE_TRACK (rtc_track_get_type())
@@ -30,9 +31,10 @@ GstPad *rtc_track_sink(RtcTrack *track, uint8_t layer);
 
 /* What a layer carries now. */
 struct layer_activity {
-	uint64_t last_packet_us;  /* 0: nothing came yet */
-	uint64_t bitrate_bps;	  /* while it came last */
-	struct picture_size size; /* 0: not known */
+	uint64_t last_packet_us;		/* 0: nothing came yet */
+	uint64_t bitrate_bps;			/* while it came last */
+	struct picture_size size;		/* 0: not known */
+	uint64_t reduced_bps[TEMPORAL_REDUCED]; /* of its lowest temporal layers; 0: no others */
 };
 struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer);
 

@@ -77,6 +77,8 @@ void rtc_transport_send_end(RtcTransport *transport, GstPad *pad);
  * `is_urgent` the present one stops before the next begins. */
 void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent);
 uint8_t rtc_transport_layer(GstPad *pad);
+/* How many temporal layers of it: see forwarder_set_temporal(). */
+void rtc_transport_set_temporal(GstPad *pad, uint8_t target_most, uint8_t meanwhile_most);
 
 /* What the way to the participant carries, bit/s; ALLOCATOR_BUDGET_UNLIMITED if it tells nothing.
  */

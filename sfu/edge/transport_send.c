@@ -16,6 +16,7 @@ struct outgoing {
 	bool is_numbered; /* transport-wide */
 	uint8_t prefix[2 + PICTURE_DESCRIPTOR_MAX];
 	size_t prefix_bytes, skipped;
+	bool is_blank; /* nothing behind the header: see forwarder_is_blank() */
 };
 
 /* What tells the subscriber when this left: its transport-wide number, or for who estimates by
@@ -60,8 +61,9 @@ static void write_header(const struct send_stream_out *stream, const struct pack
 	if (extension_bytes < 0)
 		extension_bytes = 0; /* more than we forward: the media matters more */
 	extension_bytes = append_sending(stream, out + RTP_HEADER_BYTES, extension_bytes, outgoing);
-	rtp_header_encode(out, payload_type, packet->header.marker, extension_bytes > 0,
-			  packet->added_padding > 0, sequence_number, rtp_timestamp, ssrc);
+	rtp_header_encode(out, payload_type, packet->header.marker && !outgoing->is_blank,
+			  extension_bytes > 0, packet->added_padding > 0 && !outgoing->is_blank,
+			  sequence_number, rtp_timestamp, ssrc);
 	outgoing->header_bytes = RTP_HEADER_BYTES + (size_t)extension_bytes;
 }
 
@@ -71,7 +73,7 @@ static void write_descriptor(const struct forwarder_span *span, const struct pac
 {
 	const struct picture_offsets *offsets = &span->picture;
 
-	if (packet->picture.descriptor_bytes == 0 ||
+	if (packet->picture.descriptor_bytes == 0 || outgoing->is_blank ||
 	    (offsets->picture_id | offsets->tl0_index | offsets->key_index) == 0)
 		return;
 	outgoing->skipped =
@@ -83,8 +85,9 @@ static void write_descriptor(const struct forwarder_span *span, const struct pac
 static const uint8_t *payload_of(const struct packet *packet, const struct outgoing *outgoing,
 				 size_t *ret_bytes)
 {
-	*ret_bytes = rtp_payload_bytes(&packet->header, packet->length) - outgoing->skipped +
-		     packet->added_padding;
+	*ret_bytes = outgoing->is_blank ? 0
+					: rtp_payload_bytes(&packet->header, packet->length) -
+						  outgoing->skipped + packet->added_padding;
 	return packet->bytes + packet->header.header_bytes + outgoing->skipped;
 }
 
@@ -123,6 +126,7 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 		return;
 	out = egress_reserve(egress);
 	outgoing.prefix_bytes = outgoing.skipped = 0;
+	outgoing.is_blank = forwarder_is_blank(span, &packet->picture);
 	write_header(stream, packet, forwarder->payload_type, forwarder->ssrc,
 		     (uint16_t)(input.sequence_number + span->sequence_offset),
 		     input.rtp_timestamp + span->timestamp_offset, out, &outgoing);
@@ -191,7 +195,7 @@ static int protect_repeat(struct send_stream_out *stream, const struct packet *p
 	size_t payload_bytes;
 	bool is_rtx = forwarder->rtx_payload_type != 0;
 
-	*outgoing = (struct outgoing){0};
+	*outgoing = (struct outgoing){.is_blank = forwarder_is_blank(span, &packet->picture)};
 	if (is_rtx) {
 		outgoing->prefix[0] = (uint8_t)(sequence_number >> 8);
 		outgoing->prefix[1] = (uint8_t)sequence_number;
@@ -416,6 +420,13 @@ void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent)
 		forwarder_cut(&stream->forwarder);
 	if (is_news && layer != stream->forwarder.layer)
 		send_stream_want_keyframe(stream);
+}
+
+void rtc_transport_set_temporal(GstPad *pad, uint8_t target_most, uint8_t meanwhile_most)
+{
+	struct send_stream_out *stream = gst_pad_get_element_private(pad);
+
+	forwarder_set_temporal(&stream->forwarder, target_most, meanwhile_most);
 }
 
 uint8_t rtc_transport_layer(GstPad *pad)

@@ -33,11 +33,17 @@ json_t *rtc_transport_send_stats(GstPad *pad)
 {
 	const struct send_stream_out *stream = gst_pad_get_element_private(pad);
 	const struct forwarder *forwarder = &stream->forwarder;
+	uint8_t temporal = forwarder_temporal(forwarder);
+	json_t *told = json_pack("{s:i, s:I, s:I}", "layer",
+				 forwarder->layer == LAYER_NONE ? -1 : (int)forwarder->layer,
+				 "packets", (json_int_t)forwarder->packet_count, "bytes",
+				 (json_int_t)forwarder->octet_count);
 
-	return json_pack("{s:i, s:I, s:I}", "layer",
-			 forwarder->layer == LAYER_NONE ? -1 : (int)forwarder->layer, "packets",
-			 (json_int_t)forwarder->packet_count, "bytes",
-			 (json_int_t)forwarder->octet_count);
+	/* null: all of them. */
+	(void)json_object_set_new(told, "temporal_layer",
+				  temporal >= TEMPORAL_REDUCED ? json_null()
+							       : json_integer(temporal));
+	return told;
 }
 
 json_t *rtc_transport_stats(RtcTransport *transport)

@@ -10,20 +10,45 @@ void allocator_stream_init(struct allocator_stream *stream)
 	memset(stream, 0, sizeof(*stream));
 	stream->priority = ALLOCATOR_PRIORITY_DEFAULT;
 	stream->target = LAYER_NONE;
+	stream->target_temporal = TEMPORAL_LAYER_MAX;
 }
 
-enum { ENOUGH_PERCENT = 80 };
+enum {
+	ENOUGH_PERCENT = 80,
+	STEPS_MAX = LAYERS_MAX * (TEMPORAL_REDUCED + 1),
+	/* A step that saves less is none. */
+	STEP_PERCENT = 90
+};
 
 /* ---- one stream's ladder ---- */
 
-/* The live layers from the smallest to the largest that is of use. */
+struct step {
+	uint8_t layer, temporal; /* up to this temporal layer */
+	uint64_t cost_bps;
+};
+
+/* The live layers from the smallest to the largest that is of use, in steps. */
 struct ladder {
 	struct allocator_stream *stream;
 	size_t order; /* as they were given */
-	uint8_t steps[LAYERS_MAX];
+	struct step steps[STEPS_MAX];
 	size_t count;
 	size_t level; /* steps taken: 0 is nothing */
 };
+
+static uint64_t cost_with(const struct allocator_layer *layer, uint8_t temporal)
+{
+	return temporal < TEMPORAL_REDUCED && layer->reduced_bps[temporal]
+		       ? layer->reduced_bps[temporal]
+		       : layer->bitrate_bps;
+}
+
+uint64_t allocator_stream_bps(const struct allocator_stream *stream)
+{
+	return stream->target == LAYER_NONE
+		       ? 0
+		       : cost_with(&stream->layers[stream->target], stream->target_temporal);
+}
 
 /* Publishers name their layers in any order, so size tells which is the larger; where it is not
  * known, what they cost does. */
@@ -42,42 +67,84 @@ static bool is_enough(const struct allocator_stream *stream, const struct alloca
 		layer->size.height_px * 100u >= stream->shown.height_px * ENOUGH_PERCENT);
 }
 
-static struct ladder ladder_of(struct allocator_stream *stream)
+/* The live layers by size, as far as they are of use. */
+static size_t sort_layers(const struct allocator_stream *stream, uint8_t sorted[LAYERS_MAX])
 {
-	struct ladder ladder = {.stream = stream};
+	size_t count = 0;
 
 	for (uint8_t i = 0; i < stream->layer_count && !stream->is_paused; i++) {
-		size_t at = ladder.count;
+		size_t at = count;
 
 		if (!stream->layers[i].is_live)
 			continue;
-		for (; at > 0 &&
-		       is_smaller(&stream->layers[i], &stream->layers[ladder.steps[at - 1]]);
+		for (; at > 0 && is_smaller(&stream->layers[i], &stream->layers[sorted[at - 1]]);
 		     at--)
-			ladder.steps[at] = ladder.steps[at - 1];
-		ladder.steps[at] = i;
-		ladder.count++;
+			sorted[at] = sorted[at - 1];
+		sorted[at] = i;
+		count++;
 	}
-	if (stream->is_source_congested && ladder.count > 1)
-		ladder.count = 1;
-	for (size_t i = 0; i < ladder.count; i++)
-		if (is_enough(stream, &stream->layers[ladder.steps[i]]))
-			ladder.count = i + 1;
+	if (stream->is_source_congested && count > 1)
+		count = 1;
+	for (size_t i = 0; i < count; i++)
+		if (is_enough(stream, &stream->layers[sorted[i]]))
+			count = i + 1;
+	return count;
+}
+
+/* The layer with fewer pictures, then whole. A quarter of them is worse to look at than a smaller
+ * picture that moves: that is a step of the smallest layer alone. */
+static void add_steps(struct ladder *ladder, uint8_t index, bool is_smallest)
+{
+	const struct allocator_layer *layer = &ladder->stream->layers[index];
+
+	for (uint8_t temporal = 0; temporal < TEMPORAL_REDUCED; temporal++) {
+		uint64_t cost_bps = layer->reduced_bps[temporal];
+		bool is_quarter = temporal == 0 && layer->reduced_bps[1] != 0;
+
+		if (cost_bps && cost_bps * 100 <= layer->bitrate_bps * STEP_PERCENT &&
+		    (is_smallest || !is_quarter))
+			ladder->steps[ladder->count++] = (struct step){index, temporal, cost_bps};
+	}
+	ladder->steps[ladder->count++] =
+		(struct step){index, TEMPORAL_LAYER_MAX, layer->bitrate_bps};
+}
+
+static struct ladder ladder_of(struct allocator_stream *stream)
+{
+	struct ladder ladder = {.stream = stream};
+	uint8_t sorted[LAYERS_MAX];
+	size_t count = sort_layers(stream, sorted);
+
+	for (size_t i = 0; i < count; i++)
+		add_steps(&ladder, sorted[i], i == 0);
 	return ladder;
 }
 
 static uint64_t cost_of(const struct ladder *ladder, size_t level)
 {
-	return level == 0 ? 0 : ladder->stream->layers[ladder->steps[level - 1]].bitrate_bps;
+	return level == 0 ? 0 : ladder->steps[level - 1].cost_bps;
 }
 
 /* Where the stream stood after the last run, on today's ladder. */
 static size_t level_before(const struct ladder *ladder)
 {
+	size_t level = 0;
+
 	for (size_t i = 0; i < ladder->count; i++)
-		if (ladder->steps[i] == ladder->stream->target)
-			return i + 1;
-	return 0;
+		if (ladder->steps[i].layer == ladder->stream->target &&
+		    (level == 0 || ladder->steps[i].temporal <= ladder->stream->target_temporal))
+			level = i + 1;
+	return level;
+}
+
+/* The level at which the whole of the next step's layer is sent. */
+static size_t whole_layer_above(const struct ladder *ladder, size_t level)
+{
+	size_t whole = level + 1;
+
+	while (whole < ladder->count && ladder->steps[whole].layer == ladder->steps[level].layer)
+		whole++;
+	return whole;
 }
 
 /* ---- all of them ---- */
@@ -107,6 +174,15 @@ static uint64_t price_of_step(const struct ladder *ladder, uint64_t now_us)
 	return price + cost_of(ladder, ladder->level + 1) * ALLOCATOR_MARGIN_PERCENT / 100;
 }
 
+/* What it lacks to stand there, with the margin. */
+static uint64_t missing_for(const struct ladder *ladder, size_t level)
+{
+	uint64_t goal_bps = cost_of(ladder, level) * (100 + ALLOCATOR_MARGIN_PERCENT) / 100;
+	uint64_t present_bps = cost_of(ladder, ladder->level);
+
+	return goal_bps > present_bps ? goal_bps - present_bps : 0;
+}
+
 /* Raise every stream by one step where that fits. Returns the price of the first that does not. */
 static uint64_t raise_all(struct ladder *ladders, size_t count, size_t level, bool is_limited,
 			  int64_t *left_bps, uint64_t now_us)
@@ -124,9 +200,7 @@ static uint64_t raise_all(struct ladder *ladders, size_t count, size_t level, bo
 		if (is_limited && !is_first_of_all &&
 		    (*left_bps < 0 || price > (uint64_t)*left_bps)) {
 			if (missing == 0)
-				missing =
-					cost_of(ladder, level + 1) - cost_of(ladder, level) +
-					cost_of(ladder, level + 1) * ALLOCATOR_MARGIN_PERCENT / 100;
+				missing = missing_for(ladder, whole_layer_above(ladder, level));
 			continue;
 		}
 		*left_bps -= (int64_t)(cost_of(ladder, level + 1) - cost_of(ladder, level));
@@ -138,12 +212,16 @@ static uint64_t raise_all(struct ladder *ladders, size_t count, size_t level, bo
 static void settle(struct ladder *ladder, size_t full_level, uint64_t now_us)
 {
 	struct allocator_stream *stream = ladder->stream;
-	uint8_t target = ladder->level == 0 ? LAYER_NONE : ladder->steps[ladder->level - 1];
 
 	stream->is_starved = ladder->level < full_level;
 	if (stream->is_starved && ladder->level < level_before(ladder))
 		stream->lowered_at_us = now_us;
-	stream->target = target;
+	stream->target = LAYER_NONE;
+	stream->target_temporal = TEMPORAL_LAYER_MAX;
+	if (ladder->level > 0) {
+		stream->target = ladder->steps[ladder->level - 1].layer;
+		stream->target_temporal = ladder->steps[ladder->level - 1].temporal;
+	}
 }
 
 uint64_t allocator_run(struct allocator_stream *const *streams, size_t count, int64_t budget_bps,
@@ -160,7 +238,7 @@ uint64_t allocator_run(struct allocator_stream *const *streams, size_t count, in
 		ladders[i].order = i;
 	}
 	qsort(ladders, count, sizeof(*ladders), compare_priority);
-	for (size_t level = 0; level < LAYERS_MAX; level++) {
+	for (size_t level = 0; level < STEPS_MAX; level++) {
 		uint64_t more = raise_all(ladders, count, level, is_limited, &budget_bps, now_us);
 
 		if (missing == 0)

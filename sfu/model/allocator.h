@@ -1,7 +1,11 @@
-/* allocator.h - which layer of each video a subscriber gets, within what its network carries.
+/* allocator.h - which layer of each video a subscriber gets, and how many of its pictures, within
+ * what its network carries.
  *
- * Every stream that is wanted first gets its smallest layer, the most important stream first; what
- * is left raises them a step at a time in the same order. A stream for which nothing is left
+ * Between one layer and the next there are steps where the publisher's temporal layers allow them:
+ * on a poor way the frame rate falls first, down to the half of it, and of the smallest layer to
+ * whatever its lowest temporal layer has. Every stream that is wanted first gets the first step of
+ * its smallest layer, the most important stream first; what is left raises them a step at a time in
+ * the same order. A stream for which nothing is left
  * pauses, except the most important one, so that somebody is always seen. Going down takes effect
  * at once; going up needs a margin, and some time since it last went down, so that a budget that
  * wavers does not make the picture waver.
@@ -23,13 +27,18 @@ enum {
 	ALLOCATOR_MARGIN_PERCENT = 15,	/* to step up */
 	ALLOCATOR_SILENCE_US = 300000,	/* a layer that others go on without for so long is gone */
 	ALLOCATOR_PRIORITY_DEFAULT = 1, /* higher is more important */
-	ALLOCATOR_BUDGET_UNLIMITED = -1
+	ALLOCATOR_BUDGET_UNLIMITED = -1,
+	/* Temporal layers that can be left out one by one: with those above they make three steps.
+	 */
+	TEMPORAL_REDUCED = 2
 };
 
 struct allocator_layer {
 	bool is_live;
 	uint64_t bitrate_bps;
 	struct picture_size size; /* 0: not known */
+	/* Of temporal layer 0 alone, and of 0 and 1; 0 where there are none above them. */
+	uint64_t reduced_bps[TEMPORAL_REDUCED];
 };
 
 /* One video on its way to a subscriber. */
@@ -42,16 +51,19 @@ struct allocator_stream {
 	unsigned priority;
 	struct picture_size shown; /* it will be shown so large; 0: not told */
 	/* Kept between runs; LAYER_NONE at first. */
-	uint8_t target;
+	uint8_t target, target_temporal; /* the highest temporal layer of it */
 	bool is_starved; /* the budget, not the subscriber, keeps it below what it could have */
 	uint64_t lowered_at_us;
 };
 
 void allocator_stream_init(struct allocator_stream *stream);
 
+/* What the stream takes as it was decided last. */
+uint64_t allocator_stream_bps(const struct allocator_stream *stream);
+
 /* Set each stream's `target`. `budget_bps` is for all of them; ALLOCATOR_BUDGET_UNLIMITED: not
- * known. Returns what it would take to raise the next stream by a step, 0 if all have what they
- * want. */
+ * known. Returns what it would take to raise the next stream to the whole of its next layer, 0 if
+ * all have what they want. */
 uint64_t allocator_run(struct allocator_stream *const *streams, size_t count, int64_t budget_bps,
 		       uint64_t now_us);
 

@@ -5,7 +5,8 @@
 #include "sfu/wire/rtp.h"
 
 enum {
-	LOOK_BACK_MAX = 0x4000, /* packets; further back, numbers could mean the next round */
+	/* Packets; further back, numbers could mean the next round. Cut to the half at a time. */
+	LOOK_BACK_MAX = 0x4000,
 	/* A change of layer moves the picture's time by no more than what has gone by, and this. */
 	TIMESTAMP_SLACK_US = 1000000
 };
@@ -17,8 +18,10 @@ void forwarder_init(struct forwarder *forwarder, bool needs_keyframe, uint16_t f
 	forwarder->needs_keyframe = needs_keyframe;
 	forwarder->clock_rate_hz = 90000;
 	forwarder->layer = forwarder->target_layer = LAYER_NONE;
+	forwarder->target_temporal = forwarder->meanwhile_temporal = TEMPORAL_LAYER_MAX;
 	for (size_t i = 0; i < FORWARDER_SPANS; i++)
-		forwarder->spans[i].layer = LAYER_NONE;
+		forwarder->spans[i] = (struct forwarder_span){.layer = LAYER_NONE,
+							      .temporal_most = TEMPORAL_LAYER_MAX};
 	/* Far from the wrap: a receiver that misses the first packets must not guess the SRTP
 	 * rollover counter wrong (RFC 3711 section 3.3.1). */
 	forwarder->highest_output_sequence = (uint16_t)((first_sequence & 0x3fff) | 1);
@@ -37,6 +40,13 @@ void forwarder_set_target(struct forwarder *forwarder, uint8_t layer)
 	forwarder->target_layer = layer;
 	if (layer == LAYER_NONE)
 		stop(forwarder);
+}
+
+void forwarder_set_temporal(struct forwarder *forwarder, uint8_t target_most,
+			    uint8_t meanwhile_most)
+{
+	forwarder->target_temporal = target_most;
+	forwarder->meanwhile_temporal = meanwhile_most;
 }
 
 static void void_spans(struct forwarder *forwarder, uint8_t layer)
@@ -129,75 +139,201 @@ static uint32_t choose_timestamp_offset(struct forwarder *forwarder,
 	return offset;
 }
 
+static struct forwarder_span *present_span(struct forwarder *forwarder)
+{
+	return &forwarder->spans[forwarder->span];
+}
+
+static struct forwarder_span *push_span(struct forwarder *forwarder,
+					const struct forwarder_span *span)
+{
+	forwarder->span = (forwarder->span + 1) % FORWARDER_SPANS;
+	forwarder->spans[forwarder->span] = *span;
+	return present_span(forwarder);
+}
+
 static void start(struct forwarder *forwarder, const struct forwarder_input *input)
 {
 	const struct picture_offsets *last = &forwarder->last_picture;
-	struct forwarder_span *span;
-
-	forwarder->span = (forwarder->span + 1) % FORWARDER_SPANS;
-	span = &forwarder->spans[forwarder->span];
-	*span = (struct forwarder_span){
+	const struct picture_numbers *picture = input->picture;
+	struct forwarder_span span = {
 		.layer = input->layer,
+		.temporal_most = forwarder->target_temporal,
+		.is_start = true,
 		.first_input = input->sequence_number,
 		.first_output = (uint16_t)(forwarder->highest_output_sequence + 1),
 		.timestamp_offset = choose_timestamp_offset(forwarder, input)};
-	span->sequence_offset = (uint16_t)(span->first_output - input->sequence_number);
+
+	span.sequence_offset = (uint16_t)(span.first_output - input->sequence_number);
 	if (forwarder->has_sent)
-		span->picture = (struct picture_offsets){
-			.picture_id = (uint16_t)(last->picture_id + 1 - input->picture->picture_id),
-			.tl0_index = (uint8_t)(last->tl0_index + 1 - input->picture->tl0_index),
-			.key_index = (uint8_t)(last->key_index + 1 - input->picture->key_index)};
+		span.picture = (struct picture_offsets){
+			.picture_id = (uint16_t)(last->picture_id + 1 - picture->picture_id),
+			.frame_number = (uint16_t)(last->frame_number + 1 - picture->frame_number),
+			.tl0_index = (uint8_t)(last->tl0_index + 1 - picture->tl0_index),
+			.key_index = (uint8_t)(last->key_index + 1 - picture->key_index)};
+	(void)push_span(forwarder, &span);
+	forwarder->highest_input_sequence = (uint16_t)(input->sequence_number - 1);
+	forwarder->last_input_timestamp = input->rtp_timestamp;
+	forwarder->has_left_out = false;
 	forwarder->state = FORWARDER_FLOWING;
 	forwarder->layer = input->layer;
 }
 
+/* ---- temporal layers ---- */
+
+/* Fewer at once, more where the publisher allows it. */
+static uint8_t choose_temporal(const struct forwarder *forwarder,
+			       const struct forwarder_input *input, uint8_t most)
+{
+	const struct picture_numbers *picture = input->picture;
+	uint8_t wanted = forwarder->layer == forwarder->target_layer
+				 ? forwarder->target_temporal
+				 : forwarder->meanwhile_temporal;
+
+	if (wanted <= most || input->is_keyframe_start)
+		return wanted;
+	if (most < picture->switch_from || picture->switch_to <= most)
+		return most;
+	return wanted < picture->switch_to ? wanted : picture->switch_to;
+}
+
+/* A new picture begins: from here on so many of the temporal layers. What is missing before it is
+ * still of the span before. */
+static void begin_picture(struct forwarder *forwarder, const struct forwarder_input *input)
+{
+	struct forwarder_span *span = present_span(forwarder), next;
+	uint8_t most = choose_temporal(forwarder, input, span->temporal_most);
+
+	forwarder->last_input_timestamp = input->rtp_timestamp;
+	if (most == span->temporal_most)
+		return;
+	if (span->first_input != input->sequence_number) {
+		next = *span;
+		next.is_start = false;
+		next.first_input = input->sequence_number;
+		next.first_output = (uint16_t)(next.first_input + next.sequence_offset);
+		span = push_span(forwarder, &next);
+	}
+	span->temporal_most = most;
+}
+
+/* All that follows moves up by one. */
+static void leave_out(struct forwarder *forwarder, const struct forwarder_input *input)
+{
+	const struct picture_numbers *picture = input->picture;
+	struct forwarder_span *span = present_span(forwarder), next;
+
+	if (span->first_input != input->sequence_number) {
+		next = *span;
+		next.is_start = false;
+		next.first_output = (uint16_t)(input->sequence_number + next.sequence_offset);
+		span = push_span(forwarder, &next);
+	}
+	span->first_input = (uint16_t)(input->sequence_number + 1);
+	span->sequence_offset--;
+	if (!picture->picture_id_is_dense ||
+	    (forwarder->has_left_out && picture->picture_id == forwarder->left_out_picture))
+		return;
+	forwarder->has_left_out = true;
+	forwarder->left_out_picture = picture->picture_id;
+	span->picture.picture_id--;
+}
+
 /* ---- packets ---- */
 
-static void advance(struct forwarder *forwarder, const struct forwarder_input *input,
-		    uint16_t output)
+/* What lies too far back is forgotten. */
+static void bound_look_back(struct forwarder *forwarder, uint16_t output)
 {
-	struct forwarder_span *span = &forwarder->spans[forwarder->span];
-	const struct picture_numbers *picture = input->picture;
+	struct forwarder_span *span = present_span(forwarder);
 
-	forwarder->highest_output_sequence = output;
-	forwarder->last_output_timestamp = input->rtp_timestamp + span->timestamp_offset;
-	forwarder->last_output_at_us = input->arrival_us;
-	forwarder->last_picture = (struct picture_offsets){
-		.picture_id = (uint16_t)(picture->picture_id + span->picture.picture_id),
-		.tl0_index = (uint8_t)(picture->tl0_index + span->picture.tl0_index),
-		.key_index = (uint8_t)(picture->key_index + span->picture.key_index)};
 	if ((uint16_t)(output - span->first_output) <= LOOK_BACK_MAX)
 		return;
-	span->first_output = (uint16_t)(output - LOOK_BACK_MAX);
+	span->first_output = (uint16_t)(output - LOOK_BACK_MAX / 2);
 	span->first_input = (uint16_t)(span->first_output - span->sequence_offset);
 	for (size_t i = 0; i < FORWARDER_SPANS; i++)
 		if (i != forwarder->span)
 			forwarder->spans[i].layer = LAYER_NONE;
 }
 
+/* What goes out is the newest so far. */
+static void advance(struct forwarder *forwarder, const struct forwarder_input *input,
+		    const struct forwarder_span *span)
+{
+	const struct picture_numbers *picture = input->picture;
+
+	forwarder->has_sent = true;
+	forwarder->highest_output_sequence =
+		(uint16_t)(input->sequence_number + span->sequence_offset);
+	forwarder->last_output_timestamp = input->rtp_timestamp + span->timestamp_offset;
+	forwarder->last_output_at_us = input->arrival_us;
+	forwarder->last_picture = (struct picture_offsets){
+		.picture_id = (uint16_t)(picture->picture_id + span->picture.picture_id),
+		.frame_number = (uint16_t)(picture->frame_number + span->picture.frame_number),
+		.tl0_index = (uint8_t)(picture->tl0_index + span->picture.tl0_index),
+		.key_index = (uint8_t)(picture->key_index + span->picture.key_index)};
+}
+
+/* The stream goes on. */
+static const struct forwarder_span *map_next(struct forwarder *forwarder,
+					     const struct forwarder_input *input)
+{
+	const struct forwarder_span *span;
+
+	if (input->rtp_timestamp != forwarder->last_input_timestamp || input->is_keyframe_start)
+		begin_picture(forwarder, input);
+	forwarder->highest_input_sequence = input->sequence_number;
+	span = present_span(forwarder);
+	if (input->picture->temporal_layer > span->temporal_most) {
+		leave_out(forwarder, input);
+		return NULL;
+	}
+	advance(forwarder, input, span);
+	bound_look_back(forwarder, forwarder->highest_output_sequence);
+	return span;
+}
+
+static bool is_from(uint16_t sequence_number, uint16_t first)
+{
+	return sequence_number == first || rtp_sequence_is_newer(sequence_number, first);
+}
+
+/* It was missing, and its number left free, unless it is from before the layer began. Where all
+ * that came since was left out it is the newest to go. */
+static const struct forwarder_span *map_late(struct forwarder *forwarder,
+					     const struct forwarder_input *input)
+{
+	const struct forwarder_span *span = NULL, *next;
+	unsigned back = 0;
+	uint16_t output;
+
+	do {
+		next = span;
+		span = &forwarder->spans[(forwarder->span + FORWARDER_SPANS - back) %
+					 FORWARDER_SPANS];
+		if (span->layer != input->layer || (next && next->is_start) ||
+		    ++back > FORWARDER_SPANS)
+			return NULL;
+	} while (!is_from(input->sequence_number, span->first_input));
+	output = (uint16_t)(input->sequence_number + span->sequence_offset);
+	if (next && is_from(output, next->first_output))
+		return NULL; /* it was left out */
+	if (rtp_sequence_is_newer(output, forwarder->highest_output_sequence))
+		advance(forwarder, input, span);
+	return span;
+}
+
 const struct forwarder_span *forwarder_map(struct forwarder *forwarder,
 					   const struct forwarder_input *input)
 {
-	const struct forwarder_span *span;
-	uint16_t output;
-
 	if (input->layer == forwarder->target_layer && input->layer != forwarder->layer &&
-	    (input->is_keyframe_start || !forwarder->needs_keyframe))
+	    (input->is_keyframe_start || !forwarder->needs_keyframe) &&
+	    input->picture->temporal_layer <= forwarder->target_temporal)
 		start(forwarder, input);
 	if (input->layer != forwarder->layer)
 		return NULL;
-	span = &forwarder->spans[forwarder->span];
-	output = (uint16_t)(input->sequence_number + span->sequence_offset);
-	/* The stream's own progress keeps this close to the input, so 16 bits are enough to tell
-	 * late packets from before the start, which must not be sent. */
-	if (!forwarder->has_sent ||
-	    rtp_sequence_is_newer(output, forwarder->highest_output_sequence))
-		advance(forwarder, input, output);
-	else if (input->sequence_number != span->first_input &&
-		 !rtp_sequence_is_newer(input->sequence_number, span->first_input))
-		return NULL;
-	forwarder->has_sent = true;
-	return span;
+	if (rtp_sequence_is_newer(input->sequence_number, forwarder->highest_input_sequence))
+		return map_next(forwarder, input);
+	return map_late(forwarder, input);
 }
 
 void forwarder_on_sent(struct forwarder *forwarder, size_t payload_bytes)

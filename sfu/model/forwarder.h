@@ -1,9 +1,11 @@
-/* forwarder.h - one track on its way to one subscriber: which layer, and the numbers it travels
- * under.
+/* forwarder.h - one track on its way to one subscriber: which layer, how much of its frame rate,
+ * and the numbers it travels under.
  *
  * Sequence numbers, timestamps and picture numbers leave continuous whatever happens to the source
  * and whichever layer of it is chosen; the subscriber sees one SSRC for life. Video begins, and
  * changes its layer, with a keyframe: until one of the wanted layer comes, the present one goes on.
+ * Pictures of higher temporal layers are left out without a gap, from one picture to the next; they
+ * are taken up again where the publisher allows it.
  *
  *   WAITING --keyframe of the target begins (video), any packet (audio)--> FLOWING
  *   FLOWING --forwarder_restart(), target LAYER_NONE--> WAITING
@@ -23,14 +25,19 @@
 enum {
 	LAYERS_MAX = 3,
 	LAYER_NONE = 0xff,
-	FORWARDER_SPANS = 8 /* as many changes of layer can a NACK look back over */
+	/* As many changes, of layer or by pictures left out, can a NACK look back over: of 30
+	 * pictures a second, every other one left out, 4 s. */
+	FORWARDER_SPANS = 64
 };
 
 enum forwarder_state { FORWARDER_WAITING, FORWARDER_FLOWING };
 
-/* What a run of packets has in common on its way: out = in + offset. */
+/* What a run of packets has in common on its way: out = in + offset. It ends where the next one's
+ * numbers begin; of the input there may be packets between, which were left out. */
 struct forwarder_span {
-	uint8_t layer; /* LAYER_NONE: void */
+	uint8_t layer;	       /* LAYER_NONE: void */
+	uint8_t temporal_most; /* pictures of temporal layers above were left out */
+	bool is_start;	       /* the layer begins here: what came before is nothing to it */
 	uint16_t first_input, first_output;
 	uint16_t sequence_offset;
 	uint32_t timestamp_offset;
@@ -54,10 +61,17 @@ struct forwarder {
 	uint32_t clock_rate_hz;
 
 	uint8_t layer, target_layer; /* what flows; what should */
+	/* Temporal layers: of the target, and of another layer that flows until the target begins.
+	 */
+	uint8_t target_temporal, meanwhile_temporal;
 	struct forwarder_span spans[FORWARDER_SPANS];
 	unsigned span; /* the present one's index */
 	struct forwarder_clock clocks[LAYERS_MAX];
 
+	uint16_t highest_input_sequence; /* of the layer that flows */
+	uint32_t last_input_timestamp;
+	uint16_t left_out_picture; /* the last one's id, if `has_left_out` */
+	bool has_left_out;
 	uint16_t highest_output_sequence, rtx_sequence;
 	uint32_t last_output_timestamp;
 	struct picture_offsets last_picture; /* the numbers that went out last */
@@ -82,6 +96,15 @@ void forwarder_init(struct forwarder *forwarder, bool needs_keyframe, uint16_t f
 		    uint32_t timestamp_offset);
 /* Which layer should flow; LAYER_NONE: nothing, at once. */
 void forwarder_set_target(struct forwarder *forwarder, uint8_t layer);
+/* Of the target's temporal layers those up to `target_most`, and up to `meanwhile_most` of what
+ * flows before it. At first all of both. */
+void forwarder_set_temporal(struct forwarder *forwarder, uint8_t target_most,
+			    uint8_t meanwhile_most);
+/* The highest one that flows now. */
+static inline uint8_t forwarder_temporal(const struct forwarder *forwarder)
+{
+	return forwarder->spans[forwarder->span].temporal_most;
+}
 /* The present layer stops at once, before the next begins, and nothing of it is sent again: the way
  * is far too narrow for it. */
 void forwarder_cut(struct forwarder *forwarder);
@@ -95,6 +118,13 @@ void forwarder_on_report(struct forwarder *forwarder, uint8_t layer,
  * not for this subscriber. */
 const struct forwarder_span *forwarder_map(struct forwarder *forwarder,
 					   const struct forwarder_input *input);
+/* It came so late that its number was left free for it, and now shows to be of a picture that was
+ * left out: sent without its payload, so that nobody waits for that number. */
+static inline bool forwarder_is_blank(const struct forwarder_span *span,
+				      const struct picture_numbers *picture)
+{
+	return picture->temporal_layer > span->temporal_most;
+}
 void forwarder_on_sent(struct forwarder *forwarder, size_t payload_bytes);
 
 /* The span under which an outgoing sequence number was sent, to be sent again. NULL: never sent, or

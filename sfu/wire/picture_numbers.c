@@ -10,9 +10,14 @@ enum {
 	VP8_TL0_INDEX = 0x40,
 	VP8_TEMPORAL = 0x20,
 	VP8_KEY_INDEX = 0x10,
+	VP8_PARTITION_START = 0x10,
+	VP8_PARTITION = 0x07,
+	VP8_LAYER_SYNC = 0x20,
 	VP9_PICTURE_ID = 0x80,
 	VP9_LAYERS = 0x20,
 	VP9_FLEXIBLE = 0x10,
+	VP9_FRAME_START = 0x08,
+	VP9_SWITCHING_UP = 0x10,
 	LONG_PICTURE_ID = 0x80,
 	KEY_INDEX_MASK = 0x1f
 };
@@ -41,9 +46,10 @@ void vp8_picture_numbers(const uint8_t *payload, size_t length, struct picture_n
 {
 	struct reader reader = reader_over(payload, length);
 	struct picture_numbers numbers = {0};
-	uint8_t present = 0;
+	uint8_t descriptor = read_u8(&reader), present = 0;
 
-	if (read_u8(&reader) & VP8_EXTENDED)
+	numbers.picture_id_is_dense = true;
+	if (descriptor & VP8_EXTENDED)
 		present = read_u8(&reader);
 	if (present & VP8_PICTURE_ID)
 		read_picture_id(&reader, &numbers);
@@ -52,6 +58,14 @@ void vp8_picture_numbers(const uint8_t *payload, size_t length, struct picture_n
 	if (present & (VP8_TEMPORAL | VP8_KEY_INDEX)) {
 		uint8_t at = (uint8_t)reader.offset, byte = read_u8(&reader);
 
+		if (present & VP8_TEMPORAL)
+			numbers.temporal_layer = byte >> 6;
+		/* It needs the lowest layer alone; those above it do not say what they need. */
+		if (numbers.temporal_layer > 0 && (byte & VP8_LAYER_SYNC) &&
+		    (descriptor & VP8_PARTITION_START) && (descriptor & VP8_PARTITION) == 0) {
+			numbers.switch_from = numbers.temporal_layer - 1;
+			numbers.switch_to = numbers.temporal_layer;
+		}
 		if (present & VP8_KEY_INDEX) {
 			numbers.key_index_at = at;
 			numbers.key_index = byte & KEY_INDEX_MASK;
@@ -70,7 +84,13 @@ void vp9_picture_numbers(const uint8_t *payload, size_t length, struct picture_n
 	if (descriptor & VP9_PICTURE_ID)
 		read_picture_id(&reader, &numbers);
 	if (descriptor & VP9_LAYERS) {
-		(void)read_u8(&reader); /* TID U SID D */
+		uint8_t layers = read_u8(&reader); /* TID U SID D */
+
+		numbers.temporal_layer = layers >> 5;
+		if ((layers & VP9_SWITCHING_UP) && (descriptor & VP9_FRAME_START)) {
+			numbers.switch_from = numbers.temporal_layer;
+			numbers.switch_to = TEMPORAL_LAYER_MAX;
+		}
 		if (!(descriptor & VP9_FLEXIBLE))
 			read_tl0_index(&reader, &numbers);
 	}

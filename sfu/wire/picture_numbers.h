@@ -1,8 +1,12 @@
-/* picture_numbers.h - the numbers by which a codec's payload descriptor tells pictures apart.
+/* picture_numbers.h - what a codec's payload descriptor tells of a packet's picture: its numbers,
+ * and its temporal layer.
  *
  * Each layer of a simulcast counts its pictures by itself. A subscriber that is moved from one
  * layer to another must see one count that goes on, so the relay rewrites them: it reads where they
  * stand, once for each packet, and writes a changed copy of the descriptor for each subscriber.
+ *
+ * Pictures of a temporal layer need those of the layers below alone, so the higher ones can be left
+ * out: that halves the frame rate. They are taken up again only with a picture that allows it.
  *
  * Thread: any. RFC 7741 section 4.2 (VP8), RFC 9628 section 4.2 (VP9).
  */
@@ -22,12 +26,20 @@ struct picture_numbers {
 	uint8_t key_index;   /* KEYIDX, 5 bits; VP8 */
 	uint8_t picture_id_at, tl0_index_at, key_index_at;
 	bool picture_id_is_long;
+	bool picture_id_is_dense; /* nothing refers to it: where pictures are left out it counts on
+				   */
 	uint8_t descriptor_bytes; /* up to and with the last of these */
+	uint16_t frame_number;	  /* of the dependency descriptor, which is a header extension */
+	uint8_t temporal_layer;
+	/* Who has the temporal layers up to `switch_from` may go on with those up to `switch_to`
+	 * from this picture on. 0: nobody; so is it behind the picture's first packet. */
+	uint8_t switch_from, switch_to;
 };
+enum { TEMPORAL_LAYER_MAX = 7 };
 
 /* What is added to each, modulo its width. */
 struct picture_offsets {
-	uint16_t picture_id;
+	uint16_t picture_id, frame_number;
 	uint8_t tl0_index, key_index;
 };
 

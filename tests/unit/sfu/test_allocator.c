@@ -138,6 +138,79 @@ static void a_silent_layer_is_left(void **state)
 	assert_int_equal(a.target, 2);
 }
 
+/* The same camera with three temporal layers in each. */
+static struct allocator_stream layered_camera(void)
+{
+	static const uint64_t reduced_bps[LAYERS_MAX][TEMPORAL_REDUCED] = {
+		{60000, 100000}, {200000, 330000}, {700000, 1100000}};
+	struct allocator_stream stream = camera(1);
+
+	for (size_t i = 0; i < LAYERS_MAX; i++)
+		memcpy(stream.layers[i].reduced_bps, reduced_bps[i], sizeof(reduced_bps[i]));
+	return stream;
+}
+
+static void the_frame_rate_falls_before_the_picture_shrinks(void **state)
+{
+	static const struct {
+		int64_t budget_bps;
+		uint8_t layer, temporal;
+	} steps[] = {{10000, 0, 0},
+		     {120000, 0, 1},
+		     {180000, 0, TEMPORAL_LAYER_MAX},
+		     {250000, 0, TEMPORAL_LAYER_MAX}, /* 7 pictures a second are no step up */
+		     {400000, 1, 1},
+		     {600000, 1, TEMPORAL_LAYER_MAX},
+		     {1300000, 2, 1},
+		     {2200000, 2, TEMPORAL_LAYER_MAX}};
+	struct allocator_stream a;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		a = layered_camera();
+		(void)run(&a, NULL, steps[i].budget_bps, SECOND_US);
+		assert_int_equal(a.target, steps[i].layer);
+		assert_int_equal(a.target_temporal, steps[i].temporal);
+	}
+	/* From the top down, without the margin; and not up again at once. */
+	(void)run(&a, NULL, 1690000, 2 * SECOND_US);
+	assert_int_equal(a.target, 2);
+	assert_int_equal(a.target_temporal, 1);
+	assert_int_equal(allocator_stream_bps(&a), 1100000);
+	assert_true(a.is_starved);
+	(void)run(&a, NULL, 2200000, 2 * SECOND_US + ALLOCATOR_DWELL_US - 1);
+	assert_int_equal(a.target_temporal, 1);
+	(void)run(&a, NULL, 2200000, 2 * SECOND_US + ALLOCATOR_DWELL_US);
+	assert_int_equal(a.target_temporal, TEMPORAL_LAYER_MAX);
+}
+
+/* So much is probed for: half a frame rate would be found in small steps. */
+static void what_is_missing_is_the_whole_of_the_next_layer(void **state)
+{
+	struct allocator_stream a = layered_camera();
+
+	(void)state;
+	assert_int_equal(run(&a, NULL, 180000, SECOND_US), 500000 * 115 / 100 - 150000);
+	assert_int_equal(run(&a, NULL, 400000, SECOND_US), 500000 * 115 / 100 - 330000);
+}
+
+/* The publisher goes on without temporal layers, or leaves off the one that flows. */
+static void steps_that_are_gone_do_no_harm(void **state)
+{
+	struct allocator_stream a = layered_camera();
+
+	(void)state;
+	(void)run(&a, NULL, 400000, SECOND_US);
+	assert_int_equal(a.target_temporal, 1);
+	memset(a.layers[1].reduced_bps, 0, sizeof(a.layers[1].reduced_bps));
+	(void)run(&a, NULL, 510000, SECOND_US); /* it stands there already: no margin */
+	assert_int_equal(a.target, 1);
+	assert_int_equal(a.target_temporal, TEMPORAL_LAYER_MAX);
+	a.layers[1].reduced_bps[0] = 495000; /* saves nothing */
+	(void)run(&a, NULL, 499000, SECOND_US);
+	assert_int_equal(a.target, 0);
+}
+
 /* Whatever the numbers: never over the budget but for the first layer of the first stream. */
 static void the_budget_holds(void **state)
 {
@@ -154,6 +227,10 @@ static void the_budget_holds(void **state)
 			for (unsigned layer = 0; layer < LAYERS_MAX; layer++) {
 				streams[i].layers[layer].is_live = rand() % 8 != 0;
 				streams[i].layers[layer].bitrate_bps = (uint64_t)(rand() % 2000000);
+				streams[i].layers[layer].reduced_bps[0] =
+					(uint64_t)(rand() % 1000000);
+				streams[i].layers[layer].reduced_bps[1] =
+					(uint64_t)(rand() % 2 * (rand() % 1500000));
 			}
 			list[i] = &streams[i];
 		}
@@ -162,7 +239,7 @@ static void the_budget_holds(void **state)
 			if (streams[i].target == LAYER_NONE)
 				continue;
 			assert_true(streams[i].layers[streams[i].target].is_live);
-			used_bps += (int64_t)streams[i].layers[streams[i].target].bitrate_bps;
+			used_bps += (int64_t)allocator_stream_bps(&streams[i]);
 			shown++;
 		}
 		assert_true(used_bps <= budget_bps || shown == 1);
@@ -179,6 +256,9 @@ int main(void)
 		cmocka_unit_test(somebody_is_always_seen),
 		cmocka_unit_test(a_budget_that_wavers_does_not_make_the_picture_waver),
 		cmocka_unit_test(a_silent_layer_is_left),
+		cmocka_unit_test(the_frame_rate_falls_before_the_picture_shrinks),
+		cmocka_unit_test(what_is_missing_is_the_whole_of_the_next_layer),
+		cmocka_unit_test(steps_that_are_gone_do_no_harm),
 		cmocka_unit_test(the_budget_holds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,31 @@ static void vp9_numbers_go_on(void **state)
 	assert_int_equal(picture_numbers_write(&numbers, flexible, &offsets, out), 3);
 }
 
+/* Only a picture's first packet opens the way up. */
+static void temporal_layers_and_where_they_may_be_taken_up(void **state)
+{
+	/* X S, T, TID 2 with Y; the same of its second packet; without Y. */
+	static const uint8_t vp8[][4] = {
+		{0x90, 0x20, 0xa0, 1}, {0x80, 0x20, 0xa0, 1}, {0x90, 0x20, 0x80, 1}};
+	/* L B, TID 1 with U; not the first packet. */
+	static const uint8_t vp9[][3] = {{0x28, 0x30, 7}, {0x20, 0x30, 7}};
+	struct picture_numbers numbers;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		vp8_picture_numbers(vp8[i], sizeof(vp8[i]), &numbers);
+		assert_int_equal(numbers.temporal_layer, 2);
+		assert_int_equal(numbers.switch_from, i == 0 ? 1 : 0);
+		assert_int_equal(numbers.switch_to, i == 0 ? 2 : 0);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		vp9_picture_numbers(vp9[i], sizeof(vp9[i]), &numbers);
+		assert_int_equal(numbers.temporal_layer, 1);
+		assert_int_equal(numbers.switch_from, i == 0 ? 1 : 0);
+		assert_int_equal(numbers.switch_to, i == 0 ? TEMPORAL_LAYER_MAX : 0);
+	}
+}
+
 /* However short it is cut, nothing is read behind its end, and nothing is made up. */
 static void what_is_cut_short_has_no_numbers(void **state)
 {
@@ -100,6 +125,7 @@ int main(void)
 		cmocka_unit_test(vp8_numbers_go_on_in_their_widths),
 		cmocka_unit_test(a_short_picture_id_stays_short),
 		cmocka_unit_test(vp9_numbers_go_on),
+		cmocka_unit_test(temporal_layers_and_where_they_may_be_taken_up),
 		cmocka_unit_test(what_is_cut_short_has_no_numbers),
 		cmocka_unit_test(sizes),
 	};
