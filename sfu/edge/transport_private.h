@@ -12,6 +12,7 @@
 #include "sfu/model/send_history.h"
 #include "sfu/model/sender_clock.h"
 #include "sfu/model/uplink_health.h"
+#include "sfu/wire/dependency_descriptor.h"
 
 enum {
 	TRANSPORT_PATHS_MAX = 8,
@@ -50,6 +51,7 @@ struct receive_stream {
 	keyframe_start_fn keyframe_start;   /* of its codec; NULL for audio */
 	picture_numbers_fn picture_numbers; /* NULL if it has none */
 	picture_size_fn picture_size;
+	struct dependency_structure dependencies; /* as its dependency descriptors brought them */
 	uint8_t payload_type, rtx_payload_type;
 	uint32_t ssrc, rtx_ssrc; /* 0: not known yet */
 	uint32_t previous_ssrc;	 /* its stragglers are dropped; 0: none */
@@ -65,10 +67,11 @@ struct send_stream_out {
 	GstPad *pad;	 /* sink; the element's */
 	RtcTrack *track; /* a reference */
 	struct forwarder forwarder;
-	struct sender_clock clock; /* the publisher's, told by an event */
-	uint8_t transport_cc_id;   /* of the extension that numbers what we send; 0: none */
-	uint8_t abs_send_time_id;  /* of the one that tells when, where nothing is numbered */
-	uint64_t reported_at_us;   /* our last SR */
+	struct sender_clock clock;	/* the publisher's, told by an event */
+	uint8_t incoming_dependency_id; /* the publisher's number of that descriptor; 0: none */
+	uint8_t transport_cc_id;	/* of the extension that numbers what we send; 0: none */
+	uint8_t abs_send_time_id;	/* of the one that tells when, where nothing is numbered */
+	uint64_t reported_at_us;	/* our last SR */
 };
 
 struct _RtcTransport {
@@ -92,7 +95,7 @@ struct _RtcTransport {
 
 	struct list receive_streams, send_streams;
 	struct { /* the publisher's; 0: none */
-		uint8_t mid, rid, repaired_rid, transport_cc, audio_level;
+		uint8_t mid, rid, repaired_rid, transport_cc, audio_level, dependency_descriptor;
 	} extension_ids;
 	struct arrival_log arrivals;
 	struct uplink_health uplink;

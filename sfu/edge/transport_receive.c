@@ -81,6 +81,8 @@ static void set_ssrc(struct receive_stream *stream, uint32_t ssrc)
 		return;
 	receive_stats_init(&stream->stats, stream->clock_rate_hz);
 	memset(&stream->nacks, 0, sizeof(stream->nacks));
+	stream->dependencies.is_known = false;
+	stream->dependencies.template_count = 0;
 	(void)gst_pad_push_event(stream->pad, source_restart_event_new(stream->layer));
 	(void)gst_pad_push_event(stream->pad, sender_report_event_void(stream->layer));
 }
@@ -159,16 +161,37 @@ static uint8_t audio_level_of(const struct receive_stream *stream, const struct 
 	return level.length > 0 ? rtp_audio_level_of(level) : SPEAKER_LEVEL_UNKNOWN;
 }
 
+/* What the publisher tells in the clear stands for what the payload would say, which may be
+ * encrypted from end to end. False: it tells nothing that can be read. */
+static bool read_dependencies(struct receive_stream *stream, struct packet *packet,
+			      enum keyframe_start *ret_start)
+{
+	struct picture_numbers *picture = &packet->picture;
+	struct dependency_descriptor descriptor;
+	struct slice element =
+		extension_of(packet, stream->transport->extension_ids.dependency_descriptor);
+
+	if (!element.data ||
+	    dependency_descriptor_decode(element, &stream->dependencies, &descriptor) < 0)
+		return false;
+	picture->frame_number = descriptor.frame_number;
+	picture->temporal_layer = descriptor.frame.temporal_layer;
+	picture->switch_from = descriptor.frame.temporal_layer;
+	picture->switch_to = descriptor.is_frame_start ? descriptor.frame.switch_to : 0;
+	if (descriptor.has_structure)
+		packet->size = stream->dependencies.size;
+	*ret_start =
+		dependency_starts_keyframe(&descriptor) ? KEYFRAME_STARTS_WHOLE : KEYFRAME_NO_START;
+	return true;
+}
+
 /* What its payload's first bytes tell, once for all subscribers. */
-static enum keyframe_start inspect(const struct receive_stream *stream, struct packet *packet)
+static enum keyframe_start inspect(struct receive_stream *stream, struct packet *packet)
 {
 	const uint8_t *payload = packet->bytes + packet->header.header_bytes;
 	size_t length = rtp_payload_bytes(&packet->header, packet->length);
 	enum keyframe_start start = KEYFRAME_NO_START;
 
-	if (stream->keyframe_start)
-		start = stream->keyframe_start(payload, length);
-	packet->is_keyframe_start = start != KEYFRAME_NO_START;
 	packet->layer = stream->layer;
 	packet->audio_level =
 		stream->is_video ? SPEAKER_LEVEL_UNKNOWN : audio_level_of(stream, packet);
@@ -176,7 +199,10 @@ static enum keyframe_start inspect(const struct receive_stream *stream, struct p
 	if (stream->picture_numbers)
 		stream->picture_numbers(payload, length, &packet->picture);
 	packet->size = (struct picture_size){0, 0};
-	if (stream->picture_size && packet->is_keyframe_start)
+	if (stream->keyframe_start && !read_dependencies(stream, packet, &start))
+		start = stream->keyframe_start(payload, length);
+	packet->is_keyframe_start = start != KEYFRAME_NO_START;
+	if (stream->picture_size && packet->is_keyframe_start && !packet->size.width_px)
 		(void)stream->picture_size(payload, length, &packet->size);
 	return start;
 }
@@ -424,6 +450,8 @@ int rtc_transport_receive(RtcTransport *transport, const struct media_line *line
 			  &transport->extension_ids.transport_cc);
 	take_extension_id(&line->remote, EXTENSION_AUDIO_LEVEL,
 			  &transport->extension_ids.audio_level);
+	take_extension_id(&line->remote, EXTENSION_DEPENDENCY_DESCRIPTOR,
+			  &transport->extension_ids.dependency_descriptor);
 	return 0;
 }
 

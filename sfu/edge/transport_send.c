@@ -50,20 +50,23 @@ static int append_sending(const struct send_stream_out *stream, uint8_t *block, 
 }
 
 static void write_header(const struct send_stream_out *stream, const struct packet *packet,
-			 uint8_t payload_type, uint32_t ssrc, uint16_t sequence_number,
-			 uint32_t rtp_timestamp, uint8_t *out, struct outgoing *outgoing)
+			 const struct forwarder_span *span, uint8_t payload_type, uint32_t ssrc,
+			 uint16_t sequence_number, uint8_t *out, struct outgoing *outgoing)
 {
 	const struct forwarder *forwarder = &stream->forwarder;
+	const struct rtp_extension_shift shift = {stream->incoming_dependency_id,
+						  span->picture.frame_number};
 	int extension_bytes = rtp_extension_block_rewrite(
-		&packet->header, packet->bytes, forwarder->extension_id_map, out + RTP_HEADER_BYTES,
-		RTP_EXTENSION_BLOCK_MAX);
+		&packet->header, packet->bytes, forwarder->extension_id_map, shift,
+		out + RTP_HEADER_BYTES, RTP_EXTENSION_BLOCK_MAX);
 
 	if (extension_bytes < 0)
 		extension_bytes = 0; /* more than we forward: the media matters more */
 	extension_bytes = append_sending(stream, out + RTP_HEADER_BYTES, extension_bytes, outgoing);
 	rtp_header_encode(out, payload_type, packet->header.marker && !outgoing->is_blank,
 			  extension_bytes > 0, packet->added_padding > 0 && !outgoing->is_blank,
-			  sequence_number, rtp_timestamp, ssrc);
+			  sequence_number, packet->header.rtp_timestamp + span->timestamp_offset,
+			  ssrc);
 	outgoing->header_bytes = RTP_HEADER_BYTES + (size_t)extension_bytes;
 }
 
@@ -127,9 +130,8 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 	out = egress_reserve(egress);
 	outgoing.prefix_bytes = outgoing.skipped = 0;
 	outgoing.is_blank = forwarder_is_blank(span, &packet->picture);
-	write_header(stream, packet, forwarder->payload_type, forwarder->ssrc,
-		     (uint16_t)(input.sequence_number + span->sequence_offset),
-		     input.rtp_timestamp + span->timestamp_offset, out, &outgoing);
+	write_header(stream, packet, span, forwarder->payload_type, forwarder->ssrc,
+		     (uint16_t)(input.sequence_number + span->sequence_offset), out, &outgoing);
 	write_descriptor(span, packet, &outgoing);
 	payload = payload_of(packet, &outgoing, &payload_bytes);
 	length = media_crypto_protect_rtp(transport->crypto_out, out, EGRESS_PACKET_MAX,
@@ -190,7 +192,6 @@ static int protect_repeat(struct send_stream_out *stream, const struct packet *p
 {
 	struct forwarder *forwarder = &stream->forwarder;
 	struct media_crypto *crypto = stream->transport->crypto_out;
-	uint32_t rtp_timestamp = packet->header.rtp_timestamp + span->timestamp_offset;
 	const uint8_t *payload;
 	size_t payload_bytes;
 	bool is_rtx = forwarder->rtx_payload_type != 0;
@@ -204,14 +205,14 @@ static int protect_repeat(struct send_stream_out *stream, const struct packet *p
 	write_descriptor(span, packet, outgoing);
 	payload = payload_of(packet, outgoing, &payload_bytes);
 	if (is_rtx) {
-		write_header(stream, packet, forwarder->rtx_payload_type, forwarder->rtx_ssrc,
-			     forwarder->rtx_sequence++, rtp_timestamp, out, outgoing);
+		write_header(stream, packet, span, forwarder->rtx_payload_type, forwarder->rtx_ssrc,
+			     forwarder->rtx_sequence++, out, outgoing);
 		return media_crypto_protect_rtp(crypto, out, EGRESS_PACKET_MAX,
 						outgoing->header_bytes, outgoing->prefix,
 						outgoing->prefix_bytes, payload, payload_bytes);
 	}
-	write_header(stream, packet, forwarder->payload_type, forwarder->ssrc, sequence_number,
-		     rtp_timestamp, out, outgoing);
+	write_header(stream, packet, span, forwarder->payload_type, forwarder->ssrc,
+		     sequence_number, out, outgoing);
 	return media_crypto_protect_rtp_again(crypto, out, EGRESS_PACKET_MAX,
 					      outgoing->header_bytes, outgoing->prefix,
 					      outgoing->prefix_bytes, payload, payload_bytes);
@@ -367,6 +368,8 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	forwarder->rtx_payload_type = line->send_rtx_payload_type;
 	forwarder->clock_rate_hz = line->send.format.codec->clock_rate_hz;
 	map_extensions(incoming, &line->remote, forwarder->extension_id_map);
+	stream->incoming_dependency_id =
+		sdp_extension_id(incoming, EXTENSION_DEPENDENCY_DESCRIPTOR);
 	/* What is repeated as it was cannot have another number or time: a picture without RTX has
 	 * none. Sound is not repeated then (can_repeat()). */
 	if (line->kind == MEDIA_AUDIO || forwarder->rtx_payload_type) {

@@ -135,6 +135,7 @@ static int check_remote(const struct negotiation *negotiation, const struct sdp 
 static void keep_remote(struct negotiation *negotiation, const struct sdp *sdp)
 {
 	negotiation->has_remote = true;
+	negotiation->remote_allows_mixed = sdp->extmap_allow_mixed;
 	memcpy(negotiation->remote_fingerprint_sha256, sdp->fingerprint_sha256,
 	       sizeof(sdp->fingerprint_sha256));
 	(void)snprintf(negotiation->remote_ufrag, sizeof(negotiation->remote_ufrag), "%s",

@@ -80,6 +80,7 @@ struct negotiation {
 	size_t refused_count;
 	uint8_t remote_fingerprint_sha256[32];
 	char remote_ufrag[SDP_TOKEN_MAX];
+	bool remote_allows_mixed; /* header extensions of both forms; RFC 8285 section 6 */
 	uint64_t session_id, session_version;
 	struct media_line **lines; /* owned */
 	size_t line_count;

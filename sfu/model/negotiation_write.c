@@ -7,11 +7,15 @@
 #include <string.h>
 
 /* The extensions we understand in what peers send. */
-static const enum header_extension received_extensions[] = {
-	EXTENSION_MID,		 EXTENSION_AUDIO_LEVEL,
-	EXTENSION_TRANSPORT_CC,	 EXTENSION_VIDEO_ORIENTATION,
-	EXTENSION_PLAYOUT_DELAY, EXTENSION_ABS_CAPTURE_TIME,
-	EXTENSION_RID,		 EXTENSION_REPAIRED_RID};
+static const enum header_extension received_extensions[] = {EXTENSION_MID,
+							    EXTENSION_AUDIO_LEVEL,
+							    EXTENSION_TRANSPORT_CC,
+							    EXTENSION_VIDEO_ORIENTATION,
+							    EXTENSION_PLAYOUT_DELAY,
+							    EXTENSION_ABS_CAPTURE_TIME,
+							    EXTENSION_RID,
+							    EXTENSION_REPAIRED_RID,
+							    EXTENSION_DEPENDENCY_DESCRIPTOR};
 /* The ones we pass on, with the number we offer each under. abs-send-time is not among them: it
  * tells when the hop before us sent, and a receiver takes it for ours. Who needs it gets our own.
  */
@@ -23,7 +27,8 @@ static const struct {
 		       {EXTENSION_VIDEO_ORIENTATION, MEDIA_VIDEO, 3},
 		       {EXTENSION_PLAYOUT_DELAY, MEDIA_VIDEO, 4},
 		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_AUDIO, 5},
-		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_VIDEO, 5}};
+		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_VIDEO, 5},
+		       {EXTENSION_DEPENDENCY_DESCRIPTOR, MEDIA_VIDEO, 7}};
 
 /* What we write into all that we send: a number, if the peer tells how it arrives; for who
  * estimates by itself and tells the sum of it (REMB), the time. */
@@ -200,6 +205,10 @@ static void add_sent_extensions(const struct negotiation *negotiation,
 		uint8_t id = extension_id_of_peer(negotiation, sent_extensions[i].extension,
 						  &has_remote);
 
+		/* It begins with more than the short form takes, and goes on with less. */
+		if (sent_extensions[i].extension == EXTENSION_DEPENDENCY_DESCRIPTOR && has_remote &&
+		    !negotiation->remote_allows_mixed)
+			continue;
 		if (sent_extensions[i].kind == line->kind && (id || !has_remote))
 			add_extension(media, sent_extensions[i].extension,
 				      id ? id : sent_extensions[i].id);
@@ -388,6 +397,7 @@ int negotiation_write(const struct negotiation *negotiation, bool as_offer, stru
 	(void)snprintf(sdp->ice_ufrag, sizeof(sdp->ice_ufrag), "%s", identity->ice_ufrag);
 	(void)snprintf(sdp->ice_password, sizeof(sdp->ice_password), "%s", identity->ice_password);
 	sdp->ice_lite = true;
+	sdp->extmap_allow_mixed = as_offer || negotiation->remote_allows_mixed;
 	memcpy(sdp->fingerprint_sha256, identity->fingerprint_sha256,
 	       sizeof(sdp->fingerprint_sha256));
 	sdp->has_fingerprint = true;

@@ -9,6 +9,7 @@ enum {
 	TWO_BYTE_PROFILE = 0x1000, /* the low four bits are the application's */
 	ONE_BYTE_STOP = 15,	   /* RFC 8285 section 4.2: ends the elements */
 	ONE_BYTE_LENGTH_MAX = 16,  /* bytes of an element in the one-byte form */
+	SHIFTED_END = 3,	   /* struct rtp_extension_shift */
 	EXTENSION_PREFIX_BYTES = 4 /* profile and length in words */
 };
 
@@ -149,8 +150,17 @@ void rtp_extension_for_each(const struct rtp_header *header, const uint8_t *byte
 		visit(data, id, element);
 }
 
+static void shift_number(uint8_t *at, uint16_t by)
+{
+	uint16_t number = (uint16_t)((at[0] << 8 | at[1]) + by);
+
+	at[0] = (uint8_t)(number >> 8);
+	at[1] = (uint8_t)number;
+}
+
 int rtp_extension_block_rewrite(const struct rtp_header *header, const uint8_t *bytes,
-				const uint8_t id_map[16], uint8_t *out, size_t capacity)
+				const uint8_t id_map[16], struct rtp_extension_shift shift,
+				uint8_t *out, size_t capacity)
 {
 	struct extension_walk walk = extension_walk_over(header, bytes);
 	struct writer writer = writer_over(out, capacity);
@@ -175,6 +185,8 @@ int rtp_extension_block_rewrite(const struct rtp_header *header, const uint8_t *
 			write_u8(&writer, (uint8_t)(out_id << 4 | (element.length - 1)));
 		}
 		write_bytes(&writer, element.data, element.length);
+		if (id == shift.id && element.length >= SHIFTED_END && !writer.failed)
+			shift_number(out + writer.offset - element.length + 1, shift.by);
 	}
 	while (writer.offset % 4 != 0 && !writer.failed)
 		write_u8(&writer, 0);

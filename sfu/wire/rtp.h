@@ -56,11 +56,19 @@ typedef void (*rtp_extension_fn)(void *data, uint8_t id, struct slice element);
 void rtp_extension_for_each(const struct rtp_header *header, const uint8_t *bytes,
 			    rtp_extension_fn visit, void *data);
 
+/* A number that an element has in its second and third byte (the dependency descriptor: of the
+ * frame), moved on. */
+struct rtp_extension_shift {
+	uint8_t id; /* incoming; 0: none */
+	uint16_t by;
+};
+
 /* Renumber extensions for one receiver: `id_map[in] = out`, 0 drops the element. Elements are
  * written in the form (one- or two-byte) that they came in, with profile, length and padding to 4.
  * Writes nothing and returns 0 if no element is kept. Returns the bytes written, or -EMSGSIZE. */
 int rtp_extension_block_rewrite(const struct rtp_header *header, const uint8_t *bytes,
-				const uint8_t id_map[16], uint8_t *out, size_t capacity) MUST_CHECK;
+				const uint8_t id_map[16], struct rtp_extension_shift shift,
+				uint8_t *out, size_t capacity) MUST_CHECK;
 
 /* Append an element of 1 to 16 bytes to such a block of `length` bytes (0: begin one, in the
  * one-byte form). Returns the new length, or -EMSGSIZE. */

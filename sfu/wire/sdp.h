@@ -105,6 +105,9 @@ struct sdp_candidate {
 struct sdp {
 	char ice_ufrag[SDP_TOKEN_MAX], ice_password[SDP_TOKEN_MAX];
 	bool ice_lite;
+	/* One packet may have header extensions in the form for large ones, the next in the short
+	 * one (RFC 8285 section 6). At session level. */
+	bool extmap_allow_mixed;
 	uint8_t fingerprint_sha256[32];
 	bool has_fingerprint;
 	enum dtls_setup setup;

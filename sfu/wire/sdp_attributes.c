@@ -107,6 +107,13 @@ static int read_ice_lite(struct sdp_parsing *parsing, const char *value)
 	return 0;
 }
 
+static int read_extmap_allow_mixed(struct sdp_parsing *parsing, const char *value)
+{
+	(void)value;
+	parsing->sdp->extmap_allow_mixed = true;
+	return 0;
+}
+
 static bool decode_fingerprint(struct slice word, uint8_t digest[32])
 {
 	if (word.length != 32 * 3 - 1)
@@ -523,6 +530,7 @@ static const struct {
 	{"ice-ufrag", LEVEL_BOTH, read_ice_ufrag},
 	{"ice-pwd", LEVEL_BOTH, read_ice_password},
 	{"ice-lite", LEVEL_SESSION, read_ice_lite},
+	{"extmap-allow-mixed", LEVEL_SESSION, read_extmap_allow_mixed},
 	{"fingerprint", LEVEL_BOTH, read_fingerprint},
 	{"setup", LEVEL_BOTH, read_setup},
 	{"group", LEVEL_SESSION, read_group},

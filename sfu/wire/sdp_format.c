@@ -52,6 +52,8 @@ static void format_session(FILE *out, const struct sdp *sdp)
 	(void)fputs("a=msid-semantic: WMS *\r\n", out);
 	if (sdp->ice_lite)
 		(void)fputs("a=ice-lite\r\n", out);
+	if (sdp->extmap_allow_mixed)
+		(void)fputs("a=extmap-allow-mixed\r\n", out);
 }
 
 static void format_transport(FILE *out, const struct sdp *sdp)

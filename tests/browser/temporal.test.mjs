@@ -6,6 +6,8 @@ import { joinCall, launch, received } from "./browsers.mjs";
 import { Network, ONE_WORKER, shown, sleep, watch, withoutCamera } from "./network.mjs";
 import { System, until } from "./system.mjs";
 
+const SOUND_KBPS = 45;
+
 let system, publishing, viewing;
 
 before(async () => {
@@ -37,9 +39,15 @@ const temporalLayer = async (room) => {
   return videos.length === 1 ? videos[0].temporal_layer : undefined;
 };
 
+/** What the publisher sends, in kbit/s. */
+const videoRate = async (room) => {
+  const { json } = await system.admin("GET", `/realtime/webrtc/rooms/${room}/stats`);
+  return json.peers.flatMap(({ tracks }) => tracks).find(({ kind }) => kind === "video").layers[0].bitrate_bps / 1000;
+};
+
 const framesOf = async (page) => (await received(page)).peers.Publisher.frames;
 
-for (const codec of ["VP8", "VP9"]) {
+for (const codec of ["VP8", "VP9", "AV1"]) {
   test(`${codec} on a narrow way loses frame rate, and gets it back`, async () => {
     const room = `narrow-${codec}`;
     await system.api("POST", "/realtime/webrtc/rooms", { room_id: room, codecs: [codec] });
@@ -50,9 +58,9 @@ for (const codec of ["VP8", "VP9"]) {
       const viewer = await joinCall(viewing, system, "Viewer", room, [network.prepare(), [withoutCamera]]);
       await watch(viewer, "Publisher");
       await until("all of the picture", async () => (await temporalLayer(room)) === null, 20_000);
-      await sleep(4000); // until the publisher sends all that it may, some 200 kbit/s
+      await sleep(4000); // until the publisher sends all that it may
       const whole = (await shown(viewer, 3)).frames / 3;
-      await network.command("down rate=190");
+      await network.command(`down rate=${Math.round(0.75 * (await videoRate(room)) + SOUND_KBPS)}`);
       await until("fewer pictures", async () => [0, 1].includes(await temporalLayer(room)), 30_000);
       await sleep(2000);
       const before = await framesOf(viewer);

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rtp_header_decode(data, size, false, &header) < 0)
 		return 0;
 	(void)rtp_extension_find(&header, data, 14);
-	if (rtp_extension_block_rewrite(&header, data, id_map, block, sizeof(block)) < 0)
+	if (rtp_extension_block_rewrite(&header, data, id_map, (struct rtp_extension_shift){3, 1},
+					block, sizeof(block)) < 0)
 		return 0;
 	(void)rtp_payload_bytes(&header, size);
 	return 0;

@@ -154,6 +154,7 @@ static void source_init(struct source *source, struct forwarder *forwarder)
 						 .picture_id_at = 2,
 						 .picture_id_is_long = true,
 						 .tl0_index_at = 4,
+						 .frame_number = (uint16_t)rand(),
 						 .descriptor_bytes = 5};
 		report.rtp_timestamp = source->timestamp_base[i];
 		forwarder_on_report(forwarder, i, &report);
@@ -162,7 +163,7 @@ static void source_init(struct source *source, struct forwarder *forwarder)
 
 /* The subscriber's view of one packet. */
 struct view {
-	uint16_t sequence_number, picture_id;
+	uint16_t sequence_number, picture_id, frame_number;
 	uint8_t tl0_index;
 	uint32_t rtp_timestamp;
 };
@@ -181,6 +182,7 @@ static bool picture(struct source *source, struct forwarder *forwarder, uint8_t 
 	const struct forwarder_span *span;
 
 	source->picture[layer].picture_id++;
+	source->picture[layer].frame_number++;
 	source->picture[layer].tl0_index++;
 	span = forwarder_map(forwarder, &input);
 	*ret_view = (struct view){0};
@@ -190,6 +192,8 @@ static bool picture(struct source *source, struct forwarder *forwarder, uint8_t 
 		.sequence_number = (uint16_t)(input.sequence_number + span->sequence_offset),
 		.rtp_timestamp = input.rtp_timestamp + span->timestamp_offset,
 		.picture_id = (input.picture->picture_id + span->picture.picture_id) & 0x7fff,
+		.frame_number =
+			(uint16_t)(input.picture->frame_number + span->picture.frame_number),
 		.tl0_index = (uint8_t)(input.picture->tl0_index + span->picture.tl0_index)};
 	return true;
 }
@@ -220,6 +224,8 @@ static void changing_layers_is_one_stream(void **state)
 				assert_int_equal((uint16_t)(last.sequence_number + 1),
 						 view.sequence_number);
 				assert_int_equal((last.picture_id + 1) & 0x7fff, view.picture_id);
+				assert_int_equal((uint16_t)(last.frame_number + 1),
+						 view.frame_number);
 				assert_int_equal((uint8_t)(last.tl0_index + 1), view.tl0_index);
 			}
 			/* A picture may come in two layers when they change with it. */
@@ -405,6 +411,8 @@ static void pictures_are_left_out_without_a_gap(void **state)
 		}
 		assert_int_equal((uint8_t)(packet.picture.tl0_index + span->picture.tl0_index),
 				 packet.picture.tl0_index);
+		/* Frames refer to each other by these: what is left out stays a gap. */
+		assert_int_equal(span->picture.frame_number, 0);
 		assert_false(forwarder_is_blank(span, &packet.picture));
 		if (i % 2 == 0)
 			decode(&decoder, &packet.picture);

@@ -198,6 +198,34 @@ static void what_is_told_of_the_capture_is_passed_on_and_the_time_of_sending_is_
 	assert_false(negotiation_passes_on(EXTENSION_ABS_SEND_TIME));
 }
 
+/* It begins with more than the short form of header extensions takes. */
+static void dependencies_are_told_to_who_takes_both_forms_of_extensions(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int mixed = 0; mixed < 2; mixed++) {
+		AUTO(sdp) offer = browser_offer(2);
+		AUTO(sdp) answer = NULL;
+		AUTO(sdp) ours = NULL;
+		struct send_stream video = stream_of("VP8", 90000, &video);
+
+		offer->extmap_allow_mixed = mixed;
+		offer->media[1].extensions[0].id = 13;
+		offer->media[1].extensions[0].extension = EXTENSION_DEPENDENCY_DESCRIPTOR;
+		offer->media[1].extension_count = 1;
+		assert_int_equal(
+			negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+		assert_int_equal(answer->extmap_allow_mixed, mixed);
+		assert_int_equal(
+			sdp_extension_id(&answer->media[1], EXTENSION_DEPENDENCY_DESCRIPTOR), 13);
+		assert_int_equal(negotiation_add_send(&fixture->negotiation, &video, NULL), 0);
+		assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+		assert_true(ours->extmap_allow_mixed);
+		assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_DEPENDENCY_DESCRIPTOR),
+				 mixed ? 13 : 0);
+	}
+}
+
 static void who_tells_of_each_packet_needs_no_times(void **state)
 {
 	struct fixture *fixture = *state;
@@ -769,6 +797,7 @@ int main(void)
 		TEST(a_track_is_offered_on_a_new_line_with_the_peers_numbers),
 		TEST(extension_numbers_mean_one_thing_in_the_bundle),
 		TEST(what_is_told_of_the_capture_is_passed_on_and_the_time_of_sending_is_ours),
+		TEST(dependencies_are_told_to_who_takes_both_forms_of_extensions),
 		TEST(who_tells_of_each_packet_needs_no_times),
 		TEST(a_viewer_that_knows_times_alone_is_answered_with_them),
 		TEST(a_line_that_is_free_serves_the_next_track),

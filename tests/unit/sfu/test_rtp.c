@@ -25,6 +25,8 @@ static const uint8_t two_byte_packet[] = {
 	0x05, 0x00, 0x00, 0x10, 0x03, 0x01, 0x02, 0x03,				/* ids 5 and 16 */
 };
 
+static const struct rtp_extension_shift no_shift;
+
 static void the_first_bytes_tell_the_protocols_of_the_port_apart(void **state)
 {
 	static const struct {
@@ -239,21 +241,45 @@ static void extensions_are_renumbered_in_their_own_form(void **state)
 	(void)state;
 	assert_int_equal(
 		rtp_header_decode(one_byte_packet, sizeof(one_byte_packet), false, &header), 0);
-	assert_int_equal(
-		rtp_extension_block_rewrite(&header, one_byte_packet, id_map, out, sizeof(out)),
-		sizeof(expected));
+	assert_int_equal(rtp_extension_block_rewrite(&header, one_byte_packet, id_map, no_shift,
+						     out, sizeof(out)),
+			 sizeof(expected));
 	assert_memory_equal(out, expected, sizeof(expected));
 	for (size_t capacity = 0; capacity < sizeof(expected); capacity++)
-		assert_int_equal(rtp_extension_block_rewrite(&header, one_byte_packet, id_map, out,
-							     capacity),
+		assert_int_equal(rtp_extension_block_rewrite(&header, one_byte_packet, id_map,
+							     no_shift, out, capacity),
 				 -EMSGSIZE);
 
 	assert_int_equal(
 		rtp_header_decode(two_byte_packet, sizeof(two_byte_packet), false, &header), 0);
-	assert_int_equal(
-		rtp_extension_block_rewrite(&header, two_byte_packet, id_map, out, sizeof(out)),
-		sizeof(expected_two_byte));
+	assert_int_equal(rtp_extension_block_rewrite(&header, two_byte_packet, id_map, no_shift,
+						     out, sizeof(out)),
+			 sizeof(expected_two_byte));
 	assert_memory_equal(out, expected_two_byte, sizeof(expected_two_byte));
+}
+
+static void a_number_in_an_element_is_moved_on(void **state)
+{
+	static const uint8_t packet[] = {0x90, 96,   0, 1, 0,	 0,    0,    2,	   0,	 0, 0, 3,
+					 0xbe, 0xde, 0, 2, 0x12, 0xc1, 0xff, 0xfe, 0x21, 9, 8, 0};
+	static const uint8_t expected[] = {0xbe, 0xde, 0, 2, 0x72, 0xc1, 0x00, 0x03, 0x81, 9, 8, 0};
+	static const uint8_t id_map[16] = {[1] = 7, [2] = 8};
+	struct rtp_header header;
+	uint8_t out[32];
+
+	(void)state;
+	assert_int_equal(rtp_header_decode(packet, sizeof(packet), false, &header), 0);
+	assert_int_equal(rtp_extension_block_rewrite(&header, packet, id_map,
+						     (struct rtp_extension_shift){1, 5}, out,
+						     sizeof(out)),
+			 sizeof(expected));
+	assert_memory_equal(out, expected, sizeof(expected));
+	/* One that is too short has no number. */
+	assert_int_equal(rtp_extension_block_rewrite(&header, packet, id_map,
+						     (struct rtp_extension_shift){2, 5}, out,
+						     sizeof(out)),
+			 sizeof(expected));
+	assert_memory_equal(out + 8, expected + 8, 4);
 }
 
 static void dropping_every_element_leaves_no_block(void **state)
@@ -266,9 +292,11 @@ static void dropping_every_element_leaves_no_block(void **state)
 	(void)state;
 	assert_int_equal(
 		rtp_header_decode(one_byte_packet, sizeof(one_byte_packet), false, &header), 0);
-	assert_int_equal(rtp_extension_block_rewrite(&header, one_byte_packet, id_map, out, 0), 0);
-	assert_int_equal(rtp_extension_block_rewrite(&header, one_byte_packet, too_large, out, 4),
-			 0);
+	assert_int_equal(
+		rtp_extension_block_rewrite(&header, one_byte_packet, id_map, no_shift, out, 0), 0);
+	assert_int_equal(
+		rtp_extension_block_rewrite(&header, one_byte_packet, too_large, no_shift, out, 4),
+		0);
 }
 
 /* Behind what was kept, in its form; readable by anybody. */
@@ -291,7 +319,7 @@ static void an_element_of_our_own_is_appended(void **state)
 		assert_int_equal(rtp_header_decode(packets[i % 2], lengths[i % 2], false, &header),
 				 0);
 		length = rtp_extension_block_rewrite(&header, packets[i % 2], i < 2 ? all : none,
-						     block, RTP_EXTENSION_BLOCK_MAX);
+						     no_shift, block, RTP_EXTENSION_BLOCK_MAX);
 		assert_true(length >= 0);
 		length = rtp_extension_block_append(block, (size_t)length, RTP_EXTENSION_BLOCK_MAX,
 						    13, number, sizeof(number));
@@ -372,7 +400,7 @@ static void a_rewritten_block_holds_what_was_kept(void **state)
 		       4);
 		assert_int_equal(rtp_header_decode(in, sizeof(in), false, &header), 0);
 
-		length = rtp_extension_block_rewrite(&header, in, id_map, out + 12, 96);
+		length = rtp_extension_block_rewrite(&header, in, id_map, no_shift, out + 12, 96);
 		assert_true(length >= 0 && length % 4 == 0);
 		rtp_header_encode(out, 96, false, length > 0, false, 1, 2, 3);
 		assert_int_equal(rtp_header_decode(out, 12 + (size_t)length, false, &rewritten), 0);
@@ -407,6 +435,7 @@ int main(void)
 		cmocka_unit_test(two_byte_elements_may_be_empty_and_have_large_ids),
 		cmocka_unit_test(damage_and_id_15_end_the_elements),
 		cmocka_unit_test(extensions_are_renumbered_in_their_own_form),
+		cmocka_unit_test(a_number_in_an_element_is_moved_on),
 		cmocka_unit_test(dropping_every_element_leaves_no_block),
 		cmocka_unit_test(an_element_of_our_own_is_appended),
 		cmocka_unit_test(the_time_of_sending_goes_round_in_64_seconds),

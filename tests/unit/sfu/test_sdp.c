@@ -162,6 +162,7 @@ static void assert_sdp_equal(const struct sdp *a, const struct sdp *b)
 	assert_string_equal(a->ice_ufrag, b->ice_ufrag);
 	assert_string_equal(a->ice_password, b->ice_password);
 	assert_int_equal(a->ice_lite, b->ice_lite);
+	assert_int_equal(a->extmap_allow_mixed, b->extmap_allow_mixed);
 	assert_int_equal(a->has_fingerprint, b->has_fingerprint);
 	assert_memory_equal(a->fingerprint_sha256, b->fingerprint_sha256, 32);
 	assert_int_equal(a->setup, b->setup);
