@@ -12,7 +12,8 @@ static json_t *describe_layer(const struct room_track *track, uint8_t layer)
 				 layer_switch_is_off(&track->layers, layer));
 	json_t *reduced = json_array();
 
-	for (size_t i = 0; i < TEMPORAL_REDUCED && activity.reduced_bps[i]; i++)
+	for (size_t i = 0; i < TEMPORAL_REDUCED && activity.reduced_bps[i] < activity.bitrate_bps;
+	     i++)
 		(void)json_array_append_new(reduced,
 					    json_integer((json_int_t)activity.reduced_bps[i]));
 	(void)json_object_set_new(told, "reduced_bps", reduced); /* of the lowest temporal layers */

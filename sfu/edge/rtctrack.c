@@ -338,10 +338,7 @@ static void meter(struct layer *layer, uint64_t now_us)
 		return;
 	activity->bitrate_bps = smooth(activity->bitrate_bps, bitrates_bps[TEMPORAL_REDUCED]);
 	for (size_t i = 0; i < TEMPORAL_REDUCED; i++)
-		activity->reduced_bps[i] =
-			bitrates_bps[i + 1] > bitrates_bps[i]
-				? smooth(activity->reduced_bps[i], bitrates_bps[i])
-				: 0;
+		activity->reduced_bps[i] = smooth(activity->reduced_bps[i], bitrates_bps[i]);
 }
 
 void rtc_track_tick(RtcTrack *track)

@@ -34,7 +34,7 @@ struct layer_activity {
 	uint64_t last_packet_us;		/* 0: nothing came yet */
 	uint64_t bitrate_bps;			/* while it came last */
 	struct picture_size size;		/* 0: not known */
-	uint64_t reduced_bps[TEMPORAL_REDUCED]; /* of its lowest temporal layers; 0: no others */
+	uint64_t reduced_bps[TEMPORAL_REDUCED]; /* of its lowest temporal layers */
 };
 struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer);
 

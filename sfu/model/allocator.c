@@ -70,12 +70,17 @@ static bool is_enough(const struct allocator_stream *stream, const struct alloca
 /* The live layers by size, as far as they are of use. */
 static size_t sort_layers(const struct allocator_stream *stream, uint8_t sorted[LAYERS_MAX])
 {
+	bool is_any_metered = false;
 	size_t count = 0;
 
+	for (uint8_t i = 0; i < stream->layer_count; i++)
+		is_any_metered |= stream->layers[i].is_live && stream->layers[i].bitrate_bps;
 	for (uint8_t i = 0; i < stream->layer_count && !stream->is_paused; i++) {
 		size_t at = count;
 
-		if (!stream->layers[i].is_live)
+		/* What has just begun may cost anything: wait until it is known. */
+		if (!stream->layers[i].is_live ||
+		    (is_any_metered && stream->layers[i].bitrate_bps == 0))
 			continue;
 		for (; at > 0 && is_smaller(&stream->layers[i], &stream->layers[sorted[at - 1]]);
 		     at--)
@@ -91,6 +96,12 @@ static size_t sort_layers(const struct allocator_stream *stream, uint8_t sorted[
 	return count;
 }
 
+static bool is_step(const struct allocator_layer *layer, uint8_t temporal)
+{
+	return layer->reduced_bps[temporal] &&
+	       layer->reduced_bps[temporal] * 100 <= layer->bitrate_bps * STEP_PERCENT;
+}
+
 /* The layer with fewer pictures, then whole. A quarter of them is worse to look at than a smaller
  * picture that moves: that is a step of the smallest layer alone. */
 static void add_steps(struct ladder *ladder, uint8_t index, bool is_smallest)
@@ -98,12 +109,11 @@ static void add_steps(struct ladder *ladder, uint8_t index, bool is_smallest)
 	const struct allocator_layer *layer = &ladder->stream->layers[index];
 
 	for (uint8_t temporal = 0; temporal < TEMPORAL_REDUCED; temporal++) {
-		uint64_t cost_bps = layer->reduced_bps[temporal];
-		bool is_quarter = temporal == 0 && layer->reduced_bps[1] != 0;
+		bool is_quarter = temporal == 0 && is_step(layer, 1);
 
-		if (cost_bps && cost_bps * 100 <= layer->bitrate_bps * STEP_PERCENT &&
-		    (is_smallest || !is_quarter))
-			ladder->steps[ladder->count++] = (struct step){index, temporal, cost_bps};
+		if (is_step(layer, temporal) && (is_smallest || !is_quarter))
+			ladder->steps[ladder->count++] =
+				(struct step){index, temporal, layer->reduced_bps[temporal]};
 	}
 	ladder->steps[ladder->count++] =
 		(struct step){index, TEMPORAL_LAYER_MAX, layer->bitrate_bps};

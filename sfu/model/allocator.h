@@ -37,7 +37,8 @@ struct allocator_layer {
 	bool is_live;
 	uint64_t bitrate_bps;
 	struct picture_size size; /* 0: not known */
-	/* Of temporal layer 0 alone, and of 0 and 1; 0 where there are none above them. */
+	/* Of temporal layer 0 alone, and of 0 and 1; 0, or as much as all of it, where there are
+	 * none above them. */
 	uint64_t reduced_bps[TEMPORAL_REDUCED];
 };
 

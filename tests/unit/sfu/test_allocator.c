@@ -211,6 +211,20 @@ static void steps_that_are_gone_do_no_harm(void **state)
 	assert_int_equal(a.target, 0);
 }
 
+static void a_layer_is_taken_once_its_cost_is_known(void **state)
+{
+	struct allocator_stream a = camera(1);
+
+	(void)state;
+	a.layers[2].bitrate_bps = 0;
+	(void)run(&a, NULL, 700000, SECOND_US);
+	assert_int_equal(a.target, 1);
+	a.layers[0].bitrate_bps = a.layers[1].bitrate_bps =
+		0; /* nothing is known: it just begins */
+	(void)run(&a, NULL, 700000, SECOND_US);
+	assert_int_equal(a.target, 2);
+}
+
 /* Whatever the numbers: never over the budget but for the first layer of the first stream. */
 static void the_budget_holds(void **state)
 {
@@ -259,6 +273,7 @@ int main(void)
 		cmocka_unit_test(the_frame_rate_falls_before_the_picture_shrinks),
 		cmocka_unit_test(what_is_missing_is_the_whole_of_the_next_layer),
 		cmocka_unit_test(steps_that_are_gone_do_no_harm),
+		cmocka_unit_test(a_layer_is_taken_once_its_cost_is_known),
 		cmocka_unit_test(the_budget_holds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,9 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cleanup.h"
 #include "sfu/wire/picture_numbers.h"
 #include "sfu/wire/picture_size.h"
 #include "tests/unit/cmocka_all.h"
+#include "tests/unit/sfu/bit_writer.h"
+#include "tests/unit/sfu/hex.h"
+#include "tests/unit/sfu/random.h"
 
 /* RFC 7741 figure 2: X S, I L T K, a long picture id, TL0PICIDX, TID Y KEYIDX, then the frame. */
 static const uint8_t vp8_long[] = {0x90, 0xf0, 0xff, 0xfe, 0xff, 0x3f, 0x10, 0x02,
@@ -119,6 +123,103 @@ static void sizes(void **state)
 	assert_false(vp9_picture_size(vp9, sizeof(vp9) - 1, &size));
 }
 
+static void assert_size(picture_size_fn picture_size, const char *hex, uint16_t width_px,
+			uint16_t height_px)
+{
+	uint8_t bytes[128] = {0};
+	size_t length = from_hex(hex, bytes, sizeof(bytes));
+	struct picture_size size = {0, 0};
+
+	assert_true(picture_size(bytes, length, &size));
+	assert_int_equal(size.width_px, width_px);
+	assert_int_equal(size.height_px, height_px);
+	for (size_t cut = 0; cut + 4 < length; cut++) { /* what is cut is not read behind its end */
+		uint8_t *exact = malloc(cut + 1);
+
+		memcpy(exact, bytes, cut);
+		(void)picture_size(exact, cut, &size);
+		free(exact);
+	}
+}
+
+/* As encoders make them: openh264, libaom. */
+static void parameter_sets_and_sequence_headers_tell_sizes(void **state)
+{
+	(void)state;
+	assert_size(h264_picture_size, "6742c01e8c8d405017fcb00f08846a", 640, 360);
+	assert_size(h264_picture_size, "6742c0288c8d403c0113f2c03c2211a8", 1920, 1080); /* cut */
+	assert_size(h264_picture_size, "78 0010 6742c0288c8d403c0113f2c03c2211a8 0004 68ce3c80",
+		    1920, 1080);
+	assert_size(av1_picture_size, "18 08 2000002d4d55bff8195f2040", 1366, 768);
+	assert_size(av1_picture_size, "08 0e 0a0c 2000002d4d55bff8195f2040 03 320000", 1366, 768);
+}
+
+/* High profile with scaling lists, pictures in fields, an order of pictures of its own. */
+static struct bit_writer high_profile(void)
+{
+	struct bit_writer writer = {.at = 0};
+
+	put(&writer, 8, 0x67);
+	put(&writer, 8, 100);
+	put(&writer, 16, 0x0028);
+	put(&writer, 1, 1); /* id 0 */
+	put(&writer, 3, 2); /* 4:2:0 */
+	put(&writer, 2, 3); /* 8 bits */
+	put(&writer, 1, 0);
+	put(&writer, 1, 1);  /* scaling lists: */
+	put(&writer, 1, 1);  /* the first, which ends after its first number, */
+	put(&writer, 7, 15); /* se(-7): 1 */
+	put(&writer, 3, 3);  /* se(-1): 0 */
+	put(&writer, 7, 0);  /* no others */
+	put(&writer, 1, 1);  /* frame numbers of 4 bits */
+	put(&writer, 3, 2);  /* order of type 1 */
+	put(&writer, 1, 0);
+	put(&writer, 2, 3);
+	put(&writer, 3, 3); /* two of a cycle */
+	put(&writer, 2, 3);
+	put(&writer, 3, 2); /* one reference */
+	put(&writer, 1, 0);
+	put(&writer, 11, 40); /* ue(39): 640 */
+	put(&writer, 7, 15);  /* ue(14): 15 * 2 * 16 */
+	put(&writer, 2, 0);   /* fields */
+	put(&writer, 2, 0);   /* direct_8x8; not cropped */
+	put(&writer, 1, 1);
+	return writer;
+}
+
+static void a_high_profile_tells_its_size(void **state)
+{
+	struct bit_writer writer = high_profile();
+	struct picture_size size;
+
+	(void)state;
+	assert_true(h264_picture_size(writer.bytes, written_bytes(&writer), &size));
+	assert_int_equal(size.width_px, 640);
+	assert_int_equal(size.height_px, 480);
+}
+
+static void any_bytes_have_a_size_or_none(void **state)
+{
+	struct random random = random_from_environment();
+	static const picture_size_fn every[] = {vp8_picture_size, vp9_picture_size,
+						h264_picture_size, av1_picture_size};
+
+	(void)state;
+	for (unsigned round = 0; round < 20000; round++) {
+		size_t length = random_below(&random, 40);
+		uint8_t *bytes = malloc(length ? length : 1);
+		struct picture_size size = {1, 1};
+
+		random_fill(&random, bytes, length);
+		if (length > 2 && round % 2)
+			memcpy(bytes, (const uint8_t[]){round % 4 == 1 ? 0x67 : 0x18, 0x08}, 2);
+		for (size_t i = 0; i < ARRAY_LEN(every); i++)
+			(void)every[i](bytes, length, &size);
+		assert_true(size.width_px && size.height_px);
+		free(bytes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +229,9 @@ int main(void)
 		cmocka_unit_test(temporal_layers_and_where_they_may_be_taken_up),
 		cmocka_unit_test(what_is_cut_short_has_no_numbers),
 		cmocka_unit_test(sizes),
+		cmocka_unit_test(parameter_sets_and_sequence_headers_tell_sizes),
+		cmocka_unit_test(a_high_profile_tells_its_size),
+		cmocka_unit_test(any_bytes_have_a_size_or_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
