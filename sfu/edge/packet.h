@@ -15,6 +15,7 @@
 
 #include "sfu/wire/picture_numbers.h"
 #include "sfu/wire/picture_size.h"
+#include "sfu/wire/red.h"
 #include "sfu/wire/rtp.h"
 
 enum { PACKET_BYTES_MAX = 2048 }; /* more than any path MTU we will see; longer ones are dropped */
@@ -33,6 +34,7 @@ struct packet {
 	uint8_t layer;	       /* of its track */
 	uint8_t audio_level;   /* RFC 6464, in -dBov; SPEAKER_LEVEL_UNKNOWN */
 	uint8_t added_padding; /* bytes of it after the payload, for whoever forwards the packet */
+	struct red_layout red; /* zero: not redundant */
 	struct picture_numbers picture;
 	struct picture_size size; /* of the picture that begins here; 0: not known */
 	uint8_t bytes[PACKET_BYTES_MAX];

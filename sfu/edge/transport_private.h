@@ -53,8 +53,9 @@ struct receive_stream {
 	picture_size_fn picture_size;
 	struct dependency_structure dependencies; /* as its dependency descriptors brought them */
 	uint8_t payload_type, rtx_payload_type;
-	uint32_t ssrc, rtx_ssrc; /* 0: not known yet */
-	uint32_t previous_ssrc;	 /* its stragglers are dropped; 0: none */
+	uint8_t red_payload_type; /* of redundant audio; 0: none */
+	uint32_t ssrc, rtx_ssrc;  /* 0: not known yet */
+	uint32_t previous_ssrc;	  /* its stragglers are dropped; 0: none */
 	struct receive_stats stats;
 	struct nack_tracker nacks;
 	uint32_t clock_rate_hz;
@@ -68,6 +69,7 @@ struct send_stream_out {
 	RtcTrack *track; /* a reference */
 	struct forwarder forwarder;
 	struct sender_clock clock;	/* the publisher's, told by an event */
+	uint8_t red_payload_type;	/* 0: it does not take redundant audio */
 	uint8_t incoming_dependency_id; /* the publisher's number of that descriptor; 0: none */
 	uint8_t transport_cc_id;	/* of the extension that numbers what we send; 0: none */
 	uint8_t abs_send_time_id;	/* of the one that tells when, where nothing is numbered */

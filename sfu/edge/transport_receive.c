@@ -36,13 +36,19 @@ static struct receive_stream *find_mid(RtcTransport *transport, struct slice mid
 	return NULL;
 }
 
+static bool carries_media(const struct receive_stream *stream, uint8_t payload_type)
+{
+	return payload_type == stream->payload_type ||
+	       (stream->red_payload_type && payload_type == stream->red_payload_type);
+}
+
 /* Only if exactly one stream uses this payload type. */
 static struct receive_stream *find_payload_type(RtcTransport *transport, uint8_t payload_type)
 {
 	struct receive_stream *stream, *found = NULL;
 
 	LIST_FOR_EACH (stream, &transport->receive_streams, link) {
-		if (stream->payload_type != payload_type &&
+		if (!carries_media(stream, payload_type) &&
 		    stream->rtx_payload_type != payload_type)
 			continue;
 		if (found)
@@ -112,7 +118,7 @@ static struct receive_stream *latch_ssrc(RtcTransport *transport, const struct p
 		return NULL; /* nobody's, or a straggler of an SSRC that is over */
 	if (stream->rtx_payload_type && header->payload_type == stream->rtx_payload_type)
 		stream->rtx_ssrc = header->ssrc;
-	else if (header->payload_type == stream->payload_type)
+	else if (carries_media(stream, header->payload_type))
 		set_ssrc(stream, header->ssrc);
 	else
 		return NULL;
@@ -226,6 +232,17 @@ static bool account(struct receive_stream *stream, struct packet *packet)
 	return true;
 }
 
+/* False: it says that it is redundant, and cannot be taken apart for who has no use for that. */
+static bool read_red(const struct receive_stream *stream, struct packet *packet)
+{
+	packet->red = (struct red_layout){0, 0};
+	if (packet->header.payload_type == stream->payload_type)
+		return true;
+	return red_layout_read(packet->bytes + packet->header.header_bytes,
+			       rtp_payload_bytes(&packet->header, packet->length),
+			       stream->payload_type, &packet->red) == 0;
+}
+
 static void hand_over(struct receive_stream *stream, struct datagram *datagram)
 {
 	struct media_port *port = stream->transport->port;
@@ -269,7 +286,8 @@ void transport_on_plain_rtp(RtcTransport *transport, struct datagram *datagram, 
 		return;
 	if (packet->header.ssrc == stream->rtx_ssrc && !restore_from_rtx(stream, packet))
 		return;
-	if (packet->header.payload_type == stream->payload_type && account(stream, packet))
+	if (carries_media(stream, packet->header.payload_type) && read_red(stream, packet) &&
+	    account(stream, packet))
 		hand_over(stream, datagram);
 }
 
@@ -401,6 +419,7 @@ static int receive_layer(RtcTransport *transport, const struct media_line *line,
 	stream->picture_size = line->format.codec->picture_size;
 	stream->payload_type = line->payload_type;
 	stream->rtx_payload_type = line->rtx_payload_type;
+	stream->red_payload_type = line->red_payload_type;
 	stream->wants_nack = codec && codec->nack;
 	stream->is_one_of_many = layer_count > 1;
 	*stream->rid = '\0';

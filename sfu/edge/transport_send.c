@@ -9,12 +9,14 @@ enum { REPEATED_MAX = 100 }; /* packets looked at for one probe */
 
 /* ---- the hot path ---- */
 
+_Static_assert((int)PICTURE_DESCRIPTOR_MAX <= (int)RED_HEADERS_MAX, "a prefix holds either");
+
 /* A packet as this subscriber sees it: the header in `out`, then `prefix`, then the packet's own
  * payload from `skipped` on. */
 struct outgoing {
 	size_t header_bytes;
-	bool is_numbered; /* transport-wide */
-	uint8_t prefix[2 + PICTURE_DESCRIPTOR_MAX];
+	bool is_numbered;		     /* transport-wide */
+	uint8_t prefix[2 + RED_HEADERS_MAX]; /* a number, and one of these */
 	size_t prefix_bytes, skipped;
 	bool is_blank; /* nothing behind the header: see forwarder_is_blank() */
 };
@@ -70,12 +72,37 @@ static void write_header(const struct send_stream_out *stream, const struct pack
 	outgoing->header_bytes = RTP_HEADER_BYTES + (size_t)extension_bytes;
 }
 
+/* Redundant audio: with the subscriber's payload type in its headers, or the new block alone. */
+static void write_red(const struct send_stream_out *stream, const struct packet *packet,
+		      struct outgoing *outgoing)
+{
+	const uint8_t *payload = packet->bytes + packet->header.header_bytes;
+
+	if (!stream->red_payload_type) {
+		outgoing->skipped = packet->red.primary_at;
+		return;
+	}
+	outgoing->skipped = red_headers_write(&packet->red, payload, stream->forwarder.payload_type,
+					      outgoing->prefix + outgoing->prefix_bytes);
+	outgoing->prefix_bytes += outgoing->skipped;
+}
+
+static uint8_t payload_type_of(const struct send_stream_out *stream, const struct packet *packet)
+{
+	return packet->red.headers_bytes && stream->red_payload_type
+		       ? stream->red_payload_type
+		       : stream->forwarder.payload_type;
+}
+
 /* The payload's descriptor with numbers that go on from the layer before. */
-static void write_descriptor(const struct forwarder_span *span, const struct packet *packet,
+static void write_descriptor(const struct send_stream_out *stream,
+			     const struct forwarder_span *span, const struct packet *packet,
 			     struct outgoing *outgoing)
 {
 	const struct picture_offsets *offsets = &span->picture;
 
+	if (packet->red.headers_bytes)
+		write_red(stream, packet, outgoing);
 	if (packet->picture.descriptor_bytes == 0 || outgoing->is_blank ||
 	    (offsets->picture_id | offsets->tl0_index | offsets->key_index) == 0)
 		return;
@@ -130,9 +157,9 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 	out = egress_reserve(egress);
 	outgoing.prefix_bytes = outgoing.skipped = 0;
 	outgoing.is_blank = forwarder_is_blank(span, &packet->picture);
-	write_header(stream, packet, span, forwarder->payload_type, forwarder->ssrc,
+	write_header(stream, packet, span, payload_type_of(stream, packet), forwarder->ssrc,
 		     (uint16_t)(input.sequence_number + span->sequence_offset), out, &outgoing);
-	write_descriptor(span, packet, &outgoing);
+	write_descriptor(stream, span, packet, &outgoing);
 	payload = payload_of(packet, &outgoing, &payload_bytes);
 	length = media_crypto_protect_rtp(transport->crypto_out, out, EGRESS_PACKET_MAX,
 					  outgoing.header_bytes, outgoing.prefix,
@@ -202,7 +229,7 @@ static int protect_repeat(struct send_stream_out *stream, const struct packet *p
 		outgoing->prefix[1] = (uint8_t)sequence_number;
 		outgoing->prefix_bytes = 2;
 	}
-	write_descriptor(span, packet, outgoing);
+	write_descriptor(stream, span, packet, outgoing);
 	payload = payload_of(packet, outgoing, &payload_bytes);
 	if (is_rtx) {
 		write_header(stream, packet, span, forwarder->rtx_payload_type, forwarder->rtx_ssrc,
@@ -211,7 +238,7 @@ static int protect_repeat(struct send_stream_out *stream, const struct packet *p
 						outgoing->header_bytes, outgoing->prefix,
 						outgoing->prefix_bytes, payload, payload_bytes);
 	}
-	write_header(stream, packet, span, forwarder->payload_type, forwarder->ssrc,
+	write_header(stream, packet, span, payload_type_of(stream, packet), forwarder->ssrc,
 		     sequence_number, out, outgoing);
 	return media_crypto_protect_rtp_again(crypto, out, EGRESS_PACKET_MAX,
 					      outgoing->header_bytes, outgoing->prefix,
@@ -368,6 +395,7 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	forwarder->rtx_payload_type = line->send_rtx_payload_type;
 	forwarder->clock_rate_hz = line->send.format.codec->clock_rate_hz;
 	map_extensions(incoming, &line->remote, forwarder->extension_id_map);
+	stream->red_payload_type = line->send_red_payload_type;
 	stream->incoming_dependency_id =
 		sdp_extension_id(incoming, EXTENSION_DEPENDENCY_DESCRIPTOR);
 	/* What is repeated as it was cannot have another number or time: a picture without RTX has

@@ -231,6 +231,28 @@ static void take_back_proposed(struct negotiation *negotiation, struct send_stre
 	*ret_count = count;
 }
 
+/* Who likes redundant audio better than plain one lists it before. */
+static uint8_t preferred_red(const struct sdp_media *media, uint8_t payload_type)
+{
+	const struct sdp_codec *red = sdp_codec_find_red(media, payload_type);
+
+	return red && red < sdp_codec_find_payload_type(media, payload_type) ? red->payload_type
+									     : 0;
+}
+
+/* The peer's numbers for what we send, if it lists the format. */
+static bool find_send_numbers(struct media_line *line, const struct sdp_media *media)
+{
+	const struct sdp_codec *red;
+
+	if (!media_format_find(media, &line->send.format, &line->send_payload_type,
+			       &line->send_rtx_payload_type))
+		return false;
+	red = sdp_codec_find_red(media, line->send_payload_type);
+	line->send_red_payload_type = red ? red->payload_type : 0;
+	return true;
+}
+
 static void apply_offered_media(const struct negotiation *negotiation, struct media_line *line,
 				const struct sdp_media *media)
 {
@@ -251,14 +273,15 @@ static void apply_offered_media(const struct negotiation *negotiation, struct me
 		chosen && !line->is_rejected && (media->direction & DIRECTION_SEND) != 0;
 	if (chosen)
 		line->format = format;
-	if (line->is_publishing)
+	line->red_payload_type = 0;
+	if (line->is_publishing) {
 		(void)media_format_find(media, &format, &line->payload_type,
 					&line->rtx_payload_type);
-	line->is_sending_live =
-		line->is_sending_wanted && !line->is_rejected &&
-		(media->direction & DIRECTION_RECEIVE) != 0 &&
-		media_format_find(media, &line->send.format, &line->send_payload_type,
-				  &line->send_rtx_payload_type);
+		line->red_payload_type = preferred_red(media, line->payload_type);
+	}
+	line->is_sending_live = line->is_sending_wanted && !line->is_rejected &&
+				(media->direction & DIRECTION_RECEIVE) != 0 &&
+				find_send_numbers(line, media);
 }
 
 static void unbind(struct negotiation *negotiation, struct media_line *line)
@@ -384,14 +407,17 @@ int negotiation_add_send(struct negotiation *negotiation, const struct send_stre
 int negotiation_bind_send(struct negotiation *negotiation, struct media_line *line,
 			  const struct send_stream *stream, struct error *reterr)
 {
+	const struct send_stream before = line->send;
+
 	(void)negotiation;
-	if (!media_format_find(&line->remote, &stream->format, &line->send_payload_type,
-			       &line->send_rtx_payload_type))
+	line->send = *stream;
+	if (!find_send_numbers(line, &line->remote)) {
+		line->send = before;
 		return error_set_field(reterr, -EPROTONOSUPPORT, "unsupported_codec",
 				       "m=", "the m-line with mid %s does not offer %s%s%s",
 				       line->mid, stream->format.codec->name,
 				       *stream->format.fmtp ? " " : "", stream->format.fmtp);
-	line->send = *stream;
+	}
 	line->is_sending_wanted = true;
 	line->is_sending_live = true;
 	return 0;
@@ -498,9 +524,7 @@ static void apply_answered_media(struct negotiation *negotiation, struct media_l
 		line->has_remote = true;
 	}
 	line->is_publishing = line->is_publishing && (media->direction & DIRECTION_SEND);
-	has_format = line->is_sending_wanted &&
-		     media_format_find(media, &line->send.format, &line->send_payload_type,
-				       &line->send_rtx_payload_type);
+	has_format = line->is_sending_wanted && find_send_numbers(line, media);
 	/* A stream that took the line over since has an SSRC the peer was not told yet. */
 	line->is_sending_live = has_format && (media->direction & DIRECTION_RECEIVE) != 0 &&
 				line->send.ssrc == line->offered_ssrc;

@@ -48,7 +48,8 @@ struct media_line {
 	bool is_publishing;
 	struct media_format format; /* what it sends in, or was last agreed for an idle line */
 	uint8_t payload_type, rtx_payload_type; /* its numbers */
-	struct sdp_media remote;		/* its side, as last negotiated */
+	uint8_t red_payload_type; /* audio: it sends redundantly, under this one; 0: not */
+	struct sdp_media remote;  /* its side, as last negotiated */
 	bool has_remote;
 
 	/* What we send to it. */
@@ -56,6 +57,7 @@ struct media_line {
 	bool is_sending_live;	/* and the peer has agreed to receive it: media may flow */
 	struct send_stream send;
 	uint8_t send_payload_type, send_rtx_payload_type;
+	uint8_t send_red_payload_type; /* 0: it does not take redundant audio */
 	/* What our last offer said of this line. */
 	uint32_t offered_ssrc;
 	uint8_t offered_payload_type, offered_rtx_payload_type;

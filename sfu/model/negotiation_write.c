@@ -173,6 +173,33 @@ static void add_codec(struct sdp_media *media, const struct media_format *format
 	(void)snprintf(entry->fmtp, sizeof(entry->fmtp), "apt=%u", payload_type);
 }
 
+/* The same in its redundant form, under the peer's number for it. */
+static void add_red(struct sdp_media *media, uint8_t red_payload_type, uint8_t payload_type)
+{
+	struct sdp_codec *entry = &media->codecs[media->codec_count++];
+
+	*entry = (struct sdp_codec){.payload_type = red_payload_type,
+				    .name = "red",
+				    .clock_rate_hz = 48000,
+				    .channels = 2,
+				    .apt = -1};
+	(void)snprintf(entry->fmtp, sizeof(entry->fmtp), "%u/%u", payload_type, payload_type);
+}
+
+/* What the peer calls it, on any of its lines; 0: it has none. */
+static uint8_t red_payload_type_of_peer(const struct negotiation *negotiation, uint8_t payload_type)
+{
+	for (size_t i = 0; i < negotiation->line_count; i++) {
+		const struct media_line *line = negotiation->lines[i];
+		const struct sdp_codec *red =
+			line->has_remote ? sdp_codec_find_red(&line->remote, payload_type) : NULL;
+
+		if (red)
+			return red->payload_type;
+	}
+	return 0;
+}
+
 static void add_extension(struct sdp_media *media, enum header_extension extension, uint8_t id)
 {
 	media->extensions[media->extension_count].extension = extension;
@@ -321,7 +348,7 @@ static void write_rejected(const struct media_line *line, struct sdp_media *medi
 static bool write_agreed_codec(const struct negotiation *negotiation, const struct media_line *line,
 			       struct sdp_media *media, uint8_t *ret_rtx_payload_type)
 {
-	const struct sdp_codec *theirs;
+	const struct sdp_codec *theirs, *red;
 	const struct estimation estimation = agreed_estimation(negotiation, line);
 	struct media_format format = line->format;
 	uint8_t payload_type;
@@ -337,8 +364,14 @@ static bool write_agreed_codec(const struct negotiation *negotiation, const stru
 	theirs = sdp_codec_find_payload_type(&line->remote, payload_type);
 	if (theirs)
 		(void)media_format_read(theirs, &format);
+	/* First comes what the peer is to send. */
+	if (line->is_publishing && line->red_payload_type)
+		add_red(media, line->red_payload_type, payload_type);
 	add_codec(media, &format, line->is_ours ? NULL : theirs, payload_type,
 		  *ret_rtx_payload_type, &estimation);
+	red = is_sent ? sdp_codec_find_red(&line->remote, payload_type) : NULL;
+	if (red && !(line->is_publishing && line->red_payload_type))
+		add_red(media, red->payload_type, payload_type);
 	return is_sent;
 }
 
@@ -346,7 +379,7 @@ static void write_line(const struct negotiation *negotiation, const struct media
 		       bool as_offer, struct sdp_media *media)
 {
 	const struct estimation estimation = sent_estimation(negotiation);
-	uint8_t rtx_payload_type;
+	uint8_t rtx_payload_type, red_payload_type;
 	unsigned direction = DIRECTION_INACTIVE;
 	bool is_sent;
 
@@ -361,6 +394,10 @@ static void write_line(const struct negotiation *negotiation, const struct media
 		rtx_payload_type = line->offered_rtx_payload_type;
 		add_codec(media, offered_format(line), NULL, line->offered_payload_type,
 			  rtx_payload_type, &estimation);
+		red_payload_type =
+			red_payload_type_of_peer(negotiation, line->offered_payload_type);
+		if (line->kind == MEDIA_AUDIO && red_payload_type)
+			add_red(media, red_payload_type, line->offered_payload_type);
 		is_sent = line->is_sending_wanted;
 	} else {
 		is_sent = write_agreed_codec(negotiation, line, media, &rtx_payload_type);

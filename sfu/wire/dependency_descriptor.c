@@ -126,7 +126,8 @@ static void read_sizes(struct bit_reader *reader, struct dependency_structure *s
 	if (!read_flag(reader))
 		return;
 	for (unsigned i = 0; i <= spatial_max; i++) {
-		uint32_t width_px = read_bits(reader, 16) + 1, height_px = read_bits(reader, 16) + 1;
+		uint32_t width_px = read_bits(reader, 16) + 1,
+			 height_px = read_bits(reader, 16) + 1;
 
 		/* 65,536 does not fit, nor does anybody send it. */
 		if (width_px > UINT16_MAX || height_px > UINT16_MAX)
@@ -216,8 +217,8 @@ int dependency_descriptor_decode(struct slice element, struct dependency_structu
 			return -EBADMSG;
 		/* A straggler may bring one that is over. */
 		if (descriptor.has_structure &&
-		    !(structure->is_known && rtp_sequence_is_newer(structure->frame_number,
-								   descriptor.frame_number)))
+		    !(structure->is_known &&
+		      rtp_sequence_is_newer(structure->frame_number, descriptor.frame_number)))
 			*structure = brought;
 	} else {
 		template = (template_id + 64u - structure->template_id_offset) % 64u;

@@ -86,6 +86,23 @@ const struct sdp_codec *sdp_codec_find_rtx(const struct sdp_media *media, uint8_
 	return NULL;
 }
 
+const struct sdp_codec *sdp_codec_find_red(const struct sdp_media *media, uint8_t payload_type)
+{
+	const struct sdp_codec *primary = sdp_codec_find_payload_type(media, payload_type);
+
+	for (size_t i = 0; primary && i < media->codec_count; i++) {
+		const struct sdp_codec *codec = &media->codecs[i];
+		char *end;
+
+		/* Its parameters are the payload types of the blocks, "111/111". */
+		if (strcasecmp(codec->name, "red") == 0 &&
+		    codec->clock_rate_hz == primary->clock_rate_hz &&
+		    strtoul(codec->fmtp, &end, 10) == payload_type && *end == '/')
+			return codec;
+	}
+	return NULL;
+}
+
 uint8_t sdp_extension_id(const struct sdp_media *media, enum header_extension extension)
 {
 	for (size_t i = 0; i < media->extension_count; i++) {

@@ -148,6 +148,8 @@ const struct sdp_codec *sdp_codec_find_payload_type(const struct sdp_media *medi
 						    uint8_t payload_type);
 const struct sdp_codec *sdp_codec_find(const struct sdp_media *media, const char *name);
 const struct sdp_codec *sdp_codec_find_rtx(const struct sdp_media *media, uint8_t payload_type);
+/* The redundant form (RFC 2198) of this audio format. */
+const struct sdp_codec *sdp_codec_find_red(const struct sdp_media *media, uint8_t payload_type);
 uint8_t sdp_extension_id(const struct sdp_media *media,
 			 enum header_extension extension); /* 0: none */
 /* The value of one of an a=fmtp's parameters ("profile-id=0;tier=1"), borrowed; names are told

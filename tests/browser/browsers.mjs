@@ -77,6 +77,7 @@ export function received(page) {
             entry.width = report.frameWidth ?? tile.video.videoWidth;
           } else {
             entry.energy = report.totalAudioEnergy ?? 0;
+            entry.audioBytes = report.bytesReceived ?? 0;
             entry.audioPackets = report.packetsReceived ?? 0;
           }
         }

@@ -119,3 +119,30 @@ test("who cannot take a track is told so, and hears the rest", withLogs(async ()
   }
   await Promise.all([h264, other, plain].map((page) => page.close()));
 }));
+
+/** Runs in the page before its scripts: the microphone is sent redundantly. */
+function preferRed() {
+  const { codecs } = RTCRtpReceiver.getCapabilities("audio");
+  const isRed = ({ mimeType }) => mimeType === "audio/red";
+  const Original = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Original {
+    addTransceiver(track, ...options) {
+      const transceiver = super.addTransceiver(track, ...options);
+      if (track.kind === "audio") transceiver.setCodecPreferences([...codecs.filter(isRed), ...codecs.filter((one) => !isRed(one))]);
+      return transceiver;
+    }
+  };
+}
+
+test("redundant audio is heard by who takes it and by who does not", withLogs(async () => {
+  const speaker = await joinCall(chromium, system, "Speaker", "red", preferRed);
+  const [modern, plain] = [await joinCall(chromium, system, "Modern", "red"), await joinCall(firefox, system, "Plain", "red")];
+  await Promise.all([decodes(modern, "Speaker"), decodes(plain, "Speaker"), decodes(speaker, "Plain"), decodes(speaker, "Modern")]);
+  // Browsers name the codec inside, so what tells is that everything comes twice, or once.
+  const bytesPerPacket = async (page) => {
+    const { audioBytes, audioPackets } = (await received(page)).peers.Speaker;
+    return audioPackets > 100 ? audioBytes / audioPackets : NaN;
+  };
+  await until("redundant sound for one of them", async () => (await bytesPerPacket(modern)) > 1.6 * (await bytesPerPacket(plain)), 20_000);
+  await Promise.all([speaker, modern, plain].map((page) => page.close()));
+}));

@@ -5,7 +5,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Several elements of one stream, each behind its length: the structure lives from one to the next. */
+/* Several elements of one stream, each behind its length: the structure lives from one to the next.
+ */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct dependency_structure structure = {0};
@@ -16,8 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (dependency_descriptor_decode((struct slice){data + 1, length}, &structure,
 						 &descriptor) == 0 &&
-		    (!structure.is_known ||
-		     descriptor.frame.temporal_layer > TEMPORAL_LAYER_MAX ||
+		    (!structure.is_known || descriptor.frame.temporal_layer > TEMPORAL_LAYER_MAX ||
 		     descriptor.frame.switch_to > TEMPORAL_LAYER_MAX ||
 		     structure.template_count > DEPENDENCY_TEMPLATES_MAX ||
 		     structure.target_count > DEPENDENCY_TARGETS_MAX))

@@ -49,8 +49,10 @@ static void packets_are_read_by_the_structure(void **state)
 		const char *hex;
 		uint8_t temporal_layer;
 		bool is_start;
-	} packets[] = {
-		{"c30002", 2, true}, {"c20003", 1, true}, {"c10005", 0, true}, {"430006", 2, false}};
+	} packets[] = {{"c30002", 2, true},
+		       {"c20003", 1, true},
+		       {"c10005", 0, true},
+		       {"430006", 2, false}};
 	struct dependency_structure structure = {0};
 	struct dependency_descriptor descriptor;
 
@@ -64,7 +66,8 @@ static void packets_are_read_by_the_structure(void **state)
 		assert_true(descriptor.frame.has_references);
 		assert_false(dependency_starts_keyframe(&descriptor));
 	}
-	assert_int_equal(decode("ff0007", &structure, &descriptor), -EBADMSG); /* no such template */
+	assert_int_equal(decode("ff0007", &structure, &descriptor),
+			 -EBADMSG); /* no such template */
 	assert_true(structure.is_known);
 }
 
@@ -79,9 +82,8 @@ static void a_straggler_does_not_bring_back_what_is_over(void **state)
 	later[3] = '9'; /* frame 0x0901 */
 	assert_int_equal(decode(later, &structure, &descriptor), 0);
 	assert_int_equal(structure.frame_number, 0x0901);
-	assert_int_equal(decode("c0 0900 800214eaa860414d1410208427 00ff 00b3", &structure,
-				&descriptor),
-			 0);
+	assert_int_equal(
+		decode("c0 0900 800214eaa860414d1410208427 00ff 00b3", &structure, &descriptor), 0);
 	assert_int_equal(structure.size.width_px, 320);
 }
 
@@ -102,16 +104,16 @@ static struct bit_writer two_by_two(void)
 	put(&writer, 2, 2);    /* then S1T0 */
 	put(&writer, 2, 1);    /* then S1T1 */
 	put(&writer, 2, 3);
-	put(&writer, 8, 0xaf);	/* S0T0: SS; S0T1: RR */
-	put(&writer, 8, 0x21);	/* S1T0: -S; S1T1: -D */
-	put(&writer, 1, 0);	/* S0T0 refers to nothing */
-	put(&writer, 6, 0x20);	/* the others: one back each */
+	put(&writer, 8, 0xaf); /* S0T0: SS; S0T1: RR */
+	put(&writer, 8, 0x21); /* S1T0: -S; S1T1: -D */
+	put(&writer, 1, 0);    /* S0T0 refers to nothing */
+	put(&writer, 6, 0x20); /* the others: one back each */
 	put(&writer, 6, 0x20);
 	put(&writer, 6, 0x20);
-	put(&writer, 1, 1);	/* ns(3): one chain */
+	put(&writer, 1, 1); /* ns(3): one chain */
 	put(&writer, 1, 0);
-	put(&writer, 16, 0);	/* its distances, for four templates */
-	put(&writer, 1, 1);	/* sizes */
+	put(&writer, 16, 0); /* its distances, for four templates */
+	put(&writer, 1, 1);  /* sizes */
 	put(&writer, 16, 319);
 	put(&writer, 16, 179);
 	put(&writer, 16, 639);
@@ -151,21 +153,21 @@ static void a_picture_may_differ_from_its_template(void **state)
 	struct dependency_descriptor descriptor;
 
 	(void)state;
-	assert_int_equal(dependency_descriptor_decode(
-				 (struct slice){writer.bytes, written_bytes(&writer)}, &structure,
-				 &descriptor),
-			 0);
+	assert_int_equal(
+		dependency_descriptor_decode((struct slice){writer.bytes, written_bytes(&writer)},
+					     &structure, &descriptor),
+		0);
 	put(&custom, 2, 3);
-	put(&custom, 6, 11);  /* S0T1 */
+	put(&custom, 6, 11); /* S0T1 */
 	put(&custom, 16, 501);
 	put(&custom, 5, 0x0e); /* targets, indications and references of its own */
 	put(&custom, 2, 3);    /* both targets are active */
 	put(&custom, 4, 0xa);  /* SS */
 	put(&custom, 2, 0);    /* no reference */
-	assert_int_equal(dependency_descriptor_decode(
-				 (struct slice){custom.bytes, written_bytes(&custom)}, &structure,
-				 &descriptor),
-			 0);
+	assert_int_equal(
+		dependency_descriptor_decode((struct slice){custom.bytes, written_bytes(&custom)},
+					     &structure, &descriptor),
+		0);
 	assert_int_equal(descriptor.frame.temporal_layer, 1);
 	assert_int_equal(descriptor.frame.switch_to, 1);
 	assert_false(descriptor.frame.has_references);
@@ -225,7 +227,8 @@ static void any_bytes_are_fine(void **state)
 
 static void odd_numbers_are_read(void **state)
 {
-	/* ns(5): 0, 1 and 2 in two bits, 3 and 4 in three. ue(v): 0, 1, 2 and a number cut short. */
+	/* ns(5): 0, 1 and 2 in two bits, 3 and 4 in three. ue(v): 0, 1, 2 and a number cut short.
+	 */
 	static const uint8_t non_symmetric[] = {0x1b, 0x80}; /* 00 01 10 111 */
 	static const uint8_t golomb[] = {0xa6};		     /* 1 010 011 0 */
 	struct bit_reader reader = bit_reader_over(non_symmetric, sizeof(non_symmetric));

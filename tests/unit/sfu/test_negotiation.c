@@ -226,6 +226,72 @@ static void dependencies_are_told_to_who_takes_both_forms_of_extensions(void **s
 	}
 }
 
+static void list_red(struct sdp_media *media, size_t at, uint8_t payload_type, const char *fmtp)
+{
+	memmove(&media->codecs[at + 1], &media->codecs[at],
+		(media->codec_count++ - at) * sizeof(media->codecs[0]));
+	media->codecs[at] = (struct sdp_codec){.payload_type = payload_type,
+					       .name = "red",
+					       .clock_rate_hz = 48000,
+					       .channels = 2,
+					       .apt = -1};
+	(void)strcpy(media->codecs[at].fmtp, fmtp);
+}
+
+static void redundant_audio_is_taken_from_who_prefers_it(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (size_t at = 0; at < 2; at++) {
+		AUTO(sdp) offer = browser_offer(2);
+		AUTO(sdp) answer = NULL;
+		const struct media_line *line;
+		uint8_t opus = sdp_codec_find(&offer->media[0], "opus")->payload_type;
+		char fmtp[16];
+
+		(void)snprintf(fmtp, sizeof(fmtp), "%u/%u", opus, opus);
+		list_red(&offer->media[0], at, 63, fmtp);
+		assert_int_equal(
+			negotiation_take_offer(&fixture->negotiation, offer, &answer, NULL), 0);
+		line = fixture->negotiation.lines[0];
+		assert_int_equal(line->payload_type, opus);
+		assert_int_equal(line->red_payload_type, at == 0 ? 63 : 0);
+		assert_int_equal(answer->media[0].codecs[0].payload_type, at == 0 ? 63 : opus);
+		assert_int_equal(answer->media[0].codec_count, at == 0 ? 2 : 1);
+		if (at == 0)
+			assert_string_equal(answer->media[0].codecs[0].fmtp, fmtp);
+	}
+}
+
+static void redundant_audio_is_offered_to_who_knows_it(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) first = NULL;
+	AUTO(sdp) ours = NULL;
+	AUTO(sdp) answer = NULL;
+	struct send_stream stream = stream_of("opus", 48000, fixture);
+	uint8_t opus = sdp_codec_find(&offer->media[0], "opus")->payload_type;
+	char fmtp[16];
+
+	(void)snprintf(fmtp, sizeof(fmtp), "%u/%u", opus, opus);
+	list_red(&offer->media[0], 1, 63, fmtp);
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &first, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &stream, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	assert_int_equal(ours->media[2].codecs[1].payload_type, 63);
+	assert_string_equal(ours->media[2].codecs[1].fmtp, fmtp);
+	answer = browser_answer(ours);
+	answer->media[2].codec_count = 1; /* it does not want it here */
+	assert_int_equal(negotiation_take_answer(&fixture->negotiation, answer, NULL), 0);
+	assert_true(fixture->negotiation.lines[2]->is_sending_live);
+	assert_int_equal(fixture->negotiation.lines[2]->send_red_payload_type, 0);
+	assert_int_equal(negotiation_bind_send(&fixture->negotiation, fixture->negotiation.lines[0],
+					       &stream, NULL),
+			 0);
+	assert_int_equal(fixture->negotiation.lines[0]->send_red_payload_type, 63);
+}
+
 static void who_tells_of_each_packet_needs_no_times(void **state)
 {
 	struct fixture *fixture = *state;
@@ -798,6 +864,8 @@ int main(void)
 		TEST(extension_numbers_mean_one_thing_in_the_bundle),
 		TEST(what_is_told_of_the_capture_is_passed_on_and_the_time_of_sending_is_ours),
 		TEST(dependencies_are_told_to_who_takes_both_forms_of_extensions),
+		TEST(redundant_audio_is_taken_from_who_prefers_it),
+		TEST(redundant_audio_is_offered_to_who_knows_it),
 		TEST(who_tells_of_each_packet_needs_no_times),
 		TEST(a_viewer_that_knows_times_alone_is_answered_with_them),
 		TEST(a_line_that_is_free_serves_the_next_track),
