@@ -12,6 +12,10 @@ enum {
 	VIDEO_PACKETS_KEPT = 1024,
 	AUDIO_PACKETS_KEPT = 128,
 	PADDED_AT_ONCE = 64,
+	/* What is older would be shown too late, and for long: players take their time from the
+	 * first picture. */
+	BACKLOG_US = 500000,
+	BACKLOG_PACKETS = 256,
 	METER_US = 250000,	 /* over so long a bitrate is taken */
 	WIRE_OVERHEAD_BYTES = 44 /* IP, UDP and SRTP: what the way carries is counted with them */
 };
@@ -28,6 +32,12 @@ struct layer {
 	bool is_told_wanted;
 	bool has_packet;
 	uint16_t highest_sequence;
+	struct { /* the last one */
+		bool is_known;
+		uint16_t sequence_number; /* of its first packet */
+		uint32_t rtp_timestamp;
+		uint64_t arrival_us;
+	} keyframe;
 };
 
 struct consumer {
@@ -138,6 +148,20 @@ bool rtc_track_is_wanted(const RtcTrack *track, uint8_t layer)
 
 /* ---- packets ---- */
 
+/* Parameter sets in packets of their own come before their picture, under the same time. */
+static void note_keyframe(struct layer *layer, const struct packet *packet)
+{
+	const struct rtp_header *header = &packet->header;
+
+	keyframe_gate_on_keyframe(&layer->gate);
+	if (layer->keyframe.is_known && layer->keyframe.rtp_timestamp == header->rtp_timestamp)
+		return;
+	layer->keyframe.is_known = true;
+	layer->keyframe.sequence_number = header->sequence_number;
+	layer->keyframe.rtp_timestamp = header->rtp_timestamp;
+	layer->keyframe.arrival_us = packet->arrival_us;
+}
+
 static void keep(struct layer *layer, struct packet *packet)
 {
 	uint8_t temporal = packet->picture.temporal_layer;
@@ -159,7 +183,7 @@ static void keep(struct layer *layer, struct packet *packet)
 	if (replaced)
 		packet_release(replaced);
 	if (packet->is_keyframe_start)
-		keyframe_gate_on_keyframe(&layer->gate);
+		note_keyframe(layer, packet);
 	if (packet->size.width_px)
 		layer->activity.size = packet->size;
 }
@@ -238,6 +262,31 @@ struct packet *rtc_track_find_packet(RtcTrack *track, uint8_t layer, uint16_t se
 	return ring ? packet_ring_find(ring, sequence_number) : NULL;
 }
 
+GstBufferList *rtc_track_backlog(RtcTrack *track, uint8_t index, size_t bytes_max)
+{
+	const struct layer *layer = &track->layers[index];
+	uint16_t first = layer->keyframe.sequence_number;
+	uint16_t count = (uint16_t)(layer->highest_sequence - first + 1);
+	GstBufferList *list;
+	size_t bytes = 0;
+
+	if (!layer->keyframe.is_known || track->is_muted || count > BACKLOG_PACKETS ||
+	    *track->now_us - layer->keyframe.arrival_us > BACKLOG_US)
+		return NULL;
+	list = gst_buffer_list_new_sized(count);
+	for (uint16_t i = 0; i < count && bytes <= bytes_max; i++) {
+		struct packet *packet = packet_ring_find(layer->ring, (uint16_t)(first + i));
+
+		bytes = packet ? bytes + packet->length : SIZE_MAX;
+		if (packet)
+			gst_buffer_list_add(list, gst_buffer_ref(packet->buffer));
+	}
+	if (bytes <= bytes_max)
+		return list;
+	gst_buffer_list_unref(list);
+	return NULL;
+}
+
 bool rtc_track_may_still_come(const RtcTrack *track, uint8_t layer, uint16_t sequence_number)
 {
 	uint16_t back = (uint16_t)(track->layers[layer].highest_sequence - sequence_number);
@@ -258,6 +307,7 @@ static void forget_packets(struct layer *layer)
 	while ((packet = packet_ring_take_any(layer->ring)))
 		packet_release(packet);
 	layer->has_packet = false;
+	layer->keyframe.is_known = false;
 }
 
 static void ask_for_keyframe(struct layer *layer)

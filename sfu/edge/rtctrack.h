@@ -51,6 +51,10 @@ void rtc_track_set_layers(RtcTrack *track, GstPad *pad, unsigned layers);
 /* A packet for retransmission, borrowed until the next packet arrives; NULL if it is gone. */
 struct packet *rtc_track_find_packet(RtcTrack *track, uint8_t layer, uint16_t sequence_number);
 
+/* All of a layer since its last keyframe, for who begins with it: if that is not long ago, nothing
+ * of it is missing, and it is at most `bytes_max`. The caller's; NULL otherwise. */
+GstBufferList *rtc_track_backlog(RtcTrack *track, uint8_t layer, size_t bytes_max);
+
 /* Is a packet that is not there one of the newest, so that the publisher may still send it again?
  */
 bool rtc_track_may_still_come(const RtcTrack *track, uint8_t layer, uint16_t sequence_number);

@@ -5,7 +5,13 @@
 #include "core/id.h"
 #include "sfu/edge/transport_private.h"
 
-enum { REPEATED_MAX = 100 }; /* packets looked at for one probe */
+enum {
+	REPEATED_MAX = 100, /* packets looked at for one probe */
+	/* What a stream may begin with at once: what the way carries in so long a time; of who
+	 * tells nothing of it so many bytes. */
+	BACKLOG_MS = 300,
+	BACKLOG_BYTES = 64 * 1024
+};
 
 /* ---- the hot path ---- */
 
@@ -439,6 +445,21 @@ void rtc_transport_send_end(RtcTransport *transport, GstPad *pad)
 	send_stream_free(gst_pad_get_element_private(pad));
 }
 
+/* It begins with what is there since the last keyframe, rather than wait for the next one. Not in
+ * mid-stream: time cannot go back. */
+static void send_backlog(struct send_stream_out *stream, uint8_t layer)
+{
+	int64_t budget_bps = rtc_transport_budget_bps(stream->transport);
+	size_t bytes_max = BACKLOG_BYTES;
+	GstBufferList *list;
+
+	if (budget_bps >= 0)
+		bytes_max = (size_t)budget_bps / 8 * BACKLOG_MS / 1000;
+	list = rtc_track_backlog(stream->track, layer, bytes_max);
+	if (list)
+		(void)sink_chain_list(stream->pad, GST_OBJECT_CAST(stream->transport), list);
+}
+
 void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent)
 {
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);
@@ -449,6 +470,9 @@ void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent)
 	/* It may have become urgent since, while the keyframe is still on its way. */
 	if (is_urgent && stream->forwarder.layer != layer)
 		forwarder_cut(&stream->forwarder);
+	if (is_news && layer != LAYER_NONE && stream->forwarder.needs_keyframe &&
+	    !stream->forwarder.has_sent)
+		send_backlog(stream, layer);
 	if (is_news && layer != stream->forwarder.layer)
 		send_stream_want_keyframe(stream);
 }

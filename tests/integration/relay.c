@@ -244,6 +244,54 @@ static void a_viewers_pli_reaches_the_publisher(void **state)
 	assert_int_equal(heard.pli_ssrc, pair->publisher.ssrc);
 }
 
+/* The last keyframe and what came since, once more for the next viewer; who joins later than half a
+ * second after it waits for another one, so a slow machine tries again. */
+static void who_joins_soon_after_a_keyframe_begins_with_it(void **state)
+{
+	enum { DELTAS = 5, SOON_US = 400000, TRIES = 20 };
+	struct pair *pair = *state;
+
+	(void)start_flow(pair);
+	for (int i = 0; i < TRIES; i++) {
+		AUTO_FREE char *answer = NULL;
+		AUTO_FREE char *offer = NULL;
+		struct load_peer late;
+		struct rtp_header header, last;
+		uint8_t packet[2048];
+		uint64_t began_us;
+		char peer_id[16];
+
+		(void)snprintf(peer_id, sizeof(peer_id), "late%d", i);
+		assert_int_equal(load_peer_init(&late, identity), 0);
+		offer = load_peer_offer(&late, 1);
+		assert_int_equal(fake_hub_join(&hub, "relay", peer_id, "whep", offer, &answer), 0);
+		began_us = clock_now_us();
+		for (int j = 0; j <= DELTAS; j++) {
+			pair->publisher.sends_deltas = j > 0;
+			load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		}
+		assert_int_equal(load_peer_connect(&late, answer), 0);
+		if (clock_now_us() - began_us > SOON_US) {
+			load_peer_fini(&late);
+			continue;
+		}
+		for (int j = 0; j <= DELTAS; j++) { /* with no further word of the publisher's */
+			assert_true(next_media(&late, packet, &header));
+			assert_int_equal(packet[header.header_bytes + 1] & 1, j > 0);
+			if (j > 0)
+				assert_int_equal(header.sequence_number,
+						 (uint16_t)(last.sequence_number + 1));
+			last = header;
+		}
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		assert_true(next_media(&late, packet, &header));
+		assert_int_equal(header.sequence_number, (uint16_t)(last.sequence_number + 1));
+		load_peer_fini(&late);
+		return;
+	}
+	fail_msg("this machine is too slow for this test");
+}
+
 static void both_ends_get_reports(void **state)
 {
 	struct pair *pair = *state;
@@ -910,6 +958,7 @@ int main(int argc, char **argv)
 		TEST(a_nack_is_answered_by_rtx),
 		TEST(a_gap_is_asked_for_at_the_publisher),
 		TEST(a_viewers_pli_reaches_the_publisher),
+		TEST(who_joins_soon_after_a_keyframe_begins_with_it),
 		TEST(both_ends_get_reports),
 		TEST(a_new_ssrc_of_the_publisher_is_not_seen_by_the_viewer),
 		TEST(a_muted_track_is_not_forwarded_until_it_is_unmuted),

@@ -42,7 +42,8 @@ static void each_header_gets_the_receivers_payload_type(void **state)
 
 static void what_does_not_fit_is_refused(void **state)
 {
-	static const uint8_t five[] = {0xef, 0, 0, 0, 0xef, 0, 0, 0, 0xef, 0, 0, 0, 0xef, 0, 0, 0, 0x6f};
+	static const uint8_t five[] = {0xef, 0, 0, 0,	 0xef, 0, 0, 0,	  0xef,
+				       0,    0, 0, 0xef, 0,    0, 0, 0x6f};
 	static const uint8_t mixed[] = {0xee, 0, 0, 0, 0x6f};
 	struct red_layout layout;
 
