@@ -73,8 +73,8 @@ static bool is_proven(const struct tcp_port *port, const struct connection *conn
 	return port->events.is_proven(port->events.data, &connection->path);
 }
 
-/* Whether there is room for another one from there. Whoever connects and says nothing must keep nobody
- * out: the oldest of those goes. */
+/* Whether there is room for another one from there. Whoever connects and says nothing must keep
+ * nobody out: the oldest of those goes. */
 static bool make_room(struct tcp_port *port, const struct in6_addr *remote)
 {
 	struct connection *connection, *oldest = NULL, *oldest_of_address = NULL;
@@ -126,11 +126,11 @@ static void add(struct tcp_port *port, int fd, const struct sockaddr_storage *re
 	connection->fd = fd;
 	connection->id = next_id(port);
 	connection->accepted_us = now_us;
-	connection->path = (struct net_path){
-		.remote = address_of(remote),
-		.remote_port = ((const struct sockaddr_in6 *)remote)->sin6_port,
-		.local = address_of(local),
-		.connection = connection->id};
+	connection->path =
+		(struct net_path){.remote = address_of(remote),
+				  .remote_port = ((const struct sockaddr_in6 *)remote)->sin6_port,
+				  .local = address_of(local),
+				  .connection = connection->id};
 	list_append(&port->connections, &connection->link);
 	(void)g_hash_table_insert(port->by_id, GUINT_TO_POINTER(connection->id), connection);
 	if (watch(port, connection, EPOLL_CTL_ADD) < 0)
@@ -245,8 +245,7 @@ static bool send_queued(struct tcp_port *port, struct connection *connection)
 		free(STEAL(connection->queue));
 		connection->queue_capacity = connection->queue_end = connection->queue_sent = 0;
 	}
-	return connection->is_blocked == was_blocked ||
-	       watch(port, connection, EPOLL_CTL_MOD) == 0;
+	return connection->is_blocked == was_blocked || watch(port, connection, EPOLL_CTL_MOD) == 0;
 }
 
 void tcp_port_flush(struct tcp_port *port)

@@ -1,11 +1,11 @@
 /* tcp_port.h - ICE over TCP (RFC 6544), for participants whose network lets no UDP out.
  *
- * The worker listens on TCP under the number of its UDP port. What comes in by a connection are the same
- * datagrams, and each connection is a path of its own (net_path.connection), so that the rest of the
- * relay does not know the difference. Nothing is believed of who connects: a connection on which no
- * connectivity check has succeeded is closed after some seconds, and makes room for others at once.
- * What a slow receiver does not take is dropped past a bound, as a full queue of the network would.
- * Thread: worker.
+ * The worker listens on TCP under the number of its UDP port. What comes in by a connection are the
+ * same datagrams, and each connection is a path of its own (net_path.connection), so that the rest
+ * of the relay does not know the difference. Nothing is believed of who connects: a connection on
+ * which no connectivity check has succeeded is closed after some seconds, and makes room for others
+ * at once. What a slow receiver does not take is dropped past a bound, as a full queue of the
+ * network would. Thread: worker.
  */
 #ifndef SFU_EDGE_TCP_PORT_H
 #define SFU_EDGE_TCP_PORT_H

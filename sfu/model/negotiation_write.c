@@ -16,29 +16,36 @@ static const enum header_extension received_extensions[] = {EXTENSION_MID,
 							    EXTENSION_RID,
 							    EXTENSION_REPAIRED_RID,
 							    EXTENSION_DEPENDENCY_DESCRIPTOR};
-/* The ones we pass on, with the number we offer each under. abs-send-time is not among them: it
- * tells when the hop before us sent, and a receiver takes it for ours. Who needs it gets our own.
- */
+/* What we offer, with the number we offer each under: Chromium's own, where it has one. Of
+ * abs-send-time only our own is passed on: the publisher's tells when the hop before us sent, and a
+ * receiver takes it for ours. Names of m-lines and layers are not for what we send. But what was
+ * not agreed on at first Chromium does not offer later in the same connection, and it cannot
+ * publish in layers without. */
 static const struct {
 	enum header_extension extension;
 	enum media_kind kind;
 	uint8_t id;
-} sent_extensions[] = {{EXTENSION_AUDIO_LEVEL, MEDIA_AUDIO, 1},
-		       {EXTENSION_VIDEO_ORIENTATION, MEDIA_VIDEO, 3},
-		       {EXTENSION_PLAYOUT_DELAY, MEDIA_VIDEO, 4},
-		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_AUDIO, 5},
-		       {EXTENSION_ABS_CAPTURE_TIME, MEDIA_VIDEO, 5},
-		       {EXTENSION_DEPENDENCY_DESCRIPTOR, MEDIA_VIDEO, 7}};
+	bool is_passed_on;
+} offered_extensions[] = {{EXTENSION_AUDIO_LEVEL, MEDIA_AUDIO, 1, true},
+			  {EXTENSION_VIDEO_ORIENTATION, MEDIA_VIDEO, 13, true},
+			  {EXTENSION_PLAYOUT_DELAY, MEDIA_VIDEO, 5, true},
+			  {EXTENSION_ABS_CAPTURE_TIME, MEDIA_AUDIO, 9, true},
+			  {EXTENSION_ABS_CAPTURE_TIME, MEDIA_VIDEO, 9, true},
+			  {EXTENSION_DEPENDENCY_DESCRIPTOR, MEDIA_VIDEO, 12, true},
+			  {EXTENSION_MID, MEDIA_AUDIO, 4, false},
+			  {EXTENSION_MID, MEDIA_VIDEO, 4, false},
+			  {EXTENSION_RID, MEDIA_VIDEO, 10, false},
+			  {EXTENSION_REPAIRED_RID, MEDIA_VIDEO, 11, false}};
 
 /* What we write into all that we send: a number, if the peer tells how it arrives; for who
  * estimates by itself and tells the sum of it (REMB), the time. */
-enum { SENT_TRANSPORT_CC_ID = 2, SENT_ABS_SEND_TIME_ID = 6 };
+enum { SENT_TRANSPORT_CC_ID = 3, SENT_ABS_SEND_TIME_ID = 2 };
 
 bool negotiation_passes_on(enum header_extension extension)
 {
-	for (size_t i = 0; i < ARRAY_LEN(sent_extensions); i++)
-		if (sent_extensions[i].extension == extension)
-			return true;
+	for (size_t i = 0; i < ARRAY_LEN(offered_extensions); i++)
+		if (offered_extensions[i].extension == extension)
+			return offered_extensions[i].is_passed_on;
 	return false;
 }
 
@@ -224,21 +231,21 @@ static uint8_t extension_id_of_peer(const struct negotiation *negotiation,
 }
 
 /* What we offer to send with: the peer's numbers, ours where we speak first. */
-static void add_sent_extensions(const struct negotiation *negotiation,
-				const struct media_line *line, struct sdp_media *media)
+static void add_offered_extensions(const struct negotiation *negotiation,
+				   const struct media_line *line, struct sdp_media *media)
 {
-	for (size_t i = 0; i < ARRAY_LEN(sent_extensions); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(offered_extensions); i++) {
 		bool has_remote;
-		uint8_t id = extension_id_of_peer(negotiation, sent_extensions[i].extension,
+		uint8_t id = extension_id_of_peer(negotiation, offered_extensions[i].extension,
 						  &has_remote);
 
 		/* It begins with more than the short form takes, and goes on with less. */
-		if (sent_extensions[i].extension == EXTENSION_DEPENDENCY_DESCRIPTOR && has_remote &&
-		    !negotiation->remote_allows_mixed)
+		if (offered_extensions[i].extension == EXTENSION_DEPENDENCY_DESCRIPTOR &&
+		    has_remote && !negotiation->remote_allows_mixed)
 			continue;
-		if (sent_extensions[i].kind == line->kind && (id || !has_remote))
-			add_extension(media, sent_extensions[i].extension,
-				      id ? id : sent_extensions[i].id);
+		if (offered_extensions[i].kind == line->kind && (id || !has_remote))
+			add_extension(media, offered_extensions[i].extension,
+				      id ? id : offered_extensions[i].id);
 	}
 }
 
@@ -411,7 +418,7 @@ static void write_line(const struct negotiation *negotiation, const struct media
 	media->direction = (enum sdp_direction)direction;
 	write_received_layers(line, media);
 	if (line->is_ours) {
-		add_sent_extensions(negotiation, line, media);
+		add_offered_extensions(negotiation, line, media);
 		if (estimation.transport_cc_id)
 			add_extension(media, EXTENSION_TRANSPORT_CC, estimation.transport_cc_id);
 		if (estimation.abs_send_time_id)

@@ -41,8 +41,9 @@ static void frames_come_out_however_they_are_cut(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < FRAMES; i++) {
-		size_t length = random_below(&random, 8) ? random_below(&random, 1300)
-							 : random_below(&random, 2) * FRAME_PAYLOAD_MAX;
+		size_t length = random_below(&random, 8)
+					? random_below(&random, 1300)
+					: random_below(&random, 2) * FRAME_PAYLOAD_MAX;
 
 		frame_header_write(stream + end, length);
 		memset(stream + end + FRAME_HEADER_BYTES, (int)(i & 0xff), length);

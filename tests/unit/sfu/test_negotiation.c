@@ -226,6 +226,23 @@ static void dependencies_are_told_to_who_takes_both_forms_of_extensions(void **s
 	}
 }
 
+/* Chromium publishes later only with what was agreed on at first. */
+static void who_watches_first_can_publish_in_layers_later(void **state)
+{
+	struct fixture *fixture = *state;
+	struct send_stream video = stream_of("VP8", 90000, fixture);
+	AUTO(sdp) ours = NULL;
+
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &video, NULL), 0);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &ours), 0);
+	assert_true(sdp_extension_id(&ours->media[0], EXTENSION_MID) > 0);
+	assert_true(sdp_extension_id(&ours->media[0], EXTENSION_RID) > 0);
+	assert_true(sdp_extension_id(&ours->media[0], EXTENSION_REPAIRED_RID) > 0);
+	/* A publisher's names are not for its subscribers. */
+	assert_false(negotiation_passes_on(EXTENSION_MID));
+	assert_false(negotiation_passes_on(EXTENSION_RID));
+}
+
 static void list_red(struct sdp_media *media, size_t at, uint8_t payload_type, const char *fmtp)
 {
 	memmove(&media->codecs[at + 1], &media->codecs[at],
@@ -880,6 +897,7 @@ int main(void)
 		TEST(an_answer_to_an_older_stream_starts_no_newer_one),
 		TEST(the_sfu_is_the_dtls_server),
 		TEST(the_answer_takes_what_the_room_wants_most),
+		TEST(who_watches_first_can_publish_in_layers_later),
 		TEST(a_codec_that_the_room_does_not_list_is_refused),
 		TEST(a_track_goes_to_who_lists_its_format_alone),
 		TEST(what_waits_is_dropped_when_the_first_offer_shows_that_it_cannot_be_taken),
