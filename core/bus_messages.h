@@ -132,6 +132,9 @@ enum { BUS_VERSION = 1 };
 	/* event: {room_id, peer_id, mid, layers: [{rid, active}]}: tell the peer which layers of  \
 	 * its picture are of use to anybody */                                                    \
 	X(PEER_LAYERS, 67, "peer_layers")                                                          \
+	/* event: {room_id, peer_id, mid, publisher_peer_id, track_id}: tell the peer that this of \
+	 * its m-lines shows that track from now on */                                             \
+	X(PEER_SLOT, 69, "peer_slot")                                                              \
 	/* event: {room_id, peer_id}: it has the floor now */                                      \
 	X(PEER_SPEAKS, 68, "peer_speaks")                                                          \
                                                                                                    \

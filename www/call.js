@@ -67,6 +67,9 @@ export class Call extends EventTarget {
     this.peers = new Map();
     /** track_id -> what was said last of how it is shown */
     this.views = new Map();
+    /** peer_id -> what it is seen and heard by; mid -> whose track that m-line shows */
+    this.streams = new Map();
+    this.slots = new Map();
     this.isOver = false;
     this.attempt = 0;
     this.isMakingOffer = false;
@@ -141,6 +144,7 @@ export class Call extends EventTarget {
         return;
       case "peer-left":
         this.peers.delete(message.peer_id);
+        this.forgetStream(message.peer_id);
         this.emit("left", { peerId: message.peer_id, reason: message.reason });
         return;
       case "signal":
@@ -150,6 +154,8 @@ export class Call extends EventTarget {
         return;
       case "layers":
         return this.switchLayers(message);
+      case "slot":
+        return this.moveSlot(message);
       case "kicked":
         this.end(kickedText(message));
         return;
@@ -223,8 +229,8 @@ export class Call extends EventTarget {
     this.iceServers = iceServers;
     const connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     this.connection = connection;
-    connection.ontrack = ({ streams }) =>
-      streams.forEach((stream) => this.emit("stream", { peerId: stream.id, stream }));
+    for (const peerId of this.streams.keys()) this.forgetStream(peerId);
+    connection.ontrack = ({ track, transceiver, streams }) => this.showTrack(transceiver.mid, track, streams[0]?.id);
     connection.onnegotiationneeded = () => this.offer(connection);
     connection.onconnectionstatechange = () => {
       if (connection !== this.connection || this.isOver) return;
@@ -299,6 +305,33 @@ export class Call extends EventTarget {
       if (track.kind === kind) track.enabled = !muted;
     }
     this.describeTracks();
+  }
+
+  /** An m-line shows a track of `peerId` from now on. */
+  showTrack(mid, track, peerId) {
+    const before = this.slots.get(mid);
+    if (before !== peerId) this.streams.get(before)?.removeTrack(track);
+    this.slots.set(mid, peerId);
+    if (!peerId) return;
+    if (!this.streams.has(peerId)) this.streams.set(peerId, new MediaStream());
+    const stream = this.streams.get(peerId);
+    stream.addTrack(track);
+    this.emit("stream", { peerId, stream });
+  }
+
+  /** In a large room an m-line goes on with whoever is worth to be seen or heard now. */
+  moveSlot({ mid, peer_id: peerId, track_id: trackId }) {
+    const transceiver = this.connection?.getTransceivers().find((candidate) => candidate.mid === mid);
+    if (!transceiver) return;
+    const before = this.slots.get(mid);
+    this.views.delete(trackId); // the server has forgotten how it was shown
+    this.showTrack(mid, transceiver.receiver.track, peerId);
+    if (before !== peerId && this.streams.has(before)) this.emit("stream", { peerId: before, stream: this.streams.get(before) });
+  }
+
+  forgetStream(peerId) {
+    this.streams.delete(peerId);
+    for (const [mid, owner] of this.slots) if (owner === peerId) this.slots.delete(mid);
   }
 
   /** Tell the others what our tracks are; they cannot know a muted one from silence. */

@@ -96,8 +96,9 @@ export class Tiles {
   }
 
   showStream(peerId, stream) {
-    const { video } = this.of(peerId);
+    const { element, video } = this.of(peerId);
     if (video.srcObject !== stream) video.srcObject = stream;
+    element.classList.toggle("not-shown", !stream?.getVideoTracks().length);
   }
 
   /**

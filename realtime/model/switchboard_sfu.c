@@ -198,6 +198,16 @@ static void on_layers(const struct peer *peer, const json_t *said)
 	peer_tell(peer, news);
 }
 
+static void on_slot(struct peer *peer, const json_t *said)
+{
+	json_t *news = reply_new("slot", NULL);
+
+	(void)json_object_set(news, "mid", json_object_get(said, "mid"));
+	(void)json_object_set(news, "peer_id", json_object_get(said, "publisher_peer_id"));
+	(void)json_object_set(news, "track_id", json_object_get(said, "track_id"));
+	peer_tell(peer, news);
+}
+
 static void on_speaks(const struct peer *peer)
 {
 	json_t *news = reply_new("active-speaker", NULL);
@@ -238,6 +248,8 @@ void switchboard_on_sfu_event(struct switchboard *board, enum bus_message messag
 		on_tracks(peer, body);
 	else if (message == BUS_PEER_LAYERS)
 		on_layers(peer, body);
+	else if (message == BUS_PEER_SLOT)
+		on_slot(peer, body);
 	else if (message == BUS_PEER_SPEAKS)
 		on_speaks(peer);
 	else if (message == BUS_PEER_GONE)

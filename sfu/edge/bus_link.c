@@ -88,6 +88,14 @@ static void on_layers(void *data, const char *room_id, const char *peer_id, cons
 			     mid, "layers", layers));
 }
 
+static void on_slot(void *data, const char *room_id, const char *peer_id, const char *mid,
+		    const char *publisher_id, const char *track_id)
+{
+	send_event(data, BUS_PEER_SLOT,
+		   json_pack("{s:s, s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
+			     "mid", mid, "publisher_peer_id", publisher_id, "track_id", track_id));
+}
+
 static void on_speaker(void *data, const char *room_id, const char *peer_id)
 {
 	send_event(data, BUS_PEER_SPEAKS,
@@ -113,6 +121,7 @@ const struct room_events bus_link_room_events = {.signal = on_signal,
 						 .track_refused = on_track_refused,
 						 .tracks = on_tracks,
 						 .layers = on_layers,
+						 .slot = on_slot,
 						 .speaker = on_speaker,
 						 .state = on_state,
 						 .gone = on_gone};

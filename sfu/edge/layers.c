@@ -154,24 +154,13 @@ static uint64_t largest_bps(const struct allocator_stream *stream)
 	return largest;
 }
 
-static uint64_t spoke_at_us(const struct room_peer *publisher)
-{
-	struct room_track *track;
-
-	LIST_FOR_EACH (track, &publisher->tracks, link) {
-		if (track->kind == MEDIA_AUDIO)
-			return rtc_track_voice(track->element)->spoke_at_us;
-	}
-	return 0;
-}
-
 /* What the subscriber calls important, then who spoke last. */
 static int compare_importance(const void *a, const void *b)
 {
 	const struct subscription *one = *(struct subscription *const *)a;
 	const struct subscription *two = *(struct subscription *const *)b;
-	uint64_t one_us = spoke_at_us(one->track->publisher);
-	uint64_t two_us = spoke_at_us(two->track->publisher);
+	uint64_t one_us = room_peer_spoke_at_us(one->track->publisher);
+	uint64_t two_us = room_peer_spoke_at_us(two->track->publisher);
 
 	if (one->priority != two->priority)
 		return one->priority > two->priority ? -1 : 1;

@@ -39,6 +39,9 @@ struct room_events {
 	/* Which layers of its m-line are of use now: [{rid, active}]; taken. */
 	void (*layers)(void *data, const char *room_id, const char *peer_id, const char *mid,
 		       json_t *layers);
+	/* The peer's m-line `mid` goes on with this track of `publisher_id`. */
+	void (*slot)(void *data, const char *room_id, const char *peer_id, const char *mid,
+		     const char *publisher_id, const char *track_id);
 	/* Somebody else speaks now. */
 	void (*speaker)(void *data, const char *room_id, const char *peer_id);
 	void (*state)(void *data, const char *room_id, const char *peer_id, const char *state);

@@ -64,7 +64,8 @@ struct room {
 	size_t peer_count;
 	unsigned track_count;	       /* ever published, for the elements' names */
 	char speaker[PEER_ID_MAX + 1]; /* who has the floor; "": nobody has spoken */
-	uint64_t listened_at_us;
+	uint64_t listened_at_us, slots_filled_us;
+	bool are_slots_due; /* see slots.c */
 };
 
 /* room.c */
@@ -108,11 +109,23 @@ void room_track_tell_layers(const struct room_track *track);
 /* speakers.c */
 /* Who has the floor, and in a large room who is heard at all. Every 20 ms; looks every 100. */
 void room_listen(struct room *room);
+/* When a peer was last heard to speak; 0: never. */
+uint64_t room_peer_spoke_at_us(const struct room_peer *peer);
 void room_tell_speaker(const struct room *room);
 /* Forward an audio track to this subscriber, or leave it out. */
 void subscription_set_heard(struct subscription *subscription);
 
-/* Subscribe `peer` to `track` by an offer of ours. */
+/* slots.c */
+/* Is there room for one more track of others? */
+bool room_peer_has_slot(const struct room_peer *peer, enum media_kind kind);
+/* In a large room, show each peer who deserves it now. Often; it looks when something has changed.
+ */
+void room_fill_slots(struct room *room);
+/* The subscription's track ends: go on with one that had no slot. False: there is none. */
+bool subscription_show_another(struct subscription *subscription);
+void subscription_tell_slot(const struct subscription *subscription, const char *mid);
+
+/* Subscribe `peer` to `track` by an offer of ours; not if it has no slot for it. */
 void room_peer_subscribe(struct room_peer *peer, struct room_track *track);
 
 #endif

@@ -75,6 +75,10 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 void rtc_transport_send_end(RtcTransport *transport, GstPad *pad);
 /* Which layer of its track the pad should forward (LAYER_NONE: nothing), and which does. With
  * `is_urgent` the present one stops before the next begins. */
+/* The stream goes on with another track of the same format, at its next keyframe: SSRC and numbers
+ * stay, nothing flows until a layer is set. */
+void rtc_transport_send_other(GstPad *pad, const struct media_line *line, RtcTrack *track,
+			      const struct sdp_media *incoming);
 void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent);
 uint8_t rtc_transport_layer(GstPad *pad);
 /* How many temporal layers of it: see forwarder_set_temporal(). */

@@ -56,6 +56,21 @@ static void give_floor(struct room *room, struct room_track *const *tracks,
 	(void)snprintf(room->speaker, sizeof(room->speaker), "%s",
 		       tracks[chosen]->publisher->peer_id);
 	room_tell_speaker(room);
+	room->are_slots_due = true;
+}
+
+uint64_t room_peer_spoke_at_us(const struct room_peer *peer)
+{
+	struct room_track *track;
+	uint64_t last_us = 0;
+
+	LIST_FOR_EACH (track, &peer->tracks, link) {
+		uint64_t spoke_at_us = rtc_track_voice(track->element)->spoke_at_us;
+
+		if (track->kind == MEDIA_AUDIO && spoke_at_us > last_us)
+			last_us = spoke_at_us;
+	}
+	return last_us;
 }
 
 void room_tell_speaker(const struct room *room)
@@ -84,6 +99,7 @@ static void set_heard(struct room_track *track, bool is_heard)
 	if (track->is_heard == is_heard)
 		return;
 	track->is_heard = is_heard;
+	room->are_slots_due = true;
 	LIST_FOR_EACH (peer, &room->peers, link) {
 		struct subscription *subscription;
 
@@ -112,4 +128,5 @@ void room_listen(struct room *room)
 	active_speaker_rank(voices, count, most ? most : count, heard);
 	for (size_t i = 0; i < count; i++)
 		set_heard(tracks[i], heard[i]);
+	room_fill_slots(room);
 }

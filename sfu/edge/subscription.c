@@ -64,7 +64,8 @@ static void unsubscribe_all(struct room_track *track)
 		struct subscription *subscription;
 
 		LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
-			if (subscription->track == track)
+			if (subscription->track == track &&
+			    !subscription_show_another(subscription))
 				subscription_free(subscription);
 		}
 	}
@@ -74,8 +75,8 @@ void room_track_free(struct room_track *track)
 {
 	struct room *room = track->publisher->room;
 
+	list_remove(&track->link); /* nobody shall be shown it instead of itself */
 	unsubscribe_all(track);
-	list_remove(&track->link);
 	(void)gst_element_set_state(GST_ELEMENT_CAST(track->element), GST_STATE_NULL);
 	(void)gst_bin_remove(GST_BIN_CAST(room->bin), GST_ELEMENT_CAST(track->element));
 	gst_object_unref(track->element);
@@ -239,7 +240,8 @@ void room_peer_subscribe(struct room_peer *peer, struct room_track *track)
 {
 	struct subscription *subscription;
 
-	if (track && subscription_new(peer, track, &subscription) == 0)
+	if (track && room_peer_has_slot(peer, track->kind) &&
+	    subscription_new(peer, track, &subscription) == 0)
 		bind_line(subscription);
 }
 

@@ -378,6 +378,31 @@ static void map_extensions(const struct sdp_media *incoming, const struct sdp_me
 	}
 }
 
+/* What of a stream depends on whose track it shows. */
+static void take_source(struct send_stream_out *stream, const struct media_line *line,
+			RtcTrack *track, const struct sdp_media *incoming)
+{
+	struct forwarder *forwarder = &stream->forwarder;
+
+	g_set_object(&stream->track, track);
+	memset(forwarder->extension_id_map, 0, sizeof(forwarder->extension_id_map));
+	map_extensions(incoming, &line->remote, forwarder->extension_id_map);
+	stream->incoming_dependency_id =
+		sdp_extension_id(incoming, EXTENSION_DEPENDENCY_DESCRIPTOR);
+}
+
+void rtc_transport_send_other(GstPad *pad, const struct media_line *line, RtcTrack *track,
+			      const struct sdp_media *incoming)
+{
+	struct send_stream_out *stream = gst_pad_get_element_private(pad);
+
+	forwarder_set_target(&stream->forwarder, LAYER_NONE);
+	for (uint8_t layer = 0; layer < LAYERS_MAX; layer++)
+		forwarder_restart(&stream->forwarder, layer);
+	stream->clock = (struct sender_clock){0}; /* told by the other's reports */
+	take_source(stream, line, track, incoming);
+}
+
 int rtc_transport_send(RtcTransport *transport, const struct media_line *line, RtcTrack *track,
 		       const struct sdp_media *incoming, uint8_t abs_send_time_id, GstPad **ret_pad)
 {
@@ -392,7 +417,6 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	random_bytes(&first_sequence, sizeof(first_sequence));
 	random_bytes(&timestamp_offset, sizeof(timestamp_offset));
 	stream->transport = transport;
-	stream->track = gst_object_ref(track);
 	forwarder = &stream->forwarder;
 	forwarder_init(forwarder, line->kind == MEDIA_VIDEO, first_sequence, timestamp_offset);
 	forwarder->ssrc = line->send.ssrc;
@@ -400,10 +424,8 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	forwarder->payload_type = line->send_payload_type;
 	forwarder->rtx_payload_type = line->send_rtx_payload_type;
 	forwarder->clock_rate_hz = line->send.format.codec->clock_rate_hz;
-	map_extensions(incoming, &line->remote, forwarder->extension_id_map);
+	take_source(stream, line, track, incoming);
 	stream->red_payload_type = line->send_red_payload_type;
-	stream->incoming_dependency_id =
-		sdp_extension_id(incoming, EXTENSION_DEPENDENCY_DESCRIPTOR);
 	/* What is repeated as it was cannot have another number or time: a picture without RTX has
 	 * none. Sound is not repeated then (can_repeat()). */
 	if (line->kind == MEDIA_AUDIO || forwarder->rtx_payload_type) {

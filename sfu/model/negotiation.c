@@ -433,6 +433,23 @@ void negotiation_remove_send(struct negotiation *negotiation, const void *bindin
 	}
 }
 
+const struct media_line *negotiation_rename_send(struct negotiation *negotiation,
+						 const void *binding, const char *stream_id,
+						 const char *track_id)
+{
+	for (size_t i = 0; i < negotiation->line_count; i++) {
+		struct media_line *line = negotiation->lines[i];
+		struct send_stream *stream = &line->send;
+
+		if (!line->is_sending_live || stream->binding != binding)
+			continue;
+		(void)snprintf(stream->stream_id, sizeof(stream->stream_id), "%s", stream_id);
+		(void)snprintf(stream->track_id, sizeof(stream->track_id), "%s", track_id);
+		return line;
+	}
+	return NULL;
+}
+
 bool negotiation_has_send(const struct negotiation *negotiation, const void *binding)
 {
 	for (size_t i = 0; i < negotiation->line_count; i++) {

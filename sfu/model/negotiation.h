@@ -136,6 +136,11 @@ uint8_t negotiation_abs_send_time_id(const struct negotiation *negotiation,
 /* How many layers (simulcast) the peer sends on this m-line: 1 to LAYERS_MAX. */
 uint8_t media_line_layer_count(const struct media_line *line);
 
+/* What is bound to `binding` has another name from now on: the next offer says so, none is needed.
+ * Returns its line, borrowed; NULL: there is none, or the peer has not agreed to it yet. */
+const struct media_line *negotiation_rename_send(struct negotiation *negotiation,
+						 const void *binding, const char *stream_id,
+						 const char *track_id);
 /* Whatever is bound to `binding` ends. */
 void negotiation_remove_send(struct negotiation *negotiation, const void *binding);
 

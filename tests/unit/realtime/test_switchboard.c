@@ -584,6 +584,8 @@ static void views_go_to_the_sfu_and_layers_come_back(void **state)
 	struct client ann;
 	AUTO_JSON layers = NULL;
 	AUTO_JSON heard = NULL;
+	AUTO_JSON slot = NULL;
+	AUTO_JSON shown = NULL;
 	const json_t *view;
 
 	sfu_says_hello(world, "[]");
@@ -604,6 +606,14 @@ static void views_go_to_the_sfu_and_layers_come_back(void **state)
 	assert_string_equal(text_of(heard, "mid"), "1");
 	assert_true(
 		json_equal(json_object_get(heard, "layers"), json_object_get(layers, "layers")));
+	slot = json_pack("{s:s, s:s, s:s, s:s, s:s}", "room_id", "r", "peer_id", ann.peer_id, "mid",
+			 "s1", "publisher_peer_id", "peer_bob", "track_id", "camera");
+	switchboard_on_sfu_event(&world->board, BUS_PEER_SLOT, slot);
+	shown = hear(&ann);
+	assert_string_equal(text_of(shown, "type"), "slot");
+	assert_string_equal(text_of(shown, "mid"), "s1");
+	assert_string_equal(text_of(shown, "peer_id"), "peer_bob");
+	assert_string_equal(text_of(shown, "track_id"), "camera");
 	switchboard_on_sfu_event(&world->board, BUS_PEER_SPEAKS, layers);
 	hears(&ann, "active-speaker", "peer_id", ann.peer_id);
 	client_close(&ann);
