@@ -8,6 +8,7 @@ import { System, until } from "./system.mjs";
 
 const LARGE = { width: 1920, height: 1080 };
 const SMALL = { width: 360, height: 640 };
+const TINY = { width: 240, height: 240 };
 
 let system, publishing, viewing;
 
@@ -53,6 +54,30 @@ test("the size of the tile decides", async () => {
     await until("the whole picture again", async () => (await widthOf(viewer, "Publisher")) === 1280, 20_000);
     const before = (await received(viewer)).peers.Publisher.frames;
     await until("a picture that goes on", async () => (await received(viewer)).peers.Publisher.frames > before + 20);
+    await Promise.all([publisher.close(), viewer.close()]);
+  } catch (error) {
+    console.error(system.logs());
+    throw error;
+  }
+});
+
+/** Its layers are told apart by a header extension, with a structure of each layer's own. */
+test("AV1 goes on from one layer to another and back", async () => {
+  await system.api("POST", "/realtime/webrtc/rooms", { room_id: "av1", codecs: ["AV1"] });
+  const publisher = await joinCall(publishing, system, "Publisher", "av1");
+  const viewer = await joinCall(viewing, system, "Viewer", "av1", [[withoutCamera]]);
+  const goesOn = async (what, isIt) => {
+    await until(what, async () => isIt(await widthOf(viewer, "Publisher")), 40_000);
+    const before = (await received(viewer)).peers.Publisher.frames;
+    await until(`${what} that goes on`, async () => (await received(viewer)).peers.Publisher.frames > before + 20);
+  };
+  try {
+    await viewer.setViewport(TINY);
+    await goesOn("a small picture", (width) => width > 0 && width < 640);
+    await viewer.setViewport(LARGE);
+    await goesOn("a larger one", (width) => width >= 640);
+    await viewer.setViewport(TINY);
+    await goesOn("a small one again", (width) => width > 0 && width < 640);
     await Promise.all([publisher.close(), viewer.close()]);
   } catch (error) {
     console.error(system.logs());
