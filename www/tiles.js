@@ -47,6 +47,7 @@ export class Tiles {
     if (!tile) {
       const element = this.template.content.firstElementChild.cloneNode(true);
       element.dataset.peer = peerId;
+      element.classList.add("not-shown"); // until there is a picture
       tile = { element, video: element.querySelector("video"), peer: null, isMuted: false, speakingUntil: 0 };
       this.byPeer.set(peerId, tile);
       this.stage.append(element);
