@@ -29,9 +29,9 @@ struct api {
 	struct store *store;	       /* the thread's own */
 	struct jwt_verifier *verifier; /* the thread's own */
 	struct identity *anonymous;    /* the thread's own; who a request without credentials is */
-	struct page_cache *pages;      /* the thread's own */
 	struct file_keeper *keeper;    /* shared */
 	struct occupancy *occupancy;   /* shared */
+	struct page_cache *pages;      /* shared */
 	struct webhook_tally *webhook_tally; /* shared */
 	struct bus_client *realtimed;	     /* shared */
 	struct bus_client *sfu;		     /* shared; its control socket */

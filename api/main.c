@@ -108,6 +108,7 @@ static int serve(const struct config *config)
 	AUTO(namespaces) namespaces = NULL;
 	AUTO(file_keeper) keeper = NULL;
 	AUTO(occupancy) occupancy = NULL;
+	AUTO(page_cache) pages = NULL;
 	AUTO(file_collector) collector = NULL;
 	struct webhook_tally tally = {0};
 	AUTO(webhook_courier) courier = NULL;
@@ -134,7 +135,8 @@ static int serve(const struct config *config)
 		return fail(&listeners.error, r);
 	}
 	occupancy = occupancy_new();
-	r = occupancy ? 0 : -ENOMEM;
+	pages = page_cache_new();
+	r = occupancy && pages ? 0 : -ENOMEM;
 	if (r == 0)
 		r = bus_client_new(config->REALTIME_BUS, "api", &no_events, NULL, &realtimed);
 	if (r == 0)
@@ -144,6 +146,7 @@ static int serve(const struct config *config)
 			      .keeper = keeper,
 			      .webhook_tally = &tally,
 			      .occupancy = occupancy,
+			      .pages = pages,
 			      .realtimed = realtimed,
 			      .sfu = sfu};
 	if (r == 0)

@@ -1,68 +1,117 @@
 #include "api/page_cache.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_BYTES_MAX = 256 << 10 };
+enum { PLACES = 16, PAGE_BYTES_MAX = 256 << 10 };
+
+struct place {
+	pthread_mutex_t mutex;	      /* held while the page is read */
+	char name[PAGE_NAME_MAX + 1]; /* "": it is empty */
+	int64_t version;
+	json_t *counts;	  /* owned reference; NULL: not known */
+	struct text page; /* owned */
+};
 
 struct page_cache {
-	char name[PAGE_NAME_MAX + 1]; /* "": nothing is kept */
-	struct store_state state;     /* before the page was read */
-	json_t *counts;		      /* owned reference; NULL: not known */
-	struct text page;	      /* owned */
+	struct place places[PLACES];
 };
 
 struct page_cache *page_cache_new(void)
 {
-	return calloc(1, sizeof(struct page_cache));
+	struct page_cache *cache = calloc(1, sizeof(*cache));
+
+	for (size_t i = 0; cache && i < PLACES; i++)
+		(void)pthread_mutex_init(&cache->places[i].mutex, NULL);
+	return cache;
+}
+
+static void empty(struct place *place)
+{
+	*place->name = '\0';
+	json_decref(place->counts);
+	place->counts = NULL;
+	text_fini(&place->page);
 }
 
 struct page_cache *page_cache_free(struct page_cache *cache)
 {
 	if (!cache)
 		return NULL;
-	json_decref(cache->counts);
-	text_fini(&cache->page);
+	for (size_t i = 0; i < PLACES; i++) {
+		empty(&cache->places[i]);
+		(void)pthread_mutex_destroy(&cache->places[i].mutex);
+	}
 	free(cache);
 	return NULL;
 }
 
-static bool is_same_counts(const json_t *a, const json_t *b)
+static struct place *place_of(struct page_cache *cache, const char *name)
 {
-	return a == b || (a && b && json_equal(a, b));
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619u;
+	return &cache->places[hash % PLACES];
 }
 
-bool page_cache_find(struct page_cache *cache, struct store *store, const char *name,
-		     const json_t *counts, struct text *out)
+static void keep_counts(struct place *place, const json_t *counts)
 {
-	struct store_state state;
+	json_t *old = place->counts;
 
-	if (!cache)
+	place->counts = json_incref((json_t *)(uintptr_t)counts);
+	json_decref(old);
+}
+
+static bool holds(struct place *place, const struct page_key *key)
+{
+	if (strcmp(place->name, key->name) != 0 || place->version < key->version)
 		return false;
-	if (store_state_get(store, &state, NULL) < 0) {
-		*cache->name = '\0';
-		return false;
-	}
-	if (strcmp(cache->name, name) == 0 && *name && store_state_is_same(&state, &cache->state) &&
-	    is_same_counts(counts, cache->counts)) {
-		text_add(out, cache->page.bytes, cache->page.length);
+	if (place->counts == key->counts)
 		return true;
-	}
-	*cache->name = '\0';
-	cache->state = state;
-	return false;
+	if (!place->counts || !key->counts || !json_equal(place->counts, key->counts))
+		return false;
+	keep_counts(place, key->counts); /* the next look is at the pointer alone */
+	return true;
 }
 
-void page_cache_keep(struct page_cache *cache, const char *name, const json_t *counts,
-		     const struct text *page)
+static int fill(struct place *place, const struct page_key *key, page_read_fn *read, void *data,
+		struct error *reterr)
 {
-	if (!cache || page->failed || page->length > PAGE_BYTES_MAX || strlen(name) > PAGE_NAME_MAX)
-		return;
-	text_fini(&cache->page);
-	text_add(&cache->page, page->bytes, page->length);
-	json_decref(cache->counts);
-	cache->counts = json_incref((json_t *)(uintptr_t)counts);
-	if (!cache->page.failed)
-		(void)snprintf(cache->name, sizeof(cache->name), "%s", name);
+	int r;
+
+	*place->name = '\0';
+	place->page.length = 0;
+	r = read(data, &place->page, reterr);
+	if (r < 0 || place->page.failed) {
+		empty(place);
+		return r < 0 ? r : -ENOMEM;
+	}
+	(void)snprintf(place->name, sizeof(place->name), "%s", key->name);
+	place->version = key->version;
+	keep_counts(place, key->counts);
+	return 0;
+}
+
+int page_cache_serve(struct page_cache *cache, const struct page_key *key, page_read_fn *read,
+		     void *data, struct text *out, struct error *reterr)
+{
+	struct place *place;
+	int r = 0;
+
+	if (!*key->name || strlen(key->name) > PAGE_NAME_MAX)
+		return read(data, out, reterr);
+	place = place_of(cache, key->name);
+	(void)pthread_mutex_lock(&place->mutex);
+	if (!holds(place, key))
+		r = fill(place, key, read, data, reterr);
+	if (r == 0)
+		text_add(out, place->page.bytes, place->page.length);
+	if (place->page.length > PAGE_BYTES_MAX)
+		empty(place);
+	(void)pthread_mutex_unlock(&place->mutex);
+	return r;
 }

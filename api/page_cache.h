@@ -1,15 +1,20 @@
-/* page_cache.h - the list that a thread has answered last, kept for as long as it is true.
+/* page_cache.h - lists that were answered lately, kept for as long as they are true.
  *
- * A list that is asked for over and over costs a look at whether the store has changed, and a copy.
- * Thread: the request's; each has its own.
+ * A list that is asked for over and over costs a look at whether it has changed, and a copy; after a
+ * change one request reads it anew and the others wait for that. Which pages share a place is a
+ * matter of their names: the newer one has it.
+ *
+ * Thread: any; shared by all.
  */
 #ifndef API_PAGE_CACHE_H
 #define API_PAGE_CACHE_H
 
 #include <jansson.h>
+#include <stdint.h>
 
+#include "core/cleanup.h"
+#include "core/error.h"
 #include "core/text.h"
-#include "db/store.h"
 
 enum { PAGE_NAME_MAX = 300 };
 
@@ -19,14 +24,19 @@ struct page_cache *page_cache_new(void);
 struct page_cache *page_cache_free(struct page_cache *cache);
 DEFINE_AUTO(page_cache, page_cache_free);
 
-/* Does the page of this name still hold, beside these counts (NULL: not known)? Then it is added to
- * `out`. Otherwise the cache now stands at what the store has, and page_cache_keep() may follow.
- * False too when the name is "", `cache` is NULL, or the store does not say. The name must have all
- * that the page depends on: who asks as well, if it ever does. */
-bool page_cache_find(struct page_cache *cache, struct store *store, const char *name,
-		     const json_t *counts, struct text *out);
-/* What was read after page_cache_find() said no. */
-void page_cache_keep(struct page_cache *cache, const char *name, const json_t *counts,
-		     const struct text *page);
+/* What a page depends on. `name` must have all that it depends on besides: who asks as well, if it ever
+ * does. "": not to be kept. */
+struct page_key {
+	const char *name;
+	int64_t version;      /* grows with every change of what is listed; told before it is read */
+	const json_t *counts; /* NULL: not known */
+};
+
+/* Write the page as it is now, at least as new as the version. */
+typedef int page_read_fn(void *data, struct text *out, struct error *reterr);
+
+/* Add the page to `out`: the one that is kept, or what `read` writes. Its errors are passed on. */
+int page_cache_serve(struct page_cache *cache, const struct page_key *key, page_read_fn *read,
+		     void *data, struct text *out, struct error *reterr) MUST_CHECK;
 
 #endif

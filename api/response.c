@@ -7,6 +7,8 @@
 
 #include "core/problem.h"
 
+enum { HEADER_VALUE_MAX = 2048 };
+
 void response_init(struct response *response)
 {
 	response->status = 500;
@@ -54,20 +56,25 @@ void response_header(struct response *response, const char *name, const char *fo
 {
 	char *end = response->headers + response->headers_length;
 	size_t space = sizeof(response->headers) - response->headers_length;
-	char value[2048];
+	size_t name_length = strlen(name);
 	va_list arguments;
+	char *value = end + name_length + 2;
 	int length;
 
-	va_start(arguments, format);
-	length = vsnprintf(value, sizeof(value), format, arguments);
-	va_end(arguments);
-	if (length < 0 || (size_t)length >= sizeof(value) || has_control_character(value))
+	if (name_length + 5 > space)
 		return;
-	length = snprintf(end, space, "%s: %s\r\n", name, value);
-	if (length > 0 && (size_t)length < space)
-		response->headers_length += (size_t)length;
-	else
+	va_start(arguments, format);
+	length = vsnprintf(value, space - name_length - 2, format, arguments);
+	va_end(arguments);
+	if (length < 0 || name_length + (size_t)length + 5 > space || length >= HEADER_VALUE_MAX ||
+	    has_control_character(value)) {
 		*end = '\0';
+		return;
+	}
+	memcpy(end, name, name_length);
+	memcpy(end + name_length, ": ", 2);
+	memcpy(value + length, "\r\n", 3);
+	response->headers_length += name_length + (size_t)length + 4;
 }
 
 void response_header_replace(struct response *response, const char *name, const char *value)

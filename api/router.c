@@ -127,8 +127,13 @@ static bool add_parameter(struct request *request, const char *name, size_t name
 bool router_match(const char *pattern, struct request *request)
 {
 	const char *path = request->path;
+	size_t plain = strcspn(pattern, "{");
 
 	request->parameter_count = 0;
+	if (strncmp(pattern, path, plain) != 0)
+		return false;
+	pattern += plain;
+	path += plain;
 	while (*pattern && *path) {
 		size_t wanted, given;
 
@@ -160,13 +165,15 @@ static const struct route *find_route(struct request *request, char *ret_allow, 
 	size_t length = 0;
 
 	*ret_allow = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		if (method_fits(&routes[i], request->method) &&
+		    router_match(routes[i].pattern, request))
+			return &routes[i];
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
 		int added;
 
 		if (!router_match(routes[i].pattern, request))
 			continue;
-		if (method_fits(&routes[i], request->method))
-			return &routes[i];
 		has_options |= strcmp(routes[i].method, "OPTIONS") == 0;
 		added = snprintf(ret_allow + length, size - length, "%s%s", routes[i].method,
 				 strcmp(routes[i].method, "GET") == 0 ? ", HEAD, " : ", ");

@@ -36,6 +36,8 @@ static const char update_sql[] =
 	"WHERE room_id = :room_id "
 	"RETURNING version, created_at";
 
+static const char version_sql[] = "SELECT version FROM rooms_version";
+
 static const char delete_sql[] = "DELETE FROM rooms WHERE room_id = :room_id";
 
 static const char *const mode_names[] = {[ROOM_MODE_SFU] = "sfu", [ROOM_MODE_MESH] = "mesh"};
@@ -256,6 +258,20 @@ int rooms_list(struct store *store, const struct rooms_filter *filter,
 	}
 	*ret_more = r > 0;
 	return (int)count;
+}
+
+int rooms_version(struct store *store, int64_t *ret_version, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	int r = statement_get(store, version_sql, &statement, reterr);
+
+	if (r == 0)
+		r = statement_step(store, statement, reterr);
+	if (r < 0)
+		return r;
+	*ret_version = r > 0 ? sqlite3_column_int64(statement, 0) : 0;
+	(void)sqlite3_reset(statement); /* else its read transaction would stay open */
+	return 0;
 }
 
 static int update(struct store *store, struct room_row *room, int64_t now_unix_ms,

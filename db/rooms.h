@@ -85,6 +85,9 @@ int rooms_list(struct store *store, const struct rooms_filter *filter,
 	       const struct list_position *after, size_t limit, struct room_row *rooms,
 	       bool *ret_more, struct error *reterr) MUST_CHECK;
 
+/* A number that grows with every change of a room, whoever makes it. */
+int rooms_version(struct store *store, int64_t *ret_version, struct error *reterr) MUST_CHECK;
+
 /* Write all but its id and times over what is stored;
  * version and updated_at_unix_ms move on, in *room too.
  *   -ENOENT "room_not_found"   -E2BIG "metadata_too_big" */

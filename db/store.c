@@ -277,12 +277,6 @@ int store_version(struct store *store, int64_t *ret_version, struct error *reter
 	return 0;
 }
 
-int store_state_get(struct store *store, struct store_state *ret_state, struct error *reterr)
-{
-	ret_state->own_changes = sqlite3_total_changes64(store->handle);
-	return store_version(store, &ret_state->version, reterr);
-}
-
 /* ---- statements ---- */
 
 int statement_get(struct store *store, const char *sql, sqlite3_stmt **ret_statement,
@@ -370,7 +364,13 @@ const char *statement_text(sqlite3_stmt *statement, int column)
 
 void statement_copy_text(sqlite3_stmt *statement, int column, char *out, size_t size)
 {
-	(void)snprintf(out, size, "%s", statement_text(statement, column));
+	const char *text = statement_text(statement, column);
+	size_t length = (size_t)sqlite3_column_bytes(statement, column);
+
+	if (length >= size)
+		length = size - 1;
+	memcpy(out, text, length);
+	out[length] = '\0';
 }
 
 const char *statement_text_or_null(sqlite3_stmt *statement, int column)

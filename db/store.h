@@ -42,17 +42,6 @@ bool store_in_transaction(const struct store *store);
  * way of this one). */
 int store_version(struct store *store, int64_t *ret_version, struct error *reterr) MUST_CHECK;
 
-/* The same, of changes by anybody. */
-struct store_state {
-	int64_t version, own_changes;
-};
-int store_state_get(struct store *store, struct store_state *ret_state,
-		    struct error *reterr) MUST_CHECK;
-static inline bool store_state_is_same(const struct store_state *a, const struct store_state *b)
-{
-	return a->version == b->version && a->own_changes == b->own_changes;
-}
-
 /* Copy it, as of one moment, to `path`, which must not exist; others read and write meanwhile.
  *   -EEXIST "already_exists"   -EACCES, -ENOSPC, -EIO "backup_failed" (nothing is left behind) */
 int store_backup(struct store *store, const char *path, struct error *reterr) MUST_CHECK;

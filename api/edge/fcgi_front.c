@@ -83,6 +83,7 @@ void fcgi_front_run(struct front_thread *self)
 		return;
 	}
 	while (!*self->is_stopping) {
+		bool was_kept = fcgi.ipcFd >= 0;
 		int r = FCGX_Accept_r(&fcgi);
 
 		if (r < 0) {
@@ -95,11 +96,14 @@ void fcgi_front_run(struct front_thread *self)
 		}
 		self->is_busy = true;
 		/* libfcgi has no time-outs of its own, so its socket gets them. */
-		front_set_timeout(fcgi.ipcFd, FRONT_READ_TIMEOUT_S);
+		if (was_kept && fcgi.ipcFd == self->idle_fd)
+			front_set_read_timeout(fcgi.ipcFd, FRONT_READ_TIMEOUT_S);
+		else
+			front_set_timeouts(fcgi.ipcFd);
 		self->idle_fd = fcgi.ipcFd;
 		serve(self, &fcgi);
 		if (fcgi.ipcFd >= 0)
-			front_set_timeout(fcgi.ipcFd, FRONT_IDLE_TIMEOUT_S);
+			front_set_read_timeout(fcgi.ipcFd, FRONT_IDLE_TIMEOUT_S);
 		self->idle_fd = fcgi.ipcFd;
 		self->is_busy = false;
 	}

@@ -19,12 +19,19 @@ struct front {
 	struct front_thread *threads;
 };
 
-void front_set_timeout(int fd, int seconds)
+/* Cannot fail for a socket; without it a stalled peer would only hold its own thread. */
+void front_set_read_timeout(int fd, int seconds)
 {
 	const struct timeval limit = {.tv_sec = seconds};
 
-	/* Cannot fail for a socket; without it a stalled peer would only hold its own thread. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
+void front_set_timeouts(int fd)
+{
+	const struct timeval limit = {.tv_sec = FRONT_READ_TIMEOUT_S};
+
+	front_set_read_timeout(fd, FRONT_READ_TIMEOUT_S);
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
@@ -47,7 +54,6 @@ static void *run(void *data)
 static void close_api(struct api *api)
 {
 	api->store = store_free(api->store);
-	api->pages = page_cache_free(api->pages);
 	api->verifier = jwt_verifier_free(api->verifier);
 	api->anonymous = identity_unref(api->anonymous);
 }
@@ -62,8 +68,7 @@ static int open_api(struct api *api, struct error *reterr)
 	if (r < 0)
 		return r;
 	api->anonymous = identity_new_anonymous(api->config->REALTIME_ANONYMOUS_PUBLISH);
-	api->pages = page_cache_new();
-	return api->anonymous && api->pages ? 0 : -ENOMEM;
+	return api->anonymous ? 0 : -ENOMEM;
 }
 
 static int start_thread(struct front *front, const struct listener *listener,
@@ -75,7 +80,6 @@ static int start_thread(struct front *front, const struct listener *listener,
 
 	thread->api = *shared;
 	thread->api.store = NULL;
-	thread->api.pages = NULL;
 	thread->api.verifier = NULL;
 	thread->api.anonymous = NULL;
 	thread->listener = listener;

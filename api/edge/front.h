@@ -57,7 +57,9 @@ void scgi_front_run(struct front_thread *self);
 int fcgi_front_init(void) MUST_CHECK;
 void fcgi_front_shut_down(void);
 
-/* Bound how long a read or write on the web server's connection may take. */
-void front_set_timeout(int fd, int seconds);
+/* Bound how long a read and a write on the web server's connection may take: FRONT_READ_TIMEOUT_S.
+ * A kept connection is then read with another bound while it is idle. */
+void front_set_timeouts(int fd);
+void front_set_read_timeout(int fd, int seconds);
 
 #endif

@@ -147,7 +147,7 @@ void scgi_front_run(struct front_thread *self)
 			(void)nanosleep(&pause, NULL);
 			continue;
 		}
-		front_set_timeout(connection->fd, FRONT_READ_TIMEOUT_S);
+		front_set_timeouts(connection->fd);
 		self->idle_fd = connection->fd;
 		r = read_head(connection);
 		self->is_busy = true;

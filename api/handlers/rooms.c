@@ -296,20 +296,28 @@ static void page_write(const struct room_row *rooms, size_t count, bool more,
 	text_add(out, "}", 1);
 }
 
-static int read_page(struct api *api, const struct rooms_filter *filter,
-		     const struct list_position *after, size_t limit, const json_t *occupancy,
-		     struct text *out, struct error *reterr)
+struct page_request {
+	struct api *api;
+	struct rooms_filter filter;
+	struct list_position after;
+	size_t limit;
+	json_t *occupancy; /* owned reference; NULL: not known */
+};
+
+static int read_page(void *data, struct text *out, struct error *reterr)
 {
-	AUTO_FREE struct room_row *rooms = calloc(ROOMS_PAGE_MAX, sizeof(*rooms));
+	const struct page_request *page = data;
+	AUTO_FREE struct room_row *rooms = malloc(page->limit * sizeof(*rooms));
 	bool more = false;
 	int count;
 
 	if (!rooms)
 		return -ENOMEM;
-	count = rooms_list(api->store, filter, after, limit, rooms, &more, reterr);
+	count = rooms_list(page->api->store, &page->filter, &page->after, page->limit, rooms, &more,
+			   reterr);
 	if (count < 0)
 		return count;
-	page_write(rooms, (size_t)count, more, occupancy, out);
+	page_write(rooms, (size_t)count, more, page->occupancy, out);
 	for (int i = 0; i < count; i++)
 		room_row_fini(&rooms[i]);
 	return 0;
@@ -331,30 +339,39 @@ static void name_page(const struct request *request, char *out, size_t size)
 		*out = '\0';
 }
 
-int rooms_handle_list(struct api *api, struct request *request, struct response *response,
-		      struct error *reterr)
+static int serve_page(struct api *api, const struct request *request, struct page_request *page,
+		      struct text *out, struct error *reterr)
 {
-	AUTO_JSON occupancy = NULL;
-	struct list_position after;
-	struct rooms_filter filter;
-	size_t limit = PAGE_DEFAULT;
-	struct text body = {0};
 	char name[PAGE_NAME_MAX + 1];
-	int r = cursor_parse(query_find(&request->query, "cursor"), &after, reterr);
+	struct page_key key = {.name = name};
+	int r = rooms_version(api->store, &key.version, reterr);
 
-	if (r == 0)
-		r = request_limit(request, ROOMS_PAGE_MAX, &limit, reterr);
-	if (r == 0)
-		r = filter_get(request, &filter, reterr);
 	if (r < 0)
 		return r;
 	name_page(request, name, sizeof(name));
-	occupancy = occupancy_get(api->occupancy, api->realtimed);
-	if (!page_cache_find(api->pages, api->store, name, occupancy, &body)) {
-		r = read_page(api, &filter, &after, limit, occupancy, &body, reterr);
-		if (r < 0)
-			return r;
-		page_cache_keep(api->pages, name, occupancy, &body);
+	page->occupancy = occupancy_get(api->occupancy, api->realtimed);
+	key.counts = page->occupancy;
+	r = page_cache_serve(api->pages, &key, read_page, page, out, reterr);
+	json_decref(page->occupancy);
+	return r;
+}
+
+int rooms_handle_list(struct api *api, struct request *request, struct response *response,
+		      struct error *reterr)
+{
+	struct page_request page = {.api = api, .limit = PAGE_DEFAULT};
+	struct text body = {0};
+	int r = cursor_parse(query_find(&request->query, "cursor"), &page.after, reterr);
+
+	if (r == 0)
+		r = request_limit(request, ROOMS_PAGE_MAX, &page.limit, reterr);
+	if (r == 0)
+		r = filter_get(request, &page.filter, reterr);
+	if (r == 0)
+		r = serve_page(api, request, &page, &body, reterr);
+	if (r < 0) {
+		text_fini(&body);
+		return r;
 	}
 	return response_json_text_take(response, 200, &body);
 }
