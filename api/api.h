@@ -16,6 +16,7 @@
 #include "core/jwt.h"
 #include "core/namespaces.h"
 #include "db/store.h"
+#include "db/store_group.h"
 
 enum {
 	BUS_TIMEOUT_MS = 2000,	    /* for what the answer depends on */
@@ -29,6 +30,7 @@ struct api {
 	struct store *store;	       /* the thread's own */
 	struct jwt_verifier *verifier; /* the thread's own */
 	struct identity *anonymous;    /* the thread's own; who a request without credentials is */
+	struct store_group *changes;   /* shared */
 	struct file_keeper *keeper;    /* shared */
 	struct occupancy *occupancy;   /* shared */
 	struct page_cache *pages;      /* shared */

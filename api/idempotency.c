@@ -112,45 +112,92 @@ static void answer_again(struct idempotent_answer *answer, struct response *resp
 	idempotent_answer_fini(answer);
 }
 
-static int keep_answer(struct api *api, const struct idempotent_request *asked,
+static int keep_answer(struct store *store, const struct idempotent_request *asked,
 		       struct response *response, size_t headers_before, struct error *reterr)
 {
 	const struct idempotent_answer answer = {.status = response->status,
 						 .headers = response->headers + headers_before,
 						 .body = response->body};
 
-	return idempotency_keys_finish(api->store, asked, &answer, reterr);
+	return idempotency_keys_finish(store, asked, &answer, reterr);
 }
 
-/* ---- serving ---- */
-
-static int begin(struct api *api, const struct idempotent_request *asked,
+static int begin(struct store *store, const struct idempotent_request *asked,
 		 struct idempotent_answer *ret_answer, struct error *reterr)
 {
 	int64_t now_unix_ms = clock_unix_ms();
-	int r = store_begin(api->store, reterr);
 
-	return r < 0 ? r
-		     : idempotency_keys_begin(api->store, asked, now_unix_ms,
-					      now_unix_ms + LEASE_MS, ret_answer, reterr);
+	return idempotency_keys_begin(store, asked, now_unix_ms, now_unix_ms + LEASE_MS, ret_answer,
+				      reterr);
 }
 
-/* The effect is in the store: it and the answer together or neither. */
-static int serve_in_store(struct api *api, struct request *request, const struct route *route,
-			  const struct idempotent_request *asked, struct response *response,
-			  struct error *reterr)
+/* What it is known by. 0: it has no key. The header's errors, and -EMSGSIZE "body_too_big". */
+static int recognize(const struct api *api, struct request *request,
+		     struct idempotent_request *ret_asked, struct error *reterr)
 {
-	size_t headers_before = response->headers_length;
-	int r = route->handler(api, request, response, reterr);
+	const char *given = request_header(request, "Idempotency-Key");
+	char key[IDEMPOTENCY_KEY_BYTES_MAX + 1];
+	int r;
+
+	if (!given)
+		return 0;
+	r = parse_key(given, key, reterr);
+	if (r == 0)
+		r = request_read_body(request, api->config->REALTIME_MAX_BODY, reterr);
+	if (r == 0)
+		r = set_message_key(request, key);
+	if (r == 0)
+		r = describe(request, key, ret_asked);
+	return r < 0 ? r : 1;
+}
+
+/* ---- in the store ---- */
+
+struct once_change {
+	once_fn *change;
+	void *data;
+	struct response *response;
+	const struct idempotent_request *asked; /* NULL: it has no key */
+	struct idempotent_answer answer;	/* owned; of the first time */
+};
+
+/* The effect and the answer, together or neither. 1: it is answered by once->answer. */
+static int change_once(struct store *store, void *data, struct error *reterr)
+{
+	struct once_change *once = data;
+	size_t headers_before = once->response->headers_length;
+	int r = once->asked ? begin(store, once->asked, &once->answer, reterr) : 0;
 
 	if (r == 0)
-		r = keep_answer(api, asked, response, headers_before, reterr);
-	if (r == 0)
-		r = store_commit(api->store, reterr);
-	if (r < 0)
-		store_rollback(api->store);
+		r = once->change(store, once->data, once->response, reterr);
+	else
+		return r;
+	if (r == 0 && once->asked)
+		r = keep_answer(store, once->asked, once->response, headers_before, reterr);
 	return r;
 }
+
+int idempotency_change(struct api *api, struct request *request, once_fn *change, void *data,
+		       struct response *response, struct error *reterr)
+{
+	struct once_change once = {.change = change, .data = data, .response = response};
+	size_t headers_before = response->headers_length;
+	struct idempotent_request asked;
+	int r = recognize(api, request, &asked, reterr);
+
+	if (r < 0)
+		return r;
+	once.asked = r > 0 ? &asked : NULL;
+	r = store_group_change(api->changes, api->store, change_once, &once, reterr);
+	if (r > 0)
+		answer_again(&once.answer, response);
+	else if (r < 0) /* also of a commit that failed: nothing of the answer holds */
+		response_drop_headers(response, headers_before);
+	idempotent_answer_fini(&once.answer);
+	return r < 0 ? r : 0;
+}
+
+/* ---- over the bus ---- */
 
 /* The effect is realtimed's. What goes wrong once it was had costs only that the answer is not
  * kept: realtimed still knows the message. */
@@ -160,14 +207,9 @@ static int serve_over_bus(struct api *api, struct request *request, const struct
 {
 	size_t headers_before = response->headers_length;
 	struct error error = {0};
-	int kept, r = store_commit(api->store, reterr);
+	int kept, r = route->handler(api, request, response, reterr);
 
-	if (r < 0) {
-		store_rollback(api->store);
-		return r;
-	}
-	r = route->handler(api, request, response, reterr);
-	kept = r == 0 ? keep_answer(api, asked, response, headers_before, &error)
+	kept = r == 0 ? keep_answer(api->store, asked, response, headers_before, &error)
 		      : idempotency_keys_drop(api->store, asked, &error);
 	if (kept < 0)
 		LOG(LOG_ERROR, LOG_MAIN, "answer_not_kept",
@@ -175,34 +217,32 @@ static int serve_over_bus(struct api *api, struct request *request, const struct
 	return r;
 }
 
+struct lease {
+	const struct idempotent_request *asked;
+	struct idempotent_answer answer; /* owned */
+};
+
+static int take_lease(struct store *store, void *data, struct error *reterr)
+{
+	struct lease *lease = data;
+
+	return begin(store, lease->asked, &lease->answer, reterr);
+}
+
 int idempotency_serve(struct api *api, struct request *request, const struct route *route,
 		      struct response *response, struct error *reterr)
 {
-	const char *given = request_header(request, "Idempotency-Key");
-	char key[IDEMPOTENCY_KEY_BYTES_MAX + 1];
 	struct idempotent_request asked;
-	struct idempotent_answer answer;
-	int r;
+	struct lease lease = {.asked = &asked};
+	int r = recognize(api, request, &asked, reterr);
 
-	if (!given)
-		return route->handler(api, request, response, reterr);
-	r = parse_key(given, key, reterr);
-	if (r == 0)
-		r = request_read_body(request, api->config->REALTIME_MAX_BODY, reterr);
-	if (r == 0)
-		r = set_message_key(request, key);
-	if (r == 0)
-		r = describe(request, key, &asked);
+	if (r <= 0)
+		return r < 0 ? r : route->handler(api, request, response, reterr);
+	r = store_group_change(api->changes, api->store, take_lease, &lease, reterr);
 	if (r < 0)
 		return r;
-	r = begin(api, &asked, &answer, reterr);
-	if (r != 0) {
-		store_rollback(api->store); /* nothing was written */
-		if (r > 0)
-			answer_again(&answer, response);
-		return r < 0 ? r : 0;
-	}
-	return route->once == ONCE_IN_STORE
-		       ? serve_in_store(api, request, route, &asked, response, reterr)
-		       : serve_over_bus(api, request, route, &asked, response, reterr);
+	if (r == 0)
+		return serve_over_bus(api, request, route, &asked, response, reterr);
+	answer_again(&lease.answer, response);
+	return 0;
 }

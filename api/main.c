@@ -109,6 +109,7 @@ static int serve(const struct config *config)
 	AUTO(file_keeper) keeper = NULL;
 	AUTO(occupancy) occupancy = NULL;
 	AUTO(page_cache) pages = NULL;
+	AUTO(store_group) changes = NULL;
 	AUTO(file_collector) collector = NULL;
 	struct webhook_tally tally = {0};
 	AUTO(webhook_courier) courier = NULL;
@@ -136,7 +137,8 @@ static int serve(const struct config *config)
 	}
 	occupancy = occupancy_new();
 	pages = page_cache_new();
-	r = occupancy && pages ? 0 : -ENOMEM;
+	changes = store_group_new();
+	r = occupancy && pages && changes ? 0 : -ENOMEM;
 	if (r == 0)
 		r = bus_client_new(config->REALTIME_BUS, "api", &no_events, NULL, &realtimed);
 	if (r == 0)
@@ -147,6 +149,7 @@ static int serve(const struct config *config)
 			      .webhook_tally = &tally,
 			      .occupancy = occupancy,
 			      .pages = pages,
+			      .changes = changes,
 			      .realtimed = realtimed,
 			      .sfu = sfu};
 	if (r == 0)

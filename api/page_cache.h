@@ -1,7 +1,7 @@
 /* page_cache.h - lists that were answered lately, kept for as long as they are true.
  *
- * A list that is asked for over and over costs a look at whether it has changed, and a copy; after a
- * change one request reads it anew and the others wait for that. Which pages share a place is a
+ * A list that is asked for over and over costs a look at whether it has changed, and a copy; after
+ * a change one request reads it anew and the others wait for that. Which pages share a place is a
  * matter of their names: the newer one has it.
  *
  * Thread: any; shared by all.
@@ -24,11 +24,11 @@ struct page_cache *page_cache_new(void);
 struct page_cache *page_cache_free(struct page_cache *cache);
 DEFINE_AUTO(page_cache, page_cache_free);
 
-/* What a page depends on. `name` must have all that it depends on besides: who asks as well, if it ever
- * does. "": not to be kept. */
+/* What a page depends on. `name` must have all that it depends on besides: who asks as well, if it
+ * ever does. "": not to be kept. */
 struct page_key {
 	const char *name;
-	int64_t version;      /* grows with every change of what is listed; told before it is read */
+	int64_t version; /* grows with every change of what is listed; told before it is read */
 	const json_t *counts; /* NULL: not known */
 };
 

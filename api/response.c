@@ -77,6 +77,12 @@ void response_header(struct response *response, const char *name, const char *fo
 	response->headers_length += name_length + (size_t)length + 4;
 }
 
+void response_drop_headers(struct response *response, size_t length)
+{
+	response->headers[length] = '\0';
+	response->headers_length = length;
+}
+
 void response_header_replace(struct response *response, const char *name, const char *value)
 {
 	size_t length = strlen(name);

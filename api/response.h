@@ -31,6 +31,8 @@ struct response {
 };
 
 void response_init(struct response *response);
+/* Those that were added since headers_length was `length`. */
+void response_drop_headers(struct response *response, size_t length);
 void response_fini(struct response *response);
 
 /* Add a header. One whose value has control characters is left out: nothing that a stranger sent

@@ -225,9 +225,9 @@ static int dispatch(struct api *api, struct request *request, struct response *r
 	if (r == 0)
 		r = access_check(api, request, route->access, reterr);
 	if (r == 0)
-		r = route->once == ONCE_NO
-			    ? route->handler(api, request, response, reterr)
-			    : idempotency_serve(api, request, route, response, reterr);
+		r = route->once == ONCE_OVER_BUS
+			    ? idempotency_serve(api, request, route, response, reterr)
+			    : route->handler(api, request, response, reterr);
 	return r;
 }
 

@@ -18,8 +18,8 @@ typedef int handler_fn(struct api *api, struct request *request, struct response
 
 /* With an Idempotency-Key (api/idempotency.h), where is the effect? */
 enum once {
-	ONCE_NO, /* the header means nothing here */
-	ONCE_IN_STORE,
+	ONCE_NO,       /* the header means nothing here */
+	ONCE_IN_STORE, /* its handler sees to it, by idempotency_change() */
 	ONCE_OVER_BUS
 };
 

@@ -9,6 +9,7 @@
 #include "api/handlers/handlers.h"
 #include "api/handlers/listing.h"
 #include "api/handlers/room_etag.h"
+#include "api/idempotency.h"
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/media_codecs.h"
@@ -221,35 +222,46 @@ static int read_room_id(const json_t *body, char ret_room_id[ROOM_ID_SIZE], stru
 
 /* ---- POST ---- */
 
+struct new_room {
+	const struct config *config;
+	struct room_row row;
+};
+
+static int create(struct store *store, void *data, struct response *response, struct error *reterr)
+{
+	struct new_room *room = data;
+	int r = rooms_create(store, &room->row, room->config->WEBRTC_MAX_ROOMS, clock_unix_ms(),
+			     reterr);
+
+	if (r < 0)
+		return r;
+	response_header(response, "Location", "/realtime/webrtc/rooms/%s", room->row.room_id);
+	return answer_room(response, 201, &room->row, 0);
+}
+
 int rooms_handle_create(struct api *api, struct request *request, struct response *response,
 			struct error *reterr)
 {
-	AUTO_ROOM_ROW room = {.max_participants = api->config->WEBRTC_MAX_PARTICIPANTS_PER_ROOM};
+	struct new_room room = {
+		api->config, {.max_participants = api->config->WEBRTC_MAX_PARTICIPANTS_PER_ROOM}};
 	AUTO_JSON body = NULL;
 	int r;
 
 	r = request_read_json(request, api->config->REALTIME_MAX_BODY, &body, reterr);
 	if (r == 0)
-		r = read_room_id(body, room.room_id, reterr);
+		r = read_room_id(body, room.row.room_id, reterr);
 	/* One that is to be given its name here may get any. */
 	if (r >= 0)
-		r = access_demand(request, RIGHT_PUBLISH, GRANT_ROOMS, r > 0 ? room.room_id : "*",
-				  reterr);
+		r = access_demand(request, RIGHT_PUBLISH, GRANT_ROOMS,
+				  r > 0 ? room.row.room_id : "*", reterr);
 	if (r >= 0)
-		r = apply_fields(api->config, body, &room, reterr);
+		r = apply_fields(api->config, body, &room.row, reterr);
 	if (r >= 0)
-		r = read_password(body, room.password_hash, reterr);
+		r = read_password(body, room.row.password_hash, reterr);
 	if (r >= 0)
-		r = rooms_create(api->store, &room, api->config->WEBRTC_MAX_ROOMS, clock_unix_ms(),
-				 reterr);
-	if (r < 0)
-		return r;
-	if (!room.codecs)
-		room.codecs = json_array();
-	if (!room.metadata)
-		room.metadata = json_object();
-	response_header(response, "Location", "/realtime/webrtc/rooms/%s", room.room_id);
-	return answer_room(response, 201, &room, 0);
+		r = idempotency_change(api, request, create, &room, response, reterr);
+	room_row_fini(&room.row);
+	return r;
 }
 
 /* ---- GET ---- */
@@ -402,28 +414,34 @@ int rooms_handle_get(struct api *api, struct request *request, struct response *
 
 /* ---- PUT ---- */
 
-/* Inside a transaction: nobody else changes the room between the comparison and the write.
- * `hash_or_null` NULL: the password stays. */
-static int update_stored(struct api *api, const struct request *request, const char *room_id,
-			 const json_t *body, const char *hash_or_null, struct room_row *room,
-			 struct error *reterr)
-{
-	const char *if_match = request_header(request, "If-Match");
-	int r;
+struct room_update {
+	const struct config *config;
+	const char *room_id;
+	const json_t *body;
+	const char *hash_or_null;     /* NULL: the password stays */
+	const char *if_match_or_null; /* NULL: whatever it is now */
+	struct room_row row;	      /* what became of it */
+};
 
-	r = rooms_get(api->store, room_id, room, reterr);
+/* Inside a transaction: nobody else changes the room between the comparison and the write. */
+static int update(struct store *store, void *data, struct error *reterr)
+{
+	struct room_update *update = data;
+	struct room_row *room = &update->row;
+	int r = rooms_get(store, update->room_id, room, reterr);
+
 	if (r < 0)
 		return r;
-	if (if_match && !room_etag_allows_change(if_match, room))
+	if (update->if_match_or_null && !room_etag_allows_change(update->if_match_or_null, room))
 		return error_set(reterr, -ESTALE, "room_changed",
 				 "the room was changed since it had that ETag; read it again");
-	r = apply_fields(api->config, body, room, reterr);
+	r = apply_fields(update->config, update->body, room, reterr);
 	if (r < 0)
 		return r;
-	if (hash_or_null)
+	if (update->hash_or_null)
 		(void)snprintf(room->password_hash, sizeof(room->password_hash), "%s",
-			       hash_or_null);
-	return rooms_update(api->store, room, clock_unix_ms(), reterr);
+			       update->hash_or_null);
+	return rooms_update(store, room, clock_unix_ms(), reterr);
 }
 
 static int read_update(struct api *api, struct request *request, const char *room_id,
@@ -445,37 +463,41 @@ static int read_update(struct api *api, struct request *request, const char *roo
 int rooms_handle_update(struct api *api, struct request *request, struct response *response,
 			struct error *reterr)
 {
-	AUTO_ROOM_ROW room = {0};
+	struct room_update change = {.config = api->config};
 	AUTO_JSON body = NULL;
 	char hash[PASSWORD_HASH_SIZE];
-	const char *room_id;
-	int r, has_password = 0;
+	int r;
 
-	r = request_room_id(request, &room_id, reterr);
+	r = request_room_id(request, &change.room_id, reterr);
 	if (r == 0)
-		r = access_demand_room(request, room_id, reterr);
+		r = access_demand_room(request, change.room_id, reterr);
 	if (r == 0)
-		r = read_update(api, request, room_id, &body, reterr);
+		r = read_update(api, request, change.room_id, &body, reterr);
 	if (r == 0)
-		r = has_password = read_password(body, hash, reterr);
-	if (r >= 0)
-		r = store_begin(api->store, reterr);
+		r = read_password(body, hash, reterr);
 	if (r < 0)
 		return r;
-	r = update_stored(api, request, room_id, body, has_password > 0 ? hash : NULL, &room,
-			  reterr);
-	if (r == 0)
-		r = store_commit(api->store, reterr);
-	if (r < 0) {
-		store_rollback(api->store);
-		return r;
+	change.hash_or_null = r > 0 ? hash : NULL;
+	change.body = body;
+	change.if_match_or_null = request_header(request, "If-Match");
+	r = store_group_change(api->changes, api->store, update, &change, reterr);
+	if (r == 0) {
+		/* Those in the call hear of it; when realtimed is away nobody is connected to
+		 * hear. */
+		(void)bus_client_send(api->realtimed, BUS_ROOM_UPDATED, room_to_json(&change.row));
+		r = answer_room(response, 200, &change.row,
+				ask_participant_count(api, change.room_id));
 	}
-	/* Those in the call hear of it; when realtimed is away nobody is connected to hear. */
-	(void)bus_client_send(api->realtimed, BUS_ROOM_UPDATED, room_to_json(&room));
-	return answer_room(response, 200, &room, ask_participant_count(api, room_id));
+	room_row_fini(&change.row);
+	return r;
 }
 
 /* ---- DELETE ---- */
+
+static int delete_room(struct store *store, void *data, struct error *reterr)
+{
+	return rooms_delete(store, data, clock_unix_ms(), reterr);
+}
 
 int rooms_handle_delete(struct api *api, struct request *request, struct response *response,
 			struct error *reterr)
@@ -487,7 +509,8 @@ int rooms_handle_delete(struct api *api, struct request *request, struct respons
 	if (r == 0)
 		r = access_demand_room(request, room_id, reterr);
 	if (r == 0)
-		r = rooms_delete(api->store, room_id, clock_unix_ms(), reterr);
+		r = store_group_change(api->changes, api->store, delete_room,
+				       (char *)(uintptr_t)room_id, reterr);
 	if (r < 0)
 		return r;
 	(void)bus_client_send(api->realtimed, BUS_ROOM_DELETED,

@@ -98,6 +98,7 @@ static struct api *world(void)
 	api.sfu = bus;
 	api.anonymous = identity_new_anonymous(true);
 	api.pages = page_cache_new();
+	api.changes = store_group_new();
 	api.config = config;
 	return &api;
 }

@@ -68,6 +68,7 @@ static int start(void **state)
 	assert_int_equal(jwt_verifier_new(config, &api.verifier, &error), 0);
 	api.anonymous = identity_new_anonymous(false);
 	api.pages = page_cache_new();
+	api.changes = store_group_new();
 	return 0;
 }
 
@@ -80,6 +81,7 @@ static int stop(void **state)
 	api.realtimed = bus_client_free(api.realtimed);
 	api.store = store_free(api.store);
 	api.pages = page_cache_free(api.pages);
+	api.changes = store_group_free(api.changes);
 	api.verifier = jwt_verifier_free(api.verifier);
 	api.anonymous = identity_unref(api.anonymous);
 	namespaces = namespaces_free(namespaces);
