@@ -38,6 +38,7 @@ static const struct route routes[] = {
 	{"PATCH", UPLOADS "/{upload_id}", ACCESS_PUBLIC, tus_patch},
 	{"DELETE", UPLOADS "/{upload_id}", ACCESS_PUBLIC, tus_delete},
 	{"PUT", "/realtime/files", ACCESS_PUBLIC, uploads_put},
+	{"GET", "/realtime/files", ACCESS_PUBLIC, files_handle_list},
 	{"GET", "/realtime/files/{file_id}", ACCESS_PUBLIC, files_get},
 	{"DELETE", "/realtime/files/{file_id}", ACCESS_PUBLIC, files_delete},
 	{"GET", "/realtime/channels", ACCESS_ADMIN, channels_handle_list},

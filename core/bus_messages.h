@@ -61,10 +61,11 @@ enum { BUS_VERSION = 1 };
 	X(HTTP_SESSION_END, 23, "http_session_end")                                                \
 	/* request: {room_id, session_id, caller} -> {}: it is there, and the caller's */          \
 	X(HTTP_SESSION_CHECK, 26, "http_session_check")                                            \
-	/* request: {connection_id?, user_id?, limit?} -> {connections: [{connection_id,           \
-	 *   transport, user_id, channels}], total, transports: {websocket, sse, signaling},       \
+	/* request: {connection_id?, user_id?, after?, limit?} -> {connections: [{connection_id,   \
+	 *   transport, user_id, channels}], next, total, transports: {websocket, sse, signaling}, \
 	 *   channels: {name: subscriptions}, channel_count}; the totals count all, the list has   \
-	 *   those that match, and of channels up to 1000 are named */                             \
+	 *   those that match by connection_id, up to the last, `next`, and of channels up to 1000 \
+	 *   are named */                                                                          \
 	X(CONNECTIONS, 24, "connections")                                                          \
 	/* request: {connection_id?|user_id?} -> {closed}: close what matches, for good */         \
 	X(CONNECTIONS_CLOSE, 40, "connections_close")                                              \
@@ -78,7 +79,8 @@ enum { BUS_VERSION = 1 };
 	/* request: {user_id, notification_id?} -> {changed}: that one, or all of the user, is     \
 	 *   read; -ENOENT "notification_not_found" */                                             \
 	X(NOTIFICATIONS_READ, 44, "notifications_read")                                            \
-	/* request: {limit?} -> {channels: {name: subscriptions}, channel_count} */                \
+	/* request: {after?, limit?} -> {channels: {name: subscriptions}, next, channel_count}: by \
+	 *   name, up to the last, `next` */                                                       \
 	X(CHANNELS, 45, "channels")                                                                \
 	/* request: {channel} -> {subscriptions, epoch?, offset?, presence: {channel, members,     \
 	 *   count, version}} */                                                                   \

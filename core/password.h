@@ -1,7 +1,6 @@
-/* password.h - a password as it is kept: what scrypt (RFC 7914) makes of it and a salt, with the
- * cost that it took, so that the cost can be raised without a word to those who have one already:
- *
- *   $scrypt$ln=14,r=8,p=1$<salt>$<hash>     (base64)
+/* password.h - a password as it is kept: what scrypt makes of it and a salt, with the cost that it
+ * took (core/scrypt_text.h), so that the cost can be raised without a word to those who have one
+ * already.
  *
  * Making one and comparing take some 50 ms of CPU and 16 MiB for the moment. Thread: any.
  */
@@ -9,8 +8,9 @@
 #define CORE_PASSWORD_H
 
 #include "core/error.h"
+#include "core/scrypt_text.h"
 
-enum { PASSWORD_MAX = 128 /* bytes */, PASSWORD_HASH_SIZE = 192 };
+enum { PASSWORD_MAX = 128 /* bytes */, PASSWORD_HASH_SIZE = SCRYPT_TEXT_SIZE };
 
 /* Can it be one? 1 to PASSWORD_MAX bytes of UTF-8 without control characters, and without a space
  * at either end, which would be lost in a header. -EINVAL "bad_field" */

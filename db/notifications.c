@@ -25,6 +25,7 @@ static const char sql_insert[] =
 	" ELSE json_object(" FIELDS ") END,"                                                       \
 	" sender, offset, created_at, expires_at, delivered_at, read_at"
 
+#define OF_TYPE " AND (:type IS NULL OR notification_type = :type)"
 #define NOT_EXPIRED " AND (expires_at IS NULL OR expires_at > :now)"
 
 static const char sql_undelivered[] =
@@ -36,13 +37,13 @@ static const char sql_undelivered[] =
 
 static const char sql_list[] =
 	"SELECT " COLUMNS " FROM notifications"
-	" WHERE user_id = :user_id AND message_id < :before" NOT_EXPIRED " ORDER BY message_id DESC"
-	" LIMIT :limit";
+	" WHERE user_id = :user_id AND message_id < :before" OF_TYPE NOT_EXPIRED
+	" ORDER BY message_id DESC LIMIT :limit";
 
-static const char sql_list_unread[] = "SELECT " COLUMNS " FROM notifications"
-				      " WHERE user_id = :user_id AND message_id < :before"
-				      " AND read_at IS NULL" NOT_EXPIRED " ORDER BY message_id DESC"
-				      " LIMIT :limit";
+static const char sql_list_unread[] =
+	"SELECT " COLUMNS " FROM notifications"
+	" WHERE user_id = :user_id AND message_id < :before"
+	" AND read_at IS NULL" OF_TYPE NOT_EXPIRED " ORDER BY message_id DESC LIMIT :limit";
 
 static const char sql_count_unread[] = "SELECT COUNT(*) FROM notifications"
 				       " WHERE user_id = :user_id AND read_at IS NULL" NOT_EXPIRED;
@@ -146,19 +147,20 @@ int notifications_read_undelivered(struct store *store, const char *user_id, int
 	return visit_rows(store, statement, visit, data, reterr);
 }
 
-int notifications_list(struct store *store, const char *user_id, const char *before_message_id,
-		       bool is_unread_only, int64_t limit, int64_t now_unix_ms,
-		       notification_visit_fn visit, void *data, struct error *reterr)
+int notifications_list(struct store *store, const struct notification_filter *filter, int64_t limit,
+		       int64_t now_unix_ms, notification_visit_fn visit, void *data,
+		       struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	int r = statement_get(store, is_unread_only ? sql_list_unread : sql_list, &statement,
-			      reterr);
+	int r = statement_get(store, filter->is_unread_only ? sql_list_unread : sql_list,
+			      &statement, reterr);
 
 	if (r < 0)
 		return r;
-	statement_bind_text(statement, ":user_id", user_id);
+	statement_bind_text(statement, ":user_id", filter->user_id);
 	statement_bind_text(statement, ":before",
-			    before_message_id ? before_message_id : behind_all);
+			    filter->before_message_id ? filter->before_message_id : behind_all);
+	statement_bind_text(statement, ":type", filter->type);
 	statement_bind_int(statement, ":limit", limit);
 	statement_bind_int(statement, ":now", now_unix_ms);
 	return visit_rows(store, statement, visit, data, reterr);

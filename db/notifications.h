@@ -43,10 +43,18 @@ int notifications_read_undelivered(struct store *store, const char *user_id, int
 				   int64_t now_unix_ms, notification_visit_fn visit, void *data,
 				   struct error *reterr) MUST_CHECK;
 
-/* Newest first, from before a message_id (NULL: from the newest). */
-int notifications_list(struct store *store, const char *user_id, const char *before_message_id,
-		       bool is_unread_only, int64_t limit, int64_t now_unix_ms,
-		       notification_visit_fn visit, void *data, struct error *reterr) MUST_CHECK;
+/* Which of a user's; texts are borrowed. */
+struct notification_filter {
+	const char *user_id;
+	const char *before_message_id; /* NULL: from the newest */
+	const char *type;	       /* NULL: any */
+	bool is_unread_only;
+};
+
+/* Newest first. */
+int notifications_list(struct store *store, const struct notification_filter *filter, int64_t limit,
+		       int64_t now_unix_ms, notification_visit_fn visit, void *data,
+		       struct error *reterr) MUST_CHECK;
 
 /* Looks at every unread one of the user. */
 int notifications_count_unread(struct store *store, const char *user_id, int64_t now_unix_ms,

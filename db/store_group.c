@@ -85,8 +85,7 @@ static int change_all(struct store *store, struct list *members, struct error *r
 	bool is_alone = list_first(members) == members->previous;
 	struct member *member;
 
-	LIST_FOR_EACH(member, members, link)
-	{
+	LIST_FOR_EACH (member, members, link) {
 		if (is_alone)
 			change_one(store, member);
 		else
@@ -151,8 +150,7 @@ static void lead(struct store_group *group, struct store *store)
 		r = change_all(store, &members, &error);
 	if (r < 0) {
 		store_rollback(store);
-		LIST_FOR_EACH(member, &members, link)
-		{
+		LIST_FOR_EACH (member, &members, link) {
 			if (member->result >= 0) {
 				member->result = r;
 				member->error = error;

@@ -17,6 +17,20 @@ static const char add_sql[] =
 
 static const char get_sql[] = "SELECT " COLUMNS " FROM uploads WHERE file_id = :file_id";
 
+/* Two, for there is an index for each. */
+#define LIST(whose)                                                                                \
+	"SELECT " COLUMNS " FROM uploads"                                                          \
+	" WHERE " whose "(created_at, file_id) < (:created_at, :file_id)"                          \
+	" AND (:channel IS NULL OR channel = :channel)"                                            \
+	" AND (:content_type IS NULL OR content_type = :content_type"                              \
+	"  OR substr(content_type, 1, length(:content_type) + 1) = :content_type || ';'"           \
+	"  OR (substr(:content_type, -1) = '/'"                                                    \
+	"   AND substr(content_type, 1, length(:content_type)) = :content_type))"                  \
+	" ORDER BY created_at DESC, file_id DESC LIMIT :limit"
+
+static const char list_sql[] = LIST("");
+static const char list_of_user_sql[] = LIST("user_id = :user_id AND ");
+
 static const char delete_sql[] = "DELETE FROM uploads WHERE file_id = :file_id";
 
 static const char have_sql[] = "SELECT 1 FROM uploads WHERE sha256 = :sha256 LIMIT 1";
@@ -102,6 +116,19 @@ int uploads_add(struct store *store, const struct upload_row *row, struct error 
 	return webhook_change_end(store, &change, r, reterr);
 }
 
+static void read_row(sqlite3_stmt *statement, struct upload_row *ret_row)
+{
+	statement_copy_text(statement, 0, ret_row->file_id, sizeof(ret_row->file_id));
+	statement_copy_text(statement, 1, ret_row->sha256, sizeof(ret_row->sha256));
+	ret_row->size_bytes = sqlite3_column_int64(statement, 2);
+	statement_copy_text(statement, 3, ret_row->content_type, sizeof(ret_row->content_type));
+	statement_copy_text(statement, 4, ret_row->filename, sizeof(ret_row->filename));
+	statement_copy_text(statement, 5, ret_row->user_id, sizeof(ret_row->user_id));
+	statement_copy_text(statement, 6, ret_row->channel, sizeof(ret_row->channel));
+	ret_row->created_at_unix_ms = sqlite3_column_int64(statement, 7);
+	ret_row->expires_at_unix_ms = sqlite3_column_int64(statement, 8);
+}
+
 int uploads_get(struct store *store, const char *file_id, struct upload_row *ret_row,
 		struct error *reterr)
 {
@@ -114,17 +141,37 @@ int uploads_get(struct store *store, const char *file_id, struct upload_row *ret
 	r = statement_step(store, statement, reterr);
 	if (r <= 0)
 		return r < 0 ? r : not_found(reterr);
-	statement_copy_text(statement, 0, ret_row->file_id, sizeof(ret_row->file_id));
-	statement_copy_text(statement, 1, ret_row->sha256, sizeof(ret_row->sha256));
-	ret_row->size_bytes = sqlite3_column_int64(statement, 2);
-	statement_copy_text(statement, 3, ret_row->content_type, sizeof(ret_row->content_type));
-	statement_copy_text(statement, 4, ret_row->filename, sizeof(ret_row->filename));
-	statement_copy_text(statement, 5, ret_row->user_id, sizeof(ret_row->user_id));
-	statement_copy_text(statement, 6, ret_row->channel, sizeof(ret_row->channel));
-	ret_row->created_at_unix_ms = sqlite3_column_int64(statement, 7);
-	ret_row->expires_at_unix_ms = sqlite3_column_int64(statement, 8);
+	read_row(statement, ret_row);
 	(void)sqlite3_reset(statement); /* a SELECT that went well */
 	return 0;
+}
+
+int uploads_list(struct store *store, const struct uploads_filter *filter,
+		 const struct list_position *before, size_t limit, struct upload_row *rows,
+		 bool *ret_more, struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	size_t count = 0;
+	int r = statement_get(store, filter->user_id ? list_of_user_sql : list_sql, &statement,
+			      reterr);
+
+	if (r < 0)
+		return r;
+	if (filter->user_id)
+		statement_bind_text(statement, ":user_id", filter->user_id);
+	statement_bind_int(statement, ":created_at",
+			   before ? before->created_at_unix_ms : INT64_MAX);
+	statement_bind_text(statement, ":file_id", before ? before->id : "");
+	statement_bind_text(statement, ":channel", filter->channel);
+	statement_bind_text(statement, ":content_type", filter->content_type);
+	statement_bind_int(statement, ":limit", (int64_t)limit + 1); /* one more: is there more? */
+	while ((r = statement_step(store, statement, reterr)) > 0 && count < limit)
+		read_row(statement, &rows[count++]);
+	if (r < 0)
+		return r;
+	(void)sqlite3_reset(statement); /* a SELECT that went well */
+	*ret_more = r > 0;
+	return (int)count;
 }
 
 static int delete (struct store *store, const char *file_id, struct error *reterr)

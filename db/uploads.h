@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/file_rules.h"
 #include "core/id.h"
+#include "db/list_position.h"
 #include "db/store.h"
 
 enum { FILE_ID_SIZE = 5 + ID_SIZE, SHA256_SIZE = 65 };
@@ -48,6 +49,20 @@ int uploads_get(struct store *store, const char *file_id, struct upload_row *ret
 		struct error *reterr) MUST_CHECK;
 int uploads_delete(struct store *store, const char *file_id, int64_t now_unix_ms,
 		   struct error *reterr) MUST_CHECK;
+
+/* Which files; all zero: every one. Texts are borrowed. */
+struct uploads_filter {
+	const char *user_id; /* whose; NULL: anybody's */
+	const char *channel; /* announced there; NULL: wherever */
+	const char
+		*content_type; /* whatever its parameters; "image/": all that begin so; NULL: any */
+};
+
+/* Up to `limit`, newest first, from before `before` (NULL: from the newest) into the caller's
+ * `rows`. Returns how many; *ret_more: there are others behind them. */
+int uploads_list(struct store *store, const struct uploads_filter *filter,
+		 const struct list_position *before, size_t limit, struct upload_row *rows,
+		 bool *ret_more, struct error *reterr) MUST_CHECK;
 
 /* Does any upload have these bytes? 1, 0. */
 int uploads_have(struct store *store, const char *sha256, struct error *reterr) MUST_CHECK;

@@ -32,14 +32,19 @@ static int channel_get(struct api *api, const struct request *request, const cha
 int channels_handle_list(struct api *api, struct request *request, struct response *response,
 			 struct error *reterr)
 {
+	const char *cursor = query_find(&request->query, "cursor");
 	size_t limit = CHANNELS_MAX;
 	json_t *answer = NULL;
 	int r = request_limit(request, CHANNELS_MAX, &limit, reterr);
 
+	if (r == 0 && cursor && !channel_name_is_valid(cursor, strlen(cursor)))
+		r = error_set_field(reterr, -EINVAL, "bad_field", "cursor",
+				    "cursor must be the next of an earlier answer");
 	if (r == 0)
-		r = bus_client_call(api->realtimed, BUS_CHANNELS,
-				    json_pack("{s:I}", "limit", (json_int_t)limit), BUS_TIMEOUT_MS,
-				    &answer, reterr);
+		r = bus_client_call(
+			api->realtimed, BUS_CHANNELS,
+			json_pack("{s:I, s:s*}", "limit", (json_int_t)limit, "after", cursor),
+			BUS_TIMEOUT_MS, &answer, reterr);
 	return r < 0 ? r : response_json(response, 200, answer);
 }
 

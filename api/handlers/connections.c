@@ -4,22 +4,27 @@
 #include <stdlib.h>
 
 #include "api/handlers/handlers.h"
+#include "core/id.h"
 #include "core/json.h"
 
 enum { LISTED_MAX = 10000 };
 
-/* ?user_id= and ?limit= as the bus has them. */
+/* ?user_id=, ?limit= and ?cursor= as the bus has them. */
 static int search_of(const struct request *request, json_t **ret_search, struct error *reterr)
 {
 	const char *user_id = query_find(&request->query, "user_id");
 	const char *limit = query_find(&request->query, "limit");
+	const char *cursor = query_find(&request->query, "cursor");
 	char *end = NULL;
 	long number = limit ? strtol(limit, &end, 10) : 0;
 
 	if (limit && (!*limit || *end || number < 0 || number > LISTED_MAX))
 		return error_set_field(reterr, -EINVAL, "bad_field", "limit",
 				       "limit must be a number from 0 to %d", LISTED_MAX);
-	*ret_search = json_pack("{s:s*}", "user_id", user_id);
+	if (cursor && !room_id_is_valid(cursor))
+		return error_set_field(reterr, -EINVAL, "bad_field", "cursor",
+				       "cursor must be the next of an earlier answer");
+	*ret_search = json_pack("{s:s*, s:s*}", "user_id", user_id, "after", cursor);
 	if (limit)
 		(void)json_object_set_new(*ret_search, "limit", json_integer(number));
 	return 0;

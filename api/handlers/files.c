@@ -1,4 +1,4 @@
-/* /realtime/files/{file_id}: files that were uploaded, handed out and deleted.
+/* /realtime/files: files that were uploaded, listed, handed out and deleted.
  *
  * Its unguessable id opens a file: whoever was told it may read it, as a picture in a page has no
  * token to show. Where the namespace of its channel lets only some listen, it is for these alone.
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/handlers/handlers.h"
+#include "api/handlers/listing.h"
 #include "api/wire/disposition.h"
 #include "api/wire/range.h"
 
@@ -157,4 +158,105 @@ int files_delete(struct api *api, struct request *request, struct response *resp
 	if (r == 0)
 		response_empty(response, 204);
 	return r;
+}
+
+/* ---- lists ---- */
+
+enum { FILES_PAGE_MAX = 200 };
+
+/* Whose: one's own, or as an admin wishes. No id is told to whoever has not uploaded the file: it
+ * opens it. */
+static int whose_get(const struct request *request, const char **ret_user_id, struct error *reterr)
+{
+	const char *user_id = query_find(&request->query, "user_id");
+	const char *caller = request->identity->user_id;
+	bool is_admin = identity_may(request->identity, RIGHT_ADMIN, GRANT_CHANNELS, "*");
+	int r = access_demand_known(request, reterr);
+
+	if (r < 0)
+		return r;
+	if (!is_admin && user_id && strcmp(user_id, caller) != 0)
+		return error_set_field(reterr, -EACCES, "forbidden", "user_id",
+				       "files of others are listed for admins");
+	*ret_user_id = user_id || is_admin ? user_id : caller;
+	return 0;
+}
+
+static int filter_get(const struct request *request, struct uploads_filter *filter,
+		      char content_type[CONTENT_TYPE_MAX + 1], struct error *reterr)
+{
+	const char *type = query_find(&request->query, "content_type");
+	size_t length = type ? strlen(type) : 0;
+
+	filter->channel = query_find(&request->query, "channel");
+	if (!type)
+		return 0;
+	if (length > CONTENT_TYPE_MAX || !strchr(type, '/') || (*type == '*' && type[1] != '/'))
+		return error_set_field(reterr, -EINVAL, "bad_field", "content_type",
+				       "content_type must be a type, such as image/png, or all of "
+				       "a kind, such as image/*");
+	(void)strcpy(content_type, type); /* it fits */
+	if (strcmp(type + length - 2, "/*") == 0)
+		content_type[length - 1] = '\0';
+	filter->content_type = strcmp(type, "*/*") == 0 ? NULL : content_type;
+	return 0;
+}
+
+static json_t *row_to_json(const struct upload_row *row)
+{
+	char url[FILE_ID_SIZE + 32];
+
+	(void)snprintf(url, sizeof(url), "/realtime/files/%s", row->file_id);
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s?, s:s?, s:s?, s:I, s:o}", "file_id",
+			 row->file_id, "url", url, "sha256", row->sha256, "size",
+			 (json_int_t)row->size_bytes, "content_type", row->content_type, "filename",
+			 *row->filename ? row->filename : NULL, "user_id",
+			 *row->user_id ? row->user_id : NULL, "channel",
+			 *row->channel ? row->channel : NULL, "created_at",
+			 (json_int_t)row->created_at_unix_ms, "expires_at",
+			 expiry_to_json(row->expires_at_unix_ms));
+}
+
+static int list_page(struct api *api, const struct uploads_filter *filter,
+		     const struct list_position *before, size_t limit, json_t **ret_page,
+		     struct error *reterr)
+{
+	AUTO_FREE struct upload_row *rows = malloc(limit * sizeof(*rows));
+	bool more = false;
+	json_t *items;
+	int count;
+
+	if (!rows)
+		return -ENOMEM;
+	count = uploads_list(api->store, filter, before, limit, rows, &more, reterr);
+	if (count < 0)
+		return count;
+	items = json_array();
+	for (int i = 0; i < count; i++)
+		(void)json_array_append_new(items, row_to_json(&rows[i]));
+	*ret_page = page_to_json(items, more, more ? rows[count - 1].created_at_unix_ms : 0,
+				 more ? rows[count - 1].file_id : "");
+	return 0;
+}
+
+int files_handle_list(struct api *api, struct request *request, struct response *response,
+		      struct error *reterr)
+{
+	const char *cursor = query_find(&request->query, "cursor");
+	char content_type[CONTENT_TYPE_MAX + 1];
+	struct uploads_filter filter = {0};
+	struct list_position before;
+	size_t limit = PAGE_DEFAULT;
+	json_t *page = NULL;
+	int r = whose_get(request, &filter.user_id, reterr);
+
+	if (r == 0)
+		r = cursor_parse(cursor, &before, reterr);
+	if (r == 0)
+		r = request_limit(request, FILES_PAGE_MAX, &limit, reterr);
+	if (r == 0)
+		r = filter_get(request, &filter, content_type, reterr);
+	if (r == 0)
+		r = list_page(api, &filter, cursor ? &before : NULL, limit, &page, reterr);
+	return r < 0 ? r : response_json(response, 200, page);
 }

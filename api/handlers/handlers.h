@@ -67,7 +67,7 @@ handler_fn uploads_receive, uploads_put;
 handler_fn tus_options, tus_create, tus_head, tus_patch, tus_delete;
 
 /* files.c */
-handler_fn files_get, files_delete;
+handler_fn files_handle_list, files_get, files_delete;
 
 /* channels.c */
 handler_fn channels_handle_list, channels_get, channels_messages, channels_presence,

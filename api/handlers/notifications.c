@@ -320,18 +320,30 @@ static int get_unread_only(const struct request *request, bool *ret_is_unread_on
 	return 0;
 }
 
-static int read_page(struct api *api, const char *user_id, const char *cursor, bool is_unread_only,
-		     struct page *page, json_t **ret_answer, struct error *reterr)
+static int filter_get(const struct request *request, struct notification_filter *filter,
+		      struct error *reterr)
+{
+	int r = get_unread_only(request, &filter->is_unread_only, reterr);
+
+	filter->before_message_id = query_find(&request->query, "cursor");
+	filter->type = query_find(&request->query, "notification_type");
+	if (r == 0 && filter->before_message_id)
+		r = check_cursor(filter->before_message_id, reterr);
+	return r;
+}
+
+static int read_page(struct api *api, const struct notification_filter *filter, struct page *page,
+		     json_t **ret_answer, struct error *reterr)
 {
 	int64_t now_unix_ms = clock_unix_ms(), unread = 0;
-	int r = notifications_list(api->store, user_id, cursor, is_unread_only,
-				   (int64_t)page->limit + 1, now_unix_ms, add_to_page, page,
-				   reterr);
+	int r = notifications_list(api->store, filter, (int64_t)page->limit + 1, now_unix_ms,
+				   add_to_page, page, reterr);
 
 	if (r == 0 && page->is_out_of_memory)
 		r = -ENOMEM;
 	if (r == 0)
-		r = notifications_count_unread(api->store, user_id, now_unix_ms, &unread, reterr);
+		r = notifications_count_unread(api->store, filter->user_id, now_unix_ms, &unread,
+					       reterr);
 	if (r < 0)
 		return r;
 	*ret_answer =
@@ -343,22 +355,19 @@ static int read_page(struct api *api, const char *user_id, const char *cursor, b
 int notifications_handle_list(struct api *api, struct request *request, struct response *response,
 			      struct error *reterr)
 {
-	const char *cursor = query_find(&request->query, "cursor"), *user_id;
 	struct page page = {.limit = PAGE_DEFAULT};
-	bool is_unread_only = false;
+	struct notification_filter filter = {0};
 	json_t *answer = NULL;
-	int r = require_caller(request, &user_id, reterr);
+	int r = require_caller(request, &filter.user_id, reterr);
 
-	if (r == 0 && cursor)
-		r = check_cursor(cursor, reterr);
+	if (r == 0)
+		r = filter_get(request, &filter, reterr);
 	if (r == 0)
 		r = request_limit(request, PAGE_MAX, &page.limit, reterr);
-	if (r == 0)
-		r = get_unread_only(request, &is_unread_only, reterr);
 	if (r < 0)
 		return r;
 	page.items = json_array();
-	r = read_page(api, user_id, cursor, is_unread_only, &page, &answer, reterr);
+	r = read_page(api, &filter, &page, &answer, reterr);
 	json_decref(page.items);
 	return r < 0 ? r : response_json(response, 200, answer);
 }

@@ -55,8 +55,8 @@ static const struct subscriber *subscriber_of(const struct connection *connectio
 /* What an admin looks for among the connections. */
 struct connection_search {
 	const char *connection_id, *user_id; /* NULL: any */
+	const char *after;		     /* NULL: from the first; ids are in order */
 	int64_t limit;
-	json_t *found;		     /* owned */
 	struct connection **matches; /* owned; for closing, which is not done while walking */
 	size_t match_count;
 };
@@ -71,6 +71,8 @@ static int search_get(const json_t *body, struct connection_search *ret_search,
 	if (r >= 0)
 		r = json_get_text(body, "user_id", 1, USER_ID_MAX, &ret_search->user_id, reterr);
 	if (r >= 0)
+		r = json_get_text(body, "after", 1, TEXT_MAX, &ret_search->after, reterr);
+	if (r >= 0)
 		r = json_get_int(body, "limit", 0, CONNECTIONS_LISTED_MAX, &ret_search->limit,
 				 reterr);
 	return r < 0 ? r : 0;
@@ -82,44 +84,56 @@ static bool is_searched(const struct connection_search *search, const struct con
 	       (!search->user_id || strcmp(search->user_id, connection->identity->user_id) == 0);
 }
 
-static void list_connection(void *data, struct table_link *link)
+static bool is_wanted(const void *data, struct table_link *link)
 {
-	struct connection_search *search = data;
-	const struct connection *connection = TABLE_ITEM(link, struct connection, by_id);
-	const struct subscriber *subscriber = subscriber_of(connection);
-	const char *user_id = connection->identity->user_id;
-	json_t *channels;
-
-	if (!is_searched(search, connection) || search->limit-- <= 0)
-		return;
-	channels = json_array();
-	if (subscriber && connection->is_started)
-		hub_channels_list(subscriber, channels);
-	(void)json_array_append_new(search->found,
-				    json_pack("{s:s, s:s, s:s?, s:o}", "connection_id",
-					      connection->id, "transport",
-					      transport_name(connection->transport), "user_id",
-					      *user_id ? user_id : NULL, "channels", channels));
+	return is_searched(data, TABLE_ITEM(link, struct connection, by_id));
 }
 
+static json_t *connection_to_json(const struct connection *connection)
+{
+	const struct subscriber *subscriber = subscriber_of(connection);
+	const char *user_id = connection->identity->user_id;
+	json_t *channels = json_array();
+
+	if (subscriber && connection->is_started)
+		hub_channels_list(subscriber, channels);
+	return json_pack("{s:s, s:s, s:s?, s:o}", "connection_id", connection->id, "transport",
+			 transport_name(connection->transport), "user_id",
+			 *user_id ? user_id : NULL, "channels", channels);
+}
+
+/* A page of those that match, and counts of all. */
 static int list_connections(const struct daemon *daemon, const json_t *body, json_t **ret_answer,
 			    struct error *reterr)
 {
+	const struct table *all = &daemon->server.connections;
 	const size_t *counts = daemon->server.counts;
+	AUTO_FREE struct table_link **links = NULL;
+	const char *next = NULL, *next_channel;
 	struct connection_search search;
+	size_t count = 0;
+	json_t *page;
 	int r = search_get(body, &search, reterr);
 
 	if (r < 0)
 		return r;
-	search.found = json_array();
-	table_for_each(&daemon->server.connections, list_connection, &search);
-	*ret_answer = json_pack("{s:o, s:I, s:{s:I, s:I, s:I}, s:o, s:I}", "connections",
-				search.found, "total", (json_int_t)daemon->server.connections.count,
-				"transports", "websocket", (json_int_t)counts[TRANSPORT_WEBSOCKET],
-				"sse", (json_int_t)counts[TRANSPORT_SSE], "signaling",
-				(json_int_t)counts[TRANSPORT_SIGNALING], "channels",
-				hub_channel_sizes(&daemon->hub, CHANNELS_LISTED), "channel_count",
-				(json_int_t)hub_channel_count(&daemon->hub));
+	links = table_sort(all, search.after, is_wanted, &search, &count);
+	if (!links)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	page = json_array();
+	for (size_t i = 0; i < count && i < (size_t)search.limit; i++) {
+		(void)json_array_append_new(
+			page, connection_to_json(TABLE_ITEM(links[i], struct connection, by_id)));
+		if (i + 1 == (size_t)search.limit && i + 1 < count)
+			next = links[i]->key;
+	}
+	*ret_answer = json_pack(
+		"{s:o, s:s?, s:I, s:{s:I, s:I, s:I}, s:o, s:I}", "connections", page, "next", next,
+		"total", (json_int_t)all->count, "transports", "websocket",
+		(json_int_t)counts[TRANSPORT_WEBSOCKET], "sse", (json_int_t)counts[TRANSPORT_SSE],
+		"signaling", (json_int_t)counts[TRANSPORT_SIGNALING], "channels",
+		hub_channel_sizes(&daemon->hub, NULL, CHANNELS_LISTED, &next_channel),
+		"channel_count", (json_int_t)hub_channel_count(&daemon->hub));
 	return 0;
 }
 
@@ -181,14 +195,18 @@ static int new_ticket(struct daemon *daemon, const json_t *body, json_t **ret_an
 static int list_channels(const struct daemon *daemon, const json_t *body, json_t **ret_answer,
 			 struct error *reterr)
 {
+	const char *after = NULL, *next;
 	int64_t limit = CHANNELS_LISTED;
+	json_t *sizes;
 	int r = json_get_int(body, "limit", 1, CHANNELS_LISTED, &limit, reterr);
 
+	if (r >= 0)
+		r = json_get_text(body, "after", 1, CHANNEL_NAME_MAX, &after, reterr);
 	if (r < 0)
 		return r;
-	*ret_answer =
-		json_pack("{s:o, s:I}", "channels", hub_channel_sizes(&daemon->hub, (size_t)limit),
-			  "channel_count", (json_int_t)hub_channel_count(&daemon->hub));
+	sizes = hub_channel_sizes(&daemon->hub, after, (size_t)limit, &next);
+	*ret_answer = json_pack("{s:o, s:s?, s:I}", "channels", sizes, "next", next,
+				"channel_count", (json_int_t)hub_channel_count(&daemon->hub));
 	return 0;
 }
 

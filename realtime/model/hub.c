@@ -136,27 +136,30 @@ json_t *hub_channel_to_json(const struct hub *hub, const char *name)
 			 (json_int_t)channel->delivered_offset);
 }
 
-struct size_list {
-	json_t *sizes;
-	size_t limit;
-};
-
-static void add_size(void *data, struct table_link *link)
+static bool is_listened_to(const void *data, struct table_link *link)
 {
-	struct size_list *list = data;
-	const struct channel *channel = TABLE_ITEM(link, struct channel, by_name);
-
-	if (channel->subscription_count > 0 && json_object_size(list->sizes) < list->limit)
-		(void)json_object_set_new(list->sizes, channel->name,
-					  json_integer((json_int_t)channel->subscription_count));
+	(void)data;
+	return TABLE_ITEM(link, struct channel, by_name)->subscription_count > 0;
 }
 
-json_t *hub_channel_sizes(const struct hub *hub, size_t limit)
+json_t *hub_channel_sizes(const struct hub *hub, const char *after, size_t limit,
+			  const char **ret_next_or_null)
 {
-	struct size_list list = {.sizes = json_object(), .limit = limit};
+	size_t count;
+	AUTO_FREE struct table_link **links =
+		table_sort(&hub->channels, after, is_listened_to, NULL, &count);
+	json_t *sizes = links ? json_object() : NULL;
 
-	table_for_each(&hub->channels, add_size, &list);
-	return list.sizes;
+	*ret_next_or_null = NULL;
+	for (size_t i = 0; sizes && i < count && i < limit; i++) {
+		const struct channel *channel = TABLE_ITEM(links[i], struct channel, by_name);
+
+		(void)json_object_set_new(sizes, channel->name,
+					  json_integer((json_int_t)channel->subscription_count));
+		if (i + 1 == limit && count > limit)
+			*ret_next_or_null = channel->name;
+	}
+	return sizes;
 }
 
 static void add_subscriptions(void *data, struct table_link *link)

@@ -199,9 +199,11 @@ json_t *hub_presence(const struct hub *hub, const char *channel, size_t limit);
  * offset is the last delivered one's, from which one can go on. */
 json_t *hub_channel_to_json(const struct hub *hub, const char *channel);
 
-/* {channel: subscriptions} of up to `limit` channels that somebody listens to, by a walk over all.
- */
-json_t *hub_channel_sizes(const struct hub *hub, size_t limit);
+/* {channel: subscriptions} of up to `limit` channels that somebody listens to, in the order of
+ * names, from behind `after` (NULL: from the first). *ret_next_or_null is told the last name
+ * (borrowed) if there are more. By a walk over all. NULL without memory. */
+json_t *hub_channel_sizes(const struct hub *hub, const char *after, size_t limit,
+			  const char **ret_next_or_null);
 
 /* By a walk over all channels. */
 size_t hub_subscription_count(const struct hub *hub);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/id.h"
@@ -118,4 +119,29 @@ void table_for_each(const struct table *table, void (*visit)(void *data, struct 
 			visit(data, link);
 		}
 	}
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct table_link *const *first = a, *const *second = b;
+
+	return strcmp((*first)->key, (*second)->key);
+}
+
+struct table_link **table_sort(const struct table *table, const char *after,
+			       bool (*is_wanted)(const void *data, struct table_link *link),
+			       const void *data, size_t *ret_count)
+{
+	struct table_link **links = calloc(table->count + 1, sizeof(struct table_link *));
+	size_t count = 0;
+
+	if (!links)
+		return NULL;
+	for (size_t i = 0; i < table->bucket_count; i++)
+		for (struct table_link *link = table->buckets[i]; link; link = link->next)
+			if ((!after || strcmp(link->key, after) > 0) && is_wanted(data, link))
+				links[count++] = link;
+	qsort(links, count, sizeof(struct table_link *), compare_keys);
+	*ret_count = count;
+	return links;
 }

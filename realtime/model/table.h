@@ -42,6 +42,13 @@ struct table_link *table_first(const struct table *table);
 void table_for_each(const struct table *table, void (*visit)(void *data, struct table_link *link),
 		    void *data);
 
+/* Those that are wanted and whose keys come behind `after` (NULL: all), in the order of keys: a
+ * page at a time, none comes twice and none that stays is missed, whatever else comes and goes. A
+ * new array of *ret_count, to be free()d; NULL without memory. */
+struct table_link **table_sort(const struct table *table, const char *after,
+			       bool (*is_wanted)(const void *data, struct table_link *link),
+			       const void *data, size_t *ret_count);
+
 #define TABLE_ITEM(link, type, member) CONTAINER_OF(link, type, member)
 
 #endif

@@ -70,6 +70,7 @@ class Stack:
     port: int = field(default_factory=lambda: free_ports(1))
     env: dict[str, str] = field(default_factory=dict)
     body_max: str = "64m"
+    wrapper: tuple[str, ...] = ()  # a command that runs the API
     children: dict[str, subprocess.Popen] = field(default_factory=dict)
     realtimed: fake_bus.FakeBus | None = None
     sfu: fake_bus.FakeBus | None = None
@@ -93,7 +94,7 @@ class Stack:
             **self.env,
         }
         with (self.folder / "api.log").open("ab") as log:
-            self.children["api"] = subprocess.Popen([str(API)], env=env, stderr=log)
+            self.children["api"] = subprocess.Popen([*self.wrapper, str(API)], env=env, stderr=log)
 
     def start_nginx(self, realtimed: str = "127.0.0.1:9") -> None:
         site = fronts.Site(self.folder, gateway=self.gateway, api=f"unix:{self.folder / 'run' / 'api.sock'}",

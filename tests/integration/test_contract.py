@@ -272,6 +272,10 @@ def _(world: World) -> None:
     world.ask("fileDelete", path=file_id, credential="ann")
 
 
+simple("files", 200)
+simple("files", 403, credential="nobody", query="?user_id=ann")
+
+
 @produces("file", 403)
 def _(world: World) -> None:
     kept = upload(world, query="?channel=members_only")

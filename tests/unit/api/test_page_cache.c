@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-
 #include "core/json.h"
 #include "tests/unit/cmocka_all.h"
 
@@ -115,7 +114,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-		TEST(a_page_is_read_once),	   TEST(a_change_is_seen),
+		TEST(a_page_is_read_once),	     TEST(a_change_is_seen),
 		TEST(other_counts_are_another_page), TEST(other_names_are_other_pages),
 		TEST(what_failed_is_not_kept),
 	};

@@ -96,14 +96,16 @@ static void assert_undelivered(const char *user_id, int64_t limit, int64_t now, 
 	assert_seen(&seen, offsets);
 }
 
+static const struct notification_filter all_of_u = {.user_id = "u"};
+
 static void assert_listed(const char *before, bool is_unread_only, int64_t limit,
 			  const char *offsets)
 {
+	const struct notification_filter filter = {
+		.user_id = "u", .before_message_id = before, .is_unread_only = is_unread_only};
 	struct seen seen = {0};
 
-	assert_int_equal(notifications_list(store, "u", before, is_unread_only, limit, 500, see,
-					    &seen, &error),
-			 0);
+	assert_int_equal(notifications_list(store, &filter, limit, 500, see, &seen, &error), 0);
 	assert_seen(&seen, offsets);
 }
 
@@ -144,8 +146,7 @@ static void data_of_every_kind_comes_back_as_it_went_in(void **state)
 			       "\"notification_type\":\"call\",\"data\":%s}",
 			       i, kinds[i]);
 		assert_int_equal(insert_fields("u", (int)i + 1, fields, 0), 0);
-		assert_int_equal(
-			notifications_list(store, "u", NULL, false, 1, 0, see, &seen, &error), 0);
+		assert_int_equal(notifications_list(store, &all_of_u, 1, 0, see, &seen, &error), 0);
 		assert_string_equal(seen.fields, fields);
 	}
 }
@@ -160,7 +161,7 @@ static void texts_lose_nothing_and_absent_data_stays_absent(void **state)
 
 	(void)state;
 	assert_int_equal(insert_fields("u", 1, fields, 0), 0);
-	assert_int_equal(notifications_list(store, "u", NULL, false, 1, 0, see, &seen, &error), 0);
+	assert_int_equal(notifications_list(store, &all_of_u, 1, 0, see, &seen, &error), 0);
 	after = json_loads(seen.fields, 0, NULL);
 	assert_true(json_equal(before, after));
 	json_decref(before);
@@ -184,7 +185,7 @@ static void a_row_comes_back_whole(void **state)
 	(void)state;
 	message_id_of(1, message_id);
 	assert_int_equal(notifications_insert(store, &row, &error), 0);
-	assert_int_equal(notifications_list(store, "u", NULL, false, 1, 0, see, &seen, &error), 0);
+	assert_int_equal(notifications_list(store, &all_of_u, 1, 0, see, &seen, &error), 0);
 	assert_string_equal(seen.sender, "shop");
 	assert_int_equal(seen.created_at, 100);
 	assert_int_equal(seen.expires_at, 1000);
@@ -242,7 +243,7 @@ static void what_was_read_counts_as_delivered(void **state)
 	assert_undelivered("u", 10, 100, "2");
 	assert_unread("u", 1);
 	assert_listed(NULL, true, 10, "2");
-	assert_int_equal(notifications_list(store, "u", NULL, false, 10, 0, see, &seen, &error), 0);
+	assert_int_equal(notifications_list(store, &all_of_u, 10, 0, see, &seen, &error), 0);
 	assert_seen(&seen, "2 1");
 	assert_int_equal(seen.delivered_at, 70);
 	assert_int_equal(seen.read_at, 70);
@@ -293,7 +294,7 @@ static void a_reader_may_stop_early(void **state)
 	(void)state;
 	for (int i = 1; i <= 5; i++)
 		insert("u", i, 0);
-	assert_int_equal(notifications_list(store, "u", NULL, false, 5, 0, see, &seen, &error), 0);
+	assert_int_equal(notifications_list(store, &all_of_u, 5, 0, see, &seen, &error), 0);
 	assert_seen(&seen, "5 4");
 	/* Nothing is left open that would keep a writer out. */
 	assert_int_equal(store_begin(store, &error), 0);
@@ -334,7 +335,7 @@ static void what_an_admin_spoilt_hides_nothing_else(void **state)
 				      "UPDATE notifications SET data = '{no' WHERE offset = 1",
 				      NULL, NULL, NULL),
 			 SQLITE_OK);
-	assert_int_equal(notifications_list(store, "u", NULL, false, 5, 0, see, &seen, &error), 0);
+	assert_int_equal(notifications_list(store, &all_of_u, 5, 0, see, &seen, &error), 0);
 	assert_seen(&seen, "2 1");
 	assert_null(strstr(seen.fields, "data"));
 }

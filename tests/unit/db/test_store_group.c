@@ -120,7 +120,8 @@ static void within_a_transaction_it_is_a_part_of_that(void **state)
 static atomic_int asked;
 static char unexpected; /* what a thread returns that got another answer than it should */
 
-/* Thread n makes room n-i in round i, the last one fails after it, and the first two want the same. */
+/* Thread n makes room n-i in round i, the last one fails after it, and the first two want the same.
+ */
 static void *ask(void *data)
 {
 	int number = *(int *)data;
