@@ -1,5 +1,5 @@
-/* scrypt_text.h - what is kept of a password, as text: the cost and the salt of scrypt (RFC 7914), and what
- * it made of them.
+/* scrypt_text.h - what is kept of a password, as text: the cost and the salt of scrypt (RFC 7914),
+ * and what it made of them.
  *
  *   $scrypt$ln=14,r=8,p=1$<salt>$<hash>     (base64)
  *

@@ -1,5 +1,5 @@
-/* Any bytes as the head of an HTTP request: what libwebsockets is given instead is one head still, and has
- * a secret only where the list of subprotocols had one. */
+/* Any bytes as the head of an HTTP request: what libwebsockets is given instead is one head still,
+ * and has a secret only where the list of subprotocols had one. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -88,6 +88,10 @@ def test_a_notification_goes_from_rest_to_its_reader(site: Site) -> None:
             assert read["unread"] == 0
             assert all(item["read_at"] and item["delivered_at"] for item in read["items"])
             assert (await ann.notifications(unread=True))["items"] == []
+            assert (await ann.notifications(notification_type="other"))["items"] == []
+            await shop.post("/realtime/binary/text", json={"text": "x" * 300_000, "filename": "a.txt", "channel": "news"})
+            assert [item["filename"] for item in (await shop.files(content_type="text/*", limit=1))["items"]] == ["a.txt"]
+            assert (await ann.files(channel="news")) == {"items": [], "next": None}
 
     run(work())
 

@@ -1,16 +1,22 @@
-"""A disk that is full, and one that fails: 507 and 500, which any operation may answer, and nothing that was
-acknowledged is lost; when there is room again all goes on without a restart."""
+"""A disk that is full, one that fails, and a process that is killed: 507 and 500, which any operation may answer, and nothing
+that was acknowledged is lost; when there is room again all goes on without a restart."""
 
 from __future__ import annotations
 
+import http.client
+import itertools
 import os
+import signal
 import sqlite3
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Answer, Stack, wait_until
 
+KILLS = int(os.environ.get("RT_KILLS", "5"))
 ROOMS = "/realtime/webrtc/rooms"
 FILLER = "x" * 15000
 
@@ -128,4 +134,49 @@ def test_a_failing_disk_is_500(tmp_path: Path) -> None:
         stack.stop_all()
     with sqlite3.connect(tmp_path / "disk/realtime.db") as store:
         assert {row[0] for row in store.execute("SELECT room_id FROM rooms")} == set(made)
+        assert store.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_kill_9_loses_no_room_that_was_acknowledged(tmp_path: Path) -> None:
+    """Several requests share a commit: none is answered before it. RT_KILLS says how often."""
+    stack = Stack(tmp_path, "fastcgi", env={"WEBRTC_MAX_ROOMS": "1000000"})
+    stack.start_api()
+    stack.start_nginx()
+    acknowledged: set[str] = set()
+    numbers, is_over = itertools.count(), threading.Event()
+
+    def make() -> None:
+        while not is_over.is_set():
+            name = f"r{next(numbers)}"
+            try:
+                answer = stack.request("POST", ROOMS, {"room_id": name}, {"Idempotency-Key": name} if len(name) % 2 else None)
+            except (OSError, http.client.HTTPException):
+                continue
+            if answer.status == 201:
+                acknowledged.add(name)
+            else:
+                assert answer.status in (502, 503), answer.body
+
+    makers = [threading.Thread(target=make) for _ in range(8)]
+    try:
+        stack.wait_until_up()
+        for maker in makers:
+            maker.start()
+        for kill in range(KILLS):
+            before = len(acknowledged)
+            wait_until(lambda before=before: len(acknowledged) > before + 20)
+            time.sleep(kill * 0.007 % 0.05)
+            stack.stop("api", signal.SIGKILL)
+            stack.start_api()
+            stack.wait_until_up()
+            with sqlite3.connect(stack.database) as store:
+                known = set(acknowledged)
+                assert known <= {row[0] for row in store.execute("SELECT room_id FROM rooms")}
+    finally:
+        is_over.set()
+        for maker in makers:
+            maker.join()
+        stack.stop_all()
+    with sqlite3.connect(stack.database) as store:
+        assert acknowledged <= {row[0] for row in store.execute("SELECT room_id FROM rooms")}
         assert store.execute("PRAGMA integrity_check").fetchone()[0] == "ok"

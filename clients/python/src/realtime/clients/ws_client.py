@@ -432,11 +432,21 @@ class WSClient(ReconnectingSocket):
         return await self.rest.delete(path, **options)
 
     async def notifications(
-        self, *, unread: bool = False, limit: int = 50, cursor: str | None = None
+        self,
+        *,
+        unread: bool = False,
+        notification_type: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> dict[str, Any]:
         """One's stored notifications, newest first: {items, unread, next}; `next` is the cursor of
         the page behind, None at the end."""
-        params = {"unread": "true" if unread else None, "limit": limit, "cursor": cursor}
+        params = {
+            "unread": "true" if unread else None,
+            "notification_type": notification_type,
+            "limit": limit,
+            "cursor": cursor,
+        }
         answer: dict[str, Any] = await self.get("/realtime/notifications", params=params)
         return answer
 
@@ -444,6 +454,24 @@ class WSClient(ReconnectingSocket):
         """One, or all."""
         one = f"/{notification_id}" if notification_id is not None else ""
         await self.post(f"/realtime/notifications{one}/read")
+
+    async def files(
+        self,
+        *,
+        channel: str | None = None,
+        content_type: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> dict[str, Any]:
+        """What one has uploaded, newest first: {items, next}; `content_type` may be `image/*`."""
+        params = {
+            "channel": channel,
+            "content_type": content_type,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        answer: dict[str, Any] = await self.get("/realtime/files", params=params)
+        return answer
 
     async def download(self, message: Message) -> bytes:
         """The bytes of a `binary` message, wherever they are."""
