@@ -63,12 +63,21 @@ void text_add_number(struct text *text, int64_t number)
 	text_add(text, digits + at, sizeof(digits) - at);
 }
 
+static void add_escape(struct text *text, char character)
+{
+	char escape[8] = {'\\', character};
+
+	if (character != '"' && character != '\\')
+		(void)snprintf(escape, sizeof(escape), "\\u%04x",
+			       (unsigned)(unsigned char)character);
+	text_add_string(text, escape);
+}
+
 void text_add_quoted(struct text *text, const char *string)
 {
 	text_add(text, "\"", 1);
 	for (;;) {
 		size_t plain = 0;
-		char escape[8];
 
 		while ((unsigned char)string[plain] >= 0x20 && string[plain] != '"' &&
 		       string[plain] != '\\')
@@ -77,9 +86,7 @@ void text_add_quoted(struct text *text, const char *string)
 		string += plain;
 		if (!*string)
 			break;
-		text_add(text, escape,
-			 (size_t)snprintf(escape, sizeof(escape), "\\u%04x",
-					  (unsigned)(unsigned char)*string));
+		add_escape(text, *string);
 		string++;
 	}
 	text_add(text, "\"", 1);
