@@ -87,6 +87,7 @@ bool request_head_needs_rewriting(const char *head, size_t length)
 	const char *at = head, *end = head + length, *line;
 	size_t line_length;
 
+	(void)next_line(&at, end, &line_length); /* the request line is no header */
 	while ((line = next_line(&at, end, &line_length))) {
 		const char *items = line + sizeof(protocol_header) - 1;
 		struct slice item;
@@ -165,6 +166,9 @@ int request_head_rewrite(const char *head, size_t length, char **ret_head, size_
 	bool has_offer = false;
 	int r = 0;
 
+	line = next_line(&at, end, &line_length); /* the request line is no header */
+	if (line)
+		text_add(&out, line, line_length);
 	while (r == 0 && (line = next_line(&at, end, &line_length))) {
 		bool is_offer = is_header(line, line_length, protocol_header);
 

@@ -10,11 +10,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Lines that begin with `name`, in any case. */
+/* Lines that begin with `name`, in any case; the first is the request line. */
 static size_t count_headers(const char *head, size_t length, const char *name)
 {
 	size_t count = 0, name_length = strlen(name);
-	const char *at = head, *end = head + length;
+	const char *at = (const char *)memmem(head, length, "\r\n", 2) + 2, *end = head + length;
 
 	while (at < end) {
 		const char *stop = memmem(at, (size_t)(end - at), "\r\n", 2);
