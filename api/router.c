@@ -79,6 +79,7 @@ static const struct route routes[] = {
 	{"PUT", ROOM, ACCESS_PUBLISH, rooms_handle_update},
 	{"DELETE", ROOM, ACCESS_PUBLISH, rooms_handle_delete},
 	{"GET", ROOM "/participants", ACCESS_READ, participants_list},
+	{"GET", ROOM "/sessions", ACCESS_PUBLISH, sessions_list},
 	{"GET", ROOM "/stats", ACCESS_ADMIN, call_stats_get},
 	{"GET", ROOM "/graph", ACCESS_ADMIN, call_graph_get},
 	{"GET", ROOM "/participants/{peer_id}", ACCESS_READ, participants_get},

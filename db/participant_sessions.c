@@ -1,6 +1,7 @@
 #include "db/participant_sessions.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "db/statement.h"
 #include "db/webhook_events.h"
@@ -25,6 +26,12 @@ static const char sql_end_stale[] =
 	" SET left_at = :now, leave_reason = :reason"
 	" WHERE left_at IS NULL AND joined_at < :started_at"
 	" AND room_id || '/' || peer_id NOT IN (SELECT value FROM json_each(:present))";
+
+static const char sql_list[] =
+	"SELECT session_id, peer_id, user_id, name, kind, joined_at, left_at, leave_reason"
+	" FROM participant_sessions"
+	" WHERE room_id = :room_id AND (joined_at, session_id) < (:joined_at, :session_id)"
+	" ORDER BY joined_at DESC, session_id DESC LIMIT :limit";
 
 static int join(struct store *store, const struct participant_session_row *row,
 		struct error *reterr)
@@ -133,4 +140,42 @@ int participant_sessions_end_stale(struct store *store, int64_t started_at_unix_
 	if (r == 0)
 		r = end_stale(store, started_at_unix_ms, present, reason, now_unix_ms, reterr);
 	return webhook_change_end(store, &change, r, reterr);
+}
+
+int participant_sessions_list(struct store *store, const char *room_id,
+			      const struct list_position *before, size_t limit,
+			      participant_session_visit_fn visit, void *data, bool *ret_more,
+			      struct error *reterr)
+{
+	sqlite3_stmt *statement;
+	size_t count = 0;
+	int r = statement_get(store, sql_list, &statement, reterr);
+
+	if (r < 0)
+		return r;
+	statement_bind_text(statement, ":room_id", room_id);
+	statement_bind_int(statement, ":joined_at",
+			   before ? before->created_at_unix_ms : INT64_MAX);
+	statement_bind_int(statement, ":session_id", before ? strtoll(before->id, NULL, 10) : 0);
+	statement_bind_int(statement, ":limit", (int64_t)limit + 1); /* one more: is there more? */
+	while ((r = statement_step(store, statement, reterr)) > 0 && count < limit) {
+		const struct participant_session session = {
+			.session_id = sqlite3_column_int64(statement, 0),
+			.row = {.room_id = room_id,
+				.peer_id = statement_text(statement, 1),
+				.user_id = statement_text_or_null(statement, 2),
+				.name = statement_text(statement, 3),
+				.kind = statement_text(statement, 4),
+				.joined_at_unix_ms = sqlite3_column_int64(statement, 5)},
+			.left_at_unix_ms = sqlite3_column_int64(statement, 6),
+			.leave_reason = statement_text_or_null(statement, 7)};
+
+		visit(data, &session);
+		count++;
+	}
+	if (r < 0)
+		return r;
+	(void)sqlite3_reset(statement); /* a SELECT that went well */
+	*ret_more = r > 0;
+	return (int)count;
 }

@@ -4,10 +4,13 @@
 #ifndef DB_PARTICIPANT_SESSIONS_H
 #define DB_PARTICIPANT_SESSIONS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/error.h"
 #include "core/id.h"
+#include "db/list_position.h"
 #include "db/store.h"
 
 struct participant_session_row {
@@ -33,5 +36,20 @@ int participant_sessions_user(struct store *store, const char *room_id, const ch
 int participant_sessions_end_stale(struct store *store, int64_t started_at_unix_ms,
 				   const char *present, const char *reason, int64_t now_unix_ms,
 				   struct error *reterr) MUST_CHECK;
+
+/* A row as it is read: everything borrowed until the visitor returns. */
+struct participant_session {
+	int64_t session_id;
+	struct participant_session_row row;
+	int64_t left_at_unix_ms;  /* 0: it is there */
+	const char *leave_reason; /* NULL: it is there */
+};
+typedef void (*participant_session_visit_fn)(void *data, const struct participant_session *session);
+/* A room's, the newest first, behind `before` (NULL: from the start; its id is a session_id).
+ * Returns how many were visited, at most `limit`; *ret_more: there are others behind them. */
+int participant_sessions_list(struct store *store, const char *room_id,
+			      const struct list_position *before, size_t limit,
+			      participant_session_visit_fn visit, void *data, bool *ret_more,
+			      struct error *reterr) MUST_CHECK;
 
 #endif

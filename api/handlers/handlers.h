@@ -20,6 +20,7 @@ handler_fn rooms_handle_list, rooms_handle_create, rooms_handle_get, rooms_handl
 
 /* participants.c */
 handler_fn participants_list, participants_get, participants_mute, participants_kick;
+handler_fn sessions_list;
 handler_fn call_stats_get;
 handler_fn call_graph_get;
 

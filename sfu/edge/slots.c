@@ -1,10 +1,11 @@
 /* slots.c - large rooms over a fixed number of m-lines.
  *
  * A peer has at most as many m-lines for the tracks of others as are ever forwarded to it at once
- * (WEBRTC_AUDIO_STREAMS, WEBRTC_VIDEO_STREAMS). While there are no more tracks than that, each has a line
- * of its own for as long as it lives. From then on the lines are slots: when somebody else speaks, a
- * slot goes on with that track, under the same SSRC and with numbers that go on, and the peer is told by a
- * message what it shows now. Nothing is negotiated, however many come, speak and go. */
+ * (WEBRTC_AUDIO_STREAMS, WEBRTC_VIDEO_STREAMS). While there are no more tracks than that, each has
+ * a line of its own for as long as it lives. From then on the lines are slots: when somebody else
+ * speaks, a slot goes on with that track, under the same SSRC and with numbers that go on, and the
+ * peer is told by a message what it shows now. Nothing is negotiated, however many come, speak and
+ * go. */
 #include "core/log.h"
 #include "sfu/edge/room_private.h"
 
@@ -62,9 +63,8 @@ static bool can_show(const struct subscription *subscription, const struct room_
 static int rebind(struct subscription *subscription, struct room_track *track)
 {
 	struct room_peer *peer = subscription->subscriber;
-	const struct media_line *line =
-		negotiation_rename_send(&peer->negotiation, subscription,
-					track->publisher->peer_id, track->track_id);
+	const struct media_line *line = negotiation_rename_send(
+		&peer->negotiation, subscription, track->publisher->peer_id, track->track_id);
 
 	if (!line)
 		return -ENOENT;

@@ -387,7 +387,7 @@ for _name in ("send", "broadcast", "binarySend", "binaryText", "notify", "notify
         name, body=CONTRACT.example(CONTRACT.operations[name]), credential="nobody")
 for _name in ("channels", "channel", "channelMessages", "channelPresence", "metrics", "connections", "connection",
               "callConnections", "participants", "participant", "participantKick", "bans", "banDelete", "invites", "inviteDelete",
-              "callStats", "callGraph"):
+              "callStats", "callGraph", "sessions"):
     simple(_name, 403, credential="nobody")
 
 # What is not there.
@@ -431,6 +431,7 @@ simple("signal", 404, body={"room_id": "team", "sender_peer_id": "peer_x", "sign
 @produces("whipPatch", 204)
 @produces("whipEnd", 204)
 @produces("participants", 200)
+@produces("sessions", 200)
 def _(world: World) -> None:
     room = {"room_id": world.ask("roomCreate", body={"max_participants": 1}, credential="ann").json["room_id"]}
     place = world.ask("whipStart", path=room, body=b"v=0", credential="ann", Content_Type=SDP).headers["Location"]
@@ -440,6 +441,7 @@ def _(world: World) -> None:
     world.ask("whipStart", path=room, body=b"v=0", credential="ann", Content_Type=SDP)
     world.ask("whipPatch", path=session, body=b"a=x", credential="ann", Content_Type=TRICKLE)
     world.ask("whipEnd", path=session, credential="ann")
+    wait_until(lambda: world.ask("sessions", path=room).json["items"][0]["leave_reason"] == "left")
 
 
 PRESENT: dict[str, str] = {}  # a room and a peer in it that stays

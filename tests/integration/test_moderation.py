@@ -143,6 +143,20 @@ def test_who_is_kicked_is_out_at_once_and_for_good(system: System, host: str) ->
     asyncio.run(run())
     wait_until(lambda: leave_reasons(system, "kick").count("kicked") == 2)
 
+    # Who may moderate can ask for it, too, page by page.
+    assert system.ask("GET", f"{path}/sessions", credential=bob).status == 403
+    listed, cursor = [], ""
+    while cursor is not None:
+        page = system.ask("GET", f"{path}/sessions?limit=2{cursor}", credential=host)
+        assert page.status == 200 and len(page.json["items"]) <= 2, page.body
+        listed += page.json["items"]
+        cursor = page.json["next"] and f"&cursor={page.json['next']}"
+    assert len(listed) == 4 and [one["leave_reason"] for one in listed].count("kicked") == 2
+    assert {one["kind"] for one in listed} == {"call", "whip"} and all(one["left_at"] for one in listed)
+    times = [one["joined_at"] for one in listed]
+    assert times == sorted(times, reverse=True)
+    assert system.ask("GET", f"{path}/sessions?cursor=x", credential=host).json["errors"][0]["pointer"] == "/cursor"
+
 
 def test_a_kick_holds_although_the_sfu_did_not_hear_of_it(system: System, host: str) -> None:
     """Its hello would bring back whom it still serves, with a resume token that works."""

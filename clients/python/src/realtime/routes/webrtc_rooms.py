@@ -51,6 +51,11 @@ async def participants(client: Rest, room_id: str) -> Any:
     return await client.get(f"{path_of(room_id)}/participants")
 
 
+async def sessions(client: Rest, room_id: str, **query: Any) -> Any:
+    """Who was in the call and why they left, the newest first: {items, next}; cursor=, limit=."""
+    return await client.get(f"{path_of(room_id)}/sessions", params=query)
+
+
 async def mute(
     client: Rest,
     room_id: str,
