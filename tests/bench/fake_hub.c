@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -74,6 +75,7 @@ static void run_sfu(const struct fake_hub *hub, const char *program, unsigned po
 {
 	char text[16];
 
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* it does not outlive us */
 	(void)setenv("REALTIME_CONFIG", "/dev/null", 1);
 	(void)setenv("REALTIME_BUS", hub->bus_path, 1);
 	(void)setenv("REALTIME_SFU_CONTROL", hub->control_path, 1);

@@ -1,97 +1,199 @@
-/* relay.c - what a forwarded packet costs the SFU, beside the least it could cost.
+/* relay.c - what a forwarded packet costs the SFU, beside Janus on the same work and the least it
+ * could cost.
  *
- *   bench_relay PATH-OF-REALTIME-SFU [SECONDS]
+ *   bench_relay PATH-OF-REALTIME-SFU [--quick] [--alone] [--only TEXT]
+ *               [--server TEXT] [--seconds N]
  *
- * Publishers and subscribers are in this process, on the loopback, without a browser. The floor, in
- * the same run and to the same sockets: encrypt each packet with OpenSSL's AES-128-GCM and send the
- * lot with sendmmsg, from a bare loop. CPU is the SFU's whole process (the floor's thread), user
- * and system time. Loopback charges the sender with the receiver's kernel work, so trust the
- * ratios.
+ * Publishers and subscribers are in this process, on this machine, without a browser; everybody
+ * numbers packets and gives transport-wide feedback. The server is held to one core and the peers
+ * to another. CPU is the server's whole process, user and system time, for each packet that
+ * arrived; of three windows the median. The floor, in the same run and to the same sockets: encrypt
+ * each packet with OpenSSL's AES-128-GCM and send the lot with sendmmsg, from a bare loop. A
+ * machine charges a sender on it with the receiver's kernel work, so trust the ratios. Latency is
+ * from before a packet is published until the kernel has it for the viewer.
  */
+#include <dirent.h>
 #include <errno.h>
-#include <openssl/evp.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/clock.h"
-#include "tests/bench/fake_hub.h"
-#include "tests/bench/load_peer.h"
+#include "tests/bench/relay_load.h"
+#include "tests/bench/relay_server.h"
 
-enum {
-	PACKET_BYTES = 1200,
-	PEERS_MAX = 512,
-	LATENCIES_MAX = 1 << 20,
-	MEDIA_PORT = 28400,
-	BATCH = 32
+enum { WINDOWS = 3, SETTLE_TRIES = 20, SERVER_CORE = 0, PEER_CORE = 1, SERVERS_MAX = 3 };
+
+static const struct relay_scenario scenarios[] = {
+	{"1 -> 10", 1, 1, 10, 1, false, false},
+	{"1 -> 50", 1, 1, 50, 1, false, false},
+	{"1 -> 100", 1, 1, 100, 1, false, false},
+	{"1 -> 100, frames in bursts", 1, 1, 100, 1, true, false},
+	{"1 -> 200", 1, 1, 200, 1, false, false},
+	{"1 -> 400", 1, 1, 400, 1, false, false},
+	{"1 -> 1000", 1, 1, 1000, 1, false, true},
+	{"1 room of 10", 1, 10, 10, 9, true, false},
+	{"2 rooms of 10", 2, 10, 10, 9, true, false},
+	{"3 rooms of 10", 3, 10, 10, 9, true, false},
 };
 
-struct scenario {
-	const char *name;
-	unsigned rooms, publishers, viewers; /* of each room */
-	unsigned sees;			     /* publishers that each viewer watches */
-	unsigned packets_per_second;	     /* of each publisher */
-	unsigned burst;			     /* packets at once: 1 is evenly spaced */
+static const char *const quick_ones[] = {"1 -> 50", "1 -> 200", "1 room of 10"};
+
+struct options {
+	const char *program, *only, *server;
+	bool quick, alone;
+	double seconds;
 };
 
-static const struct scenario scenarios[] = {
-	{"1 -> 50, 200 packets/s", 1, 1, 50, 1, 200, 1},
-	{"1 -> 200, 200 packets/s", 1, 1, 200, 1, 200, 1},
-	{"1 -> 100, 30 frames/s of 7", 1, 1, 100, 1, 210, 7},
-	{"3 rooms of 10, 30 frames/s of 3", 3, 10, 10, 9, 90, 3},
+struct figures {
+	double cpu_us_per_packet, packets_per_second, core_percent, lost_percent, packets_per_call;
+	uint32_t p50_us, p99_us;
+	double kib_per_viewer;
 };
 
-struct load {
-	const struct scenario *scenario;
-	struct load_peer peers[PEERS_MAX]; /* publishers first */
-	unsigned publishers, viewers;
-	int epoll_fd;
-	pthread_t reader;
-	atomic_bool should_stop;
-	atomic_ulong received;
-	unsigned latency_count;
-	uint32_t *latencies_us;
-};
+/* ---- cores ---- */
 
-static void *read_all(void *argument)
+static bool has_two_cores(void)
 {
-	struct load *load = argument;
-	struct epoll_event events[64];
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1;
+}
 
-	while (!atomic_load(&load->should_stop)) {
-		int count = epoll_wait(load->epoll_fd, events, 64, 100);
+static void run_on(int core)
+{
+	cpu_set_t set;
 
-		for (int i = 0; i < count; i++) {
-			uint64_t sent_us, now_us;
-			int got = load_peer_drain(events[i].data.ptr, &sent_us);
+	if (!has_two_cores())
+		return;
+	CPU_ZERO(&set);
+	CPU_SET((unsigned)core, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set); /* not allowed: then anywhere */
+}
 
-			atomic_fetch_add(&load->received, (unsigned long)(got > 0 ? got : 0));
-			now_us = clock_now_us();
-			if (sent_us && sent_us <= now_us && load->latency_count < LATENCIES_MAX)
-				load->latencies_us[load->latency_count++] =
-					(uint32_t)(now_us - sent_us);
+/* ---- what a process uses ---- */
+
+/* CPU time of all its threads, in µs; nanoseconds by the scheduler's own count. */
+static double process_cpu_us(pid_t pid)
+{
+	char path[400];
+	const struct dirent *entry;
+	unsigned long long total_ns = 0, ns;
+	DIR *threads;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	threads = opendir(path);
+	while (threads && (entry = readdir(threads))) {
+		FILE *file;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", pid,
+			       entry->d_name);
+		file = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
+		if (!file)
+			continue;
+		if (fscanf(file, "%llu", &ns) == 1)
+			total_ns += ns;
+		(void)fclose(file);
+	}
+	if (threads)
+		(void)closedir(threads);
+	return (double)total_ns / 1000.0;
+}
+
+static double process_memory_kib(pid_t pid)
+{
+	char path[64];
+	unsigned long pages = 0;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*u %lu", &pages) != 1)
+		pages = 0;
+	(void)fclose(file);
+	return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1024.0;
+}
+
+/* ---- one server under one load ---- */
+
+struct run {
+	const struct relay_server *server;
+	struct relay_load *load;
+	pid_t pid;
+	double kib_of_first; /* with the publishers and one viewer in it */
+};
+
+static struct load_peer *next_peer(struct relay_load *load, const struct dtls_identity *identity)
+{
+	struct load_peer *peer = &load->peers[load->publisher_count + load->viewer_count];
+
+	if (load_peer_init(peer, identity) < 0)
+		return NULL;
+	peer->with_audio = peer->with_transport_cc = true;
+	return peer;
+}
+
+static int admit_publishers(struct run *run, const struct dtls_identity *identity)
+{
+	const struct relay_scenario *scenario = run->load->scenario;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < scenario->rooms * scenario->publishers; i++) {
+		struct load_peer *peer = next_peer(run->load, identity);
+
+		r = peer ? run->server->publish(run->server->data, i / scenario->publishers, i,
+						peer)
+			 : -EMFILE;
+		run->load->publisher_count++;
+	}
+	return r;
+}
+
+static int admit_viewers(struct run *run, const struct dtls_identity *identity)
+{
+	const struct relay_scenario *scenario = run->load->scenario;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < scenario->rooms * scenario->viewers; i++) {
+		struct load_peer *peer = next_peer(run->load, identity);
+		unsigned room = i / scenario->viewers;
+
+		r = peer ? run->server->watch(run->server->data, room,
+					      run->load->publisher_count + i,
+					      room * scenario->publishers, scenario->sees, peer)
+			 : -EMFILE;
+		if (r == 0)
+			r = relay_load_watch(run->load, peer);
+		run->load->viewer_count++;
+		if (i == 0) {
+			(void)usleep(500000);
+			run->kib_of_first = process_memory_kib(run->pid);
 		}
 	}
-	return NULL;
+	return r;
 }
 
-static void reader_start(struct load *load)
+/* Everything arrives: estimates have grown to what it takes. Or it never will. */
+static void settle(struct relay_load *load)
 {
-	atomic_store(&load->should_stop, false);
-	atomic_store(&load->received, 0);
-	load->latency_count = 0;
-	(void)pthread_create(&load->reader, NULL, read_all, load);
-}
+	for (int i = 0; i < SETTLE_TRIES; i++) {
+		unsigned long published, received;
 
-static void reader_stop(struct load *load)
-{
-	(void)usleep(100000); /* what is still on its way */
-	atomic_store(&load->should_stop, true);
-	(void)pthread_join(load->reader, NULL);
+		relay_load_pause(load);
+		published = atomic_load(&load->published);
+		received = atomic_load(&load->received);
+		relay_load_resume(load);
+		(void)usleep(700000);
+		relay_load_pause(load);
+		published = atomic_load(&load->published) - published;
+		received = atomic_load(&load->received) - received;
+		relay_load_resume(load);
+		if (i > 2 && published > 0 &&
+		    (double)received >= 0.998 * (double)relay_load_expected(load, published))
+			return;
+	}
 }
 
 static int compare_u32(const void *a, const void *b)
@@ -101,312 +203,274 @@ static int compare_u32(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* ---- the load ---- */
-
-static int admit(struct load *load, struct fake_hub *hub, const char *room_id, unsigned index,
-		 unsigned receive_count)
+static struct figures measure_window(struct run *run, double seconds)
 {
-	struct load_peer *peer = &load->peers[index];
-	AUTO_FREE char *offer = load_peer_offer(peer, receive_count);
-	AUTO_FREE char *answer = NULL;
-	char peer_id[32];
-	int r;
-
-	(void)snprintf(peer_id, sizeof(peer_id), "p%u", index);
-	r = fake_hub_join(hub, room_id, peer_id, receive_count ? "whep" : "whip", offer, &answer);
-	return r < 0 ? r : load_peer_connect(peer, answer);
-}
-
-static int connect_all(struct load *load, struct fake_hub *hub,
-		       const struct dtls_identity *identity)
-{
-	const struct scenario *scenario = load->scenario;
-	char room_id[32];
-	int r = 0;
-
-	load->publishers = scenario->rooms * scenario->publishers;
-	load->viewers = scenario->rooms * scenario->viewers;
-	for (unsigned i = 0; i < load->publishers + load->viewers; i++)
-		if (load_peer_init(&load->peers[i], identity) < 0)
-			return -errno;
-	for (unsigned i = 0; r == 0 && i < load->publishers; i++) {
-		(void)snprintf(room_id, sizeof(room_id), "bench%u", i / scenario->publishers);
-		r = admit(load, hub, room_id, i, 0);
-	}
-	for (unsigned i = 0; r == 0 && i < load->viewers; i++) {
-		struct epoll_event event = {.events = EPOLLIN,
-					    .data.ptr = &load->peers[load->publishers + i]};
-
-		(void)snprintf(room_id, sizeof(room_id), "bench%u", i / scenario->viewers);
-		r = admit(load, hub, room_id, load->publishers + i, scenario->sees);
-		if (r == 0)
-			r = epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD,
-				      load->peers[load->publishers + i].fd, &event);
-	}
-	return r;
-}
-
-static void sleep_until(uint64_t due_us)
-{
-	uint64_t now_us = clock_now_us();
-	struct timespec pause = {.tv_nsec = (long)(due_us - now_us) * 1000};
-
-	if (due_us > now_us)
-		(void)nanosleep(&pause, NULL);
-}
-
-/* Publish at the scenario's rate for `seconds`; returns the packets sent. */
-static unsigned long publish(struct load *load, double seconds)
-{
-	const struct scenario *scenario = load->scenario;
-	uint64_t interval_us = 1000000ull * scenario->burst / scenario->packets_per_second;
-	uint64_t started_us = clock_now_us(), until_us = started_us + (uint64_t)(seconds * 1e6);
-	unsigned long sent = 0;
-	uint64_t turn = 0;
-
-	while (clock_now_us() < until_us) {
-		/* The publishers take turns within an interval, as cameras do. */
-		struct load_peer *peer = &load->peers[turn % load->publishers];
-
-		sleep_until(started_us + turn * interval_us / load->publishers);
-		for (unsigned i = 0; i < scenario->burst; i++)
-			load_peer_publish(peer, PACKET_BYTES, i + 1 == scenario->burst);
-		sent += scenario->burst;
-		turn++;
-	}
-	return sent;
-}
-
-/* ---- figures ---- */
-
-struct figures {
-	double cpu_us_per_packet, packets_per_second, lost_percent;
-	uint32_t p50_us, p99_us;
-	double packets_per_call;
-};
-
-static json_int_t process_cpu_us(pid_t pid)
-{
-	char path[64];
-	unsigned long user = 0, system = 0;
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	if (fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-		   &system) != 2)
-		user = system = 0;
-	(void)fclose(file);
-	return (json_int_t)(user + system) * 1000000 / sysconf(_SC_CLK_TCK);
-}
-
-static json_int_t total_of(struct fake_hub *hub, const char *name)
-{
-	json_t *status = fake_hub_status(hub);
-	json_t *worker;
-	json_int_t total = 0;
-	size_t i;
-
-	json_array_foreach (json_object_get(status, "workers"), i, worker)
-		total += json_integer_value(json_object_get(worker, name));
-	json_decref(status);
-	return total;
-}
-
-static struct figures measure(struct load *load, struct fake_hub *hub, double seconds)
-{
+	struct relay_load *load = run->load;
 	struct figures figures = {0};
-	json_int_t cpu_before, out_before, calls_before, out, calls;
-	unsigned long published, expected;
+	unsigned long published, received, out = 0, calls = 0, out_before = 0, calls_before = 0;
+	uint64_t started_us;
+	unsigned samples;
+	double cpu_us, elapsed_us;
 
-	reader_start(load);
-	(void)publish(load, 1); /* warm up: first keyframes, caches, reports */
-	reader_stop(load);
-	reader_start(load);
-	out_before = total_of(hub, "packets_out");
-	calls_before = total_of(hub, "system_calls_out");
-	cpu_before = process_cpu_us(hub->sfu);
-	published = publish(load, seconds);
-	reader_stop(load);
-	figures.cpu_us_per_packet = (double)(process_cpu_us(hub->sfu) - cpu_before);
-	out = total_of(hub, "packets_out") - out_before;
-	calls = total_of(hub, "system_calls_out") - calls_before;
-	expected = published / load->publishers * load->viewers * load->scenario->sees;
-	figures.cpu_us_per_packet /= (double)expected;
-	figures.packets_per_second = (double)expected / seconds;
+	relay_load_pause(load);
+	atomic_store(&load->latency_count, 0);
+	published = atomic_load(&load->published);
+	received = atomic_load(&load->received);
+	if (run->server->count_calls)
+		run->server->count_calls(run->server->data, &out_before, &calls_before);
+	cpu_us = process_cpu_us(run->pid);
+	started_us = clock_now_us();
+	relay_load_resume(load);
+	(void)usleep((useconds_t)(seconds * 1e6));
+	elapsed_us = (double)(clock_now_us() - started_us);
+	relay_load_pause(load);
+	cpu_us = process_cpu_us(run->pid) - cpu_us;
+	if (run->server->count_calls)
+		run->server->count_calls(run->server->data, &out, &calls);
+	published = atomic_load(&load->published) - published;
+	received = atomic_load(&load->received) - received;
+	samples = atomic_load(&load->latency_count);
+
+	figures.cpu_us_per_packet = cpu_us / (double)(received ? received : 1);
+	figures.packets_per_second = (double)received * 1e6 / elapsed_us;
+	figures.core_percent = 100.0 * cpu_us / elapsed_us;
 	figures.lost_percent =
-		100.0 * (1.0 - (double)atomic_load(&load->received) / (double)expected);
-	figures.packets_per_call = (double)out / (double)(calls ? calls : 1);
-	qsort(load->latencies_us, load->latency_count, sizeof(uint32_t), compare_u32);
-	if (load->latency_count > 0) {
-		figures.p50_us = load->latencies_us[load->latency_count / 2];
-		figures.p99_us = load->latencies_us[(uint64_t)load->latency_count * 99 / 100];
+		100.0 * (1.0 - (double)received / (double)relay_load_expected(load, published));
+	figures.packets_per_call =
+		calls > calls_before ? (double)(out - out_before) / (double)(calls - calls_before)
+				     : 0;
+	qsort(load->latencies_us, samples, sizeof(uint32_t), compare_u32);
+	if (samples > 0) {
+		figures.p50_us = load->latencies_us[samples / 2];
+		figures.p99_us = load->latencies_us[(uint64_t)samples * 99 / 100];
 	}
 	return figures;
 }
 
-/* ---- the floor ---- */
-
-static double thread_cpu_us(void)
+static int compare_cost(const void *a, const void *b)
 {
-	struct rusage usage;
+	double left = ((const struct figures *)a)->cpu_us_per_packet,
+	       right = ((const struct figures *)b)->cpu_us_per_packet;
 
-	(void)getrusage(RUSAGE_THREAD, &usage);
-	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
-	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+	return (left > right) - (left < right);
 }
 
-static void encrypt(EVP_CIPHER_CTX *context, const uint8_t *plain, uint8_t *out)
+/* The window with the median cost; of all of them what was lost. */
+static struct figures measure(struct run *run, double seconds)
 {
-	static uint8_t nonce[12];
-	int length;
+	struct figures windows[WINDOWS] = {0}, result;
+	double lost_percent = 0;
 
-	nonce[0]++;
-	(void)EVP_EncryptInit_ex(context, NULL, NULL, NULL, nonce);
-	(void)EVP_EncryptUpdate(context, NULL, &length, plain, 12);
-	memcpy(out, plain, 12);
-	(void)EVP_EncryptUpdate(context, out + 12, &length, plain + 12, PACKET_BYTES - 12 - 16);
-	(void)EVP_EncryptFinal_ex(context, out + PACKET_BYTES - 16, &length);
-	(void)EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, out + PACKET_BYTES - 16);
-}
-
-/* Let the viewers' sockets hear anyone; before the reader starts, as it uses them as they are. */
-static void open_viewers(struct load *load, struct sockaddr_in *ret_addresses)
-{
-	const struct sockaddr_in any = {.sin_family = AF_UNSPEC};
-
-	for (unsigned i = 0; i < load->viewers; i++) {
-		socklen_t length = sizeof(ret_addresses[i]);
-		int viewer = load->peers[load->publishers + i].fd;
-
-		(void)getsockname(viewer, (struct sockaddr *)&ret_addresses[i], &length);
-		(void)connect(viewer, (const struct sockaddr *)&any, sizeof(any));
+	settle(run->load);
+	for (int i = 0; i < WINDOWS; i++) {
+		windows[i] = measure_window(run, seconds);
+		lost_percent += windows[i].lost_percent / WINDOWS;
+		relay_load_resume(run->load);
 	}
+	qsort(windows, WINDOWS, sizeof(windows[0]), compare_cost);
+	result = windows[WINDOWS / 2];
+	result.lost_percent = lost_percent;
+	if (run->load->viewer_count > 1)
+		result.kib_per_viewer = (process_memory_kib(run->pid) - run->kib_of_first) /
+					(run->load->viewer_count - 1);
+	return result;
 }
 
-/* The same packets at the same pace to the same viewers' sockets, with nothing in between. */
-static double floor_us_per_packet(struct load *load, double seconds)
+static int run_server(const struct relay_server *server, const struct relay_scenario *scenario,
+		      const struct dtls_identity *identity, double seconds,
+		      struct figures *ret_figures, double *ret_floor_us)
 {
-	static uint8_t plain[PACKET_BYTES] = {0x80, 96}, arena[BATCH][PACKET_BYTES];
-	struct mmsghdr messages[BATCH] = {0};
-	struct sockaddr_in targets[PEERS_MAX];
-	struct iovec iovecs[BATCH];
-	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	const struct scenario *scenario = load->scenario;
-	/* What one publisher's turn comes to: its burst, to everyone who watches it. */
-	unsigned per_turn =
-		scenario->viewers * scenario->sees * scenario->burst / scenario->publishers;
-	uint64_t interval_us =
-		1000000ull * scenario->burst / scenario->packets_per_second / load->publishers;
-	uint64_t until_us, due_us;
-	unsigned long sent = 0;
-	double before, used;
+	AUTO(relay_load) load = relay_load_new(scenario);
+	struct run run = {.server = server, .load = load};
+	int r, stopped;
 
-	(void)EVP_EncryptInit_ex(context, EVP_aes_128_gcm(), NULL, plain, plain);
-	open_viewers(load, targets);
-	reader_start(load);
-	before = thread_cpu_us();
-	due_us = clock_now_us();
-	until_us = due_us + (uint64_t)(seconds * 1e6);
-	for (; due_us < until_us; due_us += interval_us) {
-		sleep_until(due_us);
-		for (unsigned i = 0; i < per_turn;) {
-			unsigned count = 0;
+	if (!load)
+		return -ENOMEM;
+	run_on(SERVER_CORE);
+	r = server->start(server->data, &run.pid);
+	run_on(PEER_CORE);
+	if (r == 0)
+		r = admit_publishers(&run, identity);
+	if (r == 0)
+		r = relay_load_start(load);
+	if (r == 0)
+		r = admit_viewers(&run, identity);
+	if (r == 0)
+		*ret_figures = measure(&run, seconds);
+	if (r == 0 && atomic_load(&load->received) == 0)
+		r = -EIO;
+	relay_load_pause(load);
+	stopped = server->stop(server->data);
+	if (r == 0 && server->is_ours) {
+		run_on(SERVER_CORE);
+		*ret_floor_us = relay_load_floor_us(load, seconds);
+		run_on(PEER_CORE);
+	}
+	return r < 0 ? r : stopped;
+}
 
-			for (; count < BATCH && i < per_turn; count++, i++) {
-				encrypt(context, plain, arena[count]);
-				iovecs[count] = (struct iovec){.iov_base = arena[count],
-							       .iov_len = PACKET_BYTES};
-				messages[count].msg_hdr = (struct msghdr){
-					.msg_name = &targets[(sent + count) % load->viewers],
-					.msg_namelen = sizeof(targets[0]),
-					.msg_iov = &iovecs[count],
-					.msg_iovlen = 1};
-			}
-			(void)sendmmsg(fd, messages, count, 0);
-			sent += count;
+/* ---- the table ---- */
+
+static void print_header(void)
+{
+	if (has_two_cores())
+		(void)printf("The server has core %d to itself, the peers have core %d.\n\n",
+			     SERVER_CORE, PEER_CORE);
+	else
+		(void)printf(
+			"One core only: server and peers share it, so latencies say little.\n\n");
+	(void)printf("%-27s %-22s %9s %6s %9s %8s %8s %8s %7s %7s %9s\n", "", "", "packets/s",
+		     "core %", "us/packet", "ratio", "p50 ms", "p99 ms", "lost %", "KiB/sub",
+		     "pkts/call");
+}
+
+static void print_figures(const struct relay_scenario *scenario, const char *name,
+			  const struct figures *figures, const char *ratio)
+{
+	(void)printf("%-27s %-22s %9.0f %6.0f %9.2f %8s %8.2f %8.2f %7.3f %7.0f", scenario->name,
+		     name, figures->packets_per_second, figures->core_percent,
+		     figures->cpu_us_per_packet, ratio, figures->p50_us / 1000.0,
+		     figures->p99_us / 1000.0, figures->lost_percent, figures->kib_per_viewer);
+	if (figures->packets_per_call > 0)
+		(void)printf(" %9.1f", figures->packets_per_call);
+	(void)printf("\n");
+	(void)fflush(stdout);
+}
+
+/* Its servers one after the other, ours last. What Janus cannot carry is said and passed over. */
+static int run_scenario(const struct relay_scenario *scenario, const struct relay_server *servers,
+			size_t count, const struct dtls_identity *identity, double seconds)
+{
+	double best_us = 0, floor_us = 0;
+	char ratio[16];
+
+	for (size_t i = 0; i < count; i++) {
+		const struct relay_server *server = &servers[i];
+		struct figures figures = {0};
+		int r;
+
+		if (scenario->is_for_us_alone && !server->is_ours)
+			continue;
+		r = run_server(server, scenario, identity, seconds, &figures, &floor_us);
+		if (r < 0) {
+			(void)printf("%-27s %-22s failed: %s\n", scenario->name, server->name,
+				     strerror(-r));
+			if (server->is_ours)
+				return r;
+			continue;
+		}
+		ratio[0] = '\0';
+		if (server->is_ours && best_us > 0)
+			(void)snprintf(ratio, sizeof(ratio), "%.2f",
+				       figures.cpu_us_per_packet / best_us);
+		print_figures(scenario, server->name, &figures, ratio);
+		if (!server->is_ours && (best_us <= 0 || figures.cpu_us_per_packet < best_us))
+			best_us = figures.cpu_us_per_packet;
+	}
+	if (floor_us > 0)
+		(void)printf("%-27s %-22s %9s %6s %9.2f\n", scenario->name, "the floor", "", "",
+			     floor_us);
+	(void)fflush(stdout);
+	return 0;
+}
+
+static bool is_wanted(const struct options *options, const char *name)
+{
+	if (options->only)
+		return strstr(name, options->only) != NULL;
+	if (!options->quick)
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(quick_ones); i++)
+		if (strcmp(quick_ones[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int parse(int argc, char **argv, struct options *options)
+{
+	*options = (struct options){.seconds = 4};
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--quick") == 0) {
+			options->quick = true;
+			options->seconds = 2;
+		} else if (strcmp(argv[i], "--alone") == 0) {
+			options->alone = true;
+		} else if (strcmp(argv[i], "--server") == 0 && i + 1 < argc) {
+			options->server = argv[++i];
+		} else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+			options->only = argv[++i];
+		} else if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) {
+			options->seconds = strtod(argv[++i], NULL);
+		} else if (argv[i][0] != '-' && !options->program) {
+			options->program = argv[i];
+		} else {
+			return -EINVAL;
 		}
 	}
-	used = thread_cpu_us() - before;
-	reader_stop(load);
-	EVP_CIPHER_CTX_free(context);
-	(void)close(fd);
-	return used / (double)sent;
+	return options->program && options->seconds > 0 ? 0 : -EINVAL;
 }
 
-/* ---- one scenario ---- */
-
-static int run_scenario(const struct scenario *scenario, struct fake_hub *hub,
-			const struct dtls_identity *identity, double seconds)
+static void allow_many_sockets(void)
 {
-	struct load *load = calloc(1, sizeof(*load));
-	struct figures figures;
-	double least;
-	int r;
+	struct rlimit limit;
 
-	load->scenario = scenario;
-	load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	load->latencies_us = malloc(LATENCIES_MAX * sizeof(uint32_t));
-	r = connect_all(load, hub, identity);
-	if (r < 0) {
-		(void)fprintf(stderr, "%s: cannot connect: %s\n", scenario->name, strerror(-r));
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Those whose names have this in them stay. */
+static size_t choose(struct relay_server *servers, size_t count, const char *part)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!part || strstr(servers[i].name, part))
+			servers[kept++] = servers[i];
+	return kept;
+}
+
+static int run_all(const struct options *options, const struct relay_server *servers, size_t count)
+{
+	struct dtls_identity *identity;
+	int r = dtls_identity_new(&identity, NULL);
+
+	if (r < 0)
 		return r;
-	}
-	figures = measure(load, hub, seconds);
-	if (atomic_load(&load->received) == 0) {
-		(void)fprintf(stderr, "%s: nothing arrived\n", scenario->name);
-		return -EIO;
-	}
-	least = floor_us_per_packet(load, seconds / 2);
-	(void)printf("%-32s %8.0f %9.2f %9.2f %7.2f %9.1f %8.2f %8.2f %6.2f\n", scenario->name,
-		     figures.packets_per_second, figures.cpu_us_per_packet, least,
-		     figures.cpu_us_per_packet / least, figures.packets_per_call,
-		     figures.p50_us / 1000.0, figures.p99_us / 1000.0, figures.lost_percent);
-	(void)fflush(stdout);
-	for (unsigned i = 0; i < scenario->rooms; i++) {
-		char room_id[32];
-
-		(void)snprintf(room_id, sizeof(room_id), "bench%u", i);
-		fake_hub_close_room(hub, room_id);
-	}
-	for (unsigned i = 0; i < load->publishers + load->viewers; i++)
-		load_peer_fini(&load->peers[i]);
-	(void)close(load->epoll_fd);
-	free(load->latencies_us);
-	free(load);
-	return 0;
+	print_header();
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(scenarios); i++)
+		if (is_wanted(options, scenarios[i].name))
+			r = run_scenario(&scenarios[i], servers, count, identity, options->seconds);
+	(void)dtls_identity_free(identity);
+	return r;
 }
 
 int main(int argc, char **argv)
 {
-	double seconds = argc > 2 ? strtod(argv[2], NULL) : 8;
-	struct dtls_identity *identity;
-	struct fake_hub hub;
+	struct relay_server servers[SERVERS_MAX];
+	struct janus *as_shipped = janus_new(0), *one_loop = janus_new(1);
+	struct our_relay *ours;
+	struct options options;
+	size_t count = 0;
 	int r;
 
-	if (argc < 2) {
-		(void)fprintf(stderr, "usage: bench_relay PATH-OF-REALTIME-SFU [SECONDS]\n");
+	if (parse(argc, argv, &options) < 0) {
+		(void)fprintf(stderr, "usage: bench_relay PATH-OF-REALTIME-SFU [--quick] [--alone] "
+				      "[--only TEXT] [--server TEXT] [--seconds N]\n");
 		return 2;
 	}
-	r = dtls_identity_new(&identity, NULL);
-	if (r == 0)
-		r = fake_hub_start(&hub, argv[1], MEDIA_PORT, 1);
-	if (r < 0) {
-		(void)fprintf(stderr, "cannot start %s: %s\n", argv[1], strerror(-r));
-		return 1;
+	allow_many_sockets();
+	ours = our_relay_new(options.program);
+	if (!options.alone && janus_is_installed()) {
+		servers[count++] = janus_server(as_shipped);
+		servers[count++] = janus_server(one_loop);
+	} else if (!options.alone) {
+		(void)printf("Janus is not installed (apt-get install janus): without it, then.\n");
 	}
-	(void)printf("%-32s %8s %9s %9s %7s %9s %8s %8s %6s\n", "1,200-byte packets, one worker",
-		     "packets/s", "us/packet", "floor us", "ratio", "pkts/call", "p50 ms", "p99 ms",
-		     "lost %");
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(scenarios); i++)
-		r = run_scenario(&scenarios[i], &hub, identity, seconds);
-	if (fake_hub_stop(&hub) < 0) {
-		(void)fprintf(stderr, "realtime-sfu did not end well\n");
-		r = -EIO;
-	}
-	(void)dtls_identity_free(identity);
+	servers[count++] = our_relay_server(ours);
+	r = run_all(&options, servers, choose(servers, count, options.server));
+	(void)our_relay_free(ours);
+	(void)janus_free(as_shipped);
+	(void)janus_free(one_loop);
 	return r < 0;
 }
