@@ -120,6 +120,13 @@ static const struct sdp_codec *choose_format(const struct negotiation *negotiati
 static int check_remote(const struct negotiation *negotiation, const struct sdp *sdp, bool is_offer,
 			struct error *reterr)
 {
+	if (!sdp_has_transport(sdp)) {
+		if (is_offer && !negotiation->has_remote)
+			return error_set_field(reterr, -EPROTO, "bad_sdp", "a=ice-ufrag",
+					       "it is missing: a first offer must have an m-line "
+					       "that is not rejected");
+		return 0;
+	}
 	if (is_offer ? sdp->setup == SETUP_PASSIVE : sdp->setup != SETUP_ACTIVE)
 		return error_set_field(reterr, -EPROTO, "bad_sdp", "a=setup",
 				       "a=setup must be %s: the SFU is the DTLS server",
@@ -134,6 +141,8 @@ static int check_remote(const struct negotiation *negotiation, const struct sdp 
 
 static void keep_remote(struct negotiation *negotiation, const struct sdp *sdp)
 {
+	if (!sdp_has_transport(sdp))
+		return;
 	negotiation->has_remote = true;
 	negotiation->remote_allows_mixed = sdp->extmap_allow_mixed;
 	memcpy(negotiation->remote_fingerprint_sha256, sdp->fingerprint_sha256,
@@ -144,7 +153,8 @@ static void keep_remote(struct negotiation *negotiation, const struct sdp *sdp)
 
 bool negotiation_is_ice_restart(const struct negotiation *negotiation, const struct sdp *offer)
 {
-	return negotiation->has_remote && strcmp(negotiation->remote_ufrag, offer->ice_ufrag) != 0;
+	return negotiation->has_remote && sdp_has_transport(offer) &&
+	       strcmp(negotiation->remote_ufrag, offer->ice_ufrag) != 0;
 }
 
 /* A line that was rejected may come back as another one (RFC 9429 section 5.2.2). */
@@ -399,6 +409,7 @@ int negotiation_add_send(struct negotiation *negotiation, const struct send_stre
 	line->format = stream->format;
 	line->is_sending_wanted = true;
 	line->is_sending_live = false;
+	line->decline_count = 0;
 	negotiation_number_line(negotiation, line);
 	negotiation->is_dirty = true;
 	return 0;
@@ -547,6 +558,13 @@ static void apply_answered_media(struct negotiation *negotiation, struct media_l
 				line->send.ssrc == line->offered_ssrc;
 	if (line->is_ours && !has_format)
 		refuse_send(negotiation, line);
+	/* Declined, or this is an older offer's answer told once more, and the one that is still to
+	 * come will be refused: a further offer makes sure. */
+	if (line->is_ours && has_format && !(media->direction & DIRECTION_RECEIVE) &&
+	    line->send.ssrc == line->offered_ssrc && line->decline_count < DECLINES_MAX) {
+		line->decline_count++;
+		negotiation->is_dirty = true;
+	}
 }
 
 int negotiation_take_answer(struct negotiation *negotiation, const struct sdp *answer,

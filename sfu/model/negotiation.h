@@ -24,6 +24,7 @@
 
 enum {
 	PUBLISHED_TRACKS_MAX = 16, /* of one peer */
+	DECLINES_MAX = 5,	   /* of one stream; then it is not offered again */
 	REFUSED_FORMATS_MAX = 16   /* remembered of one peer; further ones are offered again */
 };
 
@@ -55,6 +56,7 @@ struct media_line {
 	/* What we send to it. */
 	bool is_sending_wanted; /* `send` is bound */
 	bool is_sending_live;	/* and the peer has agreed to receive it: media may flow */
+	uint8_t decline_count; /* answers that did not receive what is bound: it is offered again */
 	struct send_stream send;
 	uint8_t send_payload_type, send_rtx_payload_type;
 	uint8_t send_red_payload_type; /* 0: it does not take redundant audio */

@@ -122,12 +122,23 @@ struct sdp *sdp_new(size_t media_count, size_t candidate_count); /* zeroed; NULL
 struct sdp *sdp_free(struct sdp *sdp);
 DEFINE_AUTO(sdp, sdp_free);
 
+/* Does it describe a transport? Where every m-line is rejected (a browser that has stopped all it
+ * had) it need not. */
+static inline bool sdp_has_transport(const struct sdp *sdp)
+{
+	for (size_t i = 0; i < sdp->media_count; i++)
+		if (!sdp->media[i].rejected)
+			return true;
+	return sdp->media_count == 0;
+}
+
 /* Parse an offer or answer from a peer. ICE, DTLS and the setup role may stand at session or media
  * level. With BUNDLE fingerprint and setup must be one; of several ICE credentials those of the
  * first m-line count, whose transport it is (RFC 8843 section 7.2). A rejected m-line says nothing
- * of the transport and needs no mid; a single m-line needs no group. Codecs that cannot be
- * described in full (no a=rtpmap, a name or a=fmtp too long for us) are left out. Words that are
- * kept are ASCII. Refused, with code "bad_sdp", the field being the SDP line at fault
+ * of the transport and needs no mid, see sdp_has_transport(); a single m-line needs no group.
+ * Codecs that cannot be described in full (no a=rtpmap, a name or a=fmtp too long for us) are left
+ * out. Words that are kept are ASCII. Refused, with code "bad_sdp", the field being the SDP line at
+ * fault
  * ("a=ice-ufrag", "a=fingerprint", "a=group:BUNDLE", "a=rtcp-mux", "m="; "" for the text as a
  * whole) and the rule in words: -EMSGSIZE  longer than SDP_BYTES_MAX, more than SDP_MEDIA_MAX
  * m-lines -EPROTO    not SDP; no ICE credentials; no SHA-256 fingerprint; m-lines that are not

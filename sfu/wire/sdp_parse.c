@@ -192,6 +192,8 @@ static int check_mids(struct sdp_parsing *parsing)
 
 static int check_transport(struct sdp_parsing *parsing)
 {
+	if (!sdp_has_transport(parsing->sdp))
+		return 0;
 	if (!parsing->sdp->ice_ufrag[0])
 		return SDP_REFUSE(parsing, "a=ice-ufrag", "it is missing");
 	if (!parsing->sdp->ice_password[0])

@@ -502,6 +502,69 @@ static void a_rejected_line_may_come_back_as_another(void **state)
 	assert_string_equal(second->media[1].mid, "7");
 }
 
+/* A browser that has stopped all it had says nothing of the transport. */
+static void who_stops_everything_goes_on(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(sdp) nothing = browser_offer(1);
+	AUTO(sdp) offer = browser_offer(1);
+	AUTO(sdp) first = NULL;
+	AUTO(sdp) second = NULL;
+
+	nothing->media[0].rejected = true;
+	nothing->has_fingerprint = false;
+	nothing->setup = SETUP_NONE;
+	assert_int_equal(
+		negotiation_take_offer(&fixture->negotiation, nothing, &first, &fixture->error),
+		-EPROTO); /* not to begin with */
+	assert_string_equal(fixture->error.field, "a=ice-ufrag");
+	memset(offer->fingerprint_sha256, 7, sizeof(offer->fingerprint_sha256));
+	(void)snprintf(offer->ice_ufrag, sizeof(offer->ice_ufrag), "once");
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, offer, &first, NULL), 0);
+	assert_false(negotiation_is_ice_restart(&fixture->negotiation, nothing));
+	assert_int_equal(negotiation_take_offer(&fixture->negotiation, nothing, &second, NULL), 0);
+	assert_false(fixture->negotiation.lines[0]->is_publishing);
+	assert_true(second->media[0].rejected);
+	assert_string_equal(fixture->negotiation.remote_ufrag, "once");
+	assert_int_equal(fixture->negotiation.remote_fingerprint_sha256[0], 7);
+}
+
+/* The answer to the offer before, told twice, ends an offer that it does not know; the browser's
+ * own answer is then refused. What is sent is offered once more rather than never. */
+static void an_answer_told_twice_leaves_nobody_without_media(void **state)
+{
+	struct fixture *fixture = *state;
+	struct send_stream stream = stream_of("VP8", 90000, fixture);
+	AUTO(sdp) idle = NULL;
+	AUTO(sdp) offer = NULL;
+	AUTO(sdp) stale = NULL;
+	AUTO(sdp) answer = NULL;
+
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &stream, NULL), 0);
+	negotiation_remove_send(&fixture->negotiation, fixture);
+	assert_int_equal(negotiation_make_offer(&fixture->negotiation, &idle), 0);
+	stale = browser_answer(idle);
+	assert_int_equal(negotiation_take_answer(&fixture->negotiation, stale, NULL), 0);
+	assert_int_equal(negotiation_add_send(&fixture->negotiation, &stream, NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		(void)sdp_free(offer);
+		offer = NULL;
+		assert_int_equal(negotiation_make_offer(&fixture->negotiation, &offer), 0);
+		stale->media[0].direction = DIRECTION_INACTIVE;
+		if (i == 0) {
+			stale->media[0].codecs[0] = offer->media[0].codecs[0];
+			stale->media[0].codec_count = 1;
+			assert_int_equal(
+				negotiation_take_answer(&fixture->negotiation, stale, NULL), 0);
+			assert_true(fixture->negotiation.is_dirty);
+		}
+	}
+	answer = browser_answer(offer);
+	assert_int_equal(negotiation_take_answer(&fixture->negotiation, answer, NULL), 0);
+	assert_true(fixture->negotiation.lines[0]->is_sending_live);
+	assert_false(fixture->negotiation.is_dirty);
+}
+
 static void nobody_publishes_without_end(void **state)
 {
 	struct fixture *fixture = *state;
@@ -893,6 +956,8 @@ int main(void)
 		TEST(lines_never_vanish_or_change),
 		TEST(a_data_channel_is_declined_politely),
 		TEST(a_rejected_line_may_come_back_as_another),
+		TEST(who_stops_everything_goes_on),
+		TEST(an_answer_told_twice_leaves_nobody_without_media),
 		TEST(nobody_publishes_without_end),
 		TEST(an_answer_to_an_older_stream_starts_no_newer_one),
 		TEST(the_sfu_is_the_dtls_server),

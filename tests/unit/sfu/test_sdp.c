@@ -397,6 +397,17 @@ static void a_rejected_m_line_needs_nothing(void **state)
 	assert_true(again->media[3].rejected);
 }
 
+static void where_all_is_rejected_no_transport_is_needed(void **state)
+{
+	AUTO(sdp)
+	sdp = parsed("v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+		     "m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=inactive\r\n");
+
+	(void)state;
+	assert_false(sdp_has_transport(sdp));
+	assert_true(sdp->media[0].rejected);
+}
+
 static void codecs_that_do_not_fit_are_left_out(void **state)
 {
 	char text[4096], parameters[400];
@@ -647,6 +658,7 @@ int main(void)
 		cmocka_unit_test(the_SMALLEST_is_enough),
 		cmocka_unit_test(the_first_m_lines_ice_credentials_count),
 		cmocka_unit_test(a_rejected_m_line_needs_nothing),
+		cmocka_unit_test(where_all_is_rejected_no_transport_is_needed),
 		cmocka_unit_test(codecs_that_do_not_fit_are_left_out),
 		cmocka_unit_test(forty_codecs_and_twenty_ssrcs_are_cut_to_the_first),
 		cmocka_unit_test(offers_of_200_m_lines_and_over_64_kilobytes_are_read),
