@@ -189,6 +189,13 @@ int fake_hub_mute(struct fake_hub *hub, const char *room_id, const char *peer_id
 	return json_is_true(json_object_get(track, "muted")) == is_muted ? 0 : -EPROTO;
 }
 
+void fake_hub_leave(struct fake_hub *hub, const char *room_id, const char *peer_id)
+{
+	AUTO_JSON body = json_pack("{s:s, s:s}", "room_id", room_id, "peer_id", peer_id);
+
+	(void)send_frame(hub, BUS_EVENT, BUS_PEER_LEAVE, 0, body);
+}
+
 void fake_hub_close_room(struct fake_hub *hub, const char *room_id)
 {
 	AUTO_JSON body = json_pack("{s:s}", "room_id", room_id);

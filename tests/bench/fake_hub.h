@@ -29,6 +29,8 @@ int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id
 /* PEER_MUTE of its video. */
 int fake_hub_mute(struct fake_hub *hub, const char *room_id, const char *peer_id,
 		  bool is_muted) MUST_CHECK;
+/* PEER_LEAVE. */
+void fake_hub_leave(struct fake_hub *hub, const char *room_id, const char *peer_id);
 void fake_hub_close_room(struct fake_hub *hub, const char *room_id);
 /* SFU_STATUS; a new reference, NULL if it does not answer. */
 json_t *fake_hub_status(struct fake_hub *hub);

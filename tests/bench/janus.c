@@ -67,7 +67,8 @@ static int write_file(const struct janus *janus, const char *name, const char *t
 /* A port that nobody listens on just now. */
 static unsigned free_port(void)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -77,7 +78,8 @@ static unsigned free_port(void)
 	return ntohs(address.sin_port);
 }
 
-/* As shipped, but for what it listens on and logs; ICE-lite, as ours is, which the peers rely on. */
+/* As shipped, but for what it listens on and logs; ICE-lite, as ours is, which the peers rely on.
+ */
 static int configure(struct janus *janus)
 {
 	char loops[64] = "", text[1024];
@@ -173,13 +175,15 @@ static json_t *ask(struct janus *janus, const char *kind, json_int_t handle, jso
 	(void)json_object_set_new(request, "janus", json_string(kind));
 	(void)json_object_set_new(request, "transaction", json_string(transaction));
 	if (handle)
-		(void)snprintf(path, sizeof(path), "/%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT,
-			       janus->session, handle);
+		(void)snprintf(path, sizeof(path),
+			       "/%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT, janus->session,
+			       handle);
 	else if (janus->session)
 		(void)snprintf(path, sizeof(path), "/%" JSON_INTEGER_FORMAT, janus->session);
 	(void)snprintf(events, sizeof(events), "/%" JSON_INTEGER_FORMAT, janus->session);
 	answer = exchange(janus, path, request);
-	while (answer && strcmp(json_string_value(json_object_get(answer, "janus")), "success") != 0) {
+	while (answer &&
+	       strcmp(json_string_value(json_object_get(answer, "janus")), "success") != 0) {
 		const char *whose = json_string_value(json_object_get(answer, "transaction"));
 
 		if (json_object_get(answer, "jsep") || json_object_get(answer, "plugindata"))
@@ -220,9 +224,9 @@ static json_t *message(struct janus *janus, json_int_t handle, json_t *body, con
 	json_t *request = json_pack("{s:o}", "body", body);
 
 	if (sdp)
-		(void)json_object_set_new(request, "jsep",
-					  json_pack("{s:s, s:s, s:b}", "type", type, "sdp", sdp,
-						    "trickle", 0));
+		(void)json_object_set_new(
+			request, "jsep",
+			json_pack("{s:s, s:s, s:b}", "type", type, "sdp", sdp, "trickle", 0));
 	return ask(janus, "message", handle, request);
 }
 
@@ -252,12 +256,12 @@ static int start(void *data, pid_t *ret_pid)
 /* The room is made for its first publisher. */
 static int make_room(struct janus *janus, json_int_t handle, unsigned room)
 {
-	AUTO_JSON answer = message(
-		janus, handle,
-		json_pack("{s:s, s:i, s:i, s:i, s:s, s:s}", "request", "create", "room",
-			  (int)(ROOM_OF_ZERO + room), "publishers", 100, "bitrate", 4000000,
-			  "audiocodec", "opus", "videocodec", "vp8"),
-		NULL, NULL);
+	AUTO_JSON answer =
+		message(janus, handle,
+			json_pack("{s:s, s:i, s:i, s:i, s:s, s:s}", "request", "create", "room",
+				  (int)(ROOM_OF_ZERO + room), "publishers", 100, "bitrate", 4000000,
+				  "audiocodec", "opus", "videocodec", "vp8"),
+			NULL, NULL);
 
 	return plugin_data(answer) ? 0 : -EPROTO;
 }
@@ -282,7 +286,8 @@ static int publish(void *data, unsigned room, unsigned number, struct load_peer 
 	return sdp ? load_peer_connect(peer, sdp) : -EPROTO;
 }
 
-/* The offer to watch these streams, a new reference. A publisher is not known before its media is. */
+/* The offer to watch these streams, a new reference. A publisher is not known before its media is.
+ */
 static json_t *subscribe(struct janus *janus, json_int_t handle, unsigned room, json_t *streams)
 {
 	uint64_t until_us = clock_now_us() + PATIENCE_S * 1000000u;
@@ -327,10 +332,10 @@ static int watch(void *data, unsigned room, unsigned number, unsigned first, uns
 	answer = offer ? load_peer_answer(peer, offer) : NULL;
 	if (!answer)
 		return -EPROTO;
-	started = message(janus, handle,
-			  json_pack("{s:s, s:i}", "request", "start", "room",
-				    (int)(ROOM_OF_ZERO + room)),
-			  "answer", answer);
+	started = message(
+		janus, handle,
+		json_pack("{s:s, s:i}", "request", "start", "room", (int)(ROOM_OF_ZERO + room)),
+		"answer", answer);
 	return started ? load_peer_connect(peer, offer) : -EPROTO;
 }
 
@@ -341,7 +346,8 @@ static int stop(void *data)
 	char path[128];
 
 	if (janus->pid > 0) {
-		(void)kill(janus->pid, SIGKILL); /* it takes long to end by itself; nothing is lost */
+		(void)kill(janus->pid,
+			   SIGKILL); /* it takes long to end by itself; nothing is lost */
 		(void)waitpid(janus->pid, NULL, 0);
 	}
 	janus->pid = 0;

@@ -74,8 +74,8 @@ static void count_calls(void *data, unsigned long *ret_packets, unsigned long *r
 
 	*ret_packets = *ret_calls = 0;
 	json_array_foreach (json_object_get(status, "workers"), i, worker) {
-		*ret_packets += (unsigned long)json_integer_value(
-			json_object_get(worker, "packets_out"));
+		*ret_packets +=
+			(unsigned long)json_integer_value(json_object_get(worker, "packets_out"));
 		*ret_calls += (unsigned long)json_integer_value(
 			json_object_get(worker, "system_calls_out"));
 	}

@@ -12,12 +12,14 @@ struct relay_server {
 	bool is_ours;
 	/* Start it, as `data`; *ret_pid is its process. -errno, with a word on stderr. */
 	int (*start)(void *data, pid_t *ret_pid);
-	/* Let a peer publish, or watch the first `sees` publishers of its room, and connect it. `number` is
-	 * that of the peer in the whole load, `first` that of the room's first publisher. -errno. */
+	/* Let a peer publish, or watch the first `sees` publishers of its room, and connect it.
+	 * `number` is that of the peer in the whole load, `first` that of the room's first
+	 * publisher. -errno. */
 	int (*publish)(void *data, unsigned room, unsigned number, struct load_peer *peer);
 	int (*watch)(void *data, unsigned room, unsigned number, unsigned first, unsigned sees,
 		     struct load_peer *peer);
-	/* Packets that have left in each system call until now, 0 if it does not say. May be NULL. */
+	/* Packets that have left in each system call until now, 0 if it does not say. May be NULL.
+	 */
 	void (*count_calls)(void *data, unsigned long *ret_packets, unsigned long *ret_calls);
 	int (*stop)(void *data); /* -EIO: it did not end well */
 	void *data;

@@ -53,7 +53,7 @@ struct peer {
 	/* The SFU's side. */
 	struct negotiation negotiation;
 	bool has_offered;
-	struct track tracks[LINES_MAX]; /* by line */
+	struct track tracks[LINES_MAX];	    /* by line */
 	uint32_t ssrc_of[PEERS][LINES_MAX]; /* what is sent to it of whose which line; 0: nothing */
 	size_t peak[2];			    /* streams wanted at once, by kind */
 	/* The browser's. */
@@ -252,8 +252,8 @@ static size_t own_publishing(const struct peer *peer, enum media_kind kind)
 	return count;
 }
 
-/* Where the next track goes: an idle line of its kind, a stopped one, or a new one. Lines change only
- * while no offer is open, as a later one would anyway. */
+/* Where the next track goes: an idle line of its kind, a stopped one, or a new one. Lines change
+ * only while no offer is open, as a later one would anyway. */
 static void browser_publish(struct world *world, struct peer *peer)
 {
 	enum media_kind kind = random_below(&world->random, 2) ? MEDIA_VIDEO : MEDIA_AUDIO;
@@ -318,7 +318,8 @@ static void note_peaks(struct peer *peer)
 static void subscribe(struct world *world, struct peer *to, size_t of, size_t line)
 {
 	const struct track *track = &world->peers[of].tracks[line];
-	struct send_stream stream = {.binding = (void *)(uintptr_t)track, .ssrc = world->next_ssrc++};
+	struct send_stream stream = {.binding = (void *)(uintptr_t)track,
+				     .ssrc = world->next_ssrc++};
 
 	stream.format.codec = track->kind == MEDIA_VIDEO ? relay_codec_find("VP8", 90000)
 							 : relay_codec_find("opus", 48000);
