@@ -31,6 +31,7 @@ from conftest import Answer, free_ports, wait_until
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = Path(os.environ.get("RT_BUILD", ROOT / "build" / "asan"))
+PION = BUILD / "tests" / "pion_client"
 OFFER = (ROOT / "tests" / "fixtures" / "sdp" / "webrtcbin_offer.sdp").read_text()
 ROOMS = "/realtime/webrtc/rooms"
 PROGRAMS = ("api", "realtimed", "sfu")
@@ -269,9 +270,10 @@ def test_one_dead_process_is_red_and_the_others_serve(own_system: System, name: 
 
 
 def media_client(*arguments: object, program: str = "webrtc_client.py") -> subprocess.Popen[str]:
+    command = [str(PION)] if program == PION.name else ["/usr/bin/python3", str(HERE / program)]
     # Its own memory is not what is tested: Python and GStreamer's plugins keep what they like.
     return subprocess.Popen(
-        ["/usr/bin/python3", str(HERE / program), *map(str, arguments)],
+        [*command, *map(str, arguments)],
         env={**os.environ, "G_DEBUG": ""}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True)
 
@@ -358,6 +360,42 @@ def test_who_estimates_by_the_time_of_sending_is_sent_it(system: System) -> None
     for client in (viewer, publisher):
         client.terminate()
         assert result_of(client)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of VP8, which Pion cannot make by itself."""
+    av, numpy = pytest.importorskip("av"), pytest.importorskip("numpy")
+    path = tmp_path_factory.mktemp("film") / "film.ivf"
+    with av.open(str(path), "w", format="ivf") as container:
+        stream = container.add_stream("libvpx", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for count in range(30):
+            image = numpy.zeros((240, 320, 3), dtype=numpy.uint8)
+            image[100:140, count * 8:count * 8 + 40] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.skipif(not PION.exists(), reason="needs golang-go and golang-github-pion-webrtc.v3-dev")
+@pytest.mark.parametrize("publisher, viewer", [("pion_client", "pion_client"),
+                                               ("pion_client", "aiortc_client.py"),
+                                               ("webrtc_client.py", "pion_client")])
+def test_pion_meets_the_others(system: System, film: Path, publisher: str, viewer: str) -> None:
+    """Pion has its own ICE, DTLS and transport-wide feedback; Go's services are made of it."""
+    room = f"{publisher[:6]}-{viewer[:6]}"
+    system.create_room(room)
+    sender = media_client("publish", system.url(f"{ROOMS}/{room}/whip"), 120,
+                          *([film] if publisher == PION.name else []), program=publisher)
+    wait_until(lambda: is_publishing(system, room), 30)
+    watcher = media_client("watch", system.url(f"{ROOMS}/{room}/whep"), 60, 1, 60, program=viewer)
+    result = result_of(watcher)
+    sounds = result.get("audio_frames", result.get("audio_buffers", 0))
+    assert result["video_frames"] >= 60 and sounds >= 60, result
+    sender.terminate()
+    assert result_of(sender)["deleted"] in (200, 204)
+    assert system.participants(room) == []
 
 
 def test_a_kicked_publisher_is_gone_from_the_relay(own_system: System) -> None:
