@@ -142,8 +142,8 @@ static inline bool sdp_has_transport(const struct sdp *sdp)
  * ("a=ice-ufrag", "a=fingerprint", "a=group:BUNDLE", "a=rtcp-mux", "m="; "" for the text as a
  * whole) and the rule in words: -EMSGSIZE  longer than SDP_BYTES_MAX, more than SDP_MEDIA_MAX
  * m-lines -EPROTO    not SDP; no ICE credentials; no SHA-256 fingerprint; m-lines that are not
- * bundled or have no mid, a mid twice; no rtcp-mux; a protocol other than UDP/TLS/RTP/SAVPF or
- *              UDP/DTLS/SCTP; SETUP_PASSIVE in an offer is fine here, the model decides
+ * bundled or have no mid, a mid or an SSRC twice; no rtcp-mux; a protocol other than
+ * UDP/TLS/RTP/SAVPF or UDP/DTLS/SCTP; SETUP_PASSIVE in an offer is fine here, the model decides
  *   -ENOMEM    reterr untouched */
 int sdp_parse(const char *text, size_t length, struct sdp **ret_sdp,
 	      struct error *reterr) MUST_CHECK;

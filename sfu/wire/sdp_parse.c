@@ -3,6 +3,7 @@
  * m-line, and then the whole, is complete. */
 #include <errno.h>
 #include <gst/sdp/gstsdpmessage.h>
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -190,6 +191,40 @@ static int check_mids(struct sdp_parsing *parsing)
 	return 0;
 }
 
+static int compare_ssrcs(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* In one bundle an SSRC is one stream's (RFC 8843 section 9.2). */
+static int check_ssrcs(struct sdp_parsing *parsing)
+{
+	const struct sdp *sdp = parsing->sdp;
+	AUTO_FREE uint32_t *ssrcs =
+		calloc(sdp->media_count * 2 * SDP_SSRCS_MAX + 1, sizeof(*ssrcs));
+	size_t count = 0;
+
+	if (!ssrcs)
+		return -ENOMEM;
+	for (size_t i = 0; i < sdp->media_count; i++) {
+		const struct sdp_media *media = &sdp->media[i];
+
+		for (size_t j = 0; !media->rejected && j < media->ssrc_count; j++) {
+			ssrcs[count++] = media->ssrcs[j];
+			if (media->rtx_ssrcs[j])
+				ssrcs[count++] = media->rtx_ssrcs[j];
+		}
+	}
+	qsort(ssrcs, count, sizeof(*ssrcs), compare_ssrcs);
+	for (size_t i = 1; i < count; i++)
+		if (ssrcs[i] == ssrcs[i - 1])
+			return SDP_REFUSE(parsing, "a=ssrc", "%" PRIu32 " is there twice",
+					  ssrcs[i]);
+	return 0;
+}
+
 static int check_transport(struct sdp_parsing *parsing)
 {
 	if (!sdp_has_transport(parsing->sdp))
@@ -227,6 +262,8 @@ static int parse_message(struct sdp_parsing *parsing, const GstSDPMessage *messa
 	}
 	if (r == 0)
 		r = check_mids(parsing);
+	if (r == 0)
+		r = check_ssrcs(parsing);
 	return r < 0 ? r : check_transport(parsing);
 }
 

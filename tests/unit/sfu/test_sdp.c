@@ -328,6 +328,10 @@ static void what_cannot_work_is_refused_by_name(void **state)
 		{SESSION GROUP LINE "a=rtpmap:111 opus/0\r\n", "a=rtpmap", "clock rate"},
 		{SESSION GROUP LINE "a=rtpmap:111 opus/48000/999\r\n", "a=rtpmap", "channel"},
 		{SMALLEST "a=extmap:0 urn:ietf:params:rtp-hdrext:sdes:mid\r\n", "a=extmap", "1"},
+		{SESSION "a=group:BUNDLE 0 1\r\n" LINE TRANSPORT MID MUX OPUS
+			 "a=ssrc:7 cname:x\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\n" MUX
+			 "a=ssrc:7 cname:x\r\n",
+		 "a=ssrc", "7 is there twice"},
 		{SMALLEST "a=ssrc:4294967296 cname:x\r\n", "a=ssrc", "32 bits"},
 		{SMALLEST "a=ssrc-group:FID 1\r\n", "a=ssrc-group", "two"},
 		{SMALLEST "a=sctp-port:65536\r\n", "a=sctp-port", "port"},
