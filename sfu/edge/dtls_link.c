@@ -22,7 +22,9 @@ struct dtls_link {
 	SSL *ssl;
 	enum dtls_role role;
 	enum dtls_state state;
-	bool has_begun;
+	bool has_begun;		     /* client: it said hello; server: it took one */
+	unsigned hellos_passed_over; /* server: those that came to nothing */
+	const char *last_reason;     /* why the last did; OpenSSL's, static */
 	dtls_send_fn send;
 	void *data;
 	uint64_t started_us;
@@ -277,10 +279,42 @@ static int check_fingerprint(struct dtls_link *link, const uint8_t fingerprint_s
 	return 0;
 }
 
+/* One handshake record of epoch 0 that begins a ClientHello (RFC 6347 sections 4.1 and 4.2.2). */
+static bool begins_client_hello(const uint8_t *datagram, size_t length)
+{
+	return length > 13 && datagram[0] == 22 && datagram[3] == 0 && datagram[4] == 0 &&
+	       datagram[13] == 1;
+}
+
+/* Whoever can write our peer's address can send a first record in its name. Until a hello is taken
+ * nothing else is looked at, and one that comes to nothing is forgotten: the peer's own may follow.
+ */
+static bool pass_over(struct dtls_link *link, const char *reason)
+{
+	if (link->role != DTLS_SERVER || link->has_begun ||
+	    link->hellos_passed_over == HELLOS_PASSED_OVER_MAX)
+		return false;
+	link->hellos_passed_over++;
+	link->last_reason = reason;
+	if (SSL_clear(link->ssl) != 1)
+		return false;
+	SSL_set_accept_state(link->ssl);
+	ERR_clear_error();
+	return true;
+}
+
+static bool has_taken_hello(const SSL *ssl)
+{
+	OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+
+	return state != TLS_ST_BEFORE && state != TLS_ST_SR_CLNT_HELLO;
+}
+
 static int handshake(struct dtls_link *link, const uint8_t fingerprint_sha256[32],
 		     struct error *reterr)
 {
 	int r = SSL_do_handshake(link->ssl);
+	const char *reason;
 
 	if (r == 1)
 		return check_fingerprint(link, fingerprint_sha256, reterr);
@@ -288,11 +322,15 @@ static int handshake(struct dtls_link *link, const uint8_t fingerprint_sha256[32
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE:
 		ERR_clear_error();
+		link->has_begun = link->has_begun || has_taken_hello(link->ssl);
 		return 0;
 	default:
+		reason = openssl_reason();
+		if (pass_over(link, reason))
+			return 0;
 		link->state = DTLS_FAILED;
 		return error_set(reterr, -EPROTO, "dtls_failed", "the DTLS handshake failed: %s",
-				 openssl_reason());
+				 reason);
 	}
 }
 
@@ -303,6 +341,8 @@ int dtls_link_receive(struct dtls_link *link, const uint8_t *datagram, size_t le
 	int r;
 
 	if (link->state == DTLS_CLOSED || link->state == DTLS_FAILED)
+		return 0;
+	if (link->role == DTLS_SERVER && !link->has_begun && !begins_client_hello(datagram, length))
 		return 0;
 	ERR_clear_error();
 	link->incoming = datagram;
@@ -331,7 +371,9 @@ int dtls_link_tick(struct dtls_link *link, uint64_t now_us, struct error *reterr
 	if (now_us - link->started_us > DTLS_GIVE_UP_US) {
 		link->state = DTLS_FAILED;
 		return error_set(reterr, -ETIMEDOUT, "dtls_timeout",
-				 "the DTLS handshake did not finish within 30 s");
+				 "the DTLS handshake did not finish within 30 s%s%s",
+				 link->last_reason ? "; a hello was of no use: " : "",
+				 link->last_reason ? link->last_reason : "");
 	}
 	if (link->role == DTLS_CLIENT && !link->has_begun) {
 		link->has_begun = true;

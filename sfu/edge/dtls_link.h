@@ -20,7 +20,7 @@
 #include "core/error.h"
 #include "sfu/wire/srtp.h"
 
-enum { DTLS_DATAGRAM_MAX = 1200, DTLS_GIVE_UP_US = 30000000 };
+enum { DTLS_DATAGRAM_MAX = 1200, DTLS_GIVE_UP_US = 30000000, HELLOS_PASSED_OVER_MAX = 64 };
 
 enum dtls_role { DTLS_SERVER, DTLS_CLIENT };
 enum dtls_state { DTLS_HANDSHAKING, DTLS_CONNECTED, DTLS_CLOSED, DTLS_FAILED };
@@ -44,9 +44,10 @@ int dtls_link_new(const struct dtls_identity *identity, enum dtls_role role, dtl
 		  void *data, uint64_t now_us, struct dtls_link **ret_link) MUST_CHECK;
 struct dtls_link *dtls_link_free(struct dtls_link *link);
 
-/* A datagram came. `fingerprint_sha256` is what the peer's SDP says. The state may have changed
- * after; a failed link stays failed and reports once:
- *   -EKEYREJECTED "dtls_fingerprint"  -EPROTO "dtls_failed" */
+/* A datagram came. `fingerprint_sha256` is what the peer's SDP says. What a server gets before a
+ * ClientHello that it can use, it passes over (HELLOS_PASSED_OVER_MAX useless ones). The state may
+ * have changed after; a failed link stays failed and reports once: -EKEYREJECTED "dtls_fingerprint"
+ * -EPROTO "dtls_failed" */
 int dtls_link_receive(struct dtls_link *link, const uint8_t *datagram, size_t length,
 		      const uint8_t fingerprint_sha256[32], struct error *reterr) MUST_CHECK;
 /* Serve the retransmission timer; call about every 20 ms while HANDSHAKING.

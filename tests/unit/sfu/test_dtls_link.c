@@ -150,6 +150,54 @@ static void noise_does_not_end_a_connection(void **state)
 	assert_int_equal(dtls_link_state(fixture->server), DTLS_CONNECTED);
 }
 
+/* Whoever can write the client's address may be first, with anything. */
+static void a_forged_first_record_does_not_end_a_handshake(void **state)
+{
+	static const uint8_t fatal_alert[] = {21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40};
+	static const uint8_t goodbye[] = {21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0};
+	static const uint8_t change_cipher[] = {20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1};
+	static const uint8_t certificate[] = {22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 15, 11,
+					      0,  0,   3,   0, 0, 0, 0, 0, 0, 0, 3, 0, 0,  0};
+	static const uint8_t bad_hello[] = {22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 1, 0,
+					    0,	4,   0,	  0, 0, 0, 0, 0, 0, 4, 9, 9, 9,	 9};
+	static const struct {
+		const uint8_t *bytes;
+		size_t length;
+	} records[] = {{fatal_alert, sizeof(fatal_alert)},     {goodbye, sizeof(goodbye)},
+		       {change_cipher, sizeof(change_cipher)}, {certificate, sizeof(certificate)},
+		       {bad_hello, sizeof(bad_hello)},	       {bad_hello, sizeof(bad_hello)}};
+	struct fixture *fixture = *state;
+	const uint8_t *fingerprint = dtls_identity_fingerprint_sha256(fixture->client_identity);
+
+	for (size_t i = 0; i < ARRAY_LEN(records); i++) {
+		assert_int_equal(dtls_link_receive(fixture->server, records[i].bytes,
+						   records[i].length, fingerprint, NULL),
+				 0);
+		assert_int_equal(dtls_link_state(fixture->server), DTLS_HANDSHAKING);
+	}
+	fixture->to_client.count = 0; /* what was answered to the forger */
+	assert_int_equal(exchange(fixture, fingerprint), 0);
+	assert_int_equal(dtls_link_state(fixture->server), DTLS_CONNECTED);
+	assert_int_equal(dtls_link_state(fixture->client), DTLS_CONNECTED);
+}
+
+static void useless_hellos_end_at_some_time(void **state)
+{
+	static const uint8_t bad_hello[] = {22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 1, 0,
+					    0,	4,   0,	  0, 0, 0, 0, 0, 0, 4, 9, 9, 9,	 9};
+	struct fixture *fixture = *state;
+	const uint8_t *fingerprint = dtls_identity_fingerprint_sha256(fixture->client_identity);
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < 1000; i++) {
+		fixture->to_client.count = 0;
+		r = dtls_link_receive(fixture->server, bad_hello, sizeof(bad_hello), fingerprint,
+				      &fixture->error);
+	}
+	assert_int_equal(r, -EPROTO);
+	assert_string_equal(fixture->error.code, "dtls_failed");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -159,6 +207,8 @@ int main(void)
 		TEST(another_certificate_is_refused),
 		TEST(goodbye_is_heard),
 		TEST(noise_does_not_end_a_connection),
+		TEST(a_forged_first_record_does_not_end_a_handshake),
+		TEST(useless_hellos_end_at_some_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
