@@ -404,6 +404,159 @@ static void nonsense_is_counted_and_dropped(void **state)
 	(void)close(stranger);
 }
 
+/* Extensions longer than the packet, or padding, which is seen only once it is decrypted. */
+static void send_lie(struct load_peer *peer, bool has_extension, bool has_padding)
+{
+	static const uint8_t payload[] = {0xbe, 0xde, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 250};
+	uint8_t packet[256];
+	int r;
+
+	rtp_header_encode(packet, LOAD_VP8, true, has_extension, has_padding,
+			  peer->sequence_number++, 1, peer->ssrc);
+	if (has_extension) {
+		memcpy(packet + RTP_HEADER_BYTES, payload, sizeof(payload));
+		(void)send(peer->fd, packet, RTP_HEADER_BYTES + sizeof(payload), 0);
+		return;
+	}
+	r = media_crypto_protect_rtp(peer->out, packet, sizeof(packet), RTP_HEADER_BYTES, NULL, 0,
+				     payload, sizeof(payload));
+	assert_true(r > 0);
+	(void)send(peer->fd, packet, (size_t)r, 0);
+}
+
+static void lengths_that_lie_are_counted_and_dropped(void **state)
+{
+	struct pair *pair = *state;
+	struct rtp_header header;
+	uint8_t packet[2048];
+	uint16_t last = start_flow(pair);
+	json_int_t malformed = counter("dropped_malformed"), forged = counter("dropped_forged");
+
+	for (int i = 0; i < 5; i++) {
+		send_lie(&pair->publisher, true, false);
+		send_lie(&pair->publisher, false, true);
+	}
+	pair->publisher.sequence_number = (uint16_t)(pair->publisher.sequence_number - 10);
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true); /* the next by its number */
+	pair->publisher.sequence_number = (uint16_t)(pair->publisher.sequence_number + 10);
+	for (int i = 0; i < 3; i++)
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	assert_true(next_media(&pair->viewer, packet, &header));
+	assert_true(rtp_sequence_is_newer(header.sequence_number, last));
+	assert_true(rtp_payload_bytes(&header, PACKET_BYTES) > 100);
+	assert_int_equal(counter("dropped_forged"), forged + 5); /* seen before it is decrypted */
+	assert_int_equal(counter("dropped_malformed"), malformed + 5);
+}
+
+/* Does a packet that is published now reach the viewer? */
+static bool flows(struct pair *pair)
+{
+	uint8_t packet[2048];
+
+	for (int i = 0; i < 20; i++) {
+		size_t length;
+
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		length = load_peer_receive(&pair->viewer, 20, packet);
+		if (length > 0 && packet_kind_of(packet, length) == PACKET_RTP)
+			return true;
+	}
+	return false;
+}
+
+/* How many packets of each kind the peer gets until none came for `quiet_ms`. */
+static void count_received(struct load_peer *peer, int quiet_ms, int *ret_rtx, int *ret_plis)
+{
+	static const struct rtcp_visitor visitor = {.pli = hear_pli};
+	uint8_t packet[2048];
+	size_t length;
+
+	*ret_rtx = *ret_plis = 0;
+	while ((length = load_peer_receive(peer, quiet_ms, packet)) > 0) {
+		struct heard heard = {0};
+		struct rtp_header header;
+
+		if (packet_kind_of(packet, length) == PACKET_RTP) {
+			assert_int_equal(rtp_header_decode(packet, length, false, &header), 0);
+			*ret_rtx += header.payload_type == LOAD_RTX;
+		} else if (rtcp_visit(packet, length, &visitor, &heard) == 0) {
+			*ret_plis += heard.pli_ssrc != 0;
+		}
+	}
+}
+
+/* Who asks for everything again and again gets what one that asks may get, not more. */
+static void a_nack_for_everything_is_bounded(void **state)
+{
+	struct pair *pair = *state;
+	uint16_t newest = start_flow(pair), all[RTCP_NACK_MAX];
+	uint8_t packet[2048];
+	struct rtp_header header;
+	int rtx, plis;
+
+	for (int i = 0; i < 300; i++) {
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		assert_true(next_media(&pair->viewer, packet, &header));
+		newest = header.sequence_number;
+	}
+	for (uint16_t i = 0; i < ARRAY_LEN(all); i++)
+		all[i] = (uint16_t)(newest - ARRAY_LEN(all) + 1 + i);
+	for (int i = 0; i < 50; i++) { /* 12650 wishes within one tick or two */
+		struct writer writer = writer_over(packet, sizeof(packet));
+
+		rtcp_write_nack(&writer, 1, pair->viewer.receive_ssrc, all, ARRAY_LEN(all));
+		load_peer_send_rtcp(&pair->viewer, packet, writer.offset, sizeof(packet));
+	}
+	count_received(&pair->viewer, 300, &rtx, &plis);
+	assert_in_range(rtx, 1, 1000);
+	assert_true(flows(pair)); /* and nobody was hurt */
+}
+
+static void a_storm_of_plis_becomes_a_few(void **state)
+{
+	struct pair *pair = *state;
+	uint8_t packet[256];
+	int rtx, plis;
+
+	(void)start_flow(pair);
+	count_received(&pair->publisher, 500, &rtx, &plis); /* those of the beginning */
+	for (int i = 0; i < 500; i++) {
+		struct writer writer = writer_over(packet, sizeof(packet));
+
+		rtcp_write_pli(&writer, 1, pair->viewer.receive_ssrc);
+		load_peer_send_rtcp(&pair->viewer, packet, writer.offset, sizeof(packet));
+	}
+	(void)usleep(200000);
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true); /* the keyframe */
+	count_received(&pair->publisher, 500, &rtx, &plis);
+	assert_in_range(plis, 1, 5);
+}
+
+/* An SSRC is a connection's own: another's under the same number takes nothing from it. */
+static void two_publishers_may_have_one_ssrc(void **state)
+{
+	struct pair *pair = *state;
+	struct load_peer twin;
+	AUTO_FREE char *answer = NULL;
+	AUTO_FREE char *offer = NULL;
+	struct rtp_header header;
+	uint8_t packet[2048];
+
+	(void)start_flow(pair);
+	assert_int_equal(load_peer_init(&twin, identity), 0);
+	twin.ssrc = pair->publisher.ssrc;
+	offer = load_peer_offer(&twin, 0);
+	assert_int_equal(fake_hub_join(&hub, "relay", "twin", "whip", offer, &answer), 0);
+	assert_int_equal(load_peer_connect(&twin, answer), 0);
+	for (int i = 0; i < 10; i++) {
+		load_peer_publish(&twin, PACKET_BYTES / 2, true);
+		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+		assert_true(next_media(&pair->viewer, packet, &header));
+		assert_int_equal(header.ssrc, pair->viewer.receive_ssrc);
+	}
+	load_peer_fini(&twin);
+}
+
 static void a_change_of_ssrc_within_one_batch_loses_nothing_after_it(void **state)
 {
 	struct pair *pair = *state;
@@ -562,22 +715,6 @@ static void move_to_another_port(struct load_peer *peer)
 	(void)close(peer->fd);
 	peer->fd = fd;
 	(void)usleep(30000);
-}
-
-/* Does a packet that is published now reach the viewer? */
-static bool flows(struct pair *pair)
-{
-	uint8_t packet[2048];
-
-	for (int i = 0; i < 20; i++) {
-		size_t length;
-
-		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
-		length = load_peer_receive(&pair->viewer, 20, packet);
-		if (length > 0 && packet_kind_of(packet, length) == PACKET_RTP)
-			return true;
-	}
-	return false;
 }
 
 static void who_gets_another_port_is_known_by_its_keys(void **state)
@@ -963,6 +1100,10 @@ int main(int argc, char **argv)
 		TEST(a_new_ssrc_of_the_publisher_is_not_seen_by_the_viewer),
 		TEST(a_muted_track_is_not_forwarded_until_it_is_unmuted),
 		TEST(nonsense_is_counted_and_dropped),
+		TEST(lengths_that_lie_are_counted_and_dropped),
+		TEST(a_nack_for_everything_is_bounded),
+		TEST(a_storm_of_plis_becomes_a_few),
+		TEST(two_publishers_may_have_one_ssrc),
 		TEST(a_change_of_ssrc_within_one_batch_loses_nothing_after_it),
 		TEST(pieces_of_a_picture_are_padded_to_one_length),
 		TEST(a_stranger_on_tcp_is_counted_and_let_go),
