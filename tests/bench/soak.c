@@ -2,11 +2,12 @@
  *
  *   soak PATH-OF-REALTIME-SFU [SECONDS [SEED]]
  *
- * In rounds of 10 s publishers and viewers join rooms, send, watch, ask for keyframes and repeats, and
- * leave: with a goodbye, by being told to go, with the room closed under them, or without a word. After each
- * round all leave, and the SFU must come back to no room, no peer and no track, with as many
- * descriptors as after the first round and, over the last two thirds, no more memory. Run it under AddressSanitizer: leaks
- * and bad accesses show when the SFU ends. A failure prints the seed.
+ * In rounds of 10 s publishers and viewers join rooms, send, watch, ask for keyframes and repeats,
+ * and leave: with a goodbye, by being told to go, with the room closed under them, or without a
+ * word. After each round all leave, and the SFU must come back to no room, no peer and no track,
+ * with as many descriptors as after the first round and, over the last two thirds, no more memory.
+ * Run it under AddressSanitizer: leaks and bad accesses show when the SFU ends. A failure prints
+ * the seed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -107,8 +108,7 @@ static void room_name(unsigned room, char text[static 16])
 	(void)snprintf(text, 16, "soak%u", room);
 }
 
-static void name(const struct participant *participant, char room[static 16],
-		 char peer[static 16])
+static void name(const struct participant *participant, char room[static 16], char peer[static 16])
 {
 	room_name(participant->room, room);
 	(void)snprintf(peer, 16, "p%u", participant->number);
@@ -116,7 +116,8 @@ static void name(const struct participant *participant, char room[static 16],
 
 static void come(struct soak *soak, struct participant *participant)
 {
-	unsigned sees = random_below(&soak->random, 2) ? 0 : 1 + random_below(&soak->random, SEES_MAX);
+	unsigned sees =
+		random_below(&soak->random, 2) ? 0 : 1 + random_below(&soak->random, SEES_MAX);
 	AUTO_FREE char *answer = NULL;
 	AUTO_FREE char *offer = NULL;
 	char room[16], peer[16];
@@ -254,7 +255,8 @@ static int come_to_rest(struct soak *soak)
 			go(soak, &soak->participants[i]);
 	while (what_is_left(soak) != 0) {
 		if (clock_now_us() - started_us > QUIET_US) {
-			(void)fprintf(stderr, "after %d s of quiet %lld rooms, peers and tracks are left\n",
+			(void)fprintf(stderr,
+				      "after %d s of quiet %lld rooms, peers and tracks are left\n",
 				      QUIET_US / 1000000, (long long)what_is_left(soak));
 			return -EBUSY;
 		}
@@ -267,13 +269,15 @@ static int check_round(struct soak *soak, double share_of_time)
 {
 	long fds = descriptors(soak->hub.sfu), kib = memory_kib(soak->hub.sfu);
 
-	(void)printf("%3.0f %%: %lu joins, %lu that never came to be, %lu packets; %ld descriptors, %ld KiB\n",
+	(void)printf("%3.0f %%: %lu joins, %lu that never came to be, %lu packets; %ld "
+		     "descriptors, %ld KiB\n",
 		     share_of_time * 100, soak->joins, soak->refusals, soak->packets, fds, kib);
 	(void)fflush(stdout);
 	if (!soak->fds)
 		soak->fds = fds;
 	if (fds != soak->fds) {
-		(void)fprintf(stderr, "%ld descriptors, %ld after the first round\n", fds, soak->fds);
+		(void)fprintf(stderr, "%ld descriptors, %ld after the first round\n", fds,
+			      soak->fds);
 		return -EMFILE;
 	}
 	if (++soak->rounds >= 2 && share_of_time >= 1.0 / 3 && !soak->settled_kib)
