@@ -24,7 +24,7 @@
 #include "tests/bench/relay_load.h"
 #include "tests/bench/relay_server.h"
 
-enum { WINDOWS = 3, SETTLE_TRIES = 20, SERVER_CORE = 0, PEER_CORE = 1, SERVERS_MAX = 3 };
+enum { WINDOWS = 3, SETTLE_TRIES = 12, SERVER_CORE = 0, PEER_CORE = 1, SERVERS_MAX = 3 };
 
 static const struct relay_scenario scenarios[] = {
 	{"1 -> 10", 1, 1, 10, 1, false, false},
@@ -295,6 +295,7 @@ static int run_server(const struct relay_server *server, const struct relay_scen
 		r = relay_load_start(load);
 	if (r == 0)
 		r = admit_viewers(&run, identity);
+	relay_load_fill(load);
 	if (r == 0)
 		*ret_figures = measure(&run, seconds);
 	if (r == 0 && atomic_load(&load->received) == 0)

@@ -14,6 +14,7 @@ enum {
 	SLOT_US = 1000000 / LOAD_PACKETS_PER_SECOND,
 	FEEDBACK_US = 100000,
 	REPORT_US = 1000000,
+	SLOTS_TO_STAY_ALIVE = 20, /* while viewers join, whose handshakes need the core */
 	FRAME_PACKETS = 5,
 	FRAMES_TO_KEYFRAME = 30,
 	BATCH = 32
@@ -129,6 +130,9 @@ static void *publish_all(void *argument)
 		}
 		/* They take turns within a slot, as cameras do. */
 		sleep_until(due_us);
+		if (!atomic_load(&load->is_full) &&
+		    turn / load->publisher_count % SLOTS_TO_STAY_ALIVE != 0)
+			continue;
 		(void)atomic_fetch_add(&load->published,
 				       publish_slot(&load->peers[turn % load->publisher_count],
 						    turn / load->publisher_count,
@@ -204,15 +208,21 @@ int relay_load_start(struct relay_load *load)
 	return 0;
 }
 
+void relay_load_fill(struct relay_load *load)
+{
+	atomic_store(&load->is_full, true);
+}
+
 void relay_load_pause(struct relay_load *load)
 {
 	unsigned long before;
+	int patience = 20; /* a server that is far behind is not waited for */
 
 	atomic_store(&load->is_paused, true);
 	do { /* until what is under way has come */
 		before = atomic_load(&load->received);
 		(void)usleep(150000);
-	} while (atomic_load(&load->received) > before);
+	} while (atomic_load(&load->received) > before && --patience > 0);
 }
 
 void relay_load_resume(struct relay_load *load)

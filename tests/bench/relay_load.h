@@ -34,7 +34,7 @@ struct relay_load {
 	int epoll_fd;
 	pthread_t reader, publisher;
 	bool is_running;
-	atomic_bool should_stop, is_paused;
+	atomic_bool should_stop, is_paused, is_full; /* until it is full, little is published */
 	atomic_ulong published, received;
 	atomic_uint latency_count;
 	uint32_t *latencies_us; /* owned */
@@ -48,6 +48,8 @@ DEFINE_AUTO(relay_load, relay_load_free);
 int relay_load_start(struct relay_load *load) MUST_CHECK;
 /* One more viewer, connected, is among the peers. -errno. */
 int relay_load_watch(struct relay_load *load, struct load_peer *viewer) MUST_CHECK;
+/* All viewers are there: publish at the full rate. */
+void relay_load_fill(struct relay_load *load);
 /* Nothing is published until relay_load_resume(); what was under way has arrived. */
 void relay_load_pause(struct relay_load *load);
 void relay_load_resume(struct relay_load *load);

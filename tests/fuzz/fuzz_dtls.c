@@ -32,7 +32,8 @@ static void deliver(struct queue *from, struct dtls_link *to, const uint8_t fing
 
 	from->count = 0;
 	for (size_t i = 0; i < taken.count; i++) {
-		int r = dtls_link_receive(to, taken.datagrams[i], taken.lengths[i], fingerprint, NULL);
+		int r = dtls_link_receive(to, taken.datagrams[i], taken.lengths[i], fingerprint,
+					  NULL);
 
 		if (r < 0)
 			return;
@@ -59,8 +60,8 @@ static void handshake(unsigned steps, const uint8_t *data, size_t size)
 	r = dtls_link_tick(client, 1, NULL);
 	for (unsigned turn = 0; r == 0 && turn < 6; turn++) {
 		if (turn == steps)
-			(void)!dtls_link_receive(server, data, size, fingerprint_of(client_identity),
-						 NULL);
+			(void)!dtls_link_receive(server, data, size,
+						 fingerprint_of(client_identity), NULL);
 		deliver(&up, server, fingerprint_of(client_identity));
 		deliver(&down, client, fingerprint_of(server_identity));
 	}

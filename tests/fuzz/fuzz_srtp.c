@@ -45,10 +45,9 @@ static void there_and_back_rtp(enum srtp_suite suite, const uint8_t *data, size_
 	    media_crypto_new(suite, key, salt, &receiver) < 0)
 		return;
 	memcpy(packet, data, header.header_bytes);
-	protected_bytes = media_crypto_protect_rtp(sender, packet, sizeof(packet),
-						   header.header_bytes, NULL, 0,
-						   data + header.header_bytes,
-						   size - header.header_bytes);
+	protected_bytes =
+		media_crypto_protect_rtp(sender, packet, sizeof(packet), header.header_bytes, NULL,
+					 0, data + header.header_bytes, size - header.header_bytes);
 	if (protected_bytes < 0)
 		return;
 	memcpy(again, packet, (size_t)protected_bytes);
