@@ -122,7 +122,7 @@ struct run {
 	const struct relay_server *server;
 	struct relay_load *load;
 	pid_t pid;
-	double kib_of_first; /* with the publishers and one viewer in it */
+	double kib_of_first, kib_of_all; /* with the publishers and one viewer in it; with all */
 };
 
 static struct load_peer *next_peer(struct relay_load *load, const struct dtls_identity *identity)
@@ -271,8 +271,8 @@ static struct figures measure(struct run *run, double seconds)
 	result = windows[WINDOWS / 2];
 	result.lost_percent = lost_percent;
 	if (run->load->viewer_count > 1)
-		result.kib_per_viewer = (process_memory_kib(run->pid) - run->kib_of_first) /
-					(run->load->viewer_count - 1);
+		result.kib_per_viewer =
+			(run->kib_of_all - run->kib_of_first) / (run->load->viewer_count - 1);
 	return result;
 }
 
@@ -295,6 +295,8 @@ static int run_server(const struct relay_server *server, const struct relay_scen
 		r = relay_load_start(load);
 	if (r == 0)
 		r = admit_viewers(&run, identity);
+	(void)usleep(1000000);			      /* the last one's media has begun */
+	run.kib_of_all = process_memory_kib(run.pid); /* before what is kept of tracks fills up */
 	relay_load_fill(load);
 	if (r == 0)
 		*ret_figures = measure(&run, seconds);
