@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -73,6 +74,16 @@ static int stop_sfu(void **state)
 	(void)state;
 	identity = dtls_identity_free(identity);
 	return fake_hub_stop(&hub);
+}
+
+/* What is sent from now on waits in its socket, and comes in one batch. */
+static void halt_sfu(void)
+{
+	int status = 0;
+
+	assert_int_equal(kill(hub.sfu, SIGSTOP), 0);
+	assert_int_equal(waitpid(hub.sfu, &status, WUNTRACED), hub.sfu); /* it takes a moment */
+	assert_true(WIFSTOPPED(status));
 }
 
 /* The viewer's next media packet (RTCP is passed over). False: none came. */
@@ -565,7 +576,7 @@ static void a_change_of_ssrc_within_one_batch_loses_nothing_after_it(void **stat
 	int got = 0;
 
 	(void)start_flow(pair);
-	assert_int_equal(kill(hub.sfu, SIGSTOP), 0); /* so that both come in one batch */
+	halt_sfu(); /* so that both come in one batch */
 	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
 	pair->publisher.ssrc ^= 0x5a5a5a5a;
 	pair->publisher.sequence_number = 5000;
@@ -587,7 +598,7 @@ static void pieces_of_a_picture_are_padded_to_one_length(void **state)
 	uint8_t packet[2048];
 
 	(void)start_flow(pair);
-	assert_int_equal(kill(hub.sfu, SIGSTOP), 0); /* so that all come in one batch */
+	halt_sfu(); /* so that all come in one batch */
 	for (size_t i = 0; i < ARRAY_LEN(lengths); i++)
 		load_peer_publish(&pair->publisher, lengths[i], false);
 	assert_int_equal(kill(hub.sfu, SIGCONT), 0);
