@@ -22,12 +22,12 @@ static void add(void *data, const struct participant_session *session)
 				  ? json_integer((json_int_t)session->left_at_unix_ms)
 				  : json_null();
 
-	(void)json_array_append_new(
-		page->items,
-		json_pack("{s:s, s:s?, s:s, s:s, s:I, s:o, s:s?}", "peer_id", row->peer_id,
-			  "user_id", row->user_id, "name", row->name, "kind", row->kind,
-			  "joined_at", (json_int_t)row->joined_at_unix_ms, "left_at", left_at,
-			  "leave_reason", session->leave_reason));
+	(void)json_array_append_new(page->items,
+				    json_pack("{s:s, s:s?, s:s, s:s, s:I, s:o, s:s?}", "peer_id",
+					      row->peer_id, "user_id", row->user_id, "name",
+					      row->name, "kind", row->kind, "joined_at",
+					      (json_int_t)row->joined_at_unix_ms, "left_at",
+					      left_at, "leave_reason", session->leave_reason));
 	page->last_joined_at_unix_ms = row->joined_at_unix_ms;
 	(void)snprintf(page->last_id, sizeof(page->last_id), "%lld",
 		       (long long)session->session_id);
@@ -58,7 +58,7 @@ int sessions_list(struct api *api, struct request *request, struct response *res
 		json_decref(page.items);
 		return r;
 	}
-	return response_json(response, 200,
-			     page_to_json(page.items, more, page.last_joined_at_unix_ms,
-					  page.last_id));
+	return response_json(
+		response, 200,
+		page_to_json(page.items, more, page.last_joined_at_unix_ms, page.last_id));
 }

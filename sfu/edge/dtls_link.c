@@ -316,8 +316,10 @@ static int handshake(struct dtls_link *link, const uint8_t fingerprint_sha256[32
 	int r = SSL_do_handshake(link->ssl);
 	const char *reason;
 
-	if (r == 1)
+	if (r == 1) {
+		(void)SSL_free_buffers(link->ssl); /* what is still in them stays */
 		return check_fingerprint(link, fingerprint_sha256, reterr);
+	}
 	switch (SSL_get_error(link->ssl, r)) {
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE:
@@ -353,11 +355,14 @@ int dtls_link_receive(struct dtls_link *link, const uint8_t *datagram, size_t le
 		return r;
 	}
 	/* Connected: a repeated last flight, an alert, or data channels, which are not served. */
+	if (SSL_alloc_buffers(link->ssl) != 1)
+		return 0; /* no memory: the peer repeats what matters */
 	while ((r = SSL_read(link->ssl, ignored, sizeof(ignored))) > 0)
 		;
 	if (SSL_get_error(link->ssl, r) == SSL_ERROR_ZERO_RETURN)
 		link->state = DTLS_CLOSED;
-	ERR_clear_error(); /* a forged record is no reason to end the call */
+	(void)SSL_free_buffers(link->ssl); /* 32 KiB, for a record or two in a call */
+	ERR_clear_error();		   /* a forged record is no reason to end the call */
 	link->incoming = NULL;
 	return 0;
 }
@@ -388,7 +393,8 @@ int dtls_link_tick(struct dtls_link *link, uint64_t now_us, struct error *reterr
 void dtls_link_close(struct dtls_link *link)
 {
 	if (link->state == DTLS_CONNECTED) {
-		(void)SSL_shutdown(link->ssl); /* the answer is not waited for */
+		if (SSL_alloc_buffers(link->ssl) == 1)
+			(void)SSL_shutdown(link->ssl); /* the answer is not waited for */
 		link->state = DTLS_CLOSED;
 	}
 	ERR_clear_error();

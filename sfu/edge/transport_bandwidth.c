@@ -19,7 +19,7 @@ void transport_note_sent(RtcTransport *transport, size_t srtp_bytes)
 	size_t byte_count = srtp_bytes + IP_UDP_BYTES;
 	uint64_t now_us = transport->port->now_us;
 
-	(void)send_history_add(&transport->history, now_us, (uint16_t)byte_count, transport->probe);
+	(void)send_history_add(transport->history, now_us, (uint16_t)byte_count, transport->probe);
 	bandwidth_on_sent(&transport->bandwidth, now_us, byte_count);
 }
 
@@ -34,7 +34,8 @@ static bool on_result(void *data, uint16_t transport_sequence, bool has_arrived,
 	if (transport->results_left == 0)
 		return false;
 	transport->results_left--;
-	sent = send_history_take(&transport->history, transport_sequence);
+	sent = transport->history ? send_history_take(transport->history, transport_sequence)
+				  : NULL;
 	if (sent) /* its clock has 32 bits; it was sent less than 71 minutes ago */
 		bandwidth_on_result(&transport->bandwidth, now_us,
 				    now_us - (uint32_t)((uint32_t)now_us - sent->sent_us),

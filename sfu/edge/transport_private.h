@@ -99,7 +99,7 @@ struct _RtcTransport {
 	struct { /* the publisher's; 0: none */
 		uint8_t mid, rid, repaired_rid, transport_cc, audio_level, dependency_descriptor;
 	} extension_ids;
-	struct arrival_log arrivals;
+	struct arrival_log *arrivals; /* owned; NULL until it publishes with numbers */
 	struct uplink_health uplink;
 	uint64_t limited_at_us; /* when the publisher was last told a limit; 0: none holds */
 	struct sender_clock clock;
@@ -108,7 +108,7 @@ struct _RtcTransport {
 	uint64_t rtt_us, reported_at_us, feedback_at_us;
 
 	/* What the way to the participant carries. */
-	struct send_history history;
+	struct send_history *history; /* owned; NULL until something numbered is sent to it */
 	struct bandwidth bandwidth;
 	uint64_t wanted_bps; /* what could be sent if there were room */
 	uint64_t remb_bps, remb_at_us;
@@ -154,10 +154,11 @@ const struct egress_target *transport_target(const RtcTransport *transport);
 size_t send_stream_repeat_last(struct send_stream_out *stream, size_t byte_count);
 
 /* transport_bandwidth.c */
-/* The number for the next packet, to be confirmed with transport_note_sent() once it is sent. */
+/* The number for the next packet of a numbered stream, to be confirmed with transport_note_sent()
+ * once it is sent. */
 static inline uint16_t transport_next_number(const RtcTransport *transport)
 {
-	return transport->history.next_sequence;
+	return transport->history->next_sequence;
 }
 void transport_note_sent(RtcTransport *transport, size_t srtp_bytes);
 void transport_on_feedback(RtcTransport *transport, struct slice packet);

@@ -133,11 +133,10 @@ static void note_arrival(RtcTransport *transport, const struct packet *packet)
 
 	uint16_t number;
 
-	if (sequence.length < 2)
+	if (sequence.length < 2 || !transport->arrivals)
 		return;
 	number = (uint16_t)(sequence.data[0] << 8 | sequence.data[1]);
-	arrival_log_on_packet(&transport->arrivals, number, packet->header.ssrc,
-			      packet->arrival_us);
+	arrival_log_on_packet(transport->arrivals, number, packet->header.ssrc, packet->arrival_us);
 	uplink_health_on_packet(&transport->uplink, number, packet->length, packet->arrival_us);
 }
 
@@ -471,7 +470,9 @@ int rtc_transport_receive(RtcTransport *transport, const struct media_line *line
 			  &transport->extension_ids.audio_level);
 	take_extension_id(&line->remote, EXTENSION_DEPENDENCY_DESCRIPTOR,
 			  &transport->extension_ids.dependency_descriptor);
-	return 0;
+	if (transport->extension_ids.transport_cc && !transport->arrivals)
+		transport->arrivals = calloc(1, sizeof(*transport->arrivals));
+	return transport->extension_ids.transport_cc && !transport->arrivals ? -ENOMEM : 0;
 }
 
 void rtc_transport_receive_end(RtcTransport *transport, const char *mid)

@@ -293,12 +293,12 @@ static void write_sender_report(struct send_stream_out *stream)
 
 static void feed_back_arrivals(RtcTransport *transport)
 {
-	bool has_more = true;
+	bool has_more = transport->arrivals != NULL;
 
 	while (has_more) {
 		struct writer writer = begin(transport);
 
-		has_more = arrival_log_write(&transport->arrivals, transport->local_ssrc, &writer);
+		has_more = arrival_log_write(transport->arrivals, transport->local_ssrc, &writer);
 		if (has_more)
 			finish(transport, &writer);
 	}

@@ -432,6 +432,10 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 		stream->transport_cc_id = sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC);
 		stream->abs_send_time_id = abs_send_time_id;
 	}
+	if (stream->transport_cc_id && !transport->history)
+		transport->history = calloc(1, sizeof(*transport->history));
+	if (!transport->history)
+		stream->transport_cc_id = 0; /* no memory: it goes without */
 	name = g_strdup_printf("sink_%s_%08x", line->mid, forwarder->ssrc);
 	stream->pad = gst_pad_new(name, GST_PAD_SINK);
 	g_free(name);
