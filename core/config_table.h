@@ -24,6 +24,7 @@ CONFIG_BOOL_(WEBRTC_AUTO_CREATE_ROOMS, false, "Let whoever may publish open a ro
 CONFIG_INT_(WEBRTC_UDP_PORT, 8002, 1, 65535, "", "First media worker's UDP port; the next workers take the next ports")
 CONFIG_BOOL_(WEBRTC_TCP, true, "Take media over TCP as well, under the same port numbers, for networks that let no UDP out")
 CONFIG_INT_(WEBRTC_WORKERS, 0, 0, 256, "", "Media worker threads; 0: one per core")
+CONFIG_INT_(WEBRTC_PEERS_PER_WORKER, 50, 0, 10000, "", "Participants of one room on its first media worker; further ones are spread over all of them; 0: a room stays on one")
 CONFIG_TEXT_(WEBRTC_ANNOUNCED_IPS, "", "Addresses to announce instead of the interfaces' own, comma separated")
 CONFIG_TEXT_(WEBRTC_CODECS, "opus,VP8,H264,VP9,AV1", "Codecs of rooms that have no list of their own, the most wanted first, comma separated")
 CONFIG_INT_(WEBRTC_AUDIO_STREAMS, 8, 0, 1000, "", "Voices of one room that are forwarded at once: those who spoke last; 0: all")

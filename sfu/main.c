@@ -9,6 +9,7 @@
 
 #include "core/config.h"
 #include "core/log.h"
+#include "sfu/edge/bridge.h"
 #include "sfu/edge/bus_link.h"
 #include "sfu/edge/control.h"
 #include "sfu/edge/net.h"
@@ -36,18 +37,35 @@ struct sfu {
 	size_t candidate_count;
 	struct codec_preferences preferences;
 	struct workers workers;
+	struct bridge *bridge;
 	struct bus_link *link;
 	struct control *control;
 };
 
-static int start_workers(struct sfu *sfu, struct error *reterr)
+static size_t worker_count(const struct sfu *sfu)
 {
 	size_t count = (size_t)sfu->config->WEBRTC_WORKERS;
-	int r = 0;
 
 	if (count == 0)
 		count = (size_t)get_nprocs();
-	for (size_t i = 0; r == 0 && i < count && i < WORKERS_MAX; i++) {
+	return count < WORKERS_MAX ? count : WORKERS_MAX;
+}
+
+/* The lanes between the workers; none where rooms stay on one. */
+static int make_bridge(struct sfu *sfu)
+{
+	sfu->workers.peers_per_worker = (size_t)sfu->config->WEBRTC_PEERS_PER_WORKER;
+	if (worker_count(sfu) == 1 || sfu->workers.peers_per_worker == 0)
+		return 0;
+	sfu->bridge = bridge_new(worker_count(sfu));
+	return sfu->bridge ? 0 : -ENOMEM;
+}
+
+static int start_workers(struct sfu *sfu, struct error *reterr)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < worker_count(sfu); i++) {
 		struct worker_config config = {
 			.index = (unsigned)i,
 			.port = (uint16_t)(sfu->config->WEBRTC_UDP_PORT + (int64_t)i),
@@ -60,6 +78,7 @@ static int start_workers(struct sfu *sfu, struct error *reterr)
 			.audio_streams_max = (size_t)sfu->config->WEBRTC_AUDIO_STREAMS,
 			.video_streams_max = (size_t)sfu->config->WEBRTC_VIDEO_STREAMS,
 			.with_tcp = sfu->config->WEBRTC_TCP,
+			.bridge = sfu->bridge,
 			.cpu_limit_percent = (unsigned)sfu->config->WEBRTC_CPU_LIMIT};
 
 		r = worker_new(&config, &sfu->workers.worker[i], reterr);
@@ -105,7 +124,10 @@ static int start(struct sfu *sfu, struct error *reterr)
 				   &sfu->candidates, &sfu->candidate_count, reterr);
 	if (r < 0)
 		return r;
-	sfu->link = bus_link_new(config->REALTIME_BUS, &sfu->workers);
+	r = make_bridge(sfu);
+	if (r < 0)
+		return r;
+	sfu->link = bus_link_new(config->REALTIME_BUS, &sfu->workers, worker_count(sfu));
 	if (!sfu->link)
 		return -ENOMEM;
 	r = start_workers(sfu, reterr);
@@ -123,6 +145,7 @@ static void stop(struct sfu *sfu)
 		bus_link_stop(sfu->link);
 	for (size_t i = 0; i < sfu->workers.count; i++)
 		(void)worker_free(sfu->workers.worker[i]);
+	sfu->bridge = bridge_free(sfu->bridge);
 	sfu->link = bus_link_free(sfu->link);
 	sfu->dtls = dtls_identity_free(sfu->dtls);
 	free(sfu->candidates);

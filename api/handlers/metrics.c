@@ -52,6 +52,8 @@ static const struct {
 	 "Datagrams that do not authenticate, or came before"},
 	{"dropped_out", "realtime_sfu_dropped_out_total", "counter",
 	 "Datagrams that the kernel would not take"},
+	{"dropped_between", "realtime_sfu_dropped_between_total", "counter",
+	 "Packets of large rooms that another media worker was too slow to take"},
 	{"refuses_publishers", "realtime_sfu_overloaded_workers", "gauge",
 	 "Media workers that are too busy for further publishers"},
 	{"cpu_us", "realtime_sfu_worker_cpu_microseconds_total", "counter",

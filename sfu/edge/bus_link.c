@@ -6,12 +6,14 @@
 
 #include "core/json.h"
 #include "core/log.h"
+#include "sfu/model/placement.h"
 
 enum { DESCRIBE_TIMEOUT_MS = 500 };
 
 struct bus_link {
 	const char *path;
 	const struct workers *workers;
+	struct placement *placement;
 	/* The workers send while main stops the client. */
 	pthread_rwlock_t lock;
 	struct bus_client *client;
@@ -19,11 +21,12 @@ struct bus_link {
 
 struct worker *workers_of_room(const struct workers *workers, const char *room_id)
 {
-	uint32_t hash = 2166136261u; /* FNV-1a */
+	return workers->worker[placement_home(room_id, workers->count)];
+}
 
-	for (; *room_id; room_id++)
-		hash = (hash ^ (uint8_t)*room_id) * 16777619u;
-	return workers->worker[hash % workers->count];
+bool workers_share_rooms(const struct workers *workers)
+{
+	return workers->count > 1 && workers->peers_per_worker > 0;
 }
 
 /* ---- what the rooms say ---- */
@@ -111,6 +114,9 @@ static void on_state(void *data, const char *room_id, const char *peer_id, const
 
 static void on_gone(void *data, const char *room_id, const char *peer_id, const char *reason)
 {
+	struct bus_link *link = data;
+
+	placement_forget(link->placement, room_id, peer_id);
 	send_event(data, BUS_PEER_GONE,
 		   json_pack("{s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id, "reason",
 			     reason));
@@ -168,6 +174,19 @@ static int peer_request_read(const json_t *body, struct peer_request *request, s
 			       "kind must be call, whip or whep");
 }
 
+/* Whom a viewer may watch is known when all workers have told of their parts. */
+static bool must_wait(struct worker *worker, const json_t *body)
+{
+	const char *id = json_string_value(json_object_get(body, "room_id"));
+	const char *kind = json_string_value(json_object_get(body, "kind"));
+	const struct room *room;
+
+	if (!kind || strcmp(kind, "whep") != 0)
+		return false;
+	room = worker_room_get(worker, id);
+	return room && !room_is_whole(room);
+}
+
 static int join(struct worker *worker, const json_t *body, char **ret_answer, struct error *reterr)
 {
 	const char *id = json_string_value(json_object_get(body, "room_id"));
@@ -182,6 +201,7 @@ static int join(struct worker *worker, const json_t *body, char **ret_answer, st
 		return -ENOMEM;
 	r = room_join(room, &request, ret_answer, reterr);
 	worker_room_release(worker, room);
+	worker_tell_parts(worker); /* before anybody is answered */
 	return r;
 }
 
@@ -202,10 +222,22 @@ static void respond(struct bus_link *link, enum bus_message message, uint32_t re
 
 static void do_join(struct worker *worker, json_t *body, uint32_t request_id, void *data)
 {
+	struct bus_link *link = data;
 	AUTO_FREE char *answer = NULL;
+	const char *room_id = json_string_value(json_object_get(body, "room_id"));
+	const char *peer_id = json_string_value(json_object_get(body, "peer_id"));
 	struct error error = {0};
-	int r = join(worker, body, &answer, &error);
+	int r;
 
+	if (must_wait(worker, body)) {
+		worker_postpone(worker, do_join, body, request_id, data);
+		return;
+	}
+	r = join(worker, body, &answer, &error);
+	if (r == 0)
+		placement_confirm(link->placement, room_id, peer_id, worker_index(worker));
+	else if (peer_id && r != -EEXIST)
+		placement_forget(link->placement, room_id, peer_id);
 	respond(data, BUS_PEER_JOIN, request_id, r, &error,
 		answer ? json_pack("{s:s}", "sdp", answer) : json_object());
 }
@@ -238,8 +270,29 @@ static void do_mute(struct worker *worker, json_t *body, uint32_t request_id, vo
 		json_decref(tracks);
 }
 
+struct forgetting {
+	struct placement *placement;
+	const char *room_id;
+};
+
+static void forget_peer(void *data, const char *peer_id)
+{
+	const struct forgetting *forgetting = data;
+
+	placement_forget(forgetting->placement, forgetting->room_id, peer_id);
+}
+
+static void close_room(struct worker *worker, struct room *room, struct bus_link *link)
+{
+	struct forgetting forgetting = {link->placement, room_id(room)};
+
+	room_for_each_peer_id(room, forget_peer, &forgetting);
+	worker_room_close(worker, room);
+}
+
 static void do_event(struct worker *worker, json_t *body, uint32_t message, void *data)
 {
+	struct bus_link *link = data;
 	const char *peer_id = json_string_value(json_object_get(body, "peer_id"));
 	struct room *room =
 		worker_room_find(worker, json_string_value(json_object_get(body, "room_id")));
@@ -247,10 +300,13 @@ static void do_event(struct worker *worker, json_t *body, uint32_t message, void
 	if (!room && peer_id && message == BUS_PEER_RESUMED)
 		on_gone(data, json_string_value(json_object_get(body, "room_id")), peer_id,
 			"unknown");
+	if (peer_id && message == BUS_PEER_LEAVE)
+		placement_forget(link->placement,
+				 json_string_value(json_object_get(body, "room_id")), peer_id);
 	if (!room)
 		return; /* it has just emptied */
 	if (message == BUS_ROOM_CLOSED) {
-		worker_room_close(worker, room);
+		close_room(worker, room, link);
 		return;
 	}
 	if (!peer_id)
@@ -270,16 +326,40 @@ static void do_event(struct worker *worker, json_t *body, uint32_t message, void
 
 /* ---- the bus thread ---- */
 
+/* Where what is said of a room, or of a peer of it, is done. NULL: it is said of none. */
+static struct worker *worker_for(struct bus_link *link, const struct bus_frame *frame)
+{
+	const char *room = json_string_value(json_object_get(frame->body, "room_id"));
+	const char *peer = json_string_value(json_object_get(frame->body, "peer_id"));
+
+	if (!room)
+		return NULL;
+	if (!peer)
+		return workers_of_room(link->workers, room);
+	if (frame->message == BUS_PEER_JOIN)
+		return link->workers->worker[placement_choose(link->placement, room, peer)];
+	return link->workers->worker[placement_find(link->placement, room, peer)];
+}
+
+static void close_everywhere(struct bus_link *link, json_t *body)
+{
+	placement_forget_room(link->placement, json_string_value(json_object_get(body, "room_id")));
+	for (size_t i = 0; i < link->workers->count; i++)
+		worker_post(link->workers->worker[i], do_event, json_deep_copy(body),
+			    BUS_ROOM_CLOSED, link);
+}
+
 static void on_received(void *data, struct bus_frame *frame)
 {
 	struct bus_link *link = data;
-	const char *room = json_string_value(json_object_get(frame->body, "room_id"));
-	struct worker *worker = room ? workers_of_room(link->workers, room) : NULL;
+	struct worker *worker = worker_for(link, frame);
 	struct error error = {0};
 
 	if (worker && frame->message == BUS_PEER_MUTE) {
 		worker_post(worker, do_mute, STEAL(frame->body),
 			    frame->kind == BUS_REQUEST ? frame->request_id : 0, link);
+	} else if (worker && frame->message == BUS_ROOM_CLOSED) {
+		close_everywhere(link, frame->body);
 	} else if (worker && frame->kind == BUS_EVENT) {
 		worker_post(worker, do_event, STEAL(frame->body), frame->message, link);
 	} else if (worker && frame->message == BUS_PEER_JOIN) {
@@ -314,12 +394,17 @@ static json_t *on_hello(void *data)
 
 static const struct bus_client_events client_events = {.hello = on_hello, .received = on_received};
 
-struct bus_link *bus_link_new(const char *path, const struct workers *workers)
+struct bus_link *bus_link_new(const char *path, const struct workers *workers, size_t worker_count)
 {
 	struct bus_link *link = calloc(1, sizeof(*link));
 
 	if (!link)
 		return NULL;
+	link->placement = placement_new(worker_count, workers->peers_per_worker);
+	if (!link->placement) {
+		free(link);
+		return NULL;
+	}
 	link->path = path;
 	link->workers = workers;
 	(void)pthread_rwlock_init(&link->lock, NULL);
@@ -352,6 +437,7 @@ struct bus_link *bus_link_free(struct bus_link *link)
 		return NULL;
 	bus_link_stop(link);
 	(void)pthread_rwlock_destroy(&link->lock);
+	link->placement = placement_free(link->placement);
 	free(link);
 	return NULL;
 }

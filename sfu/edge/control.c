@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/unix_listener.h"
+#include "sfu/model/placement.h"
 
 enum { CLIENTS_MAX = 16, WORKER_TIMEOUT_MS = 300, SEND_TIMEOUT_MS = 500 };
 
@@ -56,13 +57,70 @@ static json_t *describe(const struct control *control)
 	return status;
 }
 
+/* One part more: its peers with the others'. Taken. Graphs are gathered in `graphs`. */
+static void add_part(json_t *room, json_t *graphs, json_t *part)
+{
+	json_t *dot = json_object_get(part, "dot"), *peers = json_object_get(room, "peers");
+
+	if (dot)
+		(void)json_array_append(graphs, dot);
+	if (peers)
+		(void)json_array_extend(peers, json_object_get(part, "peers"));
+	if (json_is_null(json_object_get(room, "speaker")))
+		(void)json_object_set(room, "speaker", json_object_get(part, "speaker"));
+	(void)json_object_update_missing(room, part);
+	json_decref(part);
+}
+
+/* Several parts are one graph, with a frame around each. */
+static json_t *join_graphs(const json_t *graphs)
+{
+	json_t *joined = json_string("digraph room {\n"), *before;
+	const json_t *graph;
+	size_t i;
+
+	json_array_foreach (graphs, i, graph) {
+		const char *body = strchr(json_string_value(graph), '{');
+
+		before = joined;
+		joined = json_sprintf("%ssubgraph cluster_part_%zu %s\n", json_string_value(before),
+				      i, body ? body : "{}");
+		json_decref(before);
+	}
+	before = joined;
+	joined = json_sprintf("%s}\n", json_string_value(before));
+	json_decref(before);
+	return joined;
+}
+
+/* NULL: too busy to answer. */
+static json_t *ask_for_room(const struct workers *workers, const char *id, const json_t *asked)
+{
+	AUTO_JSON room = json_object();
+	AUTO_JSON graphs = json_array();
+	size_t home = placement_home(id, workers->count);
+
+	if (!workers_share_rooms(workers))
+		return worker_ask(workers_of_room(workers, id), worker_describe_room, asked,
+				  WORKER_TIMEOUT_MS);
+	for (size_t i = 0; i < workers->count; i++) {
+		json_t *part = worker_ask(workers->worker[(home + i) % workers->count],
+					  worker_describe_room, asked, WORKER_TIMEOUT_MS);
+
+		if (!part)
+			return NULL;
+		add_part(room, graphs, part);
+	}
+	if (json_array_size(graphs) > 1)
+		(void)json_object_set_new(room, "dot", join_graphs(graphs));
+	return STEAL(room);
+}
+
 static json_t *describe_room(const struct control *control, const json_t *asked,
 			     struct error *reterr)
 {
 	const char *id = json_string_value(json_object_get(asked, "room_id"));
-	struct worker *worker = id ? workers_of_room(control->workers, id) : NULL;
-	json_t *room = worker ? worker_ask(worker, worker_describe_room, asked, WORKER_TIMEOUT_MS)
-			      : json_object();
+	json_t *room = id ? ask_for_room(control->workers, id, asked) : json_object();
 
 	if (!room) {
 		(void)error_set(reterr, -ETIMEDOUT, "bus_timeout", "the room's worker is busy");

@@ -33,8 +33,7 @@ static void observe(struct subscription *subscription)
 	uint64_t last_us = last_packet_us(track);
 
 	stream->layer_count = track->layer_count;
-	stream->is_source_congested =
-		rtc_transport_uplink_has_collapsed(track->publisher->transport);
+	stream->is_source_congested = room_track_source_is_congested(track);
 	for (uint8_t i = 0; i < track->layer_count; i++) {
 		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
 

@@ -16,7 +16,7 @@ struct room_peer *room_peer_find(const struct room *room, const char *peer_id)
 	struct room_peer *peer;
 
 	LIST_FOR_EACH (peer, &room->peers, link) {
-		if (strcmp(peer->peer_id, peer_id) == 0)
+		if (peer->kind != PEER_REMOTE && strcmp(peer->peer_id, peer_id) == 0)
 			return peer;
 	}
 	return NULL;
@@ -67,10 +67,12 @@ static int start_transport(struct room_peer *peer)
 	return 0;
 }
 
-static void peer_free(struct room_peer *peer)
+void room_peer_free(struct room_peer *peer)
 {
 	struct room *room = peer->room;
 
+	if (strcmp(room->speaker, peer->peer_id) == 0)
+		*room->speaker = '\0';
 	while (!list_is_empty(&peer->subscriptions))
 		subscription_free(
 			LIST_ITEM(list_first(&peer->subscriptions), struct subscription, link));
@@ -84,7 +86,7 @@ static void peer_free(struct room_peer *peer)
 	}
 	if (!list_is_empty(&peer->link)) {
 		list_remove(&peer->link);
-		room->peer_count--;
+		room->peer_count -= peer->kind != PEER_REMOTE;
 	}
 	negotiation_fini(&peer->negotiation);
 	json_decref(peer->state);
@@ -135,11 +137,36 @@ static int peer_new(struct room *room, const struct peer_request *request,
 	if (r == 0)
 		r = start_transport(peer);
 	if (r < 0) {
-		peer_free(peer);
+		room_peer_free(peer);
 		return r;
 	}
 	*ret_peer = peer;
 	return 0;
+}
+
+/* ---- peers of other parts ---- */
+
+struct room_peer *room_peer_new_remote(struct room *room, const char *peer_id, unsigned worker)
+{
+	struct room_peer *peer = calloc(1, sizeof(*peer));
+
+	if (!peer)
+		return NULL;
+	peer->room = room;
+	(void)snprintf(peer->peer_id, sizeof(peer->peer_id), "%s", peer_id);
+	peer->kind = PEER_REMOTE;
+	peer->worker = worker;
+	list_init(&peer->tracks);
+	list_init(&peer->subscriptions);
+	list_init(&peer->link);
+	list_append(&room->peers, &peer->link);
+	return peer;
+}
+
+void room_peer_free_if_empty(struct room_peer *peer)
+{
+	if (peer && peer->kind == PEER_REMOTE && list_is_empty(&peer->tracks))
+		room_peer_free(peer);
 }
 
 /* ---- who is there ---- */
@@ -184,7 +211,7 @@ int room_join(struct room *room, const struct peer_request *request, char **ret_
 		r = room_peer_take_offer(peer, request->sdp, request->publishers, ret_answer,
 					 reterr);
 	if (r < 0) {
-		peer_free(peer);
+		room_peer_free(peer);
 		return r;
 	}
 	LOG(LOG_INFO, LOG_WEBRTC, "peer_joined", LOG_TEXT("room", room->room_id),
@@ -200,9 +227,7 @@ static void remove_peer(struct room_peer *peer, const char *reason)
 	LOG(LOG_INFO, LOG_WEBRTC, "peer_left", LOG_TEXT("room", room->room_id),
 	    LOG_TEXT("peer", peer->peer_id), LOG_TEXT("reason", reason),
 	    LOG_INT("peers", room->peer_count - 1));
-	if (strcmp(room->speaker, peer->peer_id) == 0)
-		*room->speaker = '\0';
-	peer_free(peer);
+	room_peer_free(peer);
 	room_negotiate_all(room);
 }
 
@@ -305,10 +330,23 @@ static void let_go(struct room_peer *peer)
 	context->events->gone(context->events_data, room_name, peer_name, reason);
 }
 
+static void tick_remote_peer(const struct room_peer *peer)
+{
+	struct room_track *track;
+
+	LIST_FOR_EACH (track, &peer->tracks, link) {
+		rtc_track_tick(track->element);
+	}
+}
+
 static void tick_peer(struct room_peer *peer)
 {
 	struct room_track *track;
 
+	if (peer->kind == PEER_REMOTE) {
+		tick_remote_peer(peer);
+		return;
+	}
 	rtc_transport_tick(peer->transport);
 	if (peer->kind != PEER_CALL && !peer->is_connected && !peer->has_ended &&
 	    peer->room->context->port->now_us - peer->joined_us > HTTP_CONNECT_US) {
@@ -322,6 +360,7 @@ static void tick_peer(struct room_peer *peer)
 		tell_connected(peer);
 	LIST_FOR_EACH (track, &peer->tracks, link) {
 		rtc_track_tick(track->element);
+		room_track_use_exported_layers(track);
 		room_track_switch_layers(track);
 	}
 	room_peer_tick_layers(peer);
@@ -337,6 +376,7 @@ void room_tick(struct room *room)
 		tick_peer(peer);
 	}
 	room_listen(room);
+	parts_tick(room);
 	do { /* letting one go may change the list around it */
 		has_more = false;
 		LIST_FOR_EACH (peer, &room->peers, link) {
@@ -382,6 +422,8 @@ json_t *room_describe(const struct room *room)
 	struct room_peer *peer;
 
 	LIST_FOR_EACH (peer, &room->peers, link) {
+		if (peer->kind == PEER_REMOTE)
+			continue;
 		(void)json_array_append_new(
 			peers, json_pack("{s:s, s:s, s:O?, s:o}", "peer_id", peer->peer_id, "kind",
 					 room_peer_kind(peer), "state", peer->state, "tracks",
@@ -399,10 +441,13 @@ void room_add_totals(const struct room *room, struct room_totals *totals)
 {
 	struct room_peer *peer;
 
+	totals->rooms += room_decides(room);
 	LIST_FOR_EACH (peer, &room->peers, link) {
 		struct room_track *track;
 		struct subscription *subscription;
 
+		if (peer->kind == PEER_REMOTE)
+			continue;
 		totals->peers++;
 		LIST_FOR_EACH (track, &peer->tracks, link) {
 			totals->tracks++;
@@ -427,6 +472,7 @@ int room_new(const char *id, const struct room_context *context, struct room **r
 	room->bin = gst_bin_new(NULL);
 	gst_object_ref_sink(room->bin);
 	(void)gst_element_set_state(room->bin, GST_STATE_PLAYING);
+	parts_add_room(room);
 	*ret_room = room;
 	return 0;
 }
@@ -436,7 +482,8 @@ struct room *room_free(struct room *room)
 	if (!room)
 		return NULL;
 	while (!list_is_empty(&room->peers))
-		peer_free(LIST_ITEM(list_first(&room->peers), struct room_peer, link));
+		room_peer_free(LIST_ITEM(list_first(&room->peers), struct room_peer, link));
+	parts_remove_room(room);
 	(void)gst_element_set_state(room->bin, GST_STATE_NULL);
 	gst_object_unref(room->bin);
 	free(room);
@@ -450,5 +497,21 @@ const char *room_id(const struct room *room)
 
 bool room_is_empty(const struct room *room)
 {
-	return list_is_empty(&room->peers);
+	return room->peer_count == 0 && room->awaited == 0;
+}
+
+bool room_is_whole(const struct room *room)
+{
+	return room->awaited == 0;
+}
+
+void room_for_each_peer_id(const struct room *room, void (*visit)(void *data, const char *peer_id),
+			   void *data)
+{
+	struct room_peer *peer;
+
+	LIST_FOR_EACH (peer, &room->peers, link) {
+		if (peer->kind != PEER_REMOTE)
+			visit(data, peer->peer_id);
+	}
 }

@@ -5,6 +5,8 @@
  *   publisher's rtctransport ─src─▶ rtctrack ─src_%u─▶ subscriber's rtctransport
  *
  * What must be told to the peers and to realtimed leaves through struct room_events.
+ * A large room has parts on several workers (parts.h); this is one of them.
+ *
  * Sources: room.c (who is there), room_signaling.c (offers and answers), subscription.c (pads).
  * Thread: worker.
  */
@@ -19,7 +21,7 @@
 #include "sfu/model/overload.h"
 
 enum { PEER_ID_MAX = 64, PEERS_PER_ROOM_MAX = 10000 };
-enum peer_kind { PEER_CALL, PEER_WHIP, PEER_WHEP };
+enum peer_kind { PEER_CALL, PEER_WHIP, PEER_WHEP, PEER_REMOTE /* of another part: parts.h */ };
 
 struct room;
 
@@ -58,6 +60,7 @@ struct room_context { /* what all rooms of a worker share; borrowed */
 	size_t audio_streams_max;	      /* heard at once in one room; 0: all */
 	size_t video_streams_max;	      /* sent to one peer at once; 0: all */
 	const struct overload *overload;
+	struct parts *parts; /* NULL: rooms stay on one worker */
 };
 
 /* -ENOMEM. */
@@ -65,7 +68,12 @@ int room_new(const char *room_id, const struct room_context *context,
 	     struct room **ret_room) MUST_CHECK;
 struct room *room_free(struct room *room);
 const char *room_id(const struct room *room);
+/* Nobody is in it (in this part of it), and nobody is about to come. */
 bool room_is_empty(const struct room *room);
+/* It has heard from all workers who else is in it. */
+bool room_is_whole(const struct room *room);
+void room_for_each_peer_id(const struct room *room, void (*visit)(void *data, const char *peer_id),
+			   void *data);
 
 /* What a moderator has forbidden to be heard and seen of a peer. */
 struct mutes {
@@ -115,6 +123,7 @@ json_t *room_stats(const struct room *room);
 gchar *room_graph(const struct room *room);
 
 struct room_totals {
+	size_t rooms; /* each in one of its parts */
 	size_t peers, tracks, subscriptions;
 };
 void room_add_totals(const struct room *room, struct room_totals *totals);

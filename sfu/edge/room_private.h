@@ -22,6 +22,8 @@ struct room_track {
 	struct media_format format;
 	struct sdp_media incoming; /* the publisher's numbers, as last negotiated */
 	RtcTrack *element;	   /* a reference; also in the bin */
+	struct list exports;	   /* to other parts */
+	struct mirror *mirror;	   /* owned; NULL: it is published here */
 };
 
 /* A track on its way to a peer; linked once the peer has agreed to receive it. */
@@ -44,7 +46,8 @@ struct room_peer {
 	enum peer_kind kind;
 	json_t *state;
 	struct mutes mutes;
-	RtcTransport *transport; /* a reference; also in the bin */
+	unsigned worker;	 /* of a remote one */
+	RtcTransport *transport; /* a reference; also in the bin. NULL of a remote one */
 	struct transport_events transport_events;
 	struct negotiation negotiation;
 	struct list tracks, subscriptions;
@@ -61,15 +64,25 @@ struct room {
 	const struct room_context *context;
 	GstElement *bin;
 	struct list peers;
-	size_t peer_count;
+	size_t peer_count;	       /* without the remote ones */
 	unsigned track_count;	       /* ever published, for the elements' names */
 	char speaker[PEER_ID_MAX + 1]; /* who has the floor; "": nobody has spoken */
 	uint64_t listened_at_us, slots_filled_us;
 	bool are_slots_due; /* see slots.c */
+	/* Of a room that may have parts on other workers: parts.h. */
+	uint64_t part_id;
+	uint64_t *others; /* the parts on other workers, 0: none; NULL: it cannot have any */
+	unsigned awaited; /* workers that have not answered yet */
+	uint64_t told_at_us;
 };
 
 /* room.c */
+/* Of this part. */
 struct room_peer *room_peer_find(const struct room *room, const char *peer_id);
+struct room_peer *room_peer_new_remote(struct room *room, const char *peer_id, unsigned worker);
+void room_peer_free(struct room_peer *peer);
+/* A remote peer without tracks need not be known; NULL is fine. */
+void room_peer_free_if_empty(struct room_peer *peer);
 bool room_track_is_muted_by_moderator(const struct room_track *track);
 void room_publish_changed(struct room_peer *peer);
 const char *room_peer_kind(const struct room_peer *peer);
@@ -88,7 +101,13 @@ void room_negotiate_all(struct room *room);
 /* Bring tracks and receive pads in line with what was negotiated. True: what it publishes changed.
  */
 bool room_peer_sync_tracks(struct room_peer *peer);
+/* Without numbers: format, incoming and layer_count are the caller's to fill in. NULL without
+ * memory.
+ */
+struct room_track *room_track_new(struct room_peer *peer, const char *mid, enum media_kind kind);
 void room_track_free(struct room_track *track);
+/* Subscribe everyone in a call. */
+void room_offer_track(struct room_track *track);
 /* Link what may flow, unlink what may not. */
 void room_peer_sync_subscriptions(struct room_peer *peer);
 int subscription_new(struct room_peer *subscriber, struct room_track *track,
@@ -124,6 +143,24 @@ void room_fill_slots(struct room *room);
 /* The subscription's track ends: go on with one that had no slot. False: there is none. */
 bool subscription_show_another(struct subscription *subscription);
 void subscription_tell_slot(const struct subscription *subscription, const char *mid);
+
+/* parts.c */
+void parts_add_room(struct room *room);
+/* After its peers. */
+void parts_remove_room(struct room *room);
+/* Tell the other parts how its tracks stand. Every 20 ms. */
+void parts_tick(struct room *room);
+void parts_tell_speaker(const struct room *room);
+/* Of all parts, is it this one that gives the floor? */
+bool room_decides(const struct room *room);
+/* It is new, or its numbers have changed: the other parts hear of it. */
+void room_track_export(struct room_track *track);
+
+/* mirror.c */
+void mirror_free(struct mirror *mirror);
+void room_track_use_exported_layers(struct room_track *track);
+void room_track_end_exports(struct room_track *track);
+bool room_track_source_is_congested(const struct room_track *track);
 
 /* Subscribe `peer` to `track` by an offer of ours; not if it has no slot for it. */
 void room_peer_subscribe(struct room_peer *peer, struct room_track *track);

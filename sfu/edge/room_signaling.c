@@ -57,6 +57,18 @@ static struct room_track *track_of_kind(const struct room_peer *peer, enum media
 	return NULL;
 }
 
+/* Of whichever part. */
+static struct room_peer *publisher_find(const struct room *room, const char *peer_id)
+{
+	struct room_peer *peer = room_peer_find(room, peer_id), *remote;
+
+	LIST_FOR_EACH (remote, &room->peers, link) {
+		if (!peer && strcmp(remote->peer_id, peer_id) == 0)
+			peer = remote;
+	}
+	return peer;
+}
+
 /* WHEP: the publishers to watch, in the order of the request. -ENOENT names an unknown one. */
 static int collect_publishers(struct room_peer *viewer, const json_t *wanted, GPtrArray *found,
 			      struct error *reterr)
@@ -75,7 +87,7 @@ static int collect_publishers(struct room_peer *viewer, const json_t *wanted, GP
 	json_array_foreach (wanted, i, name) {
 		const char *text = json_string_value(name);
 
-		peer = text ? room_peer_find(viewer->room, text) : NULL;
+		peer = text ? publisher_find(viewer->room, text) : NULL;
 		if (!peer)
 			return error_set_field(reterr, -ENOENT, "unknown_publisher", "publisher",
 					       "nobody called %s publishes in %s",

@@ -77,8 +77,11 @@ json_t *room_stats(const struct room *room)
 	struct room_peer *peer;
 
 	LIST_FOR_EACH (peer, &room->peers, link) {
-		json_t *told = rtc_transport_stats(peer->transport);
+		json_t *told;
 
+		if (peer->kind == PEER_REMOTE)
+			continue;
+		told = rtc_transport_stats(peer->transport);
 		(void)json_object_set_new(told, "peer_id", json_string(peer->peer_id));
 		(void)json_object_set_new(told, "kind", json_string(room_peer_kind(peer)));
 		(void)json_object_set_new(told, "tracks", describe_tracks(peer));

@@ -49,7 +49,7 @@ struct _RtcTrack {
 	GstElement parent;
 	struct layer layers[LAYERS_MAX];
 	GArray *consumers; /* of struct consumer */
-	bool is_video, is_muted;
+	bool is_video, is_muted, is_mirror;
 	struct voice voice;
 	const uint64_t *now_us;
 	guint next_pad;
@@ -167,9 +167,11 @@ static void keep(struct layer *layer, struct packet *packet)
 	uint8_t temporal = packet->picture.temporal_layer;
 	struct packet *replaced;
 
-	layer->metered_bytes[temporal < TEMPORAL_REDUCED ? temporal : TEMPORAL_REDUCED] +=
-		packet->length + WIRE_OVERHEAD_BYTES;
-	layer->activity.last_packet_us = packet->arrival_us;
+	if (!layer->track->is_mirror) {
+		layer->metered_bytes[temporal < TEMPORAL_REDUCED ? temporal : TEMPORAL_REDUCED] +=
+			packet->length + WIRE_OVERHEAD_BYTES;
+		layer->activity.last_packet_us = packet->arrival_us;
+	}
 	/* The first packet under a number stays: a subscriber may have been sent it, and must never
 	 * be sent another under the same number. */
 	if (packet_ring_find(layer->ring, packet->header.sequence_number))
@@ -184,7 +186,7 @@ static void keep(struct layer *layer, struct packet *packet)
 		packet_release(replaced);
 	if (packet->is_keyframe_start)
 		note_keyframe(layer, packet);
-	if (packet->size.width_px)
+	if (packet->size.width_px && !layer->track->is_mirror)
 		layer->activity.size = packet->size;
 }
 
@@ -233,10 +235,10 @@ static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferLi
 		if (!packet)
 			continue;
 		keep(layer, packet);
-		if (!track->is_video)
+		if (!track->is_video && !track->is_mirror)
 			voice_on_packet(&track->voice, packet->audio_level, packet->arrival_us);
 	}
-	if (track->is_video && count > 1)
+	if (track->is_video && count > 1 && !track->is_mirror)
 		pad_runs(list);
 	/* A subscriber that is not linked or not ready is its own business, never the others'. */
 	for (guint i = 0; i < track->consumers->len; i++)
@@ -297,6 +299,16 @@ bool rtc_track_may_still_come(const RtcTrack *track, uint8_t layer, uint16_t seq
 struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer)
 {
 	return track->layers[layer].activity;
+}
+
+void rtc_track_set_layer_activity(RtcTrack *track, uint8_t layer, struct layer_activity activity)
+{
+	track->layers[layer].activity = activity;
+}
+
+void rtc_track_be_mirror(RtcTrack *track)
+{
+	track->is_mirror = true;
 }
 
 /* What was kept must not answer for the numbers that come now. */

@@ -38,6 +38,11 @@ struct layer_activity {
 };
 struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer);
 
+/* It is a mirror of one on another worker (parts.h): its packets are shared with others, and what
+ * it carries is told instead of measured. */
+void rtc_track_be_mirror(RtcTrack *track);
+void rtc_track_set_layer_activity(RtcTrack *track, uint8_t layer, struct layer_activity activity);
+
 /* The voice of an audio track, borrowed. */
 struct voice *rtc_track_voice(RtcTrack *track);
 bool rtc_track_is_wanted(const RtcTrack *track, uint8_t layer);

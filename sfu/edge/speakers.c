@@ -56,6 +56,7 @@ static void give_floor(struct room *room, struct room_track *const *tracks,
 	(void)snprintf(room->speaker, sizeof(room->speaker), "%s",
 		       tracks[chosen]->publisher->peer_id);
 	room_tell_speaker(room);
+	parts_tell_speaker(room);
 	room->are_slots_due = true;
 }
 
@@ -122,7 +123,8 @@ void room_listen(struct room *room)
 		return;
 	room->listened_at_us = now_us;
 	count = collect(room, tracks, voices);
-	give_floor(room, tracks, voices, count, now_us);
+	if (room_decides(room))
+		give_floor(room, tracks, voices, count, now_us);
 	for (size_t i = 0; i < count; i++)
 		heard[i] = tracks[i]->is_heard;
 	active_speaker_rank(voices, count, most ? most : count, heard);

@@ -18,37 +18,46 @@ static struct room_track *track_find(const struct room_peer *peer, const char *m
 	return NULL;
 }
 
-static struct room_track *track_new(struct room_peer *peer, const struct media_line *line)
+struct room_track *room_track_new(struct room_peer *peer, const char *mid, enum media_kind kind)
 {
 	struct room_track *track = calloc(1, sizeof(*track));
 	gchar *name;
 
 	if (!track)
 		return NULL;
-	name = g_strdup_printf("track%u_%s_%s", peer->room->track_count++, peer->peer_id,
-			       line->mid);
+	name = g_strdup_printf("track%u_%s_%s", peer->room->track_count++, peer->peer_id, mid);
 	track->element =
-		rtc_track_new(name, line->kind == MEDIA_VIDEO, &peer->room->context->port->now_us);
+		rtc_track_new(name, kind == MEDIA_VIDEO, &peer->room->context->port->now_us);
 	g_free(name);
 	if (!track->element) {
 		free(track);
 		return NULL;
 	}
 	track->publisher = peer;
-	memcpy(track->mid, line->mid, sizeof(track->mid));
+	list_init(&track->exports);
+	(void)snprintf(track->mid, sizeof(track->mid), "%s", mid);
 	(void)snprintf(track->track_id, sizeof(track->track_id), "%.*s-%s", PEER_ID_MAX,
-		       peer->peer_id, line->mid);
-	if (line->remote.msid_track[0])
-		memcpy(track->track_id, line->remote.msid_track, sizeof(track->track_id));
+		       peer->peer_id, mid);
 	(void)snprintf(track->source, sizeof(track->source), "%s",
-		       line->kind == MEDIA_VIDEO ? "camera" : "microphone");
-	track->kind = line->kind;
+		       kind == MEDIA_VIDEO ? "camera" : "microphone");
+	track->kind = kind;
 	track->is_heard = true; /* until there are too many */
 	rtc_track_set_muted(track->element, room_track_is_muted_by_moderator(track));
 	gst_object_ref_sink(track->element);
 	(void)gst_bin_add(GST_BIN_CAST(peer->room->bin), GST_ELEMENT_CAST(track->element));
 	(void)gst_element_set_state(GST_ELEMENT_CAST(track->element), GST_STATE_PLAYING);
 	list_append(&peer->tracks, &track->link);
+	return track;
+}
+
+static struct room_track *track_of_line(struct room_peer *peer, const struct media_line *line)
+{
+	struct room_track *track = room_track_new(peer, line->mid, line->kind);
+
+	if (!track)
+		return NULL;
+	if (line->remote.msid_track[0])
+		memcpy(track->track_id, line->remote.msid_track, sizeof(track->track_id));
 	LOG(LOG_INFO, LOG_WEBRTC, "track_published", LOG_TEXT("room", peer->room->room_id),
 	    LOG_TEXT("peer", peer->peer_id), LOG_TEXT("mid", track->mid),
 	    LOG_TEXT("codec", line->format.codec->name), LOG_TEXT("fmtp", line->format.fmtp));
@@ -77,6 +86,8 @@ void room_track_free(struct room_track *track)
 
 	list_remove(&track->link); /* nobody shall be shown it instead of itself */
 	unsubscribe_all(track);
+	room_track_end_exports(track);
+	mirror_free(track->mirror);
 	(void)gst_element_set_state(GST_ELEMENT_CAST(track->element), GST_STATE_NULL);
 	(void)gst_bin_remove(GST_BIN_CAST(room->bin), GST_ELEMENT_CAST(track->element));
 	gst_object_unref(track->element);
@@ -110,19 +121,29 @@ static bool publish(struct room_peer *peer, const struct media_line *line)
 	if (rtc_transport_receive(peer->transport, line, pads) < 0)
 		return false;
 	if (!track)
-		track = track_new(peer, line);
+		track = track_of_line(peer, line);
 	if (!track)
 		return false;
 	track->format = line->format;
 	track->incoming = line->remote;
 	track->layer_count = media_line_layer_count(line);
 	link_receive_pads(track, pads);
+	room_track_export(track);
 	return is_new;
+}
+
+void room_offer_track(struct room_track *track)
+{
+	struct room_peer *publisher = track->publisher, *other;
+
+	LIST_FOR_EACH (other, &publisher->room->peers, link) {
+		if (other != publisher && other->kind == PEER_CALL)
+			room_peer_subscribe(other, track);
+	}
 }
 
 bool room_peer_sync_tracks(struct room_peer *peer)
 {
-	struct room_peer *other;
 	bool has_changed = false;
 
 	for (size_t i = 0; i < peer->negotiation.line_count; i++) {
@@ -133,10 +154,7 @@ bool room_peer_sync_tracks(struct room_peer *peer)
 			if (!publish(peer, line))
 				continue;
 			has_changed = true;
-			LIST_FOR_EACH (other, &peer->room->peers, link) {
-				if (other != peer && other->kind == PEER_CALL)
-					room_peer_subscribe(other, track_find(peer, line->mid));
-			}
+			room_offer_track(track_find(peer, line->mid));
 		} else if (track) {
 			room_track_free(track);
 			rtc_transport_receive_end(peer->transport, line->mid);
@@ -240,7 +258,7 @@ void room_peer_subscribe(struct room_peer *peer, struct room_track *track)
 {
 	struct subscription *subscription;
 
-	if (track && room_peer_has_slot(peer, track->kind) &&
+	if (room_peer_has_slot(peer, track->kind) &&
 	    subscription_new(peer, track, &subscription) == 0)
 		bind_line(subscription);
 }

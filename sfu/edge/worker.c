@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/metrics.h"
+#include "sfu/edge/parts.h"
 #include "sfu/model/turn_pace.h"
 
 enum {
@@ -66,6 +67,7 @@ struct worker {
 	struct media_port port;
 	struct receive_batch *batch;
 	struct room_context context;
+	struct list postponed;	     /* commands */
 	GHashTable *rooms;	     /* by id, of owned struct room */
 	struct histogram forwarding; /* how long turns took in which packets came in and went out */
 };
@@ -100,6 +102,20 @@ void worker_post(struct worker *worker, worker_command_fn run, json_t *body, uin
 	*command =
 		(struct command){.run = run, .body = body, .request_id = request_id, .data = data};
 	enqueue(worker, command);
+}
+
+void worker_postpone(struct worker *worker, worker_command_fn run, json_t *body,
+		     uint32_t request_id, void *data)
+{
+	struct command *command = calloc(1, sizeof(*command));
+
+	if (!command) {
+		LOG(LOG_ERROR, LOG_WEBRTC, "command_lost", LOG_TEXT("error", "no memory"));
+		return;
+	}
+	*command = (struct command){
+		.run = run, .body = json_incref(body), .request_id = request_id, .data = data};
+	list_append(&worker->postponed, &command->link);
 }
 
 static void question_free(struct question *question)
@@ -186,12 +202,34 @@ static bool stop_is_wanted(struct worker *worker)
 	return wanted;
 }
 
+/* ---- other parts of the rooms ---- */
+
+/* What another worker handed over before a command was posted is known when that runs. */
+static void hear_parts(struct worker *worker)
+{
+	struct list *link;
+
+	if (!worker->context.parts || !parts_receive(worker->context.parts, &worker->port.now_us))
+		return;
+	while ((link = list_first(&worker->postponed))) {
+		list_remove(link);
+		enqueue(worker, LIST_ITEM(link, struct command, link));
+	}
+}
+
+void worker_tell_parts(struct worker *worker)
+{
+	if (worker->context.parts)
+		parts_flush(worker->context.parts);
+}
+
 /* A few at a time: a storm of signals must not hold the packets up. */
 static void run_commands(struct worker *worker)
 {
 	struct command *command;
 
 	for (int i = 0; (command = next_command(worker)); i++) {
+		hear_parts(worker);
 		bus_take_request(command->body); /* none in questions */
 		if (command->run)
 			command->run(worker, command->body, command->request_id, command->data);
@@ -320,6 +358,7 @@ static void flush(struct worker *worker)
 	const struct egress_counters *counters = egress_counters(worker->port.egress);
 	uint64_t before = counters->packets;
 
+	worker_tell_parts(worker); /* first: they can begin meanwhile */
 	egress_flush(worker->port.egress);
 	if (worker->port.tcp)
 		tcp_port_flush(worker->port.tcp);
@@ -349,7 +388,7 @@ static void gather(struct worker *worker)
 
 static void loop(struct worker *worker)
 {
-	struct epoll_event events[4];
+	struct epoll_event events[5];
 	uint64_t count_of_wakes;
 
 	while (!stop_is_wanted(worker)) {
@@ -367,6 +406,11 @@ static void loop(struct worker *worker)
 				media_port_receive_tcp(&worker->port);
 				transport_deliver_pending(&worker->port);
 				set_ticking(worker);
+			} else if (worker->context.parts &&
+				   events[i].data.fd == parts_fd(worker->context.parts)) {
+				(void)!read(events[i].data.fd, &count_of_wakes,
+					    sizeof(count_of_wakes));
+				hear_parts(worker);
 			} else if (events[i].data.fd == worker->timer_fd) {
 				tick(worker);
 			} else {
@@ -407,6 +451,11 @@ static int set_up(struct worker *worker, struct error *reterr)
 						.dtls = config->dtls,
 						.events = config->room_events,
 						.events_data = config->room_events_data};
+	if (config->bridge) {
+		worker->context.parts = parts_new(config->bridge, worker->index);
+		if (!worker->context.parts)
+			return -ENOMEM;
+	}
 	worker->rooms = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_room);
 	worker->batch = receive_batch_new();
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -414,6 +463,7 @@ static int set_up(struct worker *worker, struct error *reterr)
 	if (!worker->batch || worker->epoll_fd < 0 || worker->timer_fd < 0 ||
 	    (worker->port.tcp && watch(worker, tcp_port_fd(worker->port.tcp)) < 0) ||
 	    watch(worker, worker->port.fd) < 0 || watch(worker, worker->timer_fd) < 0 ||
+	    (worker->context.parts && watch(worker, parts_fd(worker->context.parts)) < 0) ||
 	    watch(worker, worker->wake_fd) < 0)
 		return error_set(reterr, -ENOMEM, "no_resources", "worker %u cannot start: %s",
 				 worker->index, strerror(errno));
@@ -421,10 +471,25 @@ static int set_up(struct worker *worker, struct error *reterr)
 	return 0;
 }
 
+static void forget_postponed(struct worker *worker)
+{
+	struct list *link;
+
+	while ((link = list_first(&worker->postponed))) {
+		struct command *command = LIST_ITEM(link, struct command, link);
+
+		list_remove(link);
+		json_decref(command->body);
+		free(command);
+	}
+}
+
 static void tear_down(struct worker *worker)
 {
 	run_commands(worker); /* whoever still asks is answered */
 	g_clear_pointer(&worker->rooms, g_hash_table_unref);
+	worker->context.parts = parts_free(worker->context.parts);
+	forget_postponed(worker);
 	if (worker->port.egress)
 		egress_flush(worker->port.egress);
 	worker->batch = receive_batch_free(worker->batch);
@@ -474,6 +539,7 @@ int worker_new(const struct worker_config *config, struct worker **ret_worker, s
 	worker->epoll_fd = worker->timer_fd = -1;
 	worker->port.fd = -1;
 	list_init(&worker->commands);
+	list_init(&worker->postponed);
 	(void)pthread_mutex_init(&worker->lock, NULL);
 	(void)pthread_mutex_init(&worker->start_lock, NULL);
 	(void)pthread_cond_init(&worker->started, NULL);
@@ -517,6 +583,11 @@ struct worker *worker_free(struct worker *worker)
 uint16_t worker_port(const struct worker *worker)
 {
 	return worker->number;
+}
+
+unsigned worker_index(const struct worker *worker)
+{
+	return worker->index;
 }
 
 /* ---- telling ---- */
@@ -574,10 +645,9 @@ json_t *worker_describe_status(struct worker *worker, const json_t *asked)
 		room_add_totals(room, &totals);
 	return json_pack(
 		"{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:i, s:i, s:i, s:o}",
-		"port", worker->number, "alive", 1, "rooms",
-		(json_int_t)g_hash_table_size(worker->rooms), "peers", (json_int_t)totals.peers,
-		"tracks", (json_int_t)totals.tracks, "subscriptions",
+		"s:i, s:i, s:i, s:I, s:o}",
+		"port", worker->number, "alive", 1, "rooms", (json_int_t)totals.rooms, "peers",
+		(json_int_t)totals.peers, "tracks", (json_int_t)totals.tracks, "subscriptions",
 		(json_int_t)totals.subscriptions, "packets_in", (json_int_t)in->packets_in,
 		"packets_out", (json_int_t)out->packets, "system_calls_out",
 		(json_int_t)out->system_calls, "dropped_unknown", (json_int_t)in->dropped_unknown,
@@ -585,6 +655,7 @@ json_t *worker_describe_status(struct worker *worker, const json_t *asked)
 		(json_int_t)in->dropped_forged, "dropped_out", (json_int_t)out->dropped, "cpu_us",
 		cpu_us(), "load_percent", (int)turn_pace_load_percent(&worker->pace),
 		"share_percent", (int)worker->overload.share_percent, "refuses_publishers",
-		(int)worker->overload.refuses, "forwarding",
-		describe_histogram(&worker->forwarding));
+		(int)worker->overload.refuses, "dropped_between",
+		(json_int_t)(worker->context.parts ? parts_dropped(worker->context.parts) : 0),
+		"forwarding", describe_histogram(&worker->forwarding));
 }

@@ -28,6 +28,7 @@ struct worker_config {
 	size_t video_streams_max;	      /* sent to one peer at once; 0: all */
 	bool with_tcp;			      /* media over TCP as well */
 	unsigned cpu_limit_percent;	      /* see overload.h */
+	struct bridge *bridge;		      /* borrowed; NULL: every room stays on its worker */
 };
 
 /* Open the port and start the thread. Errors of media_port_open(), -ENOMEM, -EAGAIN. */
@@ -41,6 +42,13 @@ typedef void (*worker_command_fn)(struct worker *worker, json_t *body, uint32_t 
 				  void *data);
 void worker_post(struct worker *worker, worker_command_fn run, json_t *body, uint32_t request_id,
 		 void *data);
+/* On the worker's thread, from inside a command: run it once more when a room has heard from all
+ * workers (room_is_whole()). */
+void worker_postpone(struct worker *worker, worker_command_fn run, json_t *body,
+		     uint32_t request_id, void *data);
+/* On the worker's thread: the other parts of its rooms shall know now what has changed. */
+void worker_tell_parts(struct worker *worker);
+unsigned worker_index(const struct worker *worker);
 /* Run `answer` on the worker and wait for what it returns; NULL if that takes too long. `asked` is
  * copied, and may be NULL. */
 typedef json_t *(*worker_question_fn)(struct worker *worker, const json_t *asked);

@@ -146,7 +146,11 @@ static int ask(struct fake_hub *hub, enum bus_message message, const json_t *bod
 		r = next_frame(hub, &frame);
 		if (r < 0)
 			return r;
-		hub->speaker_count += frame.message == BUS_PEER_SPEAKS;
+		if (frame.message == BUS_PEER_SPEAKS) {
+			hub->speaker_count++;
+			(void)snprintf(hub->speaker, sizeof(hub->speaker), "%s",
+				       json_text_of(frame.body, "peer_id"));
+		}
 		if (frame.request_id == request_id) {
 			is_answered = true;
 			if (frame.kind == BUS_RESPONSE)
@@ -201,6 +205,16 @@ void fake_hub_close_room(struct fake_hub *hub, const char *room_id)
 	AUTO_JSON body = json_pack("{s:s}", "room_id", room_id);
 
 	(void)send_frame(hub, BUS_EVENT, BUS_ROOM_CLOSED, 0, body);
+}
+
+json_t *fake_hub_room(struct fake_hub *hub, const char *room_id)
+{
+	json_t *room = NULL;
+
+	if (bus_client_call(hub->control, BUS_SFU_ROOM, json_pack("{s:s}", "room_id", room_id),
+			    2000, &room, NULL) < 0)
+		return NULL;
+	return room;
 }
 
 json_t *fake_hub_status(struct fake_hub *hub)

@@ -14,6 +14,7 @@ struct fake_hub {
 	uint32_t next_request_id;
 	struct error refusal;	/* the last one */
 	unsigned speaker_count; /* how often it was told who has the floor, as read so far */
+	char speaker[65];	/* who has it */
 	struct bus_decoder decoder;
 	struct bus_client *control;
 };
@@ -34,5 +35,7 @@ void fake_hub_leave(struct fake_hub *hub, const char *room_id, const char *peer_
 void fake_hub_close_room(struct fake_hub *hub, const char *room_id);
 /* SFU_STATUS; a new reference, NULL if it does not answer. */
 json_t *fake_hub_status(struct fake_hub *hub);
+/* SFU_ROOM, the same; NULL as well if nobody is in the room. */
+json_t *fake_hub_room(struct fake_hub *hub, const char *room_id);
 
 #endif

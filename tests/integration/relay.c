@@ -1,7 +1,7 @@
 /* relay.c - what realtime-sfu does with packets, seen from a publisher and a viewer made of its own
  * wire modules: order, retransmission, keyframes, reports, and bytes that nobody should send.
  *
- *   test_relay PATH-OF-REALTIME-SFU
+ *   test_relay PATH-OF-REALTIME-SFU [spread]     spread: only what is about rooms in several parts
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -255,6 +255,25 @@ static void a_viewers_pli_reaches_the_publisher(void **state)
 	assert_int_equal(heard.pli_ssrc, pair->publisher.ssrc);
 }
 
+static json_int_t counter(const char *name)
+{
+	AUTO_JSON status = fake_hub_status(&hub);
+	const json_t *worker;
+	json_int_t sum = 0;
+	size_t i;
+
+	json_array_foreach (json_object_get(status, "workers"), i, worker)
+		sum += json_integer_value(json_object_get(worker, name));
+	return sum;
+}
+
+static void wait_until(const char *name, json_int_t value)
+{
+	for (int i = 0; i < 200 && counter(name) != value; i++)
+		(void)usleep(10000);
+	assert_int_equal(counter(name), value);
+}
+
 /* The last keyframe and what came since, once more for the next viewer; who joins later than half a
  * second after it waits for another one, so a slow machine tries again. */
 static void who_joins_soon_after_a_keyframe_begins_with_it(void **state)
@@ -263,6 +282,8 @@ static void who_joins_soon_after_a_keyframe_begins_with_it(void **state)
 	struct pair *pair = *state;
 
 	(void)start_flow(pair);
+	fake_hub_leave(&hub, "relay", "viewer"); /* where workers share, its place is taken */
+	wait_until("peers", 1);
 	for (int i = 0; i < TRIES; i++) {
 		AUTO_FREE char *answer = NULL;
 		AUTO_FREE char *offer = NULL;
@@ -365,14 +386,6 @@ static void a_muted_track_is_not_forwarded_until_it_is_unmuted(void **state)
 	assert_true(next_media(&pair->viewer, packet, &header));
 	assert_int_equal(header.sequence_number, (uint16_t)(last + 1));
 	assert_int_equal(header.ssrc, pair->viewer.receive_ssrc);
-}
-
-static json_int_t counter(const char *name)
-{
-	AUTO_JSON status = fake_hub_status(&hub);
-
-	return json_integer_value(
-		json_object_get(json_array_get(json_object_get(status, "workers"), 0), name));
 }
 
 /* Until the SFU has read `more` datagrams since it had `before`. */
@@ -1097,6 +1110,205 @@ static void a_busy_worker_lets_nobody_new_publish(void **state)
 	assert_int_equal(try_to_publish("patient"), 0);
 }
 
+/* ---- a room with a part on each of two workers, the publisher on one and the viewer on the other
+ * ---- */
+
+static int start_spread_sfu(void **state)
+{
+	(void)state;
+	(void)unsetenv("WEBRTC_CPU_LIMIT");
+	(void)setenv("WEBRTC_PEERS_PER_WORKER", "1", 1);
+	(void)setenv("G_DEBUG", "fatal-warnings", 1); /* GStreamer's are of our making */
+	assert_int_equal(dtls_identity_new(&identity, NULL), 0);
+	return fake_hub_start(&hub, program, MEDIA_PORT, 2);
+}
+
+static json_int_t peers_of_worker(size_t i)
+{
+	AUTO_JSON status = fake_hub_status(&hub);
+
+	return json_integer_value(
+		json_object_get(json_array_get(json_object_get(status, "workers"), i), "peers"));
+}
+
+static void each_lives_on_a_worker_and_the_room_is_one(void **state)
+{
+	struct pair *pair = *state;
+	AUTO_JSON room = NULL;
+
+	(void)start_flow(pair);
+	assert_int_equal(peers_of_worker(0), 1);
+	assert_int_equal(peers_of_worker(1), 1);
+	assert_int_equal(counter("rooms"), 1);
+	assert_int_equal(counter("tracks"), 1);
+	assert_int_equal(counter("subscriptions"), 1);
+	room = fake_hub_room(&hub, "relay");
+	assert_int_equal(json_array_size(json_object_get(room, "peers")), 2);
+}
+
+/* What stats say of the publisher's picture. */
+static bool picture_is_wanted(void)
+{
+	AUTO_JSON room = fake_hub_room(&hub, "relay");
+	const json_t *peer, *track, *layer;
+	size_t i;
+
+	json_array_foreach (json_object_get(room, "peers"), i, peer) {
+		track = json_array_get(json_object_get(peer, "tracks"), 0);
+		layer = json_array_get(json_object_get(track, "layers"), 0);
+		if (layer)
+			return json_is_true(json_object_get(layer, "wanted"));
+	}
+	return false;
+}
+
+static void what_nobody_on_the_other_worker_watches_is_not_handed_over(void **state)
+{
+	struct pair *pair = *state;
+
+	(void)start_flow(pair);
+	assert_true(picture_is_wanted());
+	fake_hub_leave(&hub, "relay", "viewer");
+	wait_until("peers", 1);
+	for (int i = 0; i < 100 && picture_is_wanted(); i++)
+		(void)usleep(10000);
+	assert_false(picture_is_wanted());
+	assert_int_equal(counter("rooms"), 1);
+}
+
+static void who_left_is_watched_nowhere(void **state)
+{
+	struct pair *pair = *state;
+	struct load_peer late;
+	AUTO_FREE char *offer = NULL;
+	AUTO_FREE char *answer = NULL;
+
+	(void)start_flow(pair);
+	fake_hub_leave(&hub, "relay", "publisher");
+	wait_until("tracks", 0);
+	wait_until("subscriptions", 0);
+	/* Another takes its place, on the worker that is free again. */
+	assert_int_equal(load_peer_init(&late, identity), 0);
+	offer = load_peer_offer(&late, 0);
+	assert_int_equal(fake_hub_join(&hub, "relay", "next", "whip", offer, &answer), 0);
+	assert_int_equal(peers_of_worker(0), 1);
+	assert_int_equal(peers_of_worker(1), 1);
+	load_peer_fini(&late);
+}
+
+static void a_closed_room_is_gone_on_both(void **state)
+{
+	struct pair *pair = *state;
+
+	(void)start_flow(pair);
+	fake_hub_close_room(&hub, "relay");
+	wait_until("peers", 0);
+	wait_until("rooms", 0);
+	assert_null(fake_hub_room(&hub, "relay"));
+}
+
+static void a_viewer_names_a_publisher_of_the_other_worker(void **state)
+{
+	struct load_peer late;
+	AUTO_FREE char *offer = NULL;
+	AUTO_FREE char *answer = NULL;
+
+	(void)state;
+	/* Right after one another, many times: a part that begins waits for what the others have.
+	 */
+	for (int i = 0; i < 50; i++) {
+		struct load_peer publisher;
+		AUTO_FREE char *publish = NULL;
+		AUTO_FREE char *taken = NULL;
+		AUTO_FREE char *watch = NULL;
+		AUTO_FREE char *shown = NULL;
+		struct load_peer viewer;
+
+		fake_hub_close_room(&hub, "relay");
+		assert_int_equal(load_peer_init(&publisher, identity), 0);
+		assert_int_equal(load_peer_init(&viewer, identity), 0);
+		publish = load_peer_offer(&publisher, 0);
+		watch = load_peer_offer(&viewer, 1);
+		assert_int_equal(fake_hub_join(&hub, "relay", "one", "whip", publish, &taken), 0);
+		assert_int_equal(fake_hub_join(&hub, "relay", "two", "whep", watch, &shown), 0);
+		assert_non_null(strstr(shown, "a=sendonly"));
+		load_peer_fini(&publisher);
+		load_peer_fini(&viewer);
+	}
+	assert_int_equal(load_peer_init(&late, identity), 0);
+	offer = load_peer_offer(&late, 1);
+	assert_int_equal(fake_hub_join(&hub, "nowhere", "three", "whep", offer, &answer), 0);
+	assert_null(strstr(answer, "a=sendonly"));
+	fake_hub_close_room(&hub, "nowhere");
+	load_peer_fini(&late);
+}
+
+/* The other way round, and told of before its first packet. */
+static void who_publishes_on_the_second_worker_is_seen_on_the_first(void **state)
+{
+	struct pair pair;
+	struct load_peer idle;
+	AUTO_FREE char *offer = NULL;
+	AUTO_FREE char *answer = NULL;
+	struct rtp_header header;
+	uint8_t packet[2048];
+	uint16_t first;
+
+	(void)state;
+	fake_hub_close_room(&hub, "relay");
+	assert_int_equal(load_peer_init(&idle, identity), 0);
+	offer = load_peer_offer(&idle, 1);
+	assert_int_equal(fake_hub_join(&hub, "relay", "idle", "whep", offer, &answer), 0);
+	join(&pair.publisher, "second", "whip", 0);
+	join(&pair.viewer, "third", "whep", 1);
+	first = start_flow(&pair);
+	for (uint16_t i = 1; i <= 20; i++) {
+		load_peer_publish(&pair.publisher, PACKET_BYTES, true);
+		assert_true(next_media(&pair.viewer, packet, &header));
+		assert_int_equal(header.sequence_number, (uint16_t)(first + i));
+	}
+	load_peer_fini(&idle);
+	load_peer_fini(&pair.publisher);
+	load_peer_fini(&pair.viewer);
+}
+
+static void both_voices_are_heard_and_one_has_the_floor(void **state)
+{
+	struct load_peer speakers[2];
+	unsigned before;
+
+	(void)state;
+	fake_hub_close_room(&hub, "relay");
+	for (size_t i = 0; i < 2; i++) {
+		AUTO_FREE char *offer = NULL;
+
+		assert_int_equal(load_peer_init(&speakers[i], identity), 0);
+		offer = two_voices(&speakers[i]);
+		join_with(&speakers[i], i == 0 ? "loud" : "quiet", "whip", offer);
+	}
+	assert_int_equal(peers_of_worker(0), 1);
+	assert_int_equal(peers_of_worker(1), 1);
+	before = hub.speaker_count;
+	for (int i = 0; i < 75; i++) {
+		speak(&speakers[0], speakers[0].ssrc, 10);
+		speak(&speakers[1], speakers[1].ssrc, 40);
+		(void)usleep(20000);
+	}
+	assert_int_equal(fake_hub_mute(&hub, "relay", "loud", false), 0);
+	assert_in_range(hub.speaker_count - before, 1, 2); /* who came in first may have had it */
+	assert_string_equal(hub.speaker, "loud");
+	/* It goes over to the other when that one alone speaks. */
+	for (int i = 0; i < 150; i++) {
+		speak(&speakers[0], speakers[0].ssrc, 127);
+		speak(&speakers[1], speakers[1].ssrc, 20);
+		(void)usleep(20000);
+	}
+	assert_int_equal(fake_hub_mute(&hub, "relay", "loud", false), 0);
+	assert_string_equal(hub.speaker, "quiet");
+	load_peer_fini(&speakers[0]);
+	load_peer_fini(&speakers[1]);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -1128,12 +1340,39 @@ int main(int argc, char **argv)
 		TEST(a_viewer_cannot_publish),
 		TEST(who_falls_silent_is_let_go_within_5_s),
 	};
+	const struct CMUnitTest spread[] = {
+		TEST(each_lives_on_a_worker_and_the_room_is_one),
+		TEST(packets_arrive_in_order_under_one_ssrc),
+		TEST(a_nack_is_answered_by_rtx),
+		TEST(a_gap_is_asked_for_at_the_publisher),
+		TEST(a_viewers_pli_reaches_the_publisher),
+		TEST(who_joins_soon_after_a_keyframe_begins_with_it),
+		TEST(both_ends_get_reports),
+		TEST(a_new_ssrc_of_the_publisher_is_not_seen_by_the_viewer),
+		TEST(a_muted_track_is_not_forwarded_until_it_is_unmuted),
+		TEST(a_change_of_ssrc_within_one_batch_loses_nothing_after_it),
+		TEST(pieces_of_a_picture_are_padded_to_one_length),
+		TEST(one_number_is_never_sealed_twice_with_different_contents),
+		TEST(numbered_sound_is_not_repeated),
+		TEST(no_keyframe_is_asked_of_sound),
+		TEST(what_nobody_on_the_other_worker_watches_is_not_handed_over),
+		TEST(who_left_is_watched_nowhere),
+		TEST(a_closed_room_is_gone_on_both),
+		TEST(a_viewer_names_a_publisher_of_the_other_worker),
+		TEST(who_publishes_on_the_second_worker_is_seen_on_the_first),
+		TEST(both_voices_are_heard_and_one_has_the_floor),
+		TEST(who_falls_silent_is_let_go_within_5_s),
+	};
 	const struct CMUnitTest busy[] = {TEST(a_busy_worker_lets_nobody_new_publish)};
 	int failed;
 
-	if (argc != 2)
+	if (argc < 2)
 		return 2;
 	program = argv[1];
-	failed = cmocka_run_group_tests(tests, start_sfu, stop_sfu);
-	return failed + cmocka_run_group_tests(busy, start_limited_sfu, stop_sfu);
+	failed = argc == 3 ? 0 : cmocka_run_group_tests(tests, start_sfu, stop_sfu);
+	failed += cmocka_run_group_tests(spread, start_spread_sfu, stop_sfu);
+	(void)unsetenv("WEBRTC_PEERS_PER_WORKER");
+	(void)unsetenv("G_DEBUG");
+	return argc == 3 ? failed
+			 : failed + cmocka_run_group_tests(busy, start_limited_sfu, stop_sfu);
 }
