@@ -3,8 +3,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/canonical_json.h"
+#include "core/json.h"
 #include "db/statement.h"
 #include "db/webhook_events.h"
 
@@ -62,7 +65,7 @@ int room_mode_parse(const char *text, enum room_mode *ret_mode)
 void room_row_fini(struct room_row *room)
 {
 	json_decref(room->codecs);
-	json_decref(room->metadata);
+	free(room->metadata);
 	room->codecs = NULL;
 	room->metadata = NULL;
 }
@@ -72,19 +75,32 @@ static int not_found(const char *room_id, struct error *reterr)
 	return error_set(reterr, -ENOENT, "room_not_found", "there is no room %s", room_id);
 }
 
-/* What a stored column is as JSON; an admin may have written anything. */
-static json_t *column_json(sqlite3_stmt *statement, int column, json_type type)
+/* What a stored column has; an admin may have written anything. */
+static json_t *column_array(sqlite3_stmt *statement, int column)
 {
 	const char *text = statement_text(statement, column);
 	json_t *value;
 
-	if (strcmp(text, type == JSON_ARRAY ? "[]" : "{}") == 0) /* most of them */
-		return type == JSON_ARRAY ? json_array() : json_object();
+	if (strcmp(text, "[]") == 0) /* most of them */
+		return json_array();
 	value = json_loads(text, JSON_DECODE_ANY, NULL);
-	if (value && json_typeof(value) == type)
+	if (json_is_array(value))
 		return value;
 	json_decref(value);
-	return type == JSON_ARRAY ? json_array() : json_object();
+	return json_array();
+}
+
+/* As it is to be told. Nearly always that is how it was stored, and nothing has to be parsed. */
+static char *column_object_text(sqlite3_stmt *statement, int column)
+{
+	const char *text = statement_text(statement, column);
+	size_t length = strlen(text);
+	AUTO_JSON value = NULL;
+
+	if (*text == '{' && canonical_json_length(text, length) == length)
+		return strdup(text);
+	value = json_loads(text, 0, NULL);
+	return json_is_object(value) ? json_dumps(value, JSON_COMPACT) : strdup("{}");
 }
 
 static int read_row(sqlite3_stmt *statement, struct room_row *ret_room)
@@ -97,8 +113,8 @@ static int read_row(sqlite3_stmt *statement, struct room_row *ret_room)
 	if (room_mode_parse(statement_text(statement, 3), &room.mode) < 0)
 		room.mode = ROOM_MODE_SFU; /* the schema's CHECK keeps others out */
 	room.locked = sqlite3_column_int(statement, 4) != 0;
-	room.codecs = column_json(statement, 5, JSON_ARRAY);
-	room.metadata = column_json(statement, 6, JSON_OBJECT);
+	room.codecs = column_array(statement, 5);
+	room.metadata = column_object_text(statement, 6);
 	room.version = sqlite3_column_int64(statement, 7);
 	room.created_at_unix_ms = sqlite3_column_int64(statement, 8);
 	room.updated_at_unix_ms = sqlite3_column_int64(statement, 9);
@@ -111,27 +127,18 @@ static int read_row(sqlite3_stmt *statement, struct room_row *ret_room)
 	return 0;
 }
 
-/* The texts of codecs and metadata, malloc()ed by jansson. */
-static int format_json(const struct room_row *room, char **ret_codecs, char **ret_metadata,
-		       struct error *reterr)
+/* The text of codecs, malloc()ed by jansson; the metadata must not be too long. */
+static int format_json(const struct room_row *room, char **ret_codecs, struct error *reterr)
 {
-	AUTO_FREE char *codecs =
-		room->codecs ? json_dumps(room->codecs, JSON_COMPACT) : strdup("[]");
-	AUTO_FREE char *metadata =
-		room->metadata ? json_dumps(room->metadata, JSON_COMPACT) : strdup("{}");
-
-	if (!codecs || !metadata)
-		return -ENOMEM;
-	if (strlen(metadata) > ROOM_METADATA_MAX)
+	if (room->metadata && strlen(room->metadata) > ROOM_METADATA_MAX)
 		return error_set_field(reterr, -E2BIG, "metadata_too_big", "metadata",
 				       "metadata may have %d bytes", ROOM_METADATA_MAX);
-	*ret_codecs = STEAL(codecs);
-	*ret_metadata = STEAL(metadata);
-	return 0;
+	*ret_codecs = room->codecs ? json_dumps(room->codecs, JSON_COMPACT) : strdup("[]");
+	return *ret_codecs ? 0 : -ENOMEM;
 }
 
 static void bind_row(sqlite3_stmt *statement, const struct room_row *room, const char *codecs,
-		     const char *metadata, int64_t now_unix_ms)
+		     int64_t now_unix_ms)
 {
 	statement_bind_text(statement, ":room_id", room->room_id);
 	statement_bind_text(statement, ":name", room->name);
@@ -139,7 +146,7 @@ static void bind_row(sqlite3_stmt *statement, const struct room_row *room, const
 	statement_bind_text(statement, ":mode", room_mode_name(room->mode));
 	statement_bind_int(statement, ":locked", room->locked);
 	statement_bind_text(statement, ":codecs", codecs);
-	statement_bind_text(statement, ":metadata", metadata);
+	statement_bind_text(statement, ":metadata", room->metadata ? room->metadata : "{}");
 	statement_bind_text(statement, ":password_hash", room->password_hash);
 	statement_bind_int(statement, ":now", now_unix_ms);
 }
@@ -161,15 +168,14 @@ static int insert(struct store *store, const struct room_row *room, int64_t max_
 		  int64_t now_unix_ms, struct error *reterr)
 {
 	AUTO_FREE char *codecs = NULL;
-	AUTO_FREE char *metadata = NULL;
 	sqlite3_stmt *statement;
-	int r = format_json(room, &codecs, &metadata, reterr);
+	int r = format_json(room, &codecs, reterr);
 
 	if (r == 0)
 		r = statement_get(store, create_sql, &statement, reterr);
 	if (r < 0)
 		return r;
-	bind_row(statement, room, codecs, metadata, now_unix_ms);
+	bind_row(statement, room, codecs, now_unix_ms);
 	statement_bind_int(statement, ":max_rooms", max_rooms);
 	r = statement_run(store, statement, reterr);
 	if (r == -EEXIST || (r == 0 && exists(store, room->room_id)))
@@ -278,17 +284,16 @@ static int update(struct store *store, struct room_row *room, int64_t now_unix_m
 		  struct error *reterr)
 {
 	AUTO_FREE char *codecs = NULL;
-	AUTO_FREE char *metadata = NULL;
 	sqlite3_stmt *statement;
 	int r;
 
-	r = format_json(room, &codecs, &metadata, reterr);
+	r = format_json(room, &codecs, reterr);
 	if (r < 0)
 		return r;
 	r = statement_get(store, update_sql, &statement, reterr);
 	if (r < 0)
 		return r;
-	bind_row(statement, room, codecs, metadata, now_unix_ms);
+	bind_row(statement, room, codecs, now_unix_ms);
 	r = statement_step(store, statement, reterr);
 	if (r < 0)
 		return r;

@@ -49,8 +49,8 @@ struct room_row {
 	bool locked;
 	char password_hash[PASSWORD_HASH_SIZE]; /* "": it has none */
 	json_t *codecs;				/* owned; an array of strings; NULL counts as [] */
-	json_t *metadata;			/* owned; an object; NULL counts as {} */
-	int64_t version;			/* 1, then one more with every update */
+	char *metadata;	 /* owned; the JSON of an object; NULL counts as {} */
+	int64_t version; /* 1, then one more with every update */
 	int64_t created_at_unix_ms, updated_at_unix_ms;
 };
 

@@ -76,7 +76,8 @@ static void room_write(const struct room_row *room, int64_t participants, struct
 	add_number(out, ",\"max_participants\":", room->max_participants);
 	add_text(out, ",\"mode\":", room_mode_name(room->mode));
 	add_json(out, ",\"codecs\":", room->codecs, "[]");
-	add_json(out, ",\"metadata\":", room->metadata, "{}");
+	text_add_string(out, ",\"metadata\":");
+	text_add_string(out, room->metadata ? room->metadata : "{}");
 	add_number(out, ",\"created_at\":", room->created_at_unix_ms);
 	add_number(out, ",\"updated_at\":", room->updated_at_unix_ms);
 	text_add_string(out, room->locked ? ",\"locked\":true" : ",\"locked\":false");
@@ -156,9 +157,9 @@ static int apply_metadata(const json_t *body, struct room_row *room, struct erro
 
 	if (r <= 0)
 		return r;
-	json_decref(room->metadata);
-	room->metadata = json_incref(metadata);
-	return 0;
+	free(room->metadata);
+	room->metadata = json_dumps(metadata, JSON_COMPACT);
+	return room->metadata ? 0 : -ENOMEM;
 }
 
 /* `password` of the body, as it is kept. To be read before a transaction begins: it takes long by

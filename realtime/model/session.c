@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "core/utf8.h"
 #include "realtime/model/session_private.h"
 #include "realtime/wire/reply.h"
-#include "realtime/wire/utf8.h"
 
 void session_tell(struct session *session, json_t *body)
 {

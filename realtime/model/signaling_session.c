@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/utf8.h"
 #include "realtime/wire/reply.h"
-#include "realtime/wire/utf8.h"
 
 static void tell(struct signaling_session *session, json_t *taken)
 {

@@ -8,9 +8,9 @@
 
 #include <stdint.h>
 
+#include "core/canonical_json.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "realtime/wire/canonical_json.h"
 #include "realtime/wire/publication.h"
 
 enum envelope_type {

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/canonical_json.h"
 #include "core/json.h"
-#include "realtime/wire/canonical_json.h"
 #include "realtime/wire/envelope.h"
 
 enum { ROUNDS = 200000, TEXT_MAX = 256 };

@@ -1,6 +1,6 @@
 /* utf8.h - is it UTF-8 (RFC 3629)? Thread: any. */
-#ifndef REALTIME_WIRE_UTF8_H
-#define REALTIME_WIRE_UTF8_H
+#ifndef CORE_UTF8_H
+#define CORE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>

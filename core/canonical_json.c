@@ -1,10 +1,10 @@
-#include "realtime/wire/canonical_json.h"
+#include "core/canonical_json.h"
 
 #include <stdbool.h>
 #include <string.h>
 
 #include "core/cleanup.h"
-#include "realtime/wire/utf8.h"
+#include "core/utf8.h"
 
 enum {
 	DEPTH_MAX = 16,

@@ -1,4 +1,4 @@
-#include "realtime/wire/utf8.h"
+#include "core/utf8.h"
 
 #include <stdint.h>
 

@@ -6,8 +6,8 @@
  * whole numbers. Of anything else this says no, also where it is only not sure: jansson decides
  * then. Thread: any.
  */
-#ifndef REALTIME_WIRE_CANONICAL_JSON_H
-#define REALTIME_WIRE_CANONICAL_JSON_H
+#ifndef CORE_CANONICAL_JSON_H
+#define CORE_CANONICAL_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>
