@@ -44,12 +44,12 @@ static void feed_back(struct relay_load *load, uint64_t *next_us, unsigned *turn
 	if (now_us > *next_us + FEEDBACK_US)
 		*next_us = now_us; /* we were not let run: nobody makes up for feedback */
 	for (; *next_us <= now_us; *next_us += FEEDBACK_US / viewers) {
-		struct load_peer *viewer =
-			&load->peers[load->scenario->rooms * load->scenario->publishers +
-				     (*turn)++ % viewers];
+		unsigned index =
+			load->scenario->rooms * load->scenario->publishers + (*turn)++ % viewers;
 
-		if (viewer->arrivals.has_packet)
-			load_peer_feed_back(viewer);
+		if (index < atomic_load(&load->watched_count) &&
+		    load->peers[index].arrivals.has_packet)
+			load_peer_feed_back(&load->peers[index]);
 	}
 }
 
@@ -186,6 +186,7 @@ int relay_load_watch(struct relay_load *load, struct load_peer *viewer)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = viewer};
 
+	(void)atomic_fetch_add(&load->watched_count, 1);
 	return epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, viewer->fd, &event) < 0 ? -errno : 0;
 }
 

@@ -37,7 +37,8 @@ struct relay_load {
 	atomic_bool should_stop, is_paused, is_full; /* until it is full, little is published */
 	atomic_ulong published, received;
 	atomic_uint latency_count;
-	uint32_t *latencies_us; /* owned */
+	atomic_uint watched_count; /* peers that the reading thread may look at; publishers first */
+	uint32_t *latencies_us;	   /* owned */
 };
 
 struct relay_load *relay_load_new(const struct relay_scenario *scenario);
