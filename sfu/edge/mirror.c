@@ -88,7 +88,7 @@ static GstPad *bare_pad(const char *name, GstPadDirection direction, void *data)
 	return pad;
 }
 
-static struct export *export_find(const struct room_track *track, unsigned to)
+struct export *export_find(const struct room_track *track, unsigned to)
 {
 	struct export *export;
 

@@ -6,10 +6,7 @@
 #include "core/log.h"
 #include "sfu/edge/parts_private.h"
 
-enum {
-	TELL_US = 40000,  /* how things stand: well below what makes a layer look silent */
-	STATUS_MAX = 1024 /* tracks told of at once */
-};
+enum { TELL_US = 40000 /* how things stand: well below what makes a layer look silent */ };
 
 /* ---- life ---- */
 
@@ -146,6 +143,7 @@ void room_track_export(struct room_track *track)
 			export_to(track, i);
 }
 
+/* How the tracks stand that are shown there; `statuses` NULL: how many at most. */
 static size_t collect_status(const struct room *room, unsigned to, struct track_status *statuses)
 {
 	struct room_peer *peer;
@@ -155,13 +153,10 @@ static size_t collect_status(const struct room *room, unsigned to, struct track_
 		struct room_track *track;
 
 		LIST_FOR_EACH (track, &peer->tracks, link) {
-			struct export *export;
+			struct export *export = export_find(track, to);
 
-			LIST_FOR_EACH (export, &track->exports, link) {
-				if (export->to == to && count < STATUS_MAX &&
-				    export_status(export, &statuses[count]))
-					count++;
-			}
+			if (export && (!statuses || export_status(export, &statuses[count])))
+				count++;
 		}
 	}
 	return count;
@@ -169,10 +164,13 @@ static size_t collect_status(const struct room *room, unsigned to, struct track_
 
 static void tell_status(const struct room *room, unsigned to)
 {
-	struct track_status *statuses = calloc(STATUS_MAX, sizeof(*statuses));
-	size_t count = statuses ? collect_status(room, to, statuses) : 0;
-	struct parcel *parcel = count > 0 ? parcel_about(room, PARCEL_STATUS, to, NULL) : NULL;
+	size_t most = collect_status(room, to, NULL), count = 0;
+	struct track_status *statuses = most > 0 ? calloc(most, sizeof(*statuses)) : NULL;
+	struct parcel *parcel;
 
+	if (statuses)
+		count = collect_status(room, to, statuses);
+	parcel = count > 0 ? parcel_about(room, PARCEL_STATUS, to, NULL) : NULL;
 	if (!parcel) {
 		free(statuses);
 		return; /* the next one will tell */
@@ -227,14 +225,10 @@ static void forget_part(struct room *room, unsigned worker)
 			continue;
 		}
 		LIST_FOR_EACH (track, &peer->tracks, link) {
-			struct export *export;
+			struct export *export = export_find(track, worker);
 
-			LIST_FOR_EACH (export, &track->exports, link) {
-				if (export->to == worker) {
-					export_free(export);
-					break;
-				}
-			}
+			if (export)
+				export_free(export);
 		}
 	}
 	room->others[worker] = 0;

@@ -64,6 +64,8 @@ struct track_status {
 uint64_t parts_new_id(struct parts *parts);
 
 /* mirror.c */
+/* NULL: that part is not shown it. */
+struct export *export_find(const struct room_track *track, unsigned to);
 void export_to(struct room_track *track, unsigned to);
 void export_free(struct export *export);
 /* False: it is known already, or nothing has been heard since. */
