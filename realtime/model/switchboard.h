@@ -16,8 +16,9 @@
 #include "realtime/model/peer.h"
 
 enum {
-	LINGER_US = 10000000,	  /* for a detached peer's client to come back */
-	RESUME_WAIT_US = 2000000, /* for the SFU to say who is there, after our start */
+	LINGER_US = 10000000,	   /* for a detached peer's client to come back */
+	KICK_MEMORY_US = 30000000, /* for the SFU to have read of a kick, while it is connected */
+	RESUME_WAIT_US = 2000000,  /* for the SFU to say who is there, after our start */
 	RESUME_TOKEN_CHARS = 32,
 	CLIENT_ADDRESS_SIZE = 64
 };
@@ -85,8 +86,8 @@ struct switchboard {
 	struct table rooms, peers;
 	struct list waiting; /* of struct signaling_session.waiting_link */
 	bool is_sfu_connected, was_sfu_heard;
-	json_t *kicked_ids; /* owned; {peer_id: true} of whom the SFU is to let go, being away now
-			     */
+	json_t *kicked_ids; /* owned; {peer_id: when it may be forgotten, 0 until the timer says}
+			       of whom the SFU is to let go and may not have heard it */
 	uint64_t started_at_us;
 	const struct switchboard_events *events;
 	void *events_data;

@@ -34,9 +34,9 @@ void switchboard_kick(struct switchboard *board, struct peer *peer, const char *
 {
 	peer_tell_kicked(peer, code, words);
 	peer_close_session(peer, CLOSE_KICKED, "kicked");
-	/* An SFU that does not hear us now would bring it back with its hello. */
-	if (!board->is_sfu_connected && !peer->room->is_mesh)
-		(void)json_object_set_new(board->kicked_ids, peer->peer_id, json_true());
+	/* An SFU that is away, or goes before it reads this, would bring it back with its hello. */
+	if (!peer->room->is_mesh)
+		(void)json_object_set_new(board->kicked_ids, peer->peer_id, json_integer(0));
 	switchboard_leave(board, peer, code, true);
 }
 

@@ -22,6 +22,8 @@ static struct peer *adopt(struct switchboard *board, const char *room_id, const 
 	    !*json_text_of(said, "peer_id"))
 		return NULL;
 	if (json_object_get(board->kicked_ids, json_text_of(said, "peer_id"))) {
+		(void)json_object_set_new(board->kicked_ids, json_text_of(said, "peer_id"),
+					  json_integer(0));
 		board->events->sfu_event(board->events_data, BUS_PEER_LEAVE,
 					 json_pack("{s:s, s:s}", "room_id", room_id, "peer_id",
 						   json_text_of(said, "peer_id")));
@@ -146,7 +148,6 @@ void switchboard_on_sfu_connected(struct switchboard *board, const json_t *rooms
 	board->was_sfu_heard = true;
 	json_array_foreach (rooms, i, item)
 		hear_room(board, item, present, now_us);
-	(void)json_object_clear(board->kicked_ids); /* it has been told */
 	table_for_each(&board->peers, visit_absent, &absent);
 	json_array_foreach (gone_ids, i, item)
 		switchboard_leave(board, switchboard_peer_find(board, json_string_value(item)),
@@ -272,6 +273,22 @@ static void visit_expired(void *data, struct table_link *link)
 		(void)json_array_append_new(expiry->ids, json_string(peer->peer_id));
 }
 
+/* An SFU that has been there all the while has read what it was told. */
+static void forget_kicked(struct switchboard *board, uint64_t now_us)
+{
+	const char *peer_id;
+	json_t *forget_at;
+	void *next;
+
+	json_object_foreach_safe(board->kicked_ids, next, peer_id, forget_at)
+	{
+		if (json_integer_value(forget_at) == 0)
+			(void)json_integer_set(forget_at, (json_int_t)(now_us + KICK_MEMORY_US));
+		else if ((uint64_t)json_integer_value(forget_at) <= now_us)
+			(void)json_object_del(board->kicked_ids, peer_id);
+	}
+}
+
 void switchboard_on_timer(struct switchboard *board, uint64_t now_us)
 {
 	AUTO_JSON ids = json_array();
@@ -283,6 +300,8 @@ void switchboard_on_timer(struct switchboard *board, uint64_t now_us)
 	json_array_foreach (ids, i, item)
 		switchboard_leave(board, switchboard_peer_find(board, json_string_value(item)),
 				  "not_resumed", true);
+	if (board->is_sfu_connected)
+		forget_kicked(board, now_us);
 	if (now_us >= board->started_at_us + RESUME_WAIT_US)
 		release_waiting(board);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import signal
@@ -82,6 +83,13 @@ class Realtimed:
 
     def url(self, path: str) -> str:
         return f"ws://127.0.0.1:{self.port}{path}"
+
+
+def get(daemon: Realtimed, path: str, method: str = "GET", **headers: str) -> tuple[int, object]:
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=5)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read() or b"null")
 
 
 class Client:

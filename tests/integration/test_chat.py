@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import websockets
 from bus_peer import PUBLISH, BusPeer, Refused
-from realtimed import BINARY, Realtimed, chat, connect, events
+from realtimed import BINARY, Realtimed, chat, connect, events, get
 
 
 @pytest.fixture
@@ -30,13 +30,6 @@ def started(tmp_path: Path, **settings: str) -> Realtimed:
     it = Realtimed(tmp_path, **settings)
     it.start()
     return it
-
-
-def get(daemon: Realtimed, path: str, method: str = "GET", **headers: str):
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=5)
-    connection.request(method, path, headers=headers)
-    answer = connection.getresponse()
-    return answer.status, json.loads(answer.read() or b"null")
 
 
 def test_a_message_reaches_websocket_and_sse_alike(daemon: Realtimed) -> None:

@@ -118,6 +118,7 @@ static void within_a_transaction_it_is_a_part_of_that(void **state)
 /* ---- together ---- */
 
 static atomic_int asked;
+static atomic_bool leads;
 static char unexpected; /* what a thread returns that got another answer than it should */
 
 /* Thread n makes room n-i in round i, the last one fails after it, and the first two want the same.
@@ -178,9 +179,10 @@ static void each_of_many_is_kept_or_refused_for_itself(void **state)
 	}
 }
 
-/* Blocks the one that leads until `asked` others have come behind it. */
+/* Blocks the one that leads until `asked` others have come behind it, who come once it leads. */
 static int wait_and_make(struct store *by, void *data, struct error *reterr)
 {
+	leads = true;
 	while (asked < 2)
 		(void)usleep(100);
 	(void)usleep(20000);
@@ -200,6 +202,8 @@ static void *ask_one(void *data)
 
 	if (store_open(path, STORE_RELAXED, &mine, NULL) < 0)
 		return NULL;
+	while (!leads)
+		(void)usleep(100);
 	asked++;
 	one->result = store_group_change(group, mine, one->change, one->room_id, NULL);
 	(void)store_free(mine);
@@ -213,6 +217,7 @@ static void nobody_is_told_of_success_by_a_transaction_that_was_lost(void **stat
 
 	(void)state;
 	asked = 0;
+	leads = false;
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, ask_one, &ones[i]), 0);
 	assert_int_equal(store_group_change(group, store, wait_and_make, (char[]){"a"}, &error), 0);

@@ -841,17 +841,23 @@ static void who_is_kicked_hears_why_and_cannot_resume(void **state)
 	client_close(&ann);
 }
 
-static void an_sfu_that_was_away_does_not_bring_the_kicked_back(void **state)
+static void kick_and_lose_the_sfu(struct world *world, bool is_told_in_vain)
 {
-	struct world *world = *state;
 	struct client ann, bob;
 	char hello[400];
 
 	sfu_says_hello(world, "[]");
 	client_join(world, &ann, "Ann");
 	client_join(world, &bob, "Bob");
+	if (is_told_in_vain) {
+		switchboard_kick(&world->board, peer_of(world, &bob), "kicked", NULL);
+		switchboard_on_timer(&world->board, world->now_us);
+		switchboard_on_timer(&world->board, world->now_us + KICK_MEMORY_US - 1);
+	}
 	switchboard_on_sfu_disconnected(&world->board);
-	switchboard_kick(&world->board, peer_of(world, &bob), "kicked", NULL);
+	if (!is_told_in_vain)
+		switchboard_kick(&world->board, peer_of(world, &bob), "kicked", NULL);
+	switchboard_on_timer(&world->board, world->now_us + 2 * KICK_MEMORY_US);
 	forget_told(world);
 	(void)snprintf(hello, sizeof(hello),
 		       "[{\"room_id\":\"r\",\"peers\":[{\"peer_id\":\"%s\",\"kind\":\"call\"},"
@@ -863,6 +869,31 @@ static void an_sfu_that_was_away_does_not_bring_the_kicked_back(void **state)
 	assert_non_null(switchboard_peer_find(&world->board, ann.peer_id));
 	client_close(&bob);
 	client_close(&ann);
+}
+
+static void an_sfu_that_was_away_does_not_bring_the_kicked_back(void **state)
+{
+	kick_and_lose_the_sfu(*state, false);
+}
+
+static void an_sfu_that_went_before_it_read_of_a_kick_does_not_undo_it(void **state)
+{
+	kick_and_lose_the_sfu(*state, true);
+}
+
+static void a_kick_that_was_heard_is_forgotten(void **state)
+{
+	struct world *world = *state;
+	struct client bob;
+
+	sfu_says_hello(world, "[]");
+	client_join(world, &bob, "Bob");
+	switchboard_kick(&world->board, peer_of(world, &bob), "kicked", NULL);
+	assert_int_equal(json_object_size(world->board.kicked_ids), 1);
+	switchboard_on_timer(&world->board, world->now_us);
+	switchboard_on_timer(&world->board, world->now_us + KICK_MEMORY_US);
+	assert_int_equal(json_object_size(world->board.kicked_ids), 0);
+	client_close(&bob);
 }
 
 static json_t *mute(struct world *world, const struct client *client, int audio, int video)
@@ -999,6 +1030,8 @@ int main(void)
 		TEST(views_go_to_the_sfu_and_layers_come_back),
 		TEST(http_publishers_are_peers_and_http_viewers_are_not),
 		TEST(a_deleted_room_ends_for_everybody),
+		TEST(an_sfu_that_went_before_it_read_of_a_kick_does_not_undo_it),
+		TEST(a_kick_that_was_heard_is_forgotten),
 		TEST(who_is_kicked_hears_why_and_cannot_resume),
 		TEST(an_sfu_that_was_away_does_not_bring_the_kicked_back),
 		TEST(a_mute_is_told_once_the_sfu_has_done_it),
