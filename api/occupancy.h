@@ -1,8 +1,8 @@
 /* occupancy.h - how many are in each room, as realtimed says.
  *
  * Rooms are read far more often than anybody comes or goes, and asking realtimed costs more than
- * all the rest of such an answer. So what it has said serves every thread for 20 ms.
- * Thread: any.
+ * all the rest of such an answer. So what it has said serves every thread for 20 ms, and those who
+ * come while one asks again for 20 ms more. Thread: any.
  */
 #ifndef API_OCCUPANCY_H
 #define API_OCCUPANCY_H

@@ -154,21 +154,22 @@ bool router_match(const char *pattern, struct request *request)
 	return *pattern == *path; /* both at their end */
 }
 
-static bool method_fits(const struct route *route, const char *method)
+static bool method_fits(const struct route *route, const char *method, bool is_head)
 {
-	return strcmp(route->method, method) == 0 ||
-	       (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+	return (*route->method == *method && strcmp(route->method, method) == 0) ||
+	       (is_head && strcmp(route->method, "GET") == 0);
 }
 
 /* The route for path and method, or NULL; `ret_allow` lists the methods that the path has. */
 static const struct route *find_route(struct request *request, char *ret_allow, size_t size)
 {
 	bool has_options = false; /* of its own: every path has some */
+	bool is_head = strcmp(request->method, "HEAD") == 0;
 	size_t length = 0;
 
 	*ret_allow = '\0';
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-		if (method_fits(&routes[i], request->method) &&
+		if (method_fits(&routes[i], request->method, is_head) &&
 		    router_match(routes[i].pattern, request))
 			return &routes[i];
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "db/migrations.h"
+#include "db/patient_mutex.h"
 #include "db/statement.h"
 
 /* Writers of this process wait for each other here: SQLite's own way of waiting is to sleep and try
@@ -174,6 +175,7 @@ int store_open(const char *path, enum store_durability durability, struct store 
 
 	if (!store)
 		return -ENOMEM;
+	patient_mutex_install();
 	/* Counting every allocation under one lock is of use to nobody here. Refused once SQLite
 	 * is running, when it has been said already. */
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);

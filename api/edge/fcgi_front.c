@@ -1,9 +1,9 @@
-/* FastCGI by libfcgi: one FCGX_Request a thread, FCGX_Accept_r without a mutex around it (accept()
- * needs none on Linux, and with one an idle kept connection would stall every thread). */
+/* FastCGI by libfcgi: one FCGX_Request a thread. It is given each connection that we accept, and no
+ * listening socket: so it says when a kept connection has ended, and what is new has its time-outs
+ * before the first byte is read. */
 #include <errno.h>
 #include <fcgiapp.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/edge/front.h"
 #include "api/router.h"
@@ -68,41 +68,44 @@ int fcgi_front_init(void)
 	return FCGX_Init() == 0 ? 0 : -EIO;
 }
 
-void fcgi_front_shut_down(void)
+/* Without a length too, unless it is of a kind that has none: a body may come in chunks. */
+static bool may_have_body(const FCGX_Request *fcgi)
 {
-	FCGX_ShutdownPending();
+	const char *method = FCGX_GetParam("REQUEST_METHOD", fcgi->envp);
+	const char *length = FCGX_GetParam("CONTENT_LENGTH", fcgi->envp);
+
+	if (length && *length)
+		return strcmp(length, "0") != 0;
+	return !method || (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0);
 }
 
 void fcgi_front_run(struct front_thread *self)
 {
-	const struct timespec pause = {.tv_nsec = 50 * 1000000L};
 	FCGX_Request fcgi;
 
-	if (FCGX_InitRequest(&fcgi, self->listener->fd, FCGI_FAIL_ACCEPT_ON_INTR) != 0) {
+	if (FCGX_InitRequest(&fcgi, -1, 0) != 0) {
 		LOG(LOG_ERROR, LOG_MAIN, "fastcgi_init_failed");
 		return;
 	}
 	while (!*self->is_stopping) {
-		bool was_kept = fcgi.ipcFd >= 0;
-		int r = FCGX_Accept_r(&fcgi);
+		bool has_body;
 
-		if (r < 0) {
-			if (*self->is_stopping)
-				break;
-			/* No descriptors left, or a peer that speaks something else. */
-			LOG(LOG_WARNING, LOG_MAIN, "fastcgi_accept_failed", LOG_INT("number", r));
-			(void)nanosleep(&pause, NULL);
+		if (fcgi.ipcFd < 0) {
+			fcgi.ipcFd = front_accept(self, FRONT_IDLE_TIMEOUT_S);
+			fcgi.keepConnection =
+				1; /* until its first request says: else it is closed */
+		}
+		if (fcgi.ipcFd < 0 || FCGX_Accept_r(&fcgi) < 0) {
+			self->idle_fd = -1; /* it has ended, or spoke something else */
 			continue;
 		}
 		self->is_busy = true;
-		/* libfcgi has no time-outs of its own, so its socket gets them. */
-		if (was_kept && fcgi.ipcFd == self->idle_fd)
+		/* libfcgi has no time-outs of its own: its socket's are all there is. */
+		has_body = may_have_body(&fcgi);
+		if (has_body)
 			front_set_read_timeout(fcgi.ipcFd, FRONT_READ_TIMEOUT_S);
-		else
-			front_set_timeouts(fcgi.ipcFd);
-		self->idle_fd = fcgi.ipcFd;
 		serve(self, &fcgi);
-		if (fcgi.ipcFd >= 0)
+		if (has_body && fcgi.ipcFd >= 0)
 			front_set_read_timeout(fcgi.ipcFd, FRONT_IDLE_TIMEOUT_S);
 		self->idle_fd = fcgi.ipcFd;
 		self->is_busy = false;

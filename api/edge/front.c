@@ -10,7 +10,7 @@
 #include "core/log.h"
 
 /* Handlers keep large things on the heap; the rest is libfcgi's, jansson's and SQLite's need. */
-enum { STACK_BYTES = 512 << 10, STOP_STEP_MS = 5 };
+enum { STACK_BYTES = 512 << 10, STOP_STEP_MS = 5, ACCEPT_PAUSE_MS = 50 };
 
 struct front {
 	atomic_bool is_stopping;
@@ -27,12 +27,23 @@ void front_set_read_timeout(int fd, int seconds)
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 }
 
-void front_set_timeouts(int fd)
+int front_accept(struct front_thread *self, int read_seconds)
 {
+	const struct timespec pause = {.tv_nsec = ACCEPT_PAUSE_MS * 1000000L};
 	const struct timeval limit = {.tv_sec = FRONT_READ_TIMEOUT_S};
+	int fd = accept4(self->listener->fd, NULL, NULL, SOCK_CLOEXEC);
 
-	front_set_read_timeout(fd, FRONT_READ_TIMEOUT_S);
+	if (fd < 0 && (errno == EINTR || errno == ECONNABORTED || *self->is_stopping))
+		return -1;
+	if (fd < 0) { /* no descriptors left, say */
+		LOG(LOG_WARNING, LOG_MAIN, "accept_failed", LOG_TEXT("reason", strerror(errno)));
+		(void)nanosleep(&pause, NULL);
+		return -1;
+	}
+	front_set_read_timeout(fd, read_seconds);
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	self->idle_fd = fd;
+	return fd;
 }
 
 static void *run(void *data)
@@ -151,7 +162,6 @@ bool front_stop(struct front *front, unsigned timeout_ms)
 	uint64_t deadline_us = clock_now_us() + (uint64_t)timeout_ms * 1000;
 
 	front->is_stopping = true;
-	fcgi_front_shut_down();
 	for (size_t i = 0; i < front->listener_count; i++)
 		(void)shutdown(front->listeners[i].fd, SHUT_RDWR); /* ends every accept() on it */
 	while (!stop_step(front, false)) {

@@ -53,13 +53,14 @@ DEFINE_AUTO(front, front_free);
 /* The loops, fcgi_front.c and scgi_front.c: until is_stopping. */
 void fcgi_front_run(struct front_thread *self);
 void scgi_front_run(struct front_thread *self);
-/* Once, before the first thread; and once when the threads are to end. */
+/* Once, before the first thread. */
 int fcgi_front_init(void) MUST_CHECK;
-void fcgi_front_shut_down(void);
 
-/* Bound how long a read and a write on the web server's connection may take: FRONT_READ_TIMEOUT_S.
- * A kept connection is then read with another bound while it is idle. */
-void front_set_timeouts(int fd);
+/* The next connection of the thread's listener, a descriptor that is the caller's; it stands in
+ * idle_fd until the caller says otherwise. Reading from it waits for `read_seconds` at most,
+ * writing FRONT_READ_TIMEOUT_S. Negative when there is none, which has been logged: ask again
+ * unless the front is stopping. */
+int front_accept(struct front_thread *self, int read_seconds);
 void front_set_read_timeout(int fd, int seconds);
 
 #endif

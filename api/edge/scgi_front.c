@@ -128,7 +128,6 @@ static void serve(struct front_thread *self, struct scgi_connection *connection)
 
 void scgi_front_run(struct front_thread *self)
 {
-	const struct timespec pause = {.tv_nsec = 50 * 1000000L};
 	struct scgi_connection *connection = malloc(sizeof(*connection));
 
 	if (!connection) {
@@ -138,17 +137,9 @@ void scgi_front_run(struct front_thread *self)
 	while (!*self->is_stopping) {
 		int r;
 
-		connection->fd = accept4(self->listener->fd, NULL, NULL, SOCK_CLOEXEC);
-		if (connection->fd < 0) {
-			if (errno == EINTR || errno == ECONNABORTED || *self->is_stopping)
-				continue;
-			LOG(LOG_WARNING, LOG_MAIN, "scgi_accept_failed",
-			    LOG_TEXT("reason", strerror(errno)));
-			(void)nanosleep(&pause, NULL);
+		connection->fd = front_accept(self, FRONT_READ_TIMEOUT_S);
+		if (connection->fd < 0)
 			continue;
-		}
-		front_set_timeouts(connection->fd);
-		self->idle_fd = connection->fd;
 		r = read_head(connection);
 		self->is_busy = true;
 		if (r > 0)
