@@ -251,7 +251,7 @@ def make_children(arguments: argparse.Namespace) -> list[Child]:
     data, build = arguments.data, arguments.build.resolve()
     site = fronts.Site(data, gateway=arguments.gateway, api=api_address(arguments),
                        realtimed=env["REALTIME_LISTEN"], addresses=arguments.listen,
-                       port=arguments.port)
+                       port=arguments.port, body_max="0")  # the API's own limits say
     programs = {
         "realtimed": build / "realtime" / "realtimed",
         "sfu": build / "sfu" / "realtime-sfu",

@@ -20,6 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import fake_bus
+from children import spawn
 from tools import fronts
 
 API = Path(os.environ.get("REALTIME_API", "build/asan/api/realtime-api"))
@@ -94,13 +95,13 @@ class Stack:
             **self.env,
         }
         with (self.folder / "api.log").open("ab") as log:
-            self.children["api"] = subprocess.Popen([*self.wrapper, str(API)], env=env, stderr=log)
+            self.children["api"] = spawn([*self.wrapper, str(API)], env=env, stderr=log)
 
     def start_nginx(self, realtimed: str = "127.0.0.1:9") -> None:
         site = fronts.Site(self.folder, gateway=self.gateway, api=f"unix:{self.folder / 'run' / 'api.sock'}",
                            realtimed=realtimed, addresses=["127.0.0.1"], port=self.port,
                            body_max=self.body_max)
-        self.children["nginx"] = subprocess.Popen(fronts.write("nginx", site))
+        self.children["nginx"] = spawn(fronts.write("nginx", site))
 
     def start_realtimed(self, answers: dict[int, fake_bus.Handler] | None = None) -> None:
         self.realtimed = fake_bus.FakeBus(self.folder / "run" / "bus.sock", "realtimed", {

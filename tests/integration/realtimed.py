@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import websockets
+from children import spawn
 
 BINARY = os.environ.get("REALTIMED", "build/asan/realtime/realtimed")
 DEADLINE_S = 10.0
@@ -46,7 +47,7 @@ class Realtimed:
 
     def spawn(self) -> subprocess.Popen[bytes]:
         log = open(self.folder / "log", "ab")
-        return subprocess.Popen(
+        return spawn(
             [BINARY], env={**os.environ, **self.settings}, stderr=log, stdout=log
         )
 

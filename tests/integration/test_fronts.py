@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from children import spawn
 from conftest import Stack, free_ports, wait_until
 from realtimed import Realtimed, connect, events
 from tools import fronts
@@ -40,7 +41,7 @@ class Site:
             folder, gateway=gateway, api=api, realtimed=f"127.0.0.1:{self.daemon.port}",
             addresses=["127.0.0.1"], port=self.stack.port))
         with (folder / "front.out").open("ab") as out:
-            self.server = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+            self.server = spawn(command, stdout=out, stderr=out, start_new_session=True)
         self.stack.wait_until_up()
 
     @property

@@ -26,6 +26,7 @@ from pathlib import Path
 import fake_bus
 import pytest
 import websockets
+from children import spawn
 from conftest import Answer, free_ports, wait_until
 
 HERE = Path(__file__).resolve().parent
@@ -48,7 +49,7 @@ class System:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
+        self.process = spawn(
             ["/usr/bin/python3", str(ROOT / "tools" / "dev_up.py"), "--build", str(BUILD),
              "--data", str(self.data), "--port", str(self.port), "--gateway", self.gateway,
              "--no-restart"],
