@@ -33,7 +33,8 @@ struct api {
 	struct store_group *changes;   /* shared */
 	struct file_keeper *keeper;    /* shared */
 	struct occupancy *occupancy;   /* shared */
-	struct page_cache *pages;      /* shared */
+	struct page_cache *pages;      /* shared; of lists of rooms */
+	struct page_cache *rooms;      /* shared */
 	struct webhook_tally *webhook_tally; /* shared */
 	struct bus_client *realtimed;	     /* shared */
 	struct bus_client *sfu;		     /* shared; its control socket */

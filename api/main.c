@@ -16,6 +16,8 @@
 #include "ctl/commands.h"
 
 enum { LISTENERS_MAX = 16, STOP_TIMEOUT_MS = 2500 };
+/* Answers that are kept: some MB at most, of which most will never be used. */
+enum { LISTS_KEPT = 16, LIST_BYTES_MAX = 256 << 10, ROOMS_KEPT = 512, ROOM_BYTES_MAX = 4096 };
 
 static const char usage[] = "realtime-api " RT_VERSION ", the REST API behind a web server\n"
 			    "\n"
@@ -109,6 +111,7 @@ static int serve(const struct config *config)
 	AUTO(file_keeper) keeper = NULL;
 	AUTO(occupancy) occupancy = NULL;
 	AUTO(page_cache) pages = NULL;
+	AUTO(page_cache) rooms = NULL;
 	AUTO(store_group) changes = NULL;
 	AUTO(file_collector) collector = NULL;
 	struct webhook_tally tally = {0};
@@ -136,9 +139,10 @@ static int serve(const struct config *config)
 		return fail(&listeners.error, r);
 	}
 	occupancy = occupancy_new();
-	pages = page_cache_new();
+	pages = page_cache_new(LISTS_KEPT, LIST_BYTES_MAX);
+	rooms = page_cache_new(ROOMS_KEPT, ROOM_BYTES_MAX);
 	changes = store_group_new();
-	r = occupancy && pages && changes ? 0 : -ENOMEM;
+	r = occupancy && pages && rooms && changes ? 0 : -ENOMEM;
 	if (r == 0)
 		r = bus_client_new(config->REALTIME_BUS, "api", &no_events, NULL, &realtimed);
 	if (r == 0)
@@ -149,6 +153,7 @@ static int serve(const struct config *config)
 			      .webhook_tally = &tally,
 			      .occupancy = occupancy,
 			      .pages = pages,
+			      .rooms = rooms,
 			      .changes = changes,
 			      .realtimed = realtimed,
 			      .sfu = sfu};

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACES = 16, PAGE_BYTES_MAX = 256 << 10 };
-
 struct place {
 	pthread_mutex_t mutex;	      /* held while the page is read */
 	char name[PAGE_NAME_MAX + 1]; /* "": it is empty */
@@ -17,14 +15,19 @@ struct place {
 };
 
 struct page_cache {
-	struct place places[PLACES];
+	size_t page_bytes_max, count;
+	struct place places[];
 };
 
-struct page_cache *page_cache_new(void)
+struct page_cache *page_cache_new(size_t places, size_t page_bytes_max)
 {
-	struct page_cache *cache = calloc(1, sizeof(*cache));
+	struct page_cache *cache = calloc(1, sizeof(*cache) + places * sizeof(cache->places[0]));
 
-	for (size_t i = 0; cache && i < PLACES; i++)
+	if (!cache)
+		return NULL;
+	cache->page_bytes_max = page_bytes_max;
+	cache->count = places;
+	for (size_t i = 0; i < places; i++)
 		(void)pthread_mutex_init(&cache->places[i].mutex, NULL);
 	return cache;
 }
@@ -41,7 +44,7 @@ struct page_cache *page_cache_free(struct page_cache *cache)
 {
 	if (!cache)
 		return NULL;
-	for (size_t i = 0; i < PLACES; i++) {
+	for (size_t i = 0; i < cache->count; i++) {
 		empty(&cache->places[i]);
 		(void)pthread_mutex_destroy(&cache->places[i].mutex);
 	}
@@ -55,7 +58,7 @@ static struct place *place_of(struct page_cache *cache, const char *name)
 
 	for (; *name; name++)
 		hash = (hash ^ (unsigned char)*name) * 16777619u;
-	return &cache->places[hash % PLACES];
+	return &cache->places[hash % cache->count];
 }
 
 static void keep_counts(struct place *place, const json_t *counts)
@@ -110,7 +113,7 @@ int page_cache_serve(struct page_cache *cache, const struct page_key *key, page_
 		r = fill(place, key, read, data, reterr);
 	if (r == 0)
 		text_add(out, place->page.bytes, place->page.length);
-	if (place->page.length > PAGE_BYTES_MAX)
+	if (place->page.length > cache->page_bytes_max)
 		empty(place);
 	(void)pthread_mutex_unlock(&place->mutex);
 	return r;

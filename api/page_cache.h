@@ -1,6 +1,6 @@
-/* page_cache.h - lists that were answered lately, kept for as long as they are true.
+/* page_cache.h - lists and rooms that were answered lately, kept for as long as they are true.
  *
- * A list that is asked for over and over costs a look at whether it has changed, and a copy; after
+ * One that is asked for over and over costs a look at whether it has changed, and a copy; after
  * a change one request reads it anew and the others wait for that. Which pages share a place is a
  * matter of their names: the newer one has it.
  *
@@ -20,7 +20,8 @@ enum { PAGE_NAME_MAX = 300 };
 
 struct page_cache;
 
-struct page_cache *page_cache_new(void);
+/* Of so many pages, none of them larger than that; what is larger is written each time. */
+struct page_cache *page_cache_new(size_t places, size_t page_bytes_max);
 struct page_cache *page_cache_free(struct page_cache *cache);
 DEFINE_AUTO(page_cache, page_cache_free);
 

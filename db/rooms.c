@@ -266,7 +266,7 @@ int rooms_list(struct store *store, const struct rooms_filter *filter,
 	return (int)count;
 }
 
-int rooms_version(struct store *store, int64_t *ret_version, struct error *reterr)
+static int read_version(struct store *store, int64_t *ret_version, struct error *reterr)
 {
 	sqlite3_stmt *statement;
 	int r = statement_get(store, version_sql, &statement, reterr);
@@ -278,6 +278,27 @@ int rooms_version(struct store *store, int64_t *ret_version, struct error *reter
 	*ret_version = r > 0 ? sqlite3_column_int64(statement, 0) : 0;
 	(void)sqlite3_reset(statement); /* else its read transaction would stay open */
 	return 0;
+}
+
+int rooms_version(struct store *store, int64_t *ret_version, struct error *reterr)
+{
+	struct known_version *known = store_known_rooms_version(store);
+	struct store_mark mark;
+	bool has_mark = !store_in_transaction(store) && store_mark(store, &mark);
+	int r;
+
+	if (has_mark && known->is_known && memcmp(&mark, &known->mark, sizeof(mark)) == 0) {
+		*ret_version = known->version;
+		return 0;
+	}
+	/* The mark is older than the version, so at worst it is asked once too often. */
+	r = read_version(store, ret_version, reterr);
+	known->is_known = r == 0 && has_mark;
+	if (known->is_known) {
+		known->mark = mark;
+		known->version = *ret_version;
+	}
+	return r;
 }
 
 static int update(struct store *store, struct room_row *room, int64_t now_unix_ms,

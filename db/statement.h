@@ -37,6 +37,19 @@ const char *statement_text_or_null(sqlite3_stmt *statement, int column);
 
 sqlite3 *store_handle(struct store *store);
 
+/* db/store_mark.c: where the log's index lies in memory, for as long as `handle` is open; NULL when
+ * there is none. And what it says now. */
+const void *store_mark_map(sqlite3 *handle);
+bool store_mark_read(const void *index, struct store_mark *ret_mark) MUST_CHECK;
+
+/* What rooms_version() said last, and what the mark was before it was asked. */
+struct known_version {
+	bool is_known;
+	struct store_mark mark;
+	int64_t version;
+};
+struct known_version *store_known_rooms_version(struct store *store);
+
 /* Which kinds of events the webhooks take, within the transaction that is open; negative: nobody
  * has asked yet (db/webhook_events.c). */
 enum { STORE_WEBHOOKS_FULL = 1 << 8 /* and there is no place for more */ };

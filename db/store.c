@@ -26,12 +26,24 @@ struct store {
 	} statements[STATEMENTS_MAX];
 	size_t statement_count;
 	int webhook_kinds; /* see store_webhook_kinds() */
-	bool has_turn;	   /* write_turn is ours, until the transaction ends */
+	const void *index; /* of the write-ahead log; NULL: there is none (db/store_mark.c) */
+	struct known_version rooms_version;
+	bool has_turn; /* write_turn is ours, until the transaction ends */
 };
 
 sqlite3 *store_handle(struct store *store)
 {
 	return store->handle;
+}
+
+struct known_version *store_known_rooms_version(struct store *store)
+{
+	return &store->rooms_version;
+}
+
+bool store_mark(const struct store *store, struct store_mark *ret_mark)
+{
+	return store_mark_read(store->index, ret_mark);
 }
 
 int *store_webhook_kinds(struct store *store)
@@ -189,6 +201,7 @@ int store_open(const char *path, enum store_durability durability, struct store 
 		r = migrate(store, path, reterr);
 	if (r < 0)
 		return r;
+	store->index = store_mark_map(store->handle);
 	*ret_store = STEAL(store);
 	return 0;
 }

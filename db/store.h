@@ -42,6 +42,15 @@ bool store_in_transaction(const struct store *store);
  * way of this one). */
 int store_version(struct store *store, int64_t *ret_version, struct error *reterr) MUST_CHECK;
 
+/* What tells the store's content from what it was: as long as the mark is the same, nobody has
+ * committed anything, in this process or another. Costs some loads from memory, no lock and no
+ * transaction. False: it is not to be known now (a store in memory, or one that is being changed at
+ * this moment). */
+struct store_mark {
+	uint32_t words[10];
+};
+bool store_mark(const struct store *store, struct store_mark *ret_mark) MUST_CHECK;
+
 /* Copy it, as of one moment, to `path`, which must not exist; others read and write meanwhile.
  *   -EEXIST "already_exists"   -EACCES, -ENOSPC, -EIO "backup_failed" (nothing is left behind) */
 int store_backup(struct store *store, const char *path, struct error *reterr) MUST_CHECK;

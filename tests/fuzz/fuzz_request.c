@@ -97,7 +97,8 @@ static struct api *world(void)
 	api.realtimed = bus;
 	api.sfu = bus;
 	api.anonymous = identity_new_anonymous(true);
-	api.pages = page_cache_new();
+	api.pages = page_cache_new(16, 65536);
+	api.rooms = page_cache_new(16, 4096);
 	api.changes = store_group_new();
 	api.config = config;
 	return &api;

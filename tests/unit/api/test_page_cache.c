@@ -14,7 +14,7 @@ static int read_count, result;
 static int start(void **state)
 {
 	(void)state;
-	cache = page_cache_new();
+	cache = page_cache_new(16, 256 << 10);
 	read_count = result = 0;
 	return cache ? 0 : -1;
 }

@@ -67,7 +67,8 @@ static int start(void **state)
 	api.namespaces = namespaces;
 	assert_int_equal(jwt_verifier_new(config, &api.verifier, &error), 0);
 	api.anonymous = identity_new_anonymous(false);
-	api.pages = page_cache_new();
+	api.pages = page_cache_new(16, 65536);
+	api.rooms = page_cache_new(16, 4096);
 	api.changes = store_group_new();
 	return 0;
 }
@@ -81,6 +82,7 @@ static int stop(void **state)
 	api.realtimed = bus_client_free(api.realtimed);
 	api.store = store_free(api.store);
 	api.pages = page_cache_free(api.pages);
+	api.rooms = page_cache_free(api.rooms);
 	api.changes = store_group_free(api.changes);
 	api.verifier = jwt_verifier_free(api.verifier);
 	api.anonymous = identity_unref(api.anonymous);

@@ -1,6 +1,7 @@
 rt_find(SQLITE sqlite3)
 rt_unit_test(db store db PkgConfig::SQLITE)
 rt_unit_test(db store_group db)
+rt_unit_test(db store_mark db PkgConfig::SQLITE)
 # GCC 12's TSan does not see pthread_mutex_clocklock(), and takes the unlocking for a mistake.
 set_property(TEST unit-db-store_group APPEND PROPERTY ENVIRONMENT "TSAN_OPTIONS=report_mutex_bugs=0")
 rt_unit_test(db rooms db)
