@@ -1,9 +1,9 @@
 /* Whether anything was committed, told from the index of SQLite's write-ahead log.
  *
- * Its header changes with every commit of any process, lies in memory that all of them share, and stands there
- * twice, so that a copy taken in the middle of a change is noticed. SQLite itself sees by it whether what it has
- * in memory is true still; but it takes locks first, since it goes on to read the file.
- * Format: https://sqlite.org/walformat.html, 2.1 "The WAL-Index Header".
+ * Its header changes with every commit of any process, lies in memory that all of them share, and
+ * stands there twice, so that a copy taken in the middle of a change is noticed. SQLite itself sees
+ * by it whether what it has in memory is true still; but it takes locks first, since it goes on to
+ * read the file. Format: https://sqlite.org/walformat.html, 2.1 "The WAL-Index Header".
  */
 #include <assert.h>
 #include <sqlite3.h>
@@ -12,7 +12,8 @@
 
 #include "db/statement.h"
 
-/* In 32-bit words: the format's number, what counts the changes, how long the log is, checksums and salts. */
+/* In 32-bit words: the format's number, what counts the changes, how long the log is, checksums and
+ * salts. */
 enum { HEADER_WORDS = 12, FORMAT_WORD = 0, FIRST_WORD = 2, INIT_BYTE = 12, FORMAT = 3007000 };
 enum { INDEX_REGION_BYTES = 32768 };
 

@@ -11,6 +11,7 @@ void allocator_stream_init(struct allocator_stream *stream)
 	stream->priority = ALLOCATOR_PRIORITY_DEFAULT;
 	stream->target = LAYER_NONE;
 	stream->target_temporal = TEMPORAL_LAYER_MAX;
+	stream->dwell_us = ALLOCATOR_DWELL_US;
 }
 
 enum {
@@ -168,9 +169,31 @@ static int compare_priority(const void *a, const void *b)
 	return (one->order > two->order) - (one->order < two->order);
 }
 
+struct budget {
+	int64_t bps; /* for all; ALLOCATOR_BUDGET_UNLIMITED */
+	uint64_t now_us;
+};
+
+/* Has it waited long enough since it was lowered? For a larger layer longer, if those before
+ * failed. */
+static bool may_rise(const struct ladder *ladder, const struct budget *budget)
+{
+	const struct allocator_stream *stream = ladder->stream;
+	bool is_other_layer = ladder->steps[ladder->level].layer != stream->target;
+	uint64_t waited_us = budget->now_us - stream->lowered_at_us;
+
+	if (!stream->lowered_at_us)
+		return true;
+	if (waited_us < ALLOCATOR_DWELL_US)
+		return false;
+	return !is_other_layer || waited_us >= stream->dwell_us ||
+	       budget->bps == ALLOCATOR_BUDGET_UNLIMITED ||
+	       budget->bps >= stream->failed_with_bps * ALLOCATOR_BETTER_PERCENT / 100;
+}
+
 /* What a step up costs, with the margin if it goes above where the stream is; UINT64_MAX: not now.
  */
-static uint64_t price_of_step(const struct ladder *ladder, uint64_t now_us)
+static uint64_t price_of_step(const struct ladder *ladder, const struct budget *budget)
 {
 	uint64_t price = cost_of(ladder, ladder->level + 1) - cost_of(ladder, ladder->level);
 
@@ -178,8 +201,7 @@ static uint64_t price_of_step(const struct ladder *ladder, uint64_t now_us)
 		price = 0;
 	if (ladder->level + 1 <= level_before(ladder))
 		return price;
-	if (ladder->stream->lowered_at_us &&
-	    now_us - ladder->stream->lowered_at_us < ALLOCATOR_DWELL_US)
+	if (!may_rise(ladder, budget))
 		return UINT64_MAX;
 	return price + cost_of(ladder, ladder->level + 1) * ALLOCATOR_MARGIN_PERCENT / 100;
 }
@@ -194,9 +216,10 @@ static uint64_t missing_for(const struct ladder *ladder, size_t level)
 }
 
 /* Raise every stream by one step where that fits. Returns the price of the first that does not. */
-static uint64_t raise_all(struct ladder *ladders, size_t count, size_t level, bool is_limited,
-			  int64_t *left_bps, uint64_t now_us)
+static uint64_t raise_all(struct ladder *ladders, size_t count, size_t level,
+			  const struct budget *budget, int64_t *left_bps)
 {
+	bool is_limited = budget->bps != ALLOCATOR_BUDGET_UNLIMITED;
 	uint64_t missing = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -206,7 +229,7 @@ static uint64_t raise_all(struct ladder *ladders, size_t count, size_t level, bo
 
 		if (ladder->level != level || ladder->count <= level)
 			continue;
-		price = price_of_step(ladder, now_us);
+		price = price_of_step(ladder, budget);
 		if (is_limited && !is_first_of_all &&
 		    (*left_bps < 0 || price > (uint64_t)*left_bps)) {
 			if (missing == 0)
@@ -219,18 +242,37 @@ static uint64_t raise_all(struct ladder *ladders, size_t count, size_t level, bo
 	return missing;
 }
 
-static void settle(struct ladder *ladder, size_t full_level, uint64_t now_us)
+static void note_lowered(struct allocator_stream *stream, uint64_t now_us)
+{
+	if (stream->raised_at_us && now_us - stream->raised_at_us < ALLOCATOR_TRIAL_US) {
+		stream->failed_with_bps = stream->raised_with_bps;
+		if (stream->dwell_us < ALLOCATOR_DWELL_MAX_US)
+			stream->dwell_us *= 2;
+	} else if (stream->raised_at_us) {
+		stream->dwell_us = ALLOCATOR_DWELL_US; /* it was worth it */
+		stream->failed_with_bps = 0;
+	}
+	stream->raised_at_us = 0;
+	stream->lowered_at_us = now_us;
+}
+
+static void settle(struct ladder *ladder, const struct budget *budget)
 {
 	struct allocator_stream *stream = ladder->stream;
+	size_t before = level_before(ladder), level = ladder->level;
 
-	stream->is_starved = ladder->level < full_level;
-	if (stream->is_starved && ladder->level < level_before(ladder))
-		stream->lowered_at_us = now_us;
+	stream->is_starved = level < ladder->count;
+	if (stream->is_starved && level < before)
+		note_lowered(stream, budget->now_us);
+	if (level > before && before > 0 && ladder->steps[level - 1].layer != stream->target) {
+		stream->raised_at_us = budget->now_us;
+		stream->raised_with_bps = budget->bps;
+	}
 	stream->target = LAYER_NONE;
 	stream->target_temporal = TEMPORAL_LAYER_MAX;
-	if (ladder->level > 0) {
-		stream->target = ladder->steps[ladder->level - 1].layer;
-		stream->target_temporal = ladder->steps[ladder->level - 1].temporal;
+	if (level > 0) {
+		stream->target = ladder->steps[level - 1].layer;
+		stream->target_temporal = ladder->steps[level - 1].temporal;
 	}
 }
 
@@ -238,7 +280,8 @@ uint64_t allocator_run(struct allocator_stream *const *streams, size_t count, in
 		       uint64_t now_us)
 {
 	AUTO_FREE struct ladder *ladders = calloc(count + 1, sizeof(*ladders));
-	bool is_limited = budget_bps != ALLOCATOR_BUDGET_UNLIMITED;
+	const struct budget budget = {budget_bps, now_us};
+	int64_t left_bps = budget_bps;
 	uint64_t missing = 0;
 
 	if (!ladders)
@@ -249,12 +292,12 @@ uint64_t allocator_run(struct allocator_stream *const *streams, size_t count, in
 	}
 	qsort(ladders, count, sizeof(*ladders), compare_priority);
 	for (size_t level = 0; level < STEPS_MAX; level++) {
-		uint64_t more = raise_all(ladders, count, level, is_limited, &budget_bps, now_us);
+		uint64_t more = raise_all(ladders, count, level, &budget, &left_bps);
 
 		if (missing == 0)
 			missing = more;
 	}
 	for (size_t i = 0; i < count; i++)
-		settle(&ladders[i], ladders[i].count, now_us);
+		settle(&ladders[i], &budget);
 	return missing;
 }

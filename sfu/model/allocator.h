@@ -8,7 +8,9 @@
  * the same order. A stream for which nothing is left
  * pauses, except the most important one, so that somebody is always seen. Going down takes effect
  * at once; going up needs a margin, and some time since it last went down, so that a budget that
- * wavers does not make the picture waver.
+ * wavers does not make the picture waver. Another layer begins with a keyframe, many times as large
+ * as what follows: one that had to be given up soon after is tried again after twice that time each
+ * time, unless clearly more has become free meanwhile.
  *
  * Thread: worker.
  */
@@ -23,7 +25,10 @@
 #include "sfu/wire/picture_size.h"
 
 enum {
-	ALLOCATOR_DWELL_US = 2000000,	/* after a step down forced by the budget, no step up */
+	ALLOCATOR_DWELL_US = 2000000, /* after a step down forced by the budget, no step up */
+	ALLOCATOR_TRIAL_US = 5000000, /* a larger layer that has to go within this has failed */
+	ALLOCATOR_DWELL_MAX_US = 32000000, /* after many failures */
+	ALLOCATOR_BETTER_PERCENT = 125, /* of the budget that it failed with: it may come before */
 	ALLOCATOR_MARGIN_PERCENT = 15,	/* to step up */
 	ALLOCATOR_SILENCE_US = 300000,	/* a layer that others go on without for so long is gone */
 	ALLOCATOR_PRIORITY_DEFAULT = 1, /* higher is more important */
@@ -55,6 +60,10 @@ struct allocator_stream {
 	uint8_t target, target_temporal; /* the highest temporal layer of it */
 	bool is_starved; /* the budget, not the subscriber, keeps it below what it could have */
 	uint64_t lowered_at_us;
+	uint64_t raised_at_us;	 /* to the present layer; 0: it was not, or is not on trial */
+	int64_t raised_with_bps; /* what the budget was */
+	int64_t failed_with_bps; /* of the last failure */
+	uint64_t dwell_us;	 /* after the last lowering, before the next larger layer */
 };
 
 void allocator_stream_init(struct allocator_stream *stream);

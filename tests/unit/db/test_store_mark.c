@@ -1,5 +1,5 @@
-/* The mark of what is committed: the same while nobody has written, another once somebody has, in this process or in
- * another; and what is kept by it is never older than what was acknowledged. */
+/* The mark of what is committed: the same while nobody has written, another once somebody has, in
+ * this process or in another; and what is kept by it is never older than what was acknowledged. */
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>

@@ -124,6 +124,68 @@ static void a_budget_that_wavers_does_not_make_the_picture_waver(void **state)
 	assert_int_equal(a.target, 2);
 }
 
+/* A network that seems to carry the larger layer until that begins: how often it is tried in
+ * `seconds`. */
+static unsigned count_trials(struct allocator_stream *stream, uint64_t *now_us, unsigned seconds)
+{
+	uint64_t end_us = *now_us + (uint64_t)seconds * SECOND_US;
+	int64_t budget_bps = 550000;
+	unsigned trials = 0;
+
+	for (; *now_us < end_us; *now_us += 20000) {
+		uint8_t before = stream->target;
+
+		(void)run(stream, NULL, budget_bps, *now_us);
+		trials += stream->target == 1 && before == 0;
+		if (stream->target == 1)
+			budget_bps -= 20000;
+		else if (budget_bps < 590000)
+			budget_bps += 2000;
+	}
+	return trials;
+}
+
+static void a_layer_that_failed_is_tried_ever_more_seldom(void **state)
+{
+	struct allocator_stream a = camera(1);
+	uint64_t now_us = SECOND_US;
+
+	(void)state;
+	(void)run(&a, NULL, 300000, now_us);
+	assert_int_equal(a.target, 0);
+	assert_in_range(count_trials(&a, &now_us, 30), 3, 5);
+	assert_in_range(count_trials(&a, &now_us, 300), 6, 11);
+}
+
+static void a_network_that_is_clearly_better_is_used_at_once(void **state)
+{
+	struct allocator_stream a = camera(1);
+	uint64_t now_us = SECOND_US;
+
+	(void)state;
+	(void)run(&a, NULL, 300000, now_us);
+	(void)count_trials(&a, &now_us, 60);
+	now_us += ALLOCATOR_DWELL_US;
+	(void)run(&a, NULL, 800000, now_us);
+	assert_int_equal(a.target, 1);
+}
+
+static void after_one_that_lasted_it_is_as_at_first(void **state)
+{
+	struct allocator_stream a = camera(1);
+	uint64_t now_us = SECOND_US;
+
+	(void)state;
+	(void)run(&a, NULL, 300000, now_us);
+	(void)count_trials(&a, &now_us, 60);
+	(void)run(&a, NULL, 800000, now_us += ALLOCATOR_DWELL_MAX_US);
+	assert_int_equal(a.target, 1);
+	(void)run(&a, NULL, 300000, now_us += ALLOCATOR_TRIAL_US);
+	assert_int_equal(a.target, 0);
+	(void)run(&a, NULL, 590000, now_us += ALLOCATOR_DWELL_US);
+	assert_int_equal(a.target, 1);
+}
+
 static void a_silent_layer_is_left(void **state)
 {
 	struct allocator_stream a = camera(1);
@@ -270,6 +332,9 @@ int main(void)
 		cmocka_unit_test(somebody_is_always_seen),
 		cmocka_unit_test(a_budget_that_wavers_does_not_make_the_picture_waver),
 		cmocka_unit_test(a_silent_layer_is_left),
+		cmocka_unit_test(a_layer_that_failed_is_tried_ever_more_seldom),
+		cmocka_unit_test(a_network_that_is_clearly_better_is_used_at_once),
+		cmocka_unit_test(after_one_that_lasted_it_is_as_at_first),
 		cmocka_unit_test(the_frame_rate_falls_before_the_picture_shrinks),
 		cmocka_unit_test(what_is_missing_is_the_whole_of_the_next_layer),
 		cmocka_unit_test(steps_that_are_gone_do_no_harm),
