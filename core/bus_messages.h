@@ -105,8 +105,9 @@ enum { BUS_VERSION = 1 };
 	X(ROOM_CLOSED, 51, "room_closed")                                                          \
                                                                                                    \
 	/* ---- both ways between realtimed and sfu ---- */                                        \
-	/* event: {room_id, peer_id, signal_type, sdp?, ice_candidate?, id?}. To the SFU: the peer \
-	 *   said this to it. From the SFU: tell the peer */                                       \
+	/* event: {room_id, peer_id, signal_type, sdp?, ice_candidate?, offer_id?, id?}. To the    \
+	 *   SFU: the peer said this to it. From the SFU: tell the peer. An offer of the SFU has   \
+	 *   an `offer_id` (integer); an answer that has it as well answers no other offer */      \
 	X(PEER_SIGNAL, 52, "peer_signal")                                                          \
 	/* event, sfu -> realtimed: {room_id, peer_id, code, detail, field?, id?}: tell the peer   \
 	 *   that what it signalled was refused; with {publisher_peer_id, track_id}: that it does  \

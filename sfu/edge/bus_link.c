@@ -44,11 +44,13 @@ static void send_event(void *data, enum bus_message message, json_t *body)
 }
 
 static void on_signal(void *data, const char *room_id, const char *peer_id, const char *signal_type,
-		      const char *sdp, const json_t *id)
+		      const char *sdp, uint64_t offer_id, const json_t *id)
 {
 	json_t *body = json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
 				 "signal_type", signal_type, "sdp", sdp);
 
+	if (offer_id != 0)
+		(void)json_object_set_new(body, "offer_id", json_integer((json_int_t)offer_id));
 	if (id)
 		(void)json_object_set_new(body, "id", json_deep_copy(id));
 	send_event(data, BUS_PEER_SIGNAL, body);

@@ -28,7 +28,8 @@ struct room;
 struct room_events {
 	/* An offer or answer for a peer. */
 	void (*signal)(void *data, const char *room_id, const char *peer_id,
-		       const char *signal_type, const char *sdp, const json_t *id);
+		       const char *signal_type, const char *sdp, uint64_t offer_id,
+		       const json_t *id);
 	void (*refused)(void *data, const char *room_id, const char *peer_id,
 			const struct error *error, const json_t *id);
 	/* The peer cannot take this track of `publisher_id`. */

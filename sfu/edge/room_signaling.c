@@ -208,56 +208,52 @@ static int on_offer(struct room_peer *peer, const json_t *signal, struct error *
 	if (r < 0)
 		return r;
 	context->events->signal(context->events_data, peer->room->room_id, peer->peer_id, "answer",
-				answer, json_object_get(signal, "id"));
+				answer, 0, json_object_get(signal, "id"));
 	return 0;
 }
 
 /* ---- we offer ---- */
 
-static void send_offer(struct room_peer *peer, const struct sdp *offer)
+static void send_offer(struct room_peer *peer)
 {
 	const struct room_context *context = peer->room->context;
-	AUTO_FREE char *text = sdp_format(offer);
+	AUTO(sdp) offer = NULL;
+	AUTO_FREE char *text = NULL;
 
+	if (negotiation_make_offer(&peer->negotiation, &offer) < 0)
+		return; /* without memory: the tick comes back to it */
+	text = sdp_format(offer);
 	if (text)
 		context->events->signal(context->events_data, peer->room->room_id, peer->peer_id,
-					"offer", text, NULL);
-}
-
-static void repeat_offer(struct room_peer *peer)
-{
-	AUTO(sdp) offer = NULL;
-
-	if (negotiation_write(&peer->negotiation, true, &offer) == 0)
-		send_offer(peer, offer);
+					"offer", text, peer->negotiation.offer_id, NULL);
 }
 
 void room_peer_negotiate(struct room_peer *peer)
 {
-	AUTO(sdp) offer = NULL;
-
 	if (peer->kind != PEER_CALL || !peer->negotiation.is_dirty ||
 	    peer->negotiation.state != NEGOTIATION_STABLE)
 		return;
 	if (!peer->has_offered &&
 	    peer->room->context->port->now_us - peer->joined_us < FIRST_OFFER_PATIENCE_US)
 		return; /* the tick comes back to it */
-	if (negotiation_make_offer(&peer->negotiation, &offer) == 0)
-		send_offer(peer, offer);
+	send_offer(peer);
 }
 
 static int on_answer(struct room_peer *peer, const json_t *signal, struct error *reterr)
 {
 	AUTO(sdp) answer = NULL;
 	const char *text = NULL;
+	int64_t offer_id = 0;
 	int r = json_get_text(signal, "sdp", 1, SDP_BYTES_MAX, &text, reterr);
 
 	if (r == 0)
 		r = json_missing("sdp", reterr);
 	if (r > 0)
+		r = json_get_int(signal, "offer_id", 1, INT64_MAX, &offer_id, reterr);
+	if (r >= 0)
 		r = sdp_parse(text, strlen(text), &answer, reterr);
 	if (r == 0)
-		r = negotiation_take_answer(&peer->negotiation, answer, reterr);
+		r = negotiation_take_answer(&peer->negotiation, answer, (uint64_t)offer_id, reterr);
 	if (r < 0)
 		return r;
 	rtc_transport_set_fingerprint(peer->transport, peer->negotiation.remote_fingerprint_sha256);
@@ -286,7 +282,7 @@ static int handle_signal(struct room_peer *peer, const json_t *signal, struct er
 		return 0; /* an ICE-lite agent answers checks and needs no candidates */
 	if (strcmp(type, "renegotiate") == 0) {
 		if (peer->negotiation.state == NEGOTIATION_OFFERED)
-			repeat_offer(peer); /* the first one, or its answer, was lost */
+			send_offer(peer); /* the first one, or its answer, was lost */
 		else
 			peer->negotiation.is_dirty = true;
 		return 0;
@@ -348,5 +344,5 @@ void room_resume(struct room *room, const char *peer_id)
 		room_track_tell_layers(track);
 	}
 	if (peer->negotiation.state == NEGOTIATION_OFFERED)
-		repeat_offer(peer);
+		send_offer(peer);
 }

@@ -86,8 +86,9 @@ struct negotiation {
 	char remote_ufrag[SDP_TOKEN_MAX];
 	bool remote_allows_mixed; /* header extensions of both forms; RFC 8285 section 6 */
 	uint64_t session_id, session_version;
-	struct media_line **lines; /* owned */
-	size_t line_count;
+	uint64_t offer_id;		  /* of our last offer; its answer may say it */
+	struct media_line **lines;	  /* owned */
+	size_t line_count, offered_count; /* the last: in our last offer */
 	uint32_t next_mid;
 };
 
@@ -146,16 +147,18 @@ const struct media_line *negotiation_rename_send(struct negotiation *negotiation
 /* Whatever is bound to `binding` ends. */
 void negotiation_remove_send(struct negotiation *negotiation, const void *binding);
 
-/* Compose an offer: only when STABLE. -ENOMEM. */
+/* Compose an offer of how things are now. One that is outstanding is void then. -ENOMEM. */
 int negotiation_make_offer(struct negotiation *negotiation, struct sdp **ret_offer) MUST_CHECK;
-/* Compose the offer that is outstanding once more, or the answer to the last accepted offer. */
+/* The text of an offer, which is made by negotiation_make_offer(), or compose the answer to the
+ * last accepted offer once more. */
 int negotiation_write(const struct negotiation *negotiation, bool as_offer,
 		      struct sdp **ret_sdp) MUST_CHECK;
 
-/* The peer answers our offer. On failure nothing has changed:
- *   -EPROTO "stale_answer" none is outstanding, or it answers another offer
- *   -EPROTO "bad_sdp"      -EPROTO "fingerprint_changed" */
+/* The peer answers our offer: the one of `offer_id`, if it says which; 0: it does not, and an
+ * answer to another offer is known by its m-lines alone. On failure nothing has changed: -EPROTO
+ * "stale_answer" none is outstanding, or it answers another offer -EPROTO "bad_sdp"      -EPROTO
+ * "fingerprint_changed" */
 int negotiation_take_answer(struct negotiation *negotiation, const struct sdp *answer,
-			    struct error *reterr) MUST_CHECK;
+			    uint64_t offer_id, struct error *reterr) MUST_CHECK;
 
 #endif
