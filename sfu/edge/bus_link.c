@@ -59,10 +59,11 @@ static void on_signal(void *data, const char *room_id, const char *peer_id, cons
 static void on_refused(void *data, const char *room_id, const char *peer_id,
 		       const struct error *error, const json_t *id)
 {
-	json_t *body =
-		json_pack("{s:s, s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
-			  "code", error->code, "detail", error->message, "field", error->field);
+	json_t *body = json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
+				 "code", error->code, "detail", error->message);
 
+	if (*error->field)
+		(void)json_object_set_new(body, "field", json_string(error->field));
 	if (id)
 		(void)json_object_set_new(body, "id", json_deep_copy(id));
 	send_event(data, BUS_PEER_ERROR, body);

@@ -306,10 +306,21 @@ void room_negotiate_all(struct room *room)
 	}
 }
 
-void room_signal(struct room *room, const char *peer_id, const json_t *signal)
+static void refuse(const struct room *room, const char *peer_id, const json_t *signal,
+		   const struct error *error)
 {
 	const struct room_context *context = room->context;
+
+	LOG(LOG_INFO, LOG_WEBRTC, "signal_refused", LOG_TEXT("room", room->room_id),
+	    LOG_TEXT("peer", peer_id), LOG_ERR(error));
+	context->events->refused(context->events_data, room->room_id, peer_id, error,
+				 json_object_get(signal, "id"));
+}
+
+void room_signal(struct room *room, const char *peer_id, const json_t *signal)
+{
 	struct room_peer *peer = room_peer_find(room, peer_id);
+	const char *type = json_string_value(json_object_get(signal, "signal_type"));
 	struct error error = {0};
 	int r;
 
@@ -318,12 +329,12 @@ void room_signal(struct room *room, const char *peer_id, const json_t *signal)
 				    peer_id, room->room_id);
 	else
 		r = handle_signal(peer, signal, &error);
-	if (r < 0) {
-		LOG(LOG_INFO, LOG_WEBRTC, "signal_refused", LOG_TEXT("room", room->room_id),
-		    LOG_TEXT("peer", peer_id), LOG_ERR(&error));
-		context->events->refused(context->events_data, room->room_id, peer_id, &error,
-					 json_object_get(signal, "id"));
-	}
+	if (r < 0)
+		refuse(room, peer_id, signal, &error);
+	/* While it had an offer of its own open it passed over ours. */
+	if (r < 0 && peer && type && strcmp(type, "offer") == 0 &&
+	    peer->negotiation.state == NEGOTIATION_OFFERED)
+		send_offer(peer);
 	room_negotiate_all(room);
 }
 

@@ -127,7 +127,7 @@ def test_two_people_join_signal_and_leave(daemon: Realtimed) -> None:
                 assert answer["sender_peer_id"] == "sfu" and answer["sdp"] == "v=1"
                 sfu.tell(bus.PEER_SIGNAL, {"room_id": "r", "peer_id": offer["peer_id"], "signal_type": "offer",
                                            "sdp": "v=2", "offer_id": 7})
-                assert (await bob.hears("signal"))["offer_id"] == 7
+                assert (await bob.hear("signal"))["offer_id"] == 7
                 await bob.say(signal_type="answer", sdp="v=3", offer_id=7)
                 assert (await sfu.hears(bus.PEER_SIGNAL))["offer_id"] == 7
                 sfu.tell(bus.PEER_ERROR, {**offer, "code": "bad_sdp", "detail": "no"})
