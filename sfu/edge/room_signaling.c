@@ -5,6 +5,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "sfu/edge/room_private.h"
+#include "sfu/wire/sdp_fragment.h"
 
 enum {
 	/* The client's own first offer goes first: a plain client sends it right after joining, and
@@ -261,6 +262,94 @@ static int on_answer(struct room_peer *peer, const json_t *signal, struct error 
 		room_publish_changed(peer);
 	room_peer_sync_subscriptions(peer);
 	return 0;
+}
+
+/* ---- ICE by HTTP ---- */
+
+/* Our own ufrag: it is another one after each restart. */
+const char *room_ice_session(const struct room *room, const char *peer_id)
+{
+	const struct room_peer *peer = room_peer_find(room, peer_id);
+
+	return peer ? peer->negotiation.identity.ice_ufrag : "";
+}
+
+static bool is_current(const struct room_peer *peer, const json_t *ice_sessions)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach (ice_sessions, i, name) {
+		const char *text = json_string_value(name);
+
+		if (text && strcmp(text, peer->negotiation.identity.ice_ufrag) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int write_fragment(const struct room_peer *peer, json_t *answer)
+{
+	AUTO(sdp) sdp = NULL;
+	AUTO_FREE char *text = NULL;
+	int r = negotiation_write(&peer->negotiation, false, &sdp);
+
+	if (r < 0)
+		return r;
+	text = sdp_fragment_format(sdp);
+	return text && json_object_set_new(answer, "sdp_fragment", json_string(text)) == 0
+		       ? 0
+		       : -ENOMEM;
+}
+
+static int patch_ice(struct room_peer *peer, const struct sdp_fragment *fragment, json_t *sessions,
+		     json_t *answer, struct error *reterr)
+{
+	bool is_any = !sessions, is_restart = false;
+
+	if (!is_any && !is_current(peer, sessions))
+		return error_set_field(reterr, -ESTALE, "ice_session_changed", "If-Match",
+				       "ICE was restarted since: its ETag is another one now");
+	if (is_any && !*fragment->ice_ufrag)
+		return error_set_field(reterr, -ENOTUNIQ, "no_ice_credentials", "a=ice-ufrag",
+				       "If-Match: * is for a restart, which needs a=ice-ufrag and "
+				       "a=ice-pwd; candidates belong to one ICE session");
+	if (*fragment->ice_ufrag)
+		is_restart = negotiation_restart_ice(&peer->negotiation, fragment->ice_ufrag);
+	if (is_restart)
+		restart_ice(peer);
+	(void)json_object_set_new(answer, "ice_session",
+				  json_string(peer->negotiation.identity.ice_ufrag));
+	/* Asked for once more, it may be that the answer was lost. */
+	return is_restart || is_any ? write_fragment(peer, answer) : 0;
+}
+
+int room_patch_ice(struct room *room, const char *peer_id, const json_t *patch, json_t **ret_answer,
+		   struct error *reterr)
+{
+	struct room_peer *peer = room_peer_find(room, peer_id);
+	AUTO_JSON answer = json_object();
+	struct sdp_fragment fragment;
+	json_t *sessions = NULL;
+	const char *text = NULL;
+	int r = json_get_text(patch, "sdp_fragment", 0, SDP_BYTES_MAX, &text, reterr);
+
+	if (r == 0)
+		return json_missing("sdp_fragment", reterr);
+	if (r > 0)
+		r = json_get_container(patch, "ice_sessions", JSON_ARRAY, &sessions, reterr);
+	if (r < 0)
+		return r;
+	if (!peer || peer->kind == PEER_CALL)
+		return error_set_field(reterr, -ENOENT, "session_not_found", "session_id",
+				       "%s is no session in %s", peer_id, room->room_id);
+	r = sdp_fragment_parse(text, strlen(text), &fragment, reterr);
+	if (r == 0)
+		r = patch_ice(peer, &fragment, sessions, answer, reterr);
+	explicit_bzero(&fragment, sizeof(fragment));
+	if (r == 0)
+		*ret_answer = STEAL(answer);
+	return r;
 }
 
 /* ---- both ---- */

@@ -157,6 +157,15 @@ bool negotiation_is_ice_restart(const struct negotiation *negotiation, const str
 	       strcmp(negotiation->remote_ufrag, offer->ice_ufrag) != 0;
 }
 
+bool negotiation_restart_ice(struct negotiation *negotiation, const char *remote_ufrag)
+{
+	if (strcmp(negotiation->remote_ufrag, remote_ufrag) == 0)
+		return false;
+	(void)snprintf(negotiation->remote_ufrag, sizeof(negotiation->remote_ufrag), "%s",
+		       remote_ufrag);
+	return true;
+}
+
 /* A line that was rejected may come back as another one (RFC 9429 section 5.2.2). */
 static bool is_recycled(const struct media_line *line, const struct sdp_media *media)
 {

@@ -113,6 +113,9 @@ int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *of
  * ours: set them in `identity` before it is written. */
 bool negotiation_is_ice_restart(const struct negotiation *negotiation, const struct sdp *offer);
 
+/* Outside of an offer (RFC 9725 section 4.3.2). False: it is the ufrag that it has already. */
+bool negotiation_restart_ice(struct negotiation *negotiation, const char *remote_ufrag);
+
 /* Can the peer take a stream in this format? What it offers to receive says so. Of who has not
  * offered to receive that kind nothing is known: such a peer is offered it, and its answer says. */
 bool negotiation_can_take(const struct negotiation *negotiation, const struct media_format *format);

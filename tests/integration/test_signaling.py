@@ -307,10 +307,15 @@ def test_the_api_publishes_looks_and_ends_rooms(daemon: Realtimed) -> None:
                     await api.ask(bus.SIGNAL, {**offer, **more})
 
             started = await api.ask(bus.HTTP_SESSION_START, {"room_id": "r", "kind": "whip", "sdp": "v=0"})
-            assert started["sdp"] == "v=0 answer"
+            assert started["sdp"] == "v=0 answer" and started["ice_session"] == "once"
             assert (await bob.hear("peer-joined"))["peer"]["peer_id"] == started["session_id"]
             session = {"room_id": "r", "session_id": started["session_id"]}
-            for ask in (bus.HTTP_SESSION_CHECK, bus.HTTP_SESSION_END):
+            session["sdp_fragment"], session["ice_sessions"] = "a=ice-ufrag:x", ["once"]
+            assert (await api.ask(bus.HTTP_SESSION_ICE, {**session, **moderator}))["ice_session"] == "again"
+            asked = await sfu.hears(bus.PEER_ICE)
+            assert asked["sdp_fragment"] == "a=ice-ufrag:x" and asked["ice_sessions"] == ["once"]
+            assert asked["peer_id"] == started["session_id"] and "caller" not in asked
+            for ask in (bus.HTTP_SESSION_ICE, bus.HTTP_SESSION_END):
                 with pytest.raises(bus.Refused, match="forbidden"):
                     await api.ask(ask, {**session, "caller": {"user_id": "eve"}})
                 with pytest.raises(bus.Refused, match="session_not_found"):

@@ -328,6 +328,29 @@ def test_pion_meets_the_others(system: System, film: Path, publisher: str, viewe
     assert system.participants(room) == []
 
 
+@pytest.mark.skipif(not PION.exists(), reason="needs golang-go and golang-github-pion-webrtc.v3-dev")
+@pytest.mark.parametrize("system", GATEWAYS[:1], indirect=True)
+def test_ice_is_restarted_by_patch(system: System, film: Path) -> None:
+    """Of who publishes and of who watches (RFC 9725 section 4.3.2); the media goes on."""
+    room = "restarts"
+    system.create_room(room)
+    publisher = media_client("publish", system.url(f"{ROOMS}/{room}/whip"), 90, film, 60, program=PION.name)
+    wait_until(lambda: is_publishing(system, room), 30)
+    viewer = media_client("watch", system.url(f"{ROOMS}/{room}/whep"), 60, 1, FRAMES, 90, program=PION.name)
+    seen = result_of(viewer)
+    publisher.terminate()
+    sent = result_of(publisher)
+    assert seen["video_frames"] >= FRAMES and seen["audio_frames"] >= FRAMES, seen
+    for client in (seen, sent):
+        restart = client["restart"]
+        assert client["etag"] and restart["etag"] not in ("", client["etag"]), client
+        # To ask once more restarts nothing, and tells what was told.
+        assert (restart["trickled"], restart["stale"], restart["again"]) == (204, 412, 200), client
+        assert restart["etag_again"] == restart["etag"] and client["deleted"] == 204, client
+    log = (system.data / "log" / "sfu.log").read_text()
+    assert len(re.findall(rf"ice_restarted .*room={room}\b", log)) == 2, log[-2000:]
+
+
 def test_a_kicked_publisher_is_gone_from_the_relay(own_system: System) -> None:
     system = own_system
     system.start()
