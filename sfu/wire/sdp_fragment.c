@@ -83,8 +83,7 @@ static int read_line(struct reading *reading, const char *line, size_t length)
 		return error_set_field(reading->reterr, -EMSGSIZE, "bad_sdp_fragment", "",
 				       "a line is longer than %d bytes", LINE_MAX_BYTES);
 	if (length < 2 || !islower((unsigned char)line[0]) || line[1] != '=')
-		return refuse(reading->reterr, "",
-			      "a line does not begin with a letter and \"=\"");
+		return refuse(reading->reterr, "", "a line does not begin with a letter and \"=\"");
 	for (size_t i = 0; i < length; i++)
 		if (iscntrl((unsigned char)line[i]))
 			return refuse(reading->reterr, "", "a line holds a control character");

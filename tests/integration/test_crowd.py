@@ -18,7 +18,7 @@ from system import BUILD, ROOMS, System
 
 CROWD = BUILD / "tests" / "crowd"
 PARTICIPANTS = 20
-SECONDS = int(os.environ.get("RT_CROWD_SECONDS", "12"))
+SECONDS = int(os.environ.get("RT_CROWD_SECONDS", "10"))
 SETTLES_WITHIN = 150  # s; it waits for conditions, and seldom needs five
 
 pytestmark = pytest.mark.skipif(not CROWD.exists(), reason="needs golang-go and golang-github-pion-webrtc.v3-dev")

@@ -17,10 +17,12 @@ static void credentials_and_candidates_are_read_at_either_level(void **state)
 {
 	static const char *const texts[] = {
 		CREDENTIALS "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n" CANDIDATE,
-		"a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n" CREDENTIALS CANDIDATE
+		"a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n" CREDENTIALS
+			CANDIDATE
 		"m=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:1\r\na=ice-ufrag:other\r\n"
 		"a=ice-pwd:0123456789012345678901\r\n",
-		"a=ice-ufrag:EsAw\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\na=ice-options:trickle ice2\n\n" CANDIDATE,
+		"a=ice-ufrag:EsAw\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\na=ice-options:trickle "
+		"ice2\n\n" CANDIDATE,
 	};
 
 	(void)state;
