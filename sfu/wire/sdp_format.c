@@ -267,22 +267,21 @@ char *sdp_format(const struct sdp *sdp)
 
 char *sdp_fragment_format(const struct sdp *sdp)
 {
-	const struct sdp_media *media = sdp->media, *end = sdp->media + sdp->media_count;
 	char *text = NULL;
-	size_t length;
+	size_t length, first = 0;
 	FILE *out = open_memstream(&text, &length);
 
 	if (!out)
 		return NULL;
-	while (media < end && media->rejected)
-		media++;
+	while (first < sdp->media_count && sdp->media[first].rejected)
+		first++;
 	if (sdp->ice_lite)
 		(void)fputs("a=ice-lite\r\n", out);
 	format_bundle(out, sdp);
-	if (media < end) {
-		format_media_line(out, media);
+	if (first < sdp->media_count) {
+		format_media_line(out, &sdp->media[first]);
 		(void)fputs("a=mid:", out);
-		put_text(out, media->mid);
+		put_text(out, sdp->media[first].mid);
 		(void)fputs("\r\n", out);
 	}
 	format_credentials(out, sdp);

@@ -720,6 +720,23 @@ static void an_answer_to_an_older_stream_starts_no_newer_one(void **state)
 	assert_true(fixture->negotiation.is_dirty);
 }
 
+static void ice_is_restarted_outside_of_offers_as_well(void **state)
+{
+	struct fixture *fixture = *state;
+	struct negotiation *negotiation = &fixture->negotiation;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+
+	(void)snprintf(offer->ice_ufrag, sizeof(offer->ice_ufrag), "once");
+	assert_int_equal(negotiation_take_offer(negotiation, offer, &answer, NULL), 0);
+	assert_false(negotiation_restart_ice(negotiation, "once"));
+	assert_true(negotiation_restart_ice(negotiation, "again"));
+	assert_false(negotiation_restart_ice(negotiation, "again"));
+	assert_true(negotiation_is_ice_restart(negotiation, offer));
+	(void)snprintf(offer->ice_ufrag, sizeof(offer->ice_ufrag), "again");
+	assert_false(negotiation_is_ice_restart(negotiation, offer));
+}
+
 static void the_sfu_is_the_dtls_server(void **state)
 {
 	struct fixture *fixture = *state;
@@ -1075,6 +1092,7 @@ int main(void)
 		TEST(an_answer_told_twice_leaves_nobody_without_media),
 		TEST(nobody_publishes_without_end),
 		TEST(an_answer_to_an_older_stream_starts_no_newer_one),
+		TEST(ice_is_restarted_outside_of_offers_as_well),
 		TEST(the_sfu_is_the_dtls_server),
 		TEST(the_answer_takes_what_the_room_wants_most),
 		TEST(who_watches_first_can_publish_in_layers_later),
