@@ -54,13 +54,15 @@ enum { BUS_VERSION = 1 };
 	/* request: a signal of protocol section 5 with sender_peer_id, and caller -> {} */        \
 	X(SIGNAL, 21, "signal")                                                                    \
 	/* request: {room_id, kind: "whip"|"whep", sdp, publishers?: [], user_id?, name?,          \
-	 *   is_moderator?, address?, password?, invite?} -> {session_id, sdp}; the last four are  \
-	 *   for the room's door */                                                                \
+	 *   is_moderator?, address?, password?, invite?} -> {session_id, sdp, ice_session}; the   \
+	 *   last four asked are are for the room's door */                                        \
 	X(HTTP_SESSION_START, 22, "http_session_start")                                            \
 	/* request: {room_id, session_id, caller} -> {} */                                         \
 	X(HTTP_SESSION_END, 23, "http_session_end")                                                \
-	/* request: {room_id, session_id, caller} -> {}: it is there, and the caller's */          \
-	X(HTTP_SESSION_CHECK, 26, "http_session_check")                                            \
+	/* request: {room_id, session_id, caller, sdp_fragment, ice_sessions?: []}                 \
+	 *   -> {ice_session, sdp_fragment?}: ICE of it by PATCH, see PEER_ICE. (26 asked whether  \
+	 * it is there.) */                                                                        \
+	X(HTTP_SESSION_ICE, 27, "http_session_ice")                                                \
 	/* request: {connection_id?, user_id?, after?, limit?} -> {connections: [{connection_id,   \
 	 *   transport, user_id, channels}], next, total, transports: {websocket, sse, signaling}, \
 	 *   channels: {name: subscriptions}, channel_count}; the totals count all, the list has   \
@@ -90,7 +92,8 @@ enum { BUS_VERSION = 1 };
                                                                                                    \
 	/* ---- realtimed -> sfu ---- */                                                           \
 	/* request: {room_id, peer_id, kind: "call"|"whip"|"whep", sdp?, publishers?, codecs?,     \
-	 *   may_publish? (true), audio_muted?, video_muted?, state} -> {sdp?}. `codecs` are those \
+	 *   may_publish? (true), audio_muted?, video_muted?, state} -> {sdp?, ice_session?}:      \
+	 * `ice_session` is another one after each restart of ICE. `codecs` are those              \
 	 * that the room takes, the most wanted first; none: WEBRTC_CODECS. `sdp` is a complete    \
 	 * offer and gets a complete answer (whip, whep); a "call" peer offers later, by           \
 	 * PEER_SIGNAL. `state` is any JSON, given back in HELLO                                   \
@@ -105,13 +108,20 @@ enum { BUS_VERSION = 1 };
 	X(ROOM_CLOSED, 51, "room_closed")                                                          \
                                                                                                    \
 	/* ---- both ways between realtimed and sfu ---- */                                        \
-	/* event: {room_id, peer_id, signal_type, sdp?, ice_candidate?, id?}. To the SFU: the peer \
-	 *   said this to it. From the SFU: tell the peer */                                       \
+	/* event: {room_id, peer_id, signal_type, sdp?, ice_candidate?, offer_id?, id?}. To the    \
+	 *   SFU: the peer said this to it. From the SFU: tell the peer. An offer of the SFU has   \
+	 *   an `offer_id` (integer); an answer that has it as well answers no other offer */      \
 	X(PEER_SIGNAL, 52, "peer_signal")                                                          \
 	/* event, sfu -> realtimed: {room_id, peer_id, code, detail, field?, id?}: tell the peer   \
 	 *   that what it signalled was refused; with {publisher_peer_id, track_id}: that it does  \
 	 *   not get this track, and why */                                                        \
 	X(PEER_ERROR, 53, "peer_error")                                                            \
+	/* request, realtimed -> sfu: {room_id, peer_id, sdp_fragment, ice_sessions?: []}          \
+	 *   -> {ice_session, sdp_fragment?}: the peer, who came by HTTP, says of ICE. It is       \
+	 *   restarted if the ufrag is new: what it is then is answered, as it is where no         \
+	 *   `ice_sessions` are named. -ENOENT "session_not_found" -ESTALE "ice_session_changed":  \
+	 *   it is none of those now -ENOTUNIQ "no_ice_credentials" -EPROTO "bad_sdp_fragment" */  \
+	X(PEER_ICE, 58, "peer_ice")                                                                \
 	/* event, realtimed -> sfu: {room_id, peer_id, mid|track_id, kind?, source?, muted?} */    \
 	X(PEER_TRACK, 54, "peer_track")                                                            \
 	/* request or event, realtimed -> sfu: {room_id, peer_id, audio_muted, video_muted, state} \

@@ -33,6 +33,8 @@ int problem_status(const struct error *error)
 		return 416;
 	case ENOTUNIQ:
 		return 422;
+	case ENODATA:
+		return 428;
 	case EBUSY:
 		return 423;
 	case EBADMSG:
@@ -77,6 +79,8 @@ const char *problem_title(int status)
 		return "Unprocessable content";
 	case 423:
 		return "Locked";
+	case 428:
+		return "Precondition required";
 	case 460:
 		return "Checksum mismatch";
 	case 429:

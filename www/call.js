@@ -192,10 +192,16 @@ export class Call extends EventTarget {
     this.peers = new Map(others.map((peer) => [peer.peer_id, peer]));
     this.emit("joined", { peerId: this.peerId, peers: others });
     for (const peer of others) this.emit("peer", peer);
-    if (isResumed) this.emit("state", this.connection.connectionState);
+    if (isResumed) this.goOn(this.connection);
     else this.connect(message.ice_servers);
     this.whenJoined?.resolve();
     this.whenJoined = null;
+  }
+
+  /** We are who we were. What was said while signalling was away is lost: an offer of ours, or the answer to it. */
+  goOn(connection) {
+    this.emit("state", connection.connectionState);
+    if (connection.signalingState === "have-local-offer") this.signal("offer", connection.localDescription.sdp);
   }
 
   async signaled(message) {
@@ -210,7 +216,7 @@ export class Call extends EventTarget {
       if (this.isMakingOffer || connection.signalingState !== "stable") return; // ours goes first
       await connection.setRemoteDescription({ type: "offer", sdp: message.sdp });
       await connection.setLocalDescription();
-      this.signal("answer", connection.localDescription.sdp);
+      this.signal("answer", connection.localDescription.sdp, { offer_id: message.offer_id });
     } else if (message.signal_type === "answer") {
       await connection.setRemoteDescription({ type: "answer", sdp: message.sdp });
       this.emit("unseen", false);
@@ -218,8 +224,8 @@ export class Call extends EventTarget {
     }
   }
 
-  signal(signal_type, sdp) {
-    this.send({ type: "signal", signal_type, target_peer_id: "sfu", room_id: this.room, sdp });
+  signal(signal_type, sdp, more = {}) {
+    this.send({ type: "signal", signal_type, target_peer_id: "sfu", room_id: this.room, sdp, ...more });
   }
 
   // ---- media ----

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/wire/range.h"
+
 static char *add_number(char *at, uint64_t number, unsigned base)
 {
 	char digits[24];
@@ -36,35 +38,12 @@ void room_etag_format(const struct room_row *room, int64_t participants,
 	*at = '\0';
 }
 
-/* The next tag of a list, without W/ and quotes; false at the end. Tags that clients send without
- * quotes are taken too. */
-static bool next_tag(const char **list, const char **ret_tag, size_t *ret_length)
-{
-	const char *at = *list + strspn(*list, ", \t");
-
-	if (!*at)
-		return false;
-	if (strncmp(at, "W/", 2) == 0)
-		at += 2;
-	if (*at == '"') {
-		*ret_tag = ++at;
-		*ret_length = strcspn(at, "\"");
-		at += *ret_length;
-		*list = *at ? at + 1 : at;
-	} else {
-		*ret_tag = at;
-		*ret_length = strcspn(at, ", \t");
-		*list = at + *ret_length;
-	}
-	return true;
-}
-
 bool room_etag_is_listed(const char *list, const char *etag)
 {
 	const char *wanted = etag + 1, *tag; /* behind its quote */
 	size_t wanted_length = strlen(etag) - 2, length;
 
-	while (next_tag(&list, &tag, &length)) {
+	while (etag_list_next(&list, &tag, &length)) {
 		if (length == 1 && *tag == '*')
 			return true;
 		if (length == wanted_length && memcmp(tag, wanted, length) == 0)
@@ -82,7 +61,7 @@ bool room_etag_allows_change(const char *list, const struct room_row *room)
 	(void)snprintf(stored, sizeof(stored), "%" PRIx64 "-%" PRId64 "-",
 		       (uint64_t)room->created_at_unix_ms, room->version);
 	stored_length = strlen(stored);
-	while (next_tag(&list, &tag, &length)) {
+	while (etag_list_next(&list, &tag, &length)) {
 		if (length == 1 && *tag == '*')
 			return true;
 		if (length > stored_length && memcmp(tag, stored, stored_length) == 0)

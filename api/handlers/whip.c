@@ -4,11 +4,18 @@
 #include <string.h>
 
 #include "api/handlers/handlers.h"
+#include "api/wire/range.h"
 #include "core/json.h"
 #include "core/password.h"
 #include "db/rooms.h"
 
+/* RFC 8839 section 5.4 */
+#define ICE_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+#define TRICKLE_TYPE "application/trickle-ice-sdpfrag" /* RFC 8840 */
+
 enum {
+	ICE_SESSIONS_MAX = 16, /* in an If-Match */
 	PUBLISHERS_MAX = 64,
 	PUBLISHER_ID_MAX = 128,
 	INVITE_TEXT_MAX = 64, /* bytes */
@@ -56,12 +63,22 @@ static int read_publishers(const struct request *request, json_t **ret_publisher
 	return 0;
 }
 
+/* The ICE session that it is now (RFC 9725 section 4.3.1). */
+static void set_etag(struct response *response, const json_t *answer)
+{
+	const char *ice_session = json_string_value(json_object_get(answer, "ice_session"));
+
+	if (ice_session && *ice_session && strspn(ice_session, ICE_CHARS) == strlen(ice_session))
+		response_header(response, "ETag", "\"%s\"", ice_session);
+}
+
 static int answer_session(struct response *response, const char *kind, const char *room_id,
 			  const json_t *session, struct error *reterr)
 {
 	const char *session_id = json_string_value(json_object_get(session, "session_id"));
 	const char *sdp = json_string_value(json_object_get(session, "sdp"));
 
+	set_etag(response, session);
 	if (!session_id || !sdp)
 		return error_set(reterr, -EIO, "bad_bus_answer",
 				 "the session came without session_id or sdp");
@@ -172,10 +189,9 @@ int whep_start(struct api *api, struct request *request, struct response *respon
 	return start(api, request, "whep", ACCESS_READ, RIGHT_SUBSCRIBE, response, reterr);
 }
 
-/* Ask realtimed something about the {session_id} of the path, which it does if that is for the
- * caller to ask. */
-static int ask_about_session(struct api *api, const struct request *request,
-			     enum bus_message message, struct error *reterr)
+/* What is asked about the {session_id} of the path, which realtimed does if that is for the caller
+ * to ask. A new reference in *ret_ask. */
+static int begin_ask(const struct request *request, json_t **ret_ask, struct error *reterr)
 {
 	const char *session_id = request_parameter(request, "session_id"), *room_id;
 	json_t *ask;
@@ -188,33 +204,99 @@ static int ask_about_session(struct api *api, const struct request *request,
 	if (!ask)
 		return error_set_field(reterr, -EINVAL, "bad_field", "session_id",
 				       "session_id must be UTF-8");
-	return bus_client_call(api->realtimed, message, ask, BUS_TIMEOUT_MS, NULL, reterr);
+	*ret_ask = ask;
+	return 0;
 }
 
-/* Trickled candidates. Our side is ICE-lite and learns a peer's addresses from its checks, so
- * they say nothing new and are only acknowledged. */
+/* ---- PATCH: trickled candidates, and restarts of ICE ---- */
+
+/* *ret_sessions, a new reference, has the tags of If-Match; NULL: any will do ("*"). */
+static int read_if_match(const struct request *request, json_t **ret_sessions, struct error *reterr)
+{
+	const char *list = request_header(request, "If-Match"), *tag;
+	AUTO_JSON sessions = json_array();
+	size_t length;
+
+	if (!list)
+		return error_set_field(reterr, -ENODATA, "precondition_required", "If-Match",
+				       "If-Match must name the ICE session by the ETag that came "
+				       "with it; * for a restart, whichever it is");
+	while (etag_list_next(&list, &tag, &length) &&
+	       json_array_size(sessions) < ICE_SESSIONS_MAX) {
+		if (length == 1 && *tag == '*')
+			return 0;
+		/* One that is not UTF-8 is none of ours. */
+		(void)json_array_append_new(sessions, json_stringn(tag, length));
+	}
+	*ret_sessions = STEAL(sessions);
+	return 0;
+}
+
+static int read_fragment(struct api *api, struct request *request, json_t *ask,
+			 struct error *reterr)
+{
+	json_t *text;
+	int r = request_read_body(request, api->config->REALTIME_MAX_BODY, reterr);
+
+	if (r < 0)
+		return r;
+	text = request->body_length > 0 ? json_stringn(request->body, request->body_length) : NULL;
+	if (!text || strlen(json_string_value(text)) != request->body_length) {
+		json_decref(text);
+		return error_set(reterr, -EINVAL, "bad_sdp_fragment",
+				 "the body must be an SDP fragment in UTF-8 (RFC 8840), which has "
+				 "no NUL");
+	}
+	(void)json_object_set_new(ask, "sdp_fragment", text);
+	return 0;
+}
+
+static int answer_patch(struct response *response, const json_t *answer)
+{
+	const char *fragment = json_string_value(json_object_get(answer, "sdp_fragment"));
+
+	if (!fragment) {
+		response_empty(response, 204);
+		return 0;
+	}
+	set_etag(response, answer);
+	return response_text(response, 200, TRICKLE_TYPE, fragment);
+}
+
 int whip_patch(struct api *api, struct request *request, struct response *response,
 	       struct error *reterr)
 {
+	AUTO_JSON sessions = NULL;
+	AUTO_JSON answer = NULL;
+	AUTO_JSON ask = NULL;
 	int r;
 
-	if (!request_has_content_type(request, "application/trickle-ice-sdpfrag"))
+	if (!request_has_content_type(request, TRICKLE_TYPE))
 		return error_set(reterr, -EPROTONOSUPPORT, "unsupported_media_type",
-				 "the body must be application/trickle-ice-sdpfrag");
-	r = request_read_body(request, api->config->REALTIME_MAX_BODY, reterr);
+				 "the body must be %s", TRICKLE_TYPE);
+	r = begin_ask(request, &ask, reterr);
 	if (r == 0)
-		r = ask_about_session(api, request, BUS_HTTP_SESSION_CHECK, reterr);
+		r = read_if_match(request, &sessions, reterr);
+	if (r == 0)
+		r = read_fragment(api, request, ask, reterr);
 	if (r < 0)
 		return r;
-	response_empty(response, 204);
-	return 0;
+	if (sessions)
+		(void)json_object_set(ask, "ice_sessions", sessions);
+	r = bus_client_call(api->realtimed, BUS_HTTP_SESSION_ICE, STEAL(ask), BUS_MEDIA_TIMEOUT_MS,
+			    &answer, reterr);
+	return r < 0 ? r : answer_patch(response, answer);
 }
 
 int whip_end(struct api *api, struct request *request, struct response *response,
 	     struct error *reterr)
 {
-	int r = ask_about_session(api, request, BUS_HTTP_SESSION_END, reterr);
+	json_t *ask;
+	int r = begin_ask(request, &ask, reterr);
 
+	if (r == 0)
+		r = bus_client_call(api->realtimed, BUS_HTTP_SESSION_END, ask, BUS_TIMEOUT_MS, NULL,
+				    reterr);
 	if (r < 0)
 		return r;
 	response_empty(response, 204);

@@ -75,3 +75,24 @@ bool etag_list_has(const char *list, const char *etag, bool with_weak)
 	}
 	return false;
 }
+
+bool etag_list_next(const char **list, const char **ret_tag, size_t *ret_length)
+{
+	const char *at = *list + strspn(*list, ", \t");
+
+	if (!*at)
+		return false;
+	if (strncmp(at, "W/", 2) == 0)
+		at += 2;
+	if (*at == '"') {
+		*ret_tag = ++at;
+		*ret_length = strcspn(at, "\"");
+		at += *ret_length;
+		*list = *at ? at + 1 : at;
+	} else {
+		*ret_tag = at;
+		*ret_length = strcspn(at, ", \t");
+		*list = at + *ret_length;
+	}
+	return true;
+}

@@ -3,6 +3,7 @@
 #define API_WIRE_RANGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum range_result {
@@ -18,5 +19,9 @@ enum range_result range_parse(const char *header, int64_t size, int64_t *ret_off
 /* Is `etag` (with its quotes) among those of If-None-Match or If-Match, or is that "*"? `weak`
  * ones count only if `with_weak`. */
 bool etag_list_has(const char *list, const char *etag, bool with_weak);
+
+/* The next tag of such a list, without W/ and quotes, moving *list behind it; false at the end.
+ * Tags that clients send without quotes are taken too, and so is "*". */
+bool etag_list_next(const char **list, const char **ret_tag, size_t *ret_length);
 
 #endif

@@ -361,6 +361,7 @@ void api_on_http_started(void *data, uint64_t token, const char *peer_id, const 
 	struct daemon *daemon = data;
 	struct bus_peer *peer = api_asker_of(daemon, token);
 	json_t *sdp = json_object_get(answer, "sdp");
+	json_t *ice_session = json_object_get(answer, "ice_session");
 
 	if (!peer)
 		return; /* it has gone meanwhile; the session ends when it is silent */
@@ -368,14 +369,15 @@ void api_on_http_started(void *data, uint64_t token, const char *peer_id, const 
 		bus_peer_refuse(peer, BUS_HTTP_SESSION_START, (uint32_t)token, error);
 	else
 		bus_peer_respond(peer, BUS_HTTP_SESSION_START, (uint32_t)token,
-				 json_pack("{s:s, s:O?}", "session_id", peer_id, "sdp", sdp));
+				 json_pack("{s:s, s:O?, s:O*}", "session_id", peer_id, "sdp", sdp,
+					   "ice_session", ice_session));
 }
 
-static int on_http_session(struct daemon *daemon, const json_t *body, bool is_over,
-			   struct error *reterr)
+/* The caller's own session, of {room_id, session_id, caller}. */
+static int session_get(struct daemon *daemon, const json_t *body, struct peer **ret_peer,
+		       struct error *reterr)
 {
 	const char *room_id = NULL, *session_id = NULL;
-	struct peer *peer = NULL;
 	struct caller caller;
 	int r = json_get_text(body, "room_id", 1, ROOM_ID_MAX, &room_id, reterr);
 
@@ -386,10 +388,63 @@ static int on_http_session(struct daemon *daemon, const json_t *body, bool is_ov
 	if (r > 0)
 		r = caller_get(body, &caller, reterr);
 	if (r == 0)
-		r = switchboard_http_find(&daemon->board, room_id, session_id, &caller, &peer,
+		r = switchboard_http_find(&daemon->board, room_id, session_id, &caller, ret_peer,
 					  reterr);
-	if (r == 0 && is_over)
+	return r;
+}
+
+static int on_http_end(struct daemon *daemon, const json_t *body, struct error *reterr)
+{
+	struct peer *peer = NULL;
+	int r = session_get(daemon, body, &peer, reterr);
+
+	if (r == 0)
 		switchboard_leave(&daemon->board, peer, "left", true);
+	return r;
+}
+
+/* A PEER_ICE on its way. */
+struct ice_patch {
+	uint64_t token; /* of the asker */
+};
+
+static void on_sfu_patched(void *data, void *context, const json_t *answer,
+			   const struct error *error)
+{
+	AUTO_FREE struct ice_patch *patch = context;
+	struct bus_peer *asker = api_asker_of(data, patch->token);
+	uint32_t request_id = (uint32_t)patch->token;
+
+	if (asker && error)
+		bus_peer_refuse(asker, BUS_HTTP_SESSION_ICE, request_id, error);
+	else if (asker)
+		bus_peer_respond(asker, BUS_HTTP_SESSION_ICE, request_id,
+				 json_incref((json_t *)(uintptr_t)answer));
+}
+
+static int on_http_ice(struct daemon *daemon, struct bus_peer *asker, const struct bus_frame *frame,
+		       struct error *reterr)
+{
+	AUTO_FREE struct ice_patch *patch = calloc(1, sizeof(*patch));
+	struct peer *peer = NULL;
+	json_t *body;
+	int r = session_get(daemon, frame->body, &peer, reterr);
+
+	if (r < 0)
+		return r;
+	if (!daemon->sfu)
+		return error_set(reterr, -ENOTCONN, "sfu_unavailable",
+				 "the media server is not connected");
+	if (!patch)
+		return error_set(reterr, -ENOMEM, "out_of_memory", "out of memory");
+	patch->token = api_token_of(asker, frame);
+	body = json_pack("{s:s, s:s, s:O*, s:O*}", "room_id", peer->room->room_id, "peer_id",
+			 peer->peer_id, "sdp_fragment",
+			 json_object_get(frame->body, "sdp_fragment"), "ice_sessions",
+			 json_object_get(frame->body, "ice_sessions"));
+	r = bus_peer_ask(daemon->sfu, BUS_PEER_ICE, body, on_sfu_patched, daemon, patch);
+	if (r == 0)
+		(void)STEAL(patch);
 	return r;
 }
 
@@ -451,10 +506,11 @@ void api_on_request(struct daemon *daemon, struct bus_peer *peer, const struct b
 		r = on_signal(daemon, frame->body, &error);
 		answer = r < 0 ? NULL : json_object();
 		break;
+	case BUS_HTTP_SESSION_ICE:
+		r = on_http_ice(daemon, peer, frame, &error); /* answers by itself */
+		break;
 	case BUS_HTTP_SESSION_END:
-	case BUS_HTTP_SESSION_CHECK:
-		r = on_http_session(daemon, frame->body, frame->message == BUS_HTTP_SESSION_END,
-				    &error);
+		r = on_http_end(daemon, frame->body, &error);
 		answer = r < 0 ? NULL : json_object();
 		break;
 	default:

@@ -177,7 +177,7 @@ void signaling_session_on_unidentified(struct signaling_session *session, const 
 static int to_sfu(struct switchboard *board, const struct peer *sender, const struct signal *signal,
 		  struct error *reterr)
 {
-	static const char *const passed_on[] = {"sdp", "ice_candidate", "id"};
+	static const char *const passed_on[] = {"sdp", "ice_candidate", "offer_id", "id"};
 	json_t *body;
 
 	if (!board->is_sfu_connected)

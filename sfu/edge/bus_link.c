@@ -44,11 +44,13 @@ static void send_event(void *data, enum bus_message message, json_t *body)
 }
 
 static void on_signal(void *data, const char *room_id, const char *peer_id, const char *signal_type,
-		      const char *sdp, const json_t *id)
+		      const char *sdp, uint64_t offer_id, const json_t *id)
 {
 	json_t *body = json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
 				 "signal_type", signal_type, "sdp", sdp);
 
+	if (offer_id != 0)
+		(void)json_object_set_new(body, "offer_id", json_integer((json_int_t)offer_id));
 	if (id)
 		(void)json_object_set_new(body, "id", json_deep_copy(id));
 	send_event(data, BUS_PEER_SIGNAL, body);
@@ -57,10 +59,11 @@ static void on_signal(void *data, const char *room_id, const char *peer_id, cons
 static void on_refused(void *data, const char *room_id, const char *peer_id,
 		       const struct error *error, const json_t *id)
 {
-	json_t *body =
-		json_pack("{s:s, s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
-			  "code", error->code, "detail", error->message, "field", error->field);
+	json_t *body = json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
+				 "code", error->code, "detail", error->message);
 
+	if (*error->field)
+		(void)json_object_set_new(body, "field", json_string(error->field));
 	if (id)
 		(void)json_object_set_new(body, "id", json_deep_copy(id));
 	send_event(data, BUS_PEER_ERROR, body);
@@ -220,6 +223,18 @@ static void respond(struct bus_link *link, enum bus_message message, uint32_t re
 	json_decref(taken);
 }
 
+/* The answer to PEER_JOIN: of a peer that offered, and is not gone again. */
+static json_t *joined_body(struct worker *worker, const json_t *request, const char *sdp)
+{
+	const char *room_id = json_string_value(json_object_get(request, "room_id"));
+	const char *peer_id = json_string_value(json_object_get(request, "peer_id"));
+	const struct room *room = worker_room_find(worker, room_id);
+
+	if (!sdp || !room)
+		return json_object();
+	return json_pack("{s:s, s:s}", "sdp", sdp, "ice_session", room_ice_session(room, peer_id));
+}
+
 static void do_join(struct worker *worker, json_t *body, uint32_t request_id, void *data)
 {
 	struct bus_link *link = data;
@@ -238,8 +253,7 @@ static void do_join(struct worker *worker, json_t *body, uint32_t request_id, vo
 		placement_confirm(link->placement, room_id, peer_id, worker_index(worker));
 	else if (peer_id && r != -EEXIST)
 		placement_forget(link->placement, room_id, peer_id);
-	respond(data, BUS_PEER_JOIN, request_id, r, &error,
-		answer ? json_pack("{s:s}", "sdp", answer) : json_object());
+	respond(data, BUS_PEER_JOIN, request_id, r, &error, joined_body(worker, body, answer));
 }
 
 static int mute(struct worker *worker, const json_t *body, json_t **ret_tracks,
@@ -268,6 +282,23 @@ static void do_mute(struct worker *worker, json_t *body, uint32_t request_id, vo
 			json_pack("{s:o*}", "tracks", tracks));
 	else
 		json_decref(tracks);
+}
+
+static void do_patch_ice(struct worker *worker, json_t *body, uint32_t request_id, void *data)
+{
+	const char *room_id = json_string_value(json_object_get(body, "room_id"));
+	const char *peer_id = json_string_value(json_object_get(body, "peer_id"));
+	struct room *room = worker_room_find(worker, room_id);
+	json_t *answer = NULL;
+	struct error error = {0};
+	int r;
+
+	if (!room || !peer_id)
+		r = error_set_field(&error, -ENOENT, "session_not_found", "session_id",
+				    "there is no such session in %s", room_id);
+	else
+		r = room_patch_ice(room, peer_id, body, &answer, &error);
+	respond(data, BUS_PEER_ICE, request_id, r, &error, answer);
 }
 
 struct forgetting {
@@ -358,6 +389,8 @@ static void on_received(void *data, struct bus_frame *frame)
 	if (worker && frame->message == BUS_PEER_MUTE) {
 		worker_post(worker, do_mute, STEAL(frame->body),
 			    frame->kind == BUS_REQUEST ? frame->request_id : 0, link);
+	} else if (worker && frame->message == BUS_PEER_ICE && frame->kind == BUS_REQUEST) {
+		worker_post(worker, do_patch_ice, STEAL(frame->body), frame->request_id, link);
 	} else if (worker && frame->message == BUS_ROOM_CLOSED) {
 		close_everywhere(link, frame->body);
 	} else if (worker && frame->kind == BUS_EVENT) {

@@ -28,7 +28,8 @@ struct room;
 struct room_events {
 	/* An offer or answer for a peer. */
 	void (*signal)(void *data, const char *room_id, const char *peer_id,
-		       const char *signal_type, const char *sdp, const json_t *id);
+		       const char *signal_type, const char *sdp, uint64_t offer_id,
+		       const json_t *id);
 	void (*refused)(void *data, const char *room_id, const char *peer_id,
 			const struct error *error, const json_t *id);
 	/* The peer cannot take this track of `publisher_id`. */
@@ -99,6 +100,16 @@ int room_join(struct room *room, const struct peer_request *request, char **ret_
 void room_leave(struct room *room, const char *peer_id);
 /* The peer signalled something to the SFU; a refusal goes to room_events.refused. */
 void room_signal(struct room *room, const char *peer_id, const json_t *signal);
+/* PATCH of a session by HTTP (RFC 9725 section 4.3): {sdp_fragment, ice_sessions?}. ICE is
+ * restarted if it has a new ufrag. *ret_answer, a new reference, is {ice_session, sdp_fragment?}:
+ * the last of a restart, or where any session was meant, to tell how it stands now. -ENOENT
+ * "session_not_found"  -EPROTO, -EMSGSIZE "bad_sdp_fragment" -ESTALE "ice_session_changed" it is
+ * none of `ice_sessions` -ENOTUNIQ "no_ice_credentials" any session was meant, which is for a
+ * restart  -ENOMEM */
+int room_patch_ice(struct room *room, const char *peer_id, const json_t *patch, json_t **ret_answer,
+		   struct error *reterr) MUST_CHECK;
+/* By what a session's ICE is known until it is restarted; "": there is no such peer. Borrowed. */
+const char *room_ice_session(const struct room *room, const char *peer_id);
 /* Its signalling came back: repeat an unanswered offer, tell its tracks. */
 void room_resume(struct room *room, const char *peer_id);
 /* It says more about a track of its own: {mid|track_id, source?, muted?}. */

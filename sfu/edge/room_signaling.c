@@ -5,6 +5,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "sfu/edge/room_private.h"
+#include "sfu/wire/sdp_fragment.h"
 
 enum {
 	/* The client's own first offer goes first: a plain client sends it right after joining, and
@@ -208,56 +209,52 @@ static int on_offer(struct room_peer *peer, const json_t *signal, struct error *
 	if (r < 0)
 		return r;
 	context->events->signal(context->events_data, peer->room->room_id, peer->peer_id, "answer",
-				answer, json_object_get(signal, "id"));
+				answer, 0, json_object_get(signal, "id"));
 	return 0;
 }
 
 /* ---- we offer ---- */
 
-static void send_offer(struct room_peer *peer, const struct sdp *offer)
+static void send_offer(struct room_peer *peer)
 {
 	const struct room_context *context = peer->room->context;
-	AUTO_FREE char *text = sdp_format(offer);
+	AUTO(sdp) offer = NULL;
+	AUTO_FREE char *text = NULL;
 
+	if (negotiation_make_offer(&peer->negotiation, &offer) < 0)
+		return; /* without memory: the tick comes back to it */
+	text = sdp_format(offer);
 	if (text)
 		context->events->signal(context->events_data, peer->room->room_id, peer->peer_id,
-					"offer", text, NULL);
-}
-
-static void repeat_offer(struct room_peer *peer)
-{
-	AUTO(sdp) offer = NULL;
-
-	if (negotiation_write(&peer->negotiation, true, &offer) == 0)
-		send_offer(peer, offer);
+					"offer", text, peer->negotiation.offer_id, NULL);
 }
 
 void room_peer_negotiate(struct room_peer *peer)
 {
-	AUTO(sdp) offer = NULL;
-
 	if (peer->kind != PEER_CALL || !peer->negotiation.is_dirty ||
 	    peer->negotiation.state != NEGOTIATION_STABLE)
 		return;
 	if (!peer->has_offered &&
 	    peer->room->context->port->now_us - peer->joined_us < FIRST_OFFER_PATIENCE_US)
 		return; /* the tick comes back to it */
-	if (negotiation_make_offer(&peer->negotiation, &offer) == 0)
-		send_offer(peer, offer);
+	send_offer(peer);
 }
 
 static int on_answer(struct room_peer *peer, const json_t *signal, struct error *reterr)
 {
 	AUTO(sdp) answer = NULL;
 	const char *text = NULL;
+	int64_t offer_id = 0;
 	int r = json_get_text(signal, "sdp", 1, SDP_BYTES_MAX, &text, reterr);
 
 	if (r == 0)
 		r = json_missing("sdp", reterr);
 	if (r > 0)
+		r = json_get_int(signal, "offer_id", 1, INT64_MAX, &offer_id, reterr);
+	if (r >= 0)
 		r = sdp_parse(text, strlen(text), &answer, reterr);
 	if (r == 0)
-		r = negotiation_take_answer(&peer->negotiation, answer, reterr);
+		r = negotiation_take_answer(&peer->negotiation, answer, (uint64_t)offer_id, reterr);
 	if (r < 0)
 		return r;
 	rtc_transport_set_fingerprint(peer->transport, peer->negotiation.remote_fingerprint_sha256);
@@ -265,6 +262,94 @@ static int on_answer(struct room_peer *peer, const json_t *signal, struct error 
 		room_publish_changed(peer);
 	room_peer_sync_subscriptions(peer);
 	return 0;
+}
+
+/* ---- ICE by HTTP ---- */
+
+/* Our own ufrag: it is another one after each restart. */
+const char *room_ice_session(const struct room *room, const char *peer_id)
+{
+	const struct room_peer *peer = room_peer_find(room, peer_id);
+
+	return peer ? peer->negotiation.identity.ice_ufrag : "";
+}
+
+static bool is_current(const struct room_peer *peer, const json_t *ice_sessions)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach (ice_sessions, i, name) {
+		const char *text = json_string_value(name);
+
+		if (text && strcmp(text, peer->negotiation.identity.ice_ufrag) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int write_fragment(const struct room_peer *peer, json_t *answer)
+{
+	AUTO(sdp) sdp = NULL;
+	AUTO_FREE char *text = NULL;
+	int r = negotiation_write(&peer->negotiation, false, &sdp);
+
+	if (r < 0)
+		return r;
+	text = sdp_fragment_format(sdp);
+	return text && json_object_set_new(answer, "sdp_fragment", json_string(text)) == 0
+		       ? 0
+		       : -ENOMEM;
+}
+
+static int patch_ice(struct room_peer *peer, const struct sdp_fragment *fragment, json_t *sessions,
+		     json_t *answer, struct error *reterr)
+{
+	bool is_any = !sessions, is_restart = false;
+
+	if (!is_any && !is_current(peer, sessions))
+		return error_set_field(reterr, -ESTALE, "ice_session_changed", "If-Match",
+				       "ICE was restarted since: its ETag is another one now");
+	if (is_any && !*fragment->ice_ufrag)
+		return error_set_field(reterr, -ENOTUNIQ, "no_ice_credentials", "a=ice-ufrag",
+				       "If-Match: * is for a restart, which needs a=ice-ufrag and "
+				       "a=ice-pwd; candidates belong to one ICE session");
+	if (*fragment->ice_ufrag)
+		is_restart = negotiation_restart_ice(&peer->negotiation, fragment->ice_ufrag);
+	if (is_restart)
+		restart_ice(peer);
+	(void)json_object_set_new(answer, "ice_session",
+				  json_string(peer->negotiation.identity.ice_ufrag));
+	/* Asked for once more, it may be that the answer was lost. */
+	return is_restart || is_any ? write_fragment(peer, answer) : 0;
+}
+
+int room_patch_ice(struct room *room, const char *peer_id, const json_t *patch, json_t **ret_answer,
+		   struct error *reterr)
+{
+	struct room_peer *peer = room_peer_find(room, peer_id);
+	AUTO_JSON answer = json_object();
+	struct sdp_fragment fragment;
+	json_t *sessions = NULL;
+	const char *text = NULL;
+	int r = json_get_text(patch, "sdp_fragment", 0, SDP_BYTES_MAX, &text, reterr);
+
+	if (r == 0)
+		return json_missing("sdp_fragment", reterr);
+	if (r > 0)
+		r = json_get_container(patch, "ice_sessions", JSON_ARRAY, &sessions, reterr);
+	if (r < 0)
+		return r;
+	if (!peer || peer->kind == PEER_CALL)
+		return error_set_field(reterr, -ENOENT, "session_not_found", "session_id",
+				       "%s is no session in %s", peer_id, room->room_id);
+	r = sdp_fragment_parse(text, strlen(text), &fragment, reterr);
+	if (r == 0)
+		r = patch_ice(peer, &fragment, sessions, answer, reterr);
+	explicit_bzero(&fragment, sizeof(fragment));
+	if (r == 0)
+		*ret_answer = STEAL(answer);
+	return r;
 }
 
 /* ---- both ---- */
@@ -286,7 +371,7 @@ static int handle_signal(struct room_peer *peer, const json_t *signal, struct er
 		return 0; /* an ICE-lite agent answers checks and needs no candidates */
 	if (strcmp(type, "renegotiate") == 0) {
 		if (peer->negotiation.state == NEGOTIATION_OFFERED)
-			repeat_offer(peer); /* the first one, or its answer, was lost */
+			send_offer(peer); /* the first one, or its answer, was lost */
 		else
 			peer->negotiation.is_dirty = true;
 		return 0;
@@ -310,10 +395,21 @@ void room_negotiate_all(struct room *room)
 	}
 }
 
-void room_signal(struct room *room, const char *peer_id, const json_t *signal)
+static void refuse(const struct room *room, const char *peer_id, const json_t *signal,
+		   const struct error *error)
 {
 	const struct room_context *context = room->context;
+
+	LOG(LOG_INFO, LOG_WEBRTC, "signal_refused", LOG_TEXT("room", room->room_id),
+	    LOG_TEXT("peer", peer_id), LOG_ERR(error));
+	context->events->refused(context->events_data, room->room_id, peer_id, error,
+				 json_object_get(signal, "id"));
+}
+
+void room_signal(struct room *room, const char *peer_id, const json_t *signal)
+{
 	struct room_peer *peer = room_peer_find(room, peer_id);
+	const char *type = json_string_value(json_object_get(signal, "signal_type"));
 	struct error error = {0};
 	int r;
 
@@ -322,12 +418,12 @@ void room_signal(struct room *room, const char *peer_id, const json_t *signal)
 				    peer_id, room->room_id);
 	else
 		r = handle_signal(peer, signal, &error);
-	if (r < 0) {
-		LOG(LOG_INFO, LOG_WEBRTC, "signal_refused", LOG_TEXT("room", room->room_id),
-		    LOG_TEXT("peer", peer_id), LOG_ERR(&error));
-		context->events->refused(context->events_data, room->room_id, peer_id, &error,
-					 json_object_get(signal, "id"));
-	}
+	if (r < 0)
+		refuse(room, peer_id, signal, &error);
+	/* While it had an offer of its own open it passed over ours. */
+	if (r < 0 && peer && type && strcmp(type, "offer") == 0 &&
+	    peer->negotiation.state == NEGOTIATION_OFFERED)
+		send_offer(peer);
 	room_negotiate_all(room);
 }
 
@@ -348,5 +444,5 @@ void room_resume(struct room *room, const char *peer_id)
 		room_track_tell_layers(track);
 	}
 	if (peer->negotiation.state == NEGOTIATION_OFFERED)
-		repeat_offer(peer);
+		send_offer(peer);
 }

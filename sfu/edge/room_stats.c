@@ -1,4 +1,4 @@
-/* room_stats.c - a call as numbers: {room_id, speaker, peers: [{peer_id, kind, tracks,
+/* room_stats.c - a call as numbers: {room_id, speaker, peers: [{peer_id, kind, m_lines, tracks,
  * subscriptions, and what transport_stats.c tells}]}. */
 #include "core/json.h"
 #include "sfu/edge/room_private.h"
@@ -84,6 +84,8 @@ json_t *room_stats(const struct room *room)
 		told = rtc_transport_stats(peer->transport);
 		(void)json_object_set_new(told, "peer_id", json_string(peer->peer_id));
 		(void)json_object_set_new(told, "kind", json_string(room_peer_kind(peer)));
+		(void)json_object_set_new(told, "m_lines",
+					  json_integer((json_int_t)peer->negotiation.line_count));
 		(void)json_object_set_new(told, "tracks", describe_tracks(peer));
 		(void)json_object_set_new(told, "subscriptions", describe_subscriptions(peer));
 		(void)json_array_append_new(peers, told);

@@ -1,7 +1,7 @@
 #include "sfu/model/negotiation_private.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -157,6 +157,15 @@ bool negotiation_is_ice_restart(const struct negotiation *negotiation, const str
 	       strcmp(negotiation->remote_ufrag, offer->ice_ufrag) != 0;
 }
 
+bool negotiation_restart_ice(struct negotiation *negotiation, const char *remote_ufrag)
+{
+	if (strcmp(negotiation->remote_ufrag, remote_ufrag) == 0)
+		return false;
+	(void)snprintf(negotiation->remote_ufrag, sizeof(negotiation->remote_ufrag), "%s",
+		       remote_ufrag);
+	return true;
+}
+
 /* A line that was rejected may come back as another one (RFC 9429 section 5.2.2). */
 static bool is_recycled(const struct media_line *line, const struct sdp_media *media)
 {
@@ -218,6 +227,24 @@ static int check_offer(const struct negotiation *negotiation, const struct sdp *
 				       "m=", "a peer may publish %d tracks at most",
 				       PUBLISHED_TRACKS_MAX);
 	return 0;
+}
+
+/* A peer that has taken our offer, and whose answer was lost, has our lines in its own offer: they
+ * are agreed, and ours. */
+static void keep_known(struct negotiation *negotiation, const struct sdp *offer)
+{
+	size_t i = negotiation_agreed_count(negotiation);
+
+	if (negotiation->state != NEGOTIATION_OFFERED)
+		return;
+	for (; i < negotiation->offered_count && i < offer->media_count; i++) {
+		struct media_line *line = negotiation->lines[i];
+		const struct sdp_media *media = &offer->media[i];
+
+		if (line->kind != media->kind || strcmp(line->mid, media->mid) != 0)
+			break;
+		line->is_proposed = false;
+	}
 }
 
 /* The peer's lines come first: take back the ones that only we know of, whether an unanswered offer
@@ -289,8 +316,10 @@ static void apply_offered_media(const struct negotiation *negotiation, struct me
 					&line->rtx_payload_type);
 		line->red_payload_type = preferred_red(media, line->payload_type);
 	}
+	/* Of a stream that took our line over since our last offer the peer does not know yet. */
 	line->is_sending_live = line->is_sending_wanted && !line->is_rejected &&
 				(media->direction & DIRECTION_RECEIVE) != 0 &&
+				(!line->is_ours || line->send.ssrc == line->offered_ssrc) &&
 				find_send_numbers(line, media);
 }
 
@@ -322,6 +351,7 @@ int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *of
 
 	if (r < 0)
 		return r;
+	keep_known(negotiation, offer);
 	take_back_proposed(negotiation, &streams, &stream_count);
 	before = negotiation->line_count;
 	while (negotiation->line_count < offer->media_count) {
@@ -476,7 +506,6 @@ int negotiation_make_offer(struct negotiation *negotiation, struct sdp **ret_off
 {
 	int r;
 
-	assert(negotiation->state == NEGOTIATION_STABLE);
 	negotiation->session_version++;
 	negotiation_number_lines(negotiation);
 	r = negotiation_write(negotiation, true, ret_offer);
@@ -484,6 +513,8 @@ int negotiation_make_offer(struct negotiation *negotiation, struct sdp **ret_off
 		return r;
 	for (size_t i = 0; i < negotiation->line_count; i++)
 		negotiation->lines[i]->offered_ssrc = negotiation->lines[i]->send.ssrc;
+	negotiation->offer_id = negotiation->session_version;
+	negotiation->offered_count = negotiation->line_count;
 	negotiation->state = NEGOTIATION_OFFERED;
 	negotiation->is_dirty = false;
 	return 0;
@@ -492,28 +523,27 @@ int negotiation_make_offer(struct negotiation *negotiation, struct sdp **ret_off
 /* ---- the peer answers ---- */
 
 static int check_answer(const struct negotiation *negotiation, const struct sdp *answer,
-			struct error *reterr)
+			uint64_t offer_id, struct error *reterr)
 {
 	int r;
 
 	if (negotiation->state != NEGOTIATION_OFFERED)
 		return error_set_field(reterr, -EPROTO, "stale_answer", "sdp",
 				       "no offer of the SFU is waiting for an answer");
+	if (offer_id != 0 && offer_id != negotiation->offer_id)
+		return error_set_field(reterr, -EPROTO, "stale_answer", "offer_id",
+				       "this answers offer %" PRIu64
+				       ", but the one that waits for an answer is %" PRIu64,
+				       offer_id, negotiation->offer_id);
 	r = check_remote(negotiation, answer, false, reterr);
 	if (r < 0)
 		return r;
-	if (answer->media_count > negotiation->line_count)
-		return error_set_field(reterr, -EPROTO, "stale_answer",
-				       "m=", "the answer has more m-lines than the offer");
 	/* Lines added since the offer was made are not in it, and not in its answer. */
-	for (size_t i = 0; i < negotiation->line_count; i++) {
-		if (i >= answer->media_count) {
-			if (negotiation->lines[i]->is_proposed && negotiation->is_dirty)
-				break;
-			return error_set_field(reterr, -EPROTO, "stale_answer",
-					       "m=", "the answer has %zu m-lines, the offer more",
-					       answer->media_count);
-		}
+	if (answer->media_count != negotiation->offered_count)
+		return error_set_field(reterr, -EPROTO, "stale_answer",
+				       "m=", "the answer has %zu m-lines, the offer %zu",
+				       answer->media_count, negotiation->offered_count);
+	for (size_t i = 0; i < answer->media_count; i++) {
 		if (strcmp(negotiation->lines[i]->mid, answer->media[i].mid) != 0)
 			return error_set_field(reterr, -EPROTO, "stale_answer", "a=mid",
 					       "m-line %zu of the answer is %s, not %s", i,
@@ -568,9 +598,9 @@ static void apply_answered_media(struct negotiation *negotiation, struct media_l
 }
 
 int negotiation_take_answer(struct negotiation *negotiation, const struct sdp *answer,
-			    struct error *reterr)
+			    uint64_t offer_id, struct error *reterr)
 {
-	int r = check_answer(negotiation, answer, reterr);
+	int r = check_answer(negotiation, answer, offer_id, reterr);
 
 	if (r < 0)
 		return r;

@@ -86,8 +86,9 @@ struct negotiation {
 	char remote_ufrag[SDP_TOKEN_MAX];
 	bool remote_allows_mixed; /* header extensions of both forms; RFC 8285 section 6 */
 	uint64_t session_id, session_version;
-	struct media_line **lines; /* owned */
-	size_t line_count;
+	uint64_t offer_id;		  /* of our last offer; its answer may say it */
+	struct media_line **lines;	  /* owned */
+	size_t line_count, offered_count; /* the last: in our last offer */
 	uint32_t next_mid;
 };
 
@@ -111,6 +112,9 @@ int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *of
 /* Does this offer restart ICE (RFC 8839 section 5.4)? The answer to it must have new credentials of
  * ours: set them in `identity` before it is written. */
 bool negotiation_is_ice_restart(const struct negotiation *negotiation, const struct sdp *offer);
+
+/* Outside of an offer (RFC 9725 section 4.3.2). False: it is the ufrag that it has already. */
+bool negotiation_restart_ice(struct negotiation *negotiation, const char *remote_ufrag);
 
 /* Can the peer take a stream in this format? What it offers to receive says so. Of who has not
  * offered to receive that kind nothing is known: such a peer is offered it, and its answer says. */
@@ -146,16 +150,18 @@ const struct media_line *negotiation_rename_send(struct negotiation *negotiation
 /* Whatever is bound to `binding` ends. */
 void negotiation_remove_send(struct negotiation *negotiation, const void *binding);
 
-/* Compose an offer: only when STABLE. -ENOMEM. */
+/* Compose an offer of how things are now. One that is outstanding is void then. -ENOMEM. */
 int negotiation_make_offer(struct negotiation *negotiation, struct sdp **ret_offer) MUST_CHECK;
-/* Compose the offer that is outstanding once more, or the answer to the last accepted offer. */
+/* The text of an offer, which is made by negotiation_make_offer(), or compose the answer to the
+ * last accepted offer once more. */
 int negotiation_write(const struct negotiation *negotiation, bool as_offer,
 		      struct sdp **ret_sdp) MUST_CHECK;
 
-/* The peer answers our offer. On failure nothing has changed:
- *   -EPROTO "stale_answer" none is outstanding, or it answers another offer
- *   -EPROTO "bad_sdp"      -EPROTO "fingerprint_changed" */
+/* The peer answers our offer: the one of `offer_id`, if it says which; 0: it does not, and an
+ * answer to another offer is known by its m-lines alone. On failure nothing has changed: -EPROTO
+ * "stale_answer" none is outstanding, or it answers another offer -EPROTO "bad_sdp"      -EPROTO
+ * "fingerprint_changed" */
 int negotiation_take_answer(struct negotiation *negotiation, const struct sdp *answer,
-			    struct error *reterr) MUST_CHECK;
+			    uint64_t offer_id, struct error *reterr) MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sfu/wire/sdp.h"
+#include "sfu/wire/sdp_fragment.h"
 
 static const char *const kind_names[] = {
 	[MEDIA_AUDIO] = "audio",
@@ -34,13 +35,10 @@ static void put_text(FILE *out, const char *text)
 	}
 }
 
-static void format_session(FILE *out, const struct sdp *sdp)
+static void format_bundle(FILE *out, const struct sdp *sdp)
 {
 	bool has_bundle = false;
 
-	(void)fprintf(out,
-		      "v=0\r\no=- %" PRIu64 " %" PRIu64 " IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n",
-		      sdp->session_id, sdp->session_version);
 	for (size_t i = 0; i < sdp->media_count; i++) {
 		if (sdp->media[i].rejected)
 			continue;
@@ -49,6 +47,14 @@ static void format_session(FILE *out, const struct sdp *sdp)
 		has_bundle = true;
 	}
 	(void)fputs(has_bundle ? "\r\n" : "", out);
+}
+
+static void format_session(FILE *out, const struct sdp *sdp)
+{
+	(void)fprintf(out,
+		      "v=0\r\no=- %" PRIu64 " %" PRIu64 " IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n",
+		      sdp->session_id, sdp->session_version);
+	format_bundle(out, sdp);
 	(void)fputs("a=msid-semantic: WMS *\r\n", out);
 	if (sdp->ice_lite)
 		(void)fputs("a=ice-lite\r\n", out);
@@ -56,13 +62,18 @@ static void format_session(FILE *out, const struct sdp *sdp)
 		(void)fputs("a=extmap-allow-mixed\r\n", out);
 }
 
-static void format_transport(FILE *out, const struct sdp *sdp)
+static void format_credentials(FILE *out, const struct sdp *sdp)
 {
 	(void)fputs("a=ice-ufrag:", out);
 	put_text(out, sdp->ice_ufrag);
 	(void)fputs("\r\na=ice-pwd:", out);
 	put_text(out, sdp->ice_password);
 	(void)fputs("\r\n", out);
+}
+
+static void format_transport(FILE *out, const struct sdp *sdp)
+{
+	format_credentials(out, sdp);
 	if (sdp->has_fingerprint) {
 		(void)fputs("a=fingerprint:sha-256", out);
 		for (size_t i = 0; i < sizeof(sdp->fingerprint_sha256); i++)
@@ -222,13 +233,24 @@ static void format_media(FILE *out, const struct sdp *sdp, const struct sdp_medi
 		(void)fprintf(out, "a=sctp-port:%u\r\n", media->sctp_port);
 }
 
+/* The text, once it is complete; NULL without memory. */
+static char *finish(FILE *out, char **text)
+{
+	/* Writing to memory fails in one way, and it sticks. */
+	int failed = ferror(out);
+
+	if (fclose(out) == 0 && !failed)
+		return *text;
+	free(*text);
+	return NULL;
+}
+
 char *sdp_format(const struct sdp *sdp)
 {
 	bool has_candidates = false;
 	char *text = NULL;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
-	int failed;
 
 	if (!out)
 		return NULL;
@@ -240,11 +262,29 @@ char *sdp_format(const struct sdp *sdp)
 			has_candidates = true;
 		}
 	}
-	/* Writing to memory fails in one way, and it sticks. */
-	failed = ferror(out);
-	if (fclose(out) != 0 || failed) {
-		free(text);
+	return finish(out, &text);
+}
+
+char *sdp_fragment_format(const struct sdp *sdp)
+{
+	char *text = NULL;
+	size_t length, first = 0;
+	FILE *out = open_memstream(&text, &length);
+
+	if (!out)
 		return NULL;
+	while (first < sdp->media_count && sdp->media[first].rejected)
+		first++;
+	if (sdp->ice_lite)
+		(void)fputs("a=ice-lite\r\n", out);
+	format_bundle(out, sdp);
+	if (first < sdp->media_count) {
+		format_media_line(out, &sdp->media[first]);
+		(void)fputs("a=mid:", out);
+		put_text(out, sdp->media[first].mid);
+		(void)fputs("\r\n", out);
 	}
-	return text;
+	format_credentials(out, sdp);
+	format_candidates(out, sdp);
+	return finish(out, &text);
 }

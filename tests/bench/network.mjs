@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * network - calls over bad networks: one publisher, one viewer, each a Chromium of its own, 20 s of each network.
+ * network - calls over bad networks: one publisher, one viewer, each a browser of its own, 20 s of each network. Whose
+ * network is bad is a Chromium, and then a Firefox; the other is a Chromium.
  *
  *   ./dev bench network [--quick] [--only TEXT]
  *
@@ -28,14 +29,14 @@ const { ONE_WORKER } = await import("../browser/network.mjs");
 const quick = process.argv.includes("--quick");
 const only = process.argv.includes("--only") ? process.argv[process.argv.indexOf("--only") + 1] : "";
 
-console.log("network                                  stall s    aim  longest s  frames   back s  widths");
+console.log("network                                           stall s    aim  longest s  frames   back s  widths");
 const system = await System.start([], ONE_WORKER);
 try {
   for (const scenario of SCENARIOS.filter(({ name }) => name.includes(only))) {
     const { stallMs, longestMs, frames, backMs, widths } = await runScenario(system, scenario, quick ? 8 : 20);
     const back = backMs === undefined ? "" : backMs === null ? "never" : (backMs / 1000).toFixed(1);
     console.log(
-      `${scenario.name.padEnd(38)} ${(stallMs / 1000).toFixed(2).padStart(9)} ${aimed(scenario).padStart(6)} ` +
+      `${scenario.name.padEnd(47)} ${(stallMs / 1000).toFixed(2).padStart(9)} ${aimed(scenario).padStart(6)} ` +
         `${(longestMs / 1000).toFixed(2).padStart(10)} ${String(frames).padStart(7)} ${back.padStart(8)}  ${widths.join(" ")}`,
     );
   }

@@ -22,6 +22,7 @@ const CHECKED = [
   { part: "300 kbit/s from the publisher", stallMs: 5000, frames: 80 },
   { part: "viewer's address changes", stallMs: 2500, frames: 100 },
   { part: "publisher's address changes", stallMs: 2500, frames: 100 },
+  { part: "15 % lost from the publisher, Firefox", stallMs: 2500, frames: 80 },
 ];
 
 for (const { part, stallMs, frames } of CHECKED) {

@@ -3,10 +3,10 @@ import { joinCall, launch } from "./browsers.mjs";
 import { backAt, Network, shown, sleep, watch, withoutCamera } from "./network.mjs";
 
 /**
- * `side` is whose network it is. `during` holds while it is measured; with `good` the network is good again after
+ * `side` is whose network it is; `browser` is that end's, the other is Chromium. `during` holds while it is measured; with `good` the network is good again after
  * `badSeconds`, and the time until the picture is whole is measured as well.
  */
-export const SCENARIOS = [
+const NETWORKS = [
   { name: "good", side: "viewer", during: "both", aimMs: 0 },
   { name: "5 % lost to the viewer", side: "viewer", during: "down loss=5", aimMs: 0 },
   { name: "5 % lost from the publisher", side: "publisher", during: "up loss=5", aimMs: 0 },
@@ -22,6 +22,10 @@ export const SCENARIOS = [
   { name: "the publisher's address changes", side: "publisher", during: "rebind", aimMs: 500 },
 ];
 
+export const SCENARIOS = ["chromium", "firefox"].flatMap((browser) =>
+  NETWORKS.map((scenario) => ({ ...scenario, browser, name: browser === "chromium" ? scenario.name : `${scenario.name}, Firefox` })),
+);
+
 export const aimed = ({ aimMs }) => (aimMs === 0 ? "0" : `< ${aimMs / 1000}`);
 
 let rooms = 0;
@@ -32,7 +36,8 @@ const SETTLE_MS = 8_000;
 /** @returns {Promise<{stallMs: number, longestMs: number, frames: number, backMs?: number | null, widths: number[]}>} */
 export async function runScenario(system, scenario, seconds = 20, settleMs = SETTLE_MS) {
   const room = `network-${++rooms}`;
-  const [publishing, viewing] = await Promise.all([launch("chromium"), launch("chromium")]);
+  const browserOf = (side) => (scenario.side === side ? scenario.browser : "chromium");
+  const [publishing, viewing] = await Promise.all([launch(browserOf("publisher")), launch(browserOf("viewer"))]);
   const network = await Network.start(system, 7);
   const prepareFor = (side) => (scenario.side === side ? network.prepare() : []);
   try {

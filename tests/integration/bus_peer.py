@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import struct
 
@@ -11,7 +12,7 @@ REQUEST, RESPONSE, ERROR, EVENT = 1, 2, 3, 4
 HELLO, PUBLISH, HUB_STATUS, ROOM_OCCUPANCY, ROOM_UPDATED, ROOM_DELETED = 1, 16, 17, 18, 19, 20
 SIGNAL, HTTP_SESSION_START, HTTP_SESSION_END, CONNECTIONS = 21, 22, 23, 24
 PARTICIPANT, KICK, MUTE = 36, 37, 38
-HTTP_SESSION_CHECK = 26
+HTTP_SESSION_ICE, PEER_ICE = 27, 58
 PEER_JOIN, PEER_LEAVE, PEER_RESUMED, ROOM_CLOSED = 48, 49, 50, 51
 PEER_SIGNAL, PEER_ERROR, PEER_TRACK, PEER_MUTE = 52, 53, 54, 55
 PEER_TRACKS, PEER_STATE, PEER_GONE = 64, 65, 66
@@ -21,6 +22,18 @@ class Refused(Exception):
     def __init__(self, body: dict) -> None:
         super().__init__(body["code"])
         self.body = body
+
+
+def answer_ice(body: dict) -> dict:
+    """As the SFU would of a peer whose ICE session is "once"."""
+    sessions = body.get("ice_sessions")
+    if sessions is not None and "once" not in sessions:
+        raise Refused({"number": -errno.ESTALE, "code": "ice_session_changed", "detail": "it is once"})
+    if "a=ice-ufrag" in body["sdp_fragment"]:
+        return {"ice_session": "again", "sdp_fragment": "a=ice-ufrag:again\r\n"}
+    if sessions is None:
+        raise Refused({"number": -errno.ENOTUNIQ, "code": "no_ice_credentials", "detail": "restart with what?"})
+    return {"ice_session": "once"}
 
 
 class BusPeer:
@@ -34,7 +47,7 @@ class BusPeer:
         # what this SFU serves: room_id -> peer_id -> the body of PEER_JOIN
         self.rooms: dict[str, dict[str, dict]] = {}
         self.answer_mute = lambda body: {"tracks": []}
-        self.answer_join = lambda body: {"sdp": "v=0 answer"} if "sdp" in body else {}
+        self.answer_join = lambda body: {"sdp": "v=0 answer", "ice_session": "once"} if "sdp" in body else {}
 
     async def connect(self, timeout: float = 5.0) -> dict:
         deadline = asyncio.get_running_loop().time() + timeout
@@ -125,6 +138,11 @@ class BusPeer:
                 answer = self.answer_mute(body)
                 if answer is not None:
                     self._send(RESPONSE, message, request_id, answer)
+            elif message == PEER_ICE:
+                try:
+                    self._send(RESPONSE, message, request_id, answer_ice(body))
+                except Refused as refused:
+                    self._send(ERROR, message, request_id, refused.body)
             elif message == PEER_LEAVE:
                 self.rooms.get(body["room_id"], {}).pop(body["peer_id"], None)
             self.inbox.put_nowait((message, body))

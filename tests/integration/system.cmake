@@ -3,5 +3,10 @@ add_test(NAME integration-system
 	COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/browser/in-namespace.sh
 		/usr/bin/python3 -m pytest -q -p no:cacheprovider test_system.py
 	WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/integration)
-set_tests_properties(integration-system PROPERTIES LABELS integration RUN_SERIAL ON TIMEOUT 600
+# Twenty participants who negotiate at random.
+add_test(NAME integration-crowd
+	COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/browser/in-namespace.sh
+		/usr/bin/python3 -m pytest -q -p no:cacheprovider test_crowd.py
+	WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/integration)
+set_tests_properties(integration-system integration-crowd PROPERTIES LABELS integration RUN_SERIAL ON TIMEOUT 600
 	ENVIRONMENT "${RT_TEST_ENV};PYTHONDONTWRITEBYTECODE=1;RT_BUILD=${CMAKE_BINARY_DIR}")

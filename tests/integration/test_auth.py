@@ -534,7 +534,7 @@ def test_nobody_acts_for_another_ones_peer(system: System) -> None:
 
     def patch(path: str, credential: str) -> int:
         return system.stack.request("PATCH", path, "a=candidate:x", {
-            "Content-Type": "application/trickle-ice-sdpfrag", **bearer(credential)}).status
+            "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": '"once"', **bearer(credential)}).status
 
     async def run() -> None:
         sfu = bus.BusPeer(system.daemon.bus, "sfu")

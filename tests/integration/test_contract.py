@@ -361,8 +361,10 @@ simple("binaryUpload", 415, body=form(a_file(b"x", "a.exe", "application/x-exe")
 simple("binaryUpload", 400, body=f"--{BOUNDARY}\r\nno end".encode(), Content_Type=FORM)
 simple("whipStart", 413, body=b"v=0" + b"x" * BODY_MAX, Content_Type=SDP)
 simple("whepStart", 413, body=b"v=0" + b"x" * BODY_MAX, Content_Type=SDP)
-simple("whipPatch", 413, body=b"x" * (BODY_MAX + 1), Content_Type=TRICKLE)
-simple("whepPatch", 413, body=b"x" * (BODY_MAX + 1), Content_Type=TRICKLE)
+for _name in ("whipPatch", "whepPatch"):
+    simple(_name, 413, body=b"x" * (BODY_MAX + 1), Content_Type=TRICKLE, If_Match="*")
+    simple(_name, 400, body=b"a=\0", Content_Type=TRICKLE, If_Match="*")
+    simple(_name, 428, body=b"a=x", Content_Type=TRICKLE)
 for _name in ("whipStart", "whepStart", "whipPatch", "whepPatch"):
     simple(_name, 415, body=b"x", Content_Type="text/plain")
 
@@ -420,15 +422,21 @@ for _name in ("whipStart", "whepStart"):
 for _name in ("whipEnd", "whepEnd"):
     simple(_name, 404)
 for _name in ("whipPatch", "whepPatch"):
-    simple(_name, 404, body=b"x", Content_Type=TRICKLE)
+    simple(_name, 404, body=b"x", Content_Type=TRICKLE, If_Match="*")
 simple("signal", 404, body={"room_id": "team", "sender_peer_id": "peer_x", "signal_type": "bye"})
 
 
 # Calls.
 
 
+def patch_ice(world: World, name: str, session: dict[str, str]) -> None:
+    for if_match, body, status in (('"once"', b"a=x", 204), ("*", b"a=ice-ufrag:x", 200), ('"other"', b"a=x", 412), ("*", b"a=x", 422)):
+        answer = world.ask(name, path=session, body=body, credential="ann", Content_Type=TRICKLE, If_Match=if_match)
+        assert answer.status == status, answer.body
+
+
 @produces("whipStart", 201, 409)
-@produces("whipPatch", 204)
+@produces("whipPatch", 200, 204, 412, 422)
 @produces("whipEnd", 204)
 @produces("participants", 200)
 @produces("sessions", 200)
@@ -439,7 +447,7 @@ def _(world: World) -> None:
     assert world.ask("participants", path=room).json["total"] == 1
     world.ask("callConnections")
     world.ask("whipStart", path=room, body=b"v=0", credential="ann", Content_Type=SDP)
-    world.ask("whipPatch", path=session, body=b"a=x", credential="ann", Content_Type=TRICKLE)
+    patch_ice(world, "whipPatch", session)
     world.ask("whipEnd", path=session, credential="ann")
     wait_until(lambda: world.ask("sessions", path=room).json["items"][0]["leave_reason"] == "left")
 
@@ -514,12 +522,12 @@ def _(world: World) -> None:
 
 
 @produces("whepStart", 201)
-@produces("whepPatch", 204)
+@produces("whepPatch", 200, 204, 412, 422)
 @produces("whepEnd", 204)
 def _(world: World) -> None:
     place = world.ask("whepStart", body=b"v=0", credential="ann", Content_Type=SDP).headers["Location"]
     session = {"session_id": place.rsplit("/", 1)[1]}
-    world.ask("whepPatch", path=session, body=b"a=x", credential="ann", Content_Type=TRICKLE)
+    patch_ice(world, "whepPatch", session)
     world.ask("whepEnd", path=session, credential="ann")
 
 
@@ -663,7 +671,7 @@ READY: dict[str, dict[str, Any]] = {
     "binaryUpload": {"body": form(a_file(PNG)), "query": "?channel=general", "Content_Type": FORM},
     "uploadCreate": {"body": b"", "Upload_Length": "0", "Upload_Metadata": "channel Z2VuZXJhbA==,filetype dGV4dC9wbGFpbg=="},
     "whipStart": {"body": b"v=0", "Content_Type": SDP}, "whepStart": {"body": b"v=0", "Content_Type": SDP},
-    "whipPatch": {"body": b"x", "Content_Type": TRICKLE}, "whepPatch": {"body": b"x", "Content_Type": TRICKLE},
+    "whipPatch": {"body": b"x", "Content_Type": TRICKLE, "If_Match": "*"}, "whepPatch": {"body": b"x", "Content_Type": TRICKLE, "If_Match": "*"},
     "connectionsCloseOfUser": {"query": "?user_id=ann"},
     "banCreate": {"body": {"peer_id": "peer_x"}},
 }

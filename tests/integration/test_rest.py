@@ -362,9 +362,8 @@ def test_the_python_client_speaks_to_the_api(notifying: Stack) -> None:
 
 def test_whip_starts_and_ends_a_session(stack: Stack, room: dict) -> None:
     stack.realtimed.answers[fake_bus.HTTP_SESSION_START] = lambda body: {
-        "session_id": "p_1", "sdp": f"v=0\r\ns={body['kind']}\r\n"}
+        "session_id": "p_1", "sdp": f"v=0\r\ns={body['kind']}\r\n", "ice_session": "first+"}
     stack.realtimed.answers[fake_bus.HTTP_SESSION_END] = lambda _: {}
-    stack.realtimed.answers[fake_bus.HTTP_SESSION_CHECK] = lambda _: {}
     path = f"{ROOMS}/{room['room_id']}"
     sdp = {"Content-Type": "application/sdp"}
 
@@ -379,12 +378,49 @@ def test_whip_starts_and_ends_a_session(stack: Stack, room: dict) -> None:
                          "user_id": "", "name": "", "address": "127.0.0.1"}
     assert asked[-1]["publishers"] == ["a", "b"]
 
-    assert stack.request("PATCH", whip.headers["Location"], "a=candidate:x",
-                         {"Content-Type": "application/trickle-ice-sdpfrag"}).status == 204
+    assert whip.headers["ETag"] == '"first+"'
     assert stack.request("DELETE", whip.headers["Location"]).status == 204
     assert stack.realtimed.bodies_of(fake_bus.HTTP_SESSION_END)[-1] == {
         "room_id": room["room_id"], "session_id": "p_1",
         "caller": {"user_id": "", "is_moderator": True}}
+
+
+def test_ice_of_a_session_is_patched(stack: Stack, room: dict) -> None:
+    place = f"{ROOMS}/{room['room_id']}/whip/p_1"
+    trickle = {"Content-Type": "application/trickle-ice-sdpfrag"}
+    fragment = "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n"
+    restarted = {"ice_session": "second", "sdp_fragment": "a=ice-ufrag:second\r\n"}
+
+    def asked() -> dict:
+        return stack.realtimed.bodies_of(fake_bus.HTTP_SESSION_ICE)[-1]
+
+    stack.realtimed.answers[fake_bus.HTTP_SESSION_ICE] = lambda _: {"ice_session": "first"}
+    heard = stack.request("PATCH", place, fragment, {**trickle, "If-Match": '"first", W/"other"'})
+    assert heard.status == 204 and heard.body == b"" and "ETag" not in heard.headers
+    assert asked() == {"room_id": room["room_id"], "session_id": "p_1", "sdp_fragment": fragment,
+                       "ice_sessions": ["first", "other"], "caller": {"user_id": "", "is_moderator": True}}
+
+    stack.realtimed.answers[fake_bus.HTTP_SESSION_ICE] = lambda _: restarted
+    answer = stack.request("PATCH", place, fragment, {**trickle, "If-Match": "*"})
+    assert answer.status == 200 and answer.body.decode() == restarted["sdp_fragment"]
+    assert answer.headers["ETag"] == '"second"' and "ice_sessions" not in asked()
+    assert answer.headers["Content-Type"] == trickle["Content-Type"]
+
+    for headers, body, status, code in (
+            (trickle, fragment, 428, "precondition_required"),
+            ({**trickle, "If-Match": "*"}, "", 400, "bad_sdp_fragment"),
+            ({**trickle, "If-Match": "*"}, "a=x\0", 400, "bad_sdp_fragment"),
+            ({**trickle, "If-Match": "*"}, b"a=\xff", 400, "bad_sdp_fragment"),
+            ({"Content-Type": "application/sdp", "If-Match": "*"}, fragment, 415, "unsupported_media_type")):
+        refused = stack.request("PATCH", place, body, headers)
+        assert (refused.status, refused.json["code"]) == (status, code), refused.body
+
+    def stale(_: dict) -> dict:
+        raise fake_bus.Refusal(116, "ice_session_changed", "ICE was restarted since", "If-Match")
+
+    stack.realtimed.answers[fake_bus.HTTP_SESSION_ICE] = stale
+    refused = stack.request("PATCH", place, fragment, {**trickle, "If-Match": '"old"'})
+    assert (refused.status, refused.json["code"]) == (412, "ice_session_changed")
 
 
 def test_whip_refuses_what_is_not_a_session(stack: Stack, room: dict) -> None:

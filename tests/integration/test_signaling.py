@@ -125,6 +125,11 @@ def test_two_people_join_signal_and_leave(daemon: Realtimed) -> None:
                 sfu.tell(bus.PEER_SIGNAL, {**offer, "signal_type": "answer", "sdp": "v=1"})
                 answer = await bob.hear("signal")
                 assert answer["sender_peer_id"] == "sfu" and answer["sdp"] == "v=1"
+                sfu.tell(bus.PEER_SIGNAL, {"room_id": "r", "peer_id": offer["peer_id"], "signal_type": "offer",
+                                           "sdp": "v=2", "offer_id": 7})
+                assert (await bob.hear("signal"))["offer_id"] == 7
+                await bob.say(signal_type="answer", sdp="v=3", offer_id=7)
+                assert (await sfu.hears(bus.PEER_SIGNAL))["offer_id"] == 7
                 sfu.tell(bus.PEER_ERROR, {**offer, "code": "bad_sdp", "detail": "no"})
                 assert (await bob.hear("error"))["code"] == "bad_sdp"
                 await bob.say(signal_type="offer", target_peer_id="peer_456", sdp="v=0")
@@ -302,10 +307,15 @@ def test_the_api_publishes_looks_and_ends_rooms(daemon: Realtimed) -> None:
                     await api.ask(bus.SIGNAL, {**offer, **more})
 
             started = await api.ask(bus.HTTP_SESSION_START, {"room_id": "r", "kind": "whip", "sdp": "v=0"})
-            assert started["sdp"] == "v=0 answer"
+            assert started["sdp"] == "v=0 answer" and started["ice_session"] == "once"
             assert (await bob.hear("peer-joined"))["peer"]["peer_id"] == started["session_id"]
             session = {"room_id": "r", "session_id": started["session_id"]}
-            for ask in (bus.HTTP_SESSION_CHECK, bus.HTTP_SESSION_END):
+            session["sdp_fragment"], session["ice_sessions"] = "a=ice-ufrag:x", ["once"]
+            assert (await api.ask(bus.HTTP_SESSION_ICE, {**session, **moderator}))["ice_session"] == "again"
+            asked = await sfu.hears(bus.PEER_ICE)
+            assert asked["sdp_fragment"] == "a=ice-ufrag:x" and asked["ice_sessions"] == ["once"]
+            assert asked["peer_id"] == started["session_id"] and "caller" not in asked
+            for ask in (bus.HTTP_SESSION_ICE, bus.HTTP_SESSION_END):
                 with pytest.raises(bus.Refused, match="forbidden"):
                     await api.ask(ask, {**session, "caller": {"user_id": "eve"}})
                 with pytest.raises(bus.Refused, match="session_not_found"):

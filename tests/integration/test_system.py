@@ -27,85 +27,14 @@ import fake_bus
 import pytest
 import websockets
 from children import spawn
-from conftest import Answer, free_ports, wait_until
+from conftest import Answer, wait_until
+from system import BUILD, ROOMS, ROOT, System
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-BUILD = Path(os.environ.get("RT_BUILD", ROOT / "build" / "asan"))
 PION = BUILD / "tests" / "pion_client"
 OFFER = (ROOT / "tests" / "fixtures" / "sdp" / "webrtcbin_offer.sdp").read_text()
-ROOMS = "/realtime/webrtc/rooms"
 PROGRAMS = ("api", "realtimed", "sfu")
 GATEWAYS = ("fastcgi", "scgi")
-
-
-class System:
-    """One ./dev up on a folder that outlives it. Nothing it loses is started again."""
-
-    def __init__(self, data: Path, gateway: str = "fastcgi") -> None:
-        self.data = data
-        self.gateway = gateway
-        self.port = free_ports(3)
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        self.process = spawn(
-            ["/usr/bin/python3", str(ROOT / "tools" / "dev_up.py"), "--build", str(BUILD),
-             "--data", str(self.data), "--port", str(self.port), "--gateway", self.gateway,
-             "--no-restart"],
-            env={**os.environ, "WEBRTC_WORKERS": "1", "REALTIME_CONFIG": "/dev/null"},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        ready = self.process.stdout.readline()
-        assert ready == f"ready http://localhost:{self.port}/\n", ready
-        self.process.stdout.readline()  # the key
-
-    def kill(self, *names: str) -> None:
-        pids = [int((self.data / "run" / f"{name}.pid").read_text()) for name in names]
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.terminate()
-            assert self.process.wait(20) == 0
-            self.process.stdout.close()
-            self.process = None
-        for log in (self.data / "log").glob("*.log"):
-            text = log.read_text(errors="replace")
-            assert "Sanitizer" not in text and "runtime error" not in text, text
-
-    def request(self, method: str, path: str, body: object = None,
-                content_type: str = "application/json", **more: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        headers = {name.replace("_", "-"): value for name, value in more.items()}
-        if body is not None:
-            headers["Content-Type"] = content_type
-        if body is not None and not isinstance(body, str):
-            body = json.dumps(body)
-        try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
-        finally:
-            connection.close()
-
-    def create_room(self, room_id: str, **settings: object) -> None:
-        assert self.request("POST", ROOMS, {"room_id": room_id, **settings}).status == 201
-
-    def participants(self, room_id: str) -> list[dict]:
-        return self.request("GET", f"{ROOMS}/{room_id}/participants").json["items"]
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
-    def worker(self) -> dict:
-        """What the SFU's one worker tells of itself."""
-        return fake_bus.ask(self.data / "run" / "sfu.sock", fake_bus.SFU_STATUS, {})["workers"][0]
-
-    def estimate_of(self, room_id: str, kind: str) -> int | None:
-        """What the way to the room's peer of this kind carries, in bit/s; None: it does not tell."""
-        stats = fake_bus.ask(self.data / "run" / "sfu.sock", fake_bus.SFU_ROOM, {"room_id": room_id})
-        return next((peer["estimate_bps"] for peer in stats["peers"] if peer["kind"] == kind), None)
 
 
 @pytest.fixture(scope="module", params=GATEWAYS)
@@ -397,6 +326,29 @@ def test_pion_meets_the_others(system: System, film: Path, publisher: str, viewe
     sender.terminate()
     assert result_of(sender)["deleted"] in (200, 204)
     assert system.participants(room) == []
+
+
+@pytest.mark.skipif(not PION.exists(), reason="needs golang-go and golang-github-pion-webrtc.v3-dev")
+@pytest.mark.parametrize("system", GATEWAYS[:1], indirect=True)
+def test_ice_is_restarted_by_patch(system: System, film: Path) -> None:
+    """Of who publishes and of who watches (RFC 9725 section 4.3.2); the media goes on."""
+    room = "restarts"
+    system.create_room(room)
+    publisher = media_client("publish", system.url(f"{ROOMS}/{room}/whip"), 90, film, 60, program=PION.name)
+    wait_until(lambda: is_publishing(system, room), 30)
+    viewer = media_client("watch", system.url(f"{ROOMS}/{room}/whep"), 60, 1, FRAMES, 90, program=PION.name)
+    seen = result_of(viewer)
+    publisher.terminate()
+    sent = result_of(publisher)
+    assert seen["video_frames"] >= FRAMES and seen["audio_frames"] >= FRAMES, seen
+    for client in (seen, sent):
+        restart = client["restart"]
+        assert client["etag"] and restart["etag"] not in ("", client["etag"]), client
+        # To ask once more restarts nothing, and tells what was told.
+        assert (restart["trickled"], restart["stale"], restart["again"]) == (204, 412, 200), client
+        assert restart["etag_again"] == restart["etag"] and client["deleted"] == 204, client
+    log = (system.data / "log" / "sfu.log").read_text()
+    assert len(re.findall(rf"ice_restarted .*room={room}\b", log)) == 2, log[-2000:]
 
 
 def test_a_kicked_publisher_is_gone_from_the_relay(own_system: System) -> None:

@@ -1,11 +1,12 @@
 // pion_client is a WebRTC stack of its own (Pion, in Go) over WHIP and WHEP.
 //
-//	pion_client publish URL SECONDS FILE.ivf
-//	pion_client watch URL SECONDS [PUBLISHERS [FRAMES]]
+//	pion_client publish URL SECONDS FILE.ivf [FRAMES]
+//	pion_client watch URL SECONDS [PUBLISHERS [FRAMES [FRAMES]]]
 //
 // It publishes the file's VP8 over and over, and silence; or counts what can be put together of what it watches. It runs
 // for so long, until SIGTERM, or until so many frames of each kind came; then it ends its session with DELETE and
-// prints one line of JSON: {"video_frames": …, "audio_frames": …, "location": …}.
+// prints one line of JSON: {"video_frames": …, "audio_frames": …, "location": …}. After the last FRAMES of video it
+// restarts ICE by PATCH (RFC 9725 section 4.3.2), and tells of that as "restart".
 package main
 
 import (
@@ -38,32 +39,33 @@ const (
 
 var videoFrames, audioFrames atomic.Int64
 
-func exchange(to, offer string) (answer, location string, err error) {
+func exchange(to, offer string) (answer, location, etag string, err error) {
 	response, err := http.Post(to, "application/sdp", strings.NewReader(offer))
 	if err != nil {
-		return "", "", err
+		return "", "", "", err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return "", "", err
+		return "", "", "", err
 	}
 	if response.StatusCode != http.StatusCreated {
-		return "", "", fmt.Errorf("%s: %s", response.Status, body)
+		return "", "", "", fmt.Errorf("%s: %s", response.Status, body)
 	}
 	base, err := url.Parse(to)
 	if err != nil {
-		return "", "", err
+		return "", "", "", err
 	}
 	where, err := base.Parse(response.Header.Get("Location"))
 	if err != nil {
-		return "", "", err
+		return "", "", "", err
 	}
-	return string(body), where.String(), nil
+	return string(body), where.String(), response.Header.Get("ETag"), nil
 }
 
-func connect(peer *webrtc.PeerConnection, to string) (string, error) {
-	offer, err := peer.CreateOffer(nil)
+// offer with all candidates in it.
+func offer(peer *webrtc.PeerConnection, options *webrtc.OfferOptions) (string, error) {
+	offer, err := peer.CreateOffer(options)
 	if err != nil {
 		return "", err
 	}
@@ -72,11 +74,84 @@ func connect(peer *webrtc.PeerConnection, to string) (string, error) {
 		return "", err
 	}
 	<-gathered
-	answer, location, err := exchange(to, peer.LocalDescription().SDP)
-	if err != nil {
-		return "", err
+	return peer.LocalDescription().SDP, nil
+}
+
+// iceLines are those of a description that a fragment of it has (RFC 8840), or all others.
+func iceLines(sdp string, isOther bool) []string {
+	lines := []string{}
+	for _, line := range strings.Split(strings.TrimSpace(sdp), "\r\n") {
+		isICE := false
+		for _, prefix := range []string{"a=ice-ufrag:", "a=ice-pwd:", "a=candidate:", "a=end-of-candidates"} {
+			isICE = isICE || strings.HasPrefix(line, prefix)
+		}
+		if isICE != isOther {
+			lines = append(lines, line)
+		}
 	}
-	return location, peer.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer})
+	return lines
+}
+
+func patch(location, ifMatch, fragment string) (status int, etag, body string, err error) {
+	request, err := http.NewRequest(http.MethodPatch, location, strings.NewReader(fragment))
+	if err != nil {
+		return 0, "", "", err
+	}
+	request.Header.Set("Content-Type", "application/trickle-ice-sdpfrag")
+	request.Header.Set("If-Match", ifMatch)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, "", "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return response.StatusCode, response.Header.Get("ETag"), string(text), err
+}
+
+// restartICE has the server restart, and goes on with what it answers in place of what the answer said before.
+func restartICE(peer *webrtc.PeerConnection, location, etag string) (map[string]any, error) {
+	sdp, err := offer(peer, &webrtc.OfferOptions{ICERestart: true})
+	if err != nil {
+		return nil, err
+	}
+	fragment := strings.Join(iceLines(sdp, false), "\r\n") + "\r\n"
+	status, newETag, body, err := patch(location, "*", fragment)
+	if err != nil || status != http.StatusOK {
+		return nil, fmt.Errorf("the restart is answered by %d %s (%v)", status, body, err)
+	}
+	described := []string{}
+	for _, line := range iceLines(peer.CurrentRemoteDescription().SDP, true) {
+		described = append(described, line)
+		if strings.HasPrefix(line, "a=mid:") {
+			described = append(described, iceLines(body, false)...)
+		}
+	}
+	answer := strings.Join(described, "\r\n") + "\r\n"
+	if err := peer.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
+		return nil, err
+	}
+	trickled, _, _, err := patch(location, newETag, fragment)
+	if err != nil {
+		return nil, err
+	}
+	stale, _, _, err := patch(location, etag, fragment)
+	if err != nil {
+		return nil, err
+	}
+	again, sameETag, _, err := patch(location, "*", fragment)
+	return map[string]any{"etag": newETag, "trickled": trickled, "stale": stale, "again": again, "etag_again": sameETag}, err
+}
+
+func connect(peer *webrtc.PeerConnection, to string) (location, etag string, err error) {
+	sdp, err := offer(peer, nil)
+	if err != nil {
+		return "", "", err
+	}
+	answer, location, etag, err := exchange(to, sdp)
+	if err != nil {
+		return "", "", err
+	}
+	return location, etag, peer.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer})
 }
 
 // One time through the file; it begins with a keyframe.
@@ -206,7 +281,7 @@ func number(arguments []string, at, otherwise int) int {
 
 func run(arguments []string) error {
 	if len(arguments) < 4 || (arguments[1] == "publish" && len(arguments) < 5) {
-		return errors.New("usage: pion_client publish URL SECONDS FILE.ivf | watch URL SECONDS [PUBLISHERS [FRAMES]]")
+		return errors.New("usage: pion_client publish URL SECONDS FILE.ivf [FRAMES] | watch URL SECONDS [PUBLISHERS [FRAMES [FRAMES]]]")
 	}
 	peer, err := webrtc.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
@@ -223,7 +298,7 @@ func run(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	location, err := connect(peer, arguments[2])
+	location, etag, err := connect(peer, arguments[2])
 	if err != nil {
 		return err
 	}
@@ -231,6 +306,8 @@ func run(arguments []string) error {
 	signal.Notify(ended, syscall.SIGTERM)
 	deadline := time.After(time.Duration(number(arguments, 3, 60)) * time.Second)
 	tick := time.NewTicker(50 * time.Millisecond)
+	restartAfter := int64(number(arguments, map[string]int{"publish": 5, "watch": 6}[arguments[1]], 0))
+	var restarted map[string]any
 	for isOver := false; !isOver; {
 		select {
 		case <-ended:
@@ -239,6 +316,11 @@ func run(arguments []string) error {
 			isOver = true
 		case <-tick.C:
 			isOver = frames > 0 && videoFrames.Load() >= frames && audioFrames.Load() >= frames
+			if restartAfter > 0 && videoFrames.Load() >= restartAfter && restarted == nil {
+				if restarted, err = restartICE(peer, location, etag); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	// Before the connection says goodbye by itself: the session would be gone, and not found any more.
@@ -256,6 +338,8 @@ func run(arguments []string) error {
 		"audio_frames": audioFrames.Load(),
 		"location":     location,
 		"deleted":      response.StatusCode,
+		"etag":         etag,
+		"restart":      restarted,
 	})
 }
 

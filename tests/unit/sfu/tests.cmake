@@ -20,6 +20,7 @@ target_compile_definitions(test_sfu_keyframe PRIVATE RT_FIXTURES="${CMAKE_SOURCE
 rt_unit_test(sfu dtls_link sfu_edge)
 rt_unit_test(sfu sdp sfu_wire)
 target_compile_definitions(test_sfu_sdp PRIVATE RT_FIXTURES="${CMAKE_SOURCE_DIR}/tests/fixtures")
+rt_unit_test(sfu sdp_fragment sfu_wire)
 rt_unit_test(sfu picture sfu_wire)
 rt_unit_test(sfu red sfu_wire)
 rt_unit_test(sfu dependency_descriptor sfu_wire)
