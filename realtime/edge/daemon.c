@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <strings.h>
 #include <systemd/sd-daemon.h>
 
 #include "core/clock.h"
@@ -98,8 +99,43 @@ static json_t *ice_servers(void *data, const struct peer *peer)
 	return servers;
 }
 
+/* The first that is not sound, which every browser has in Opus alone. */
+static void take_first_picture(void *data, const char *codec)
+{
+	const char **first = data;
+
+	static const char *const layered[] = {"VP9", "AV1"};
+
+	if (*first || strcasecmp(codec, "opus") == 0)
+		return;
+	*first = "";
+	for (size_t i = 0; i < ARRAY_LEN(layered); i++)
+		if (strcasecmp(codec, layered[i]) == 0)
+			*first = layered[i];
+}
+
+/* Layers that need each other at keyframes only: what is left out can be left out at any time. */
+static json_t *svc(void *data, const struct call_room *room)
+{
+	const struct config *config = ((const struct daemon *)data)->config;
+	const char *first = NULL;
+	const json_t *name;
+	size_t i;
+
+	if (!config->WEBRTC_SVC)
+		return NULL;
+	if (json_array_size(room->codecs) == 0)
+		config_list_for_each(config->WEBRTC_CODECS, take_first_picture, &first);
+	json_array_foreach (room->codecs, i, name)
+		take_first_picture(&first, json_string_value(name));
+	return first && *first ? json_pack("{s:s, s:s}", "codec", first, "scalability_mode",
+					   "L3T3_KEY")
+			       : NULL;
+}
+
 static const struct switchboard_events board_events = {
 	.ice_servers = ice_servers,
+	.svc = svc,
 	.sfu_event = to_sfu,
 	.sfu_join = join_sfu,
 	.joined = on_joined,

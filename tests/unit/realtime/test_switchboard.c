@@ -92,8 +92,17 @@ static json_t *ice_servers(void *data, const struct peer *peer)
 	return json_array();
 }
 
+static json_t *svc(void *data, const struct call_room *call_room)
+{
+	(void)data;
+	return strcmp(call_room->room_id, "layered") == 0
+		       ? json_pack("{s:s}", "scalability_mode", "L3T3_KEY")
+		       : NULL;
+}
+
 static const struct switchboard_events events = {
 	.ice_servers = ice_servers,
+	.svc = svc,
 	.sfu_event = sfu_event,
 	.sfu_join = sfu_join,
 	.joined = joined,
