@@ -99,38 +99,38 @@ static json_t *ice_servers(void *data, const struct peer *peer)
 	return servers;
 }
 
-/* The first that is not sound, which every browser has in Opus alone. */
-static void take_first_picture(void *data, const char *codec)
+/* Which one pictures are sent in: the first that is not sound. */
+struct picture_codec {
+	bool is_known, is_vp9;
+};
+
+static void take_picture_codec(void *data, const char *name)
 {
-	const char **first = data;
+	struct picture_codec *codec = data;
 
-	static const char *const layered[] = {"VP9", "AV1"};
-
-	if (*first || strcasecmp(codec, "opus") == 0)
+	if (codec->is_known || strcasecmp(name, "opus") == 0)
 		return;
-	*first = "";
-	for (size_t i = 0; i < ARRAY_LEN(layered); i++)
-		if (strcasecmp(codec, layered[i]) == 0)
-			*first = layered[i];
+	codec->is_known = true;
+	codec->is_vp9 = strcasecmp(name, "VP9") == 0;
 }
 
-/* Layers that need each other at keyframes only: what is left out can be left out at any time. */
+/* VP9 alone: layers of AV1 are nothing to who does not take its dependency descriptor. */
 static json_t *svc(void *data, const struct call_room *room)
 {
 	const struct config *config = ((const struct daemon *)data)->config;
-	const char *first = NULL;
+	struct picture_codec codec = {false, false};
 	const json_t *name;
 	size_t i;
 
 	if (!config->WEBRTC_SVC)
 		return NULL;
 	if (json_array_size(room->codecs) == 0)
-		config_list_for_each(config->WEBRTC_CODECS, take_first_picture, &first);
+		config_list_for_each(config->WEBRTC_CODECS, take_picture_codec, &codec);
 	json_array_foreach (room->codecs, i, name)
-		take_first_picture(&first, json_string_value(name));
-	return first && *first ? json_pack("{s:s, s:s}", "codec", first, "scalability_mode",
-					   "L3T3_KEY")
-			       : NULL;
+		take_picture_codec(&codec, json_string_value(name));
+	return codec.is_vp9 ? json_pack("{s:s, s:s}", "codec", "VP9", "scalability_mode",
+					"L3T3_KEY")
+			    : NULL;
 }
 
 static const struct switchboard_events board_events = {

@@ -38,6 +38,15 @@ static uint64_t last_packet_us(const struct room_track *track)
 	return last_us;
 }
 
+/* VP9's own descriptor tells layers apart. Of AV1 who does not agree to the dependency descriptor
+ * can make nothing of more than the lowest. */
+static bool takes_spatial(const struct subscription *subscription)
+{
+	return !has_spatial(subscription->track) ||
+	       subscription->track->format.codec->picture_numbers ||
+	       rtc_transport_sends_dependencies(subscription->transport_pad);
+}
+
 /* What the publisher sends of it now. A layer is gone when others go on without it: where all are
  * silent the picture just stands still. */
 static void observe(struct subscription *subscription)
@@ -46,7 +55,7 @@ static void observe(struct subscription *subscription)
 	struct allocator_stream *stream = &subscription->allocation;
 	uint64_t last_us = last_packet_us(track);
 
-	stream->layer_count = room_track_layer_count(track);
+	stream->layer_count = takes_spatial(subscription) ? room_track_layer_count(track) : 1;
 	stream->is_source_congested = room_track_source_is_congested(track);
 	for (uint8_t i = 0; i < stream->layer_count; i++) {
 		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
@@ -123,7 +132,9 @@ static unsigned choose_spatial(struct subscription *subscription)
 	rtc_transport_set_temporal(pad, stream->target_temporal, TEMPORAL_LAYER_MAX);
 	if (stream->target != LAYER_NONE)
 		rtc_transport_set_spatial(pad, stream->target,
-					  is_top(stream) ? SPATIAL_LAYER_MAX : stream->target);
+					  is_top(stream) && takes_spatial(subscription)
+						  ? SPATIAL_LAYER_MAX
+						  : stream->target);
 	rtc_transport_set_layer(pad, stream->target == LAYER_NONE ? LAYER_NONE : 0, false);
 	if (stream->target == LAYER_NONE)
 		return 0;

@@ -88,6 +88,8 @@ void rtc_transport_set_temporal(GstPad *pad, uint8_t target_most, uint8_t meanwh
  * LAYER_NONE: nothing flows. */
 void rtc_transport_set_spatial(GstPad *pad, uint8_t target, uint8_t bound);
 uint8_t rtc_transport_spatial(GstPad *pad);
+/* The subscriber is sent what tells frames of spatial layers apart where the payload does not. */
+bool rtc_transport_sends_dependencies(GstPad *pad);
 
 /* What the way to the participant carries, bit/s; ALLOCATOR_BUDGET_UNLIMITED if it tells nothing.
  */

@@ -531,6 +531,15 @@ uint8_t rtc_transport_spatial(GstPad *pad)
 						     : forwarder_spatial(&stream->forwarder);
 }
 
+bool rtc_transport_sends_dependencies(GstPad *pad)
+{
+	const struct send_stream_out *stream = gst_pad_get_element_private(pad);
+	uint8_t id = stream->incoming_dependency_id;
+
+	return id > 0 && id < ARRAY_LEN(stream->forwarder.extension_id_map) &&
+	       stream->forwarder.extension_id_map[id] > 0;
+}
+
 uint8_t rtc_transport_layer(GstPad *pad)
 {
 	const struct send_stream_out *stream = gst_pad_get_element_private(pad);

@@ -236,15 +236,20 @@ static void change_layers(struct forwarder *forwarder, const struct forwarder_in
 	span->spatial_most = spatial;
 }
 
+/* A new picture begins. If packets are missing before it, its first ones may be among them: as they
+ * will go, or will not, so must the rest, and the layers are chosen with the next picture. */
 static void begin_picture(struct forwarder *forwarder, const struct forwarder_input *input)
 {
 	const struct forwarder_span *span = present_span(forwarder);
 	uint8_t spatial = choose_spatial(forwarder, input, span->spatial_most);
 
 	forwarder->last_input_timestamp = input->rtp_timestamp;
-	change_layers(forwarder, input,
-		      choose_temporal(forwarder, input, span->temporal_most, spatial), spatial);
 	forwarder->picture_spatial = 0;
+	if (input->is_keyframe_start ||
+	    input->sequence_number == (uint16_t)(forwarder->highest_input_sequence + 1))
+		change_layers(forwarder, input,
+			      choose_temporal(forwarder, input, span->temporal_most, spatial),
+			      spatial);
 }
 
 /* The next spatial layer begins in mid-stream, from the one that this picture was sent up to. All
