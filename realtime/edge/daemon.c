@@ -128,9 +128,9 @@ static json_t *svc(void *data, const struct call_room *room)
 		config_list_for_each(config->WEBRTC_CODECS, take_picture_codec, &codec);
 	json_array_foreach (room->codecs, i, name)
 		take_picture_codec(&codec, json_string_value(name));
-	return codec.is_vp9 ? json_pack("{s:s, s:s}", "codec", "VP9", "scalability_mode",
-					"L3T3_KEY")
-			    : NULL;
+	return codec.is_vp9
+		       ? json_pack("{s:s, s:s}", "codec", "VP9", "scalability_mode", "L3T3_KEY")
+		       : NULL;
 }
 
 static const struct switchboard_events board_events = {

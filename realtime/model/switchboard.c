@@ -123,8 +123,8 @@ static void tell_joined(const struct switchboard *board, const struct peer *peer
 			const char *resume_token, bool is_resumed)
 {
 	json_t *body = reply_new("joined", NULL);
-	json_t *svc = peer->room->is_mesh ? NULL
-					  : board->events->svc(board->events_data, peer->room);
+	json_t *svc =
+		peer->room->is_mesh ? NULL : board->events->svc(board->events_data, peer->room);
 
 	(void)json_object_set_new(body, "peer_id", json_string(peer->peer_id));
 	(void)json_object_set_new(body, "room_id", json_string(peer->room->room_id));

@@ -16,7 +16,7 @@ struct room_track {
 	char source[16]; /* "camera", "microphone", "screen" or "" */
 	bool is_muted;
 	enum media_kind kind;
-	uint8_t layer_count; /* streams; see room_track_layer_count() */
+	uint8_t layer_count;	    /* streams; see room_track_layer_count() */
 	struct layer_switch layers; /* which of several the publisher need not send */
 	bool is_heard;		    /* audio: one of those that are forwarded */
 	struct media_format format;

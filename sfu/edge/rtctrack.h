@@ -57,8 +57,8 @@ bool rtc_track_is_wanted(const RtcTrack *track, uint8_t layer);
 /* A pad for one more subscriber, borrowed; and its end. It is pushed no layer at first. */
 GstPad *rtc_track_add_consumer(RtcTrack *track);
 void rtc_track_remove_consumer(RtcTrack *track, GstPad *pad);
-/* Which layers it is pushed: bit 0 for layer 0 and so on. With the lowest of the spatial layers in one
- * stream come all of them; the bits say which of them are of use. */
+/* Which layers it is pushed: bit 0 for layer 0 and so on. With the lowest of the spatial layers in
+ * one stream come all of them; the bits say which of them are of use. */
 void rtc_track_set_layers(RtcTrack *track, GstPad *pad, unsigned layers);
 
 /* A packet for retransmission, borrowed until the next packet arrives; NULL if it is gone. */

@@ -64,8 +64,7 @@ static void write_header(const struct send_stream_out *stream, const struct pack
 	const struct forwarder *forwarder = &stream->forwarder;
 	const struct rtp_extension_shift shift = {stream->incoming_dependency_id,
 						  span->picture.frame_number};
-	bool ends_picture =
-		packet->header.marker || forwarder_ends_picture(span, &packet->picture);
+	bool ends_picture = packet->header.marker || forwarder_ends_picture(span, &packet->picture);
 	int extension_bytes = rtp_extension_block_rewrite(
 		&packet->header, packet->bytes, forwarder->extension_id_map, shift,
 		out + RTP_HEADER_BYTES, RTP_EXTENSION_BLOCK_MAX);

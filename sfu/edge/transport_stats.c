@@ -48,8 +48,8 @@ json_t *rtc_transport_send_stats(GstPad *pad)
 	const struct send_stream_out *stream = gst_pad_get_element_private(pad);
 	const struct forwarder *forwarder = &stream->forwarder;
 	uint8_t temporal = forwarder_temporal(forwarder);
-	json_t *told = json_pack("{s:i, s:I, s:I}", "layer", present_layer(stream),
-				 "packets", (json_int_t)forwarder->packet_count, "bytes",
+	json_t *told = json_pack("{s:i, s:I, s:I}", "layer", present_layer(stream), "packets",
+				 (json_int_t)forwarder->packet_count, "bytes",
 				 (json_int_t)forwarder->octet_count);
 
 	/* null: all of them. */

@@ -205,10 +205,10 @@ static uint8_t choose_temporal(const struct forwarder *forwarder,
 			       const struct forwarder_input *input, uint8_t most, uint8_t spatial)
 {
 	const struct picture_numbers *picture = input->picture;
-	uint8_t wanted = forwarder->layer == forwarder->target_layer &&
-					 spatial >= forwarder->target_spatial
-				 ? forwarder->target_temporal
-				 : forwarder->meanwhile_temporal;
+	uint8_t wanted =
+		forwarder->layer == forwarder->target_layer && spatial >= forwarder->target_spatial
+			? forwarder->target_temporal
+			: forwarder->meanwhile_temporal;
 
 	if (wanted <= most || input->is_keyframe_start)
 		return wanted;
@@ -260,8 +260,8 @@ static bool begins_layer(const struct forwarder *forwarder, const struct forward
 	uint8_t most = forwarder_spatial(forwarder);
 
 	return picture->is_layer_start && picture->spatial_layer == most + 1 &&
-	       picture->spatial_layer <= forwarder->spatial_bound &&
-	       picture->temporal_layer == 0 && forwarder->picture_spatial == most;
+	       picture->spatial_layer <= forwarder->spatial_bound && picture->temporal_layer == 0 &&
+	       forwarder->picture_spatial == most;
 }
 
 /* All that follows moves up by one. */

@@ -5,8 +5,8 @@
  * and whichever layer of it is chosen; the subscriber sees one SSRC for life. Video begins, and
  * changes its layer, with a keyframe: until one of the wanted layer comes, the present one goes on.
  * Pictures of higher temporal layers are left out without a gap, from one picture to the next; they
- * are taken up again where the publisher allows it. So are the higher spatial layers inside a stream
- * (SVC), which come back with a keyframe, or where one begins from the layer below.
+ * are taken up again where the publisher allows it. So are the higher spatial layers inside a
+ * stream (SVC), which come back with a keyframe, or where one begins from the layer below.
  *
  *   WAITING --keyframe of the target begins (video), any packet (audio)--> FLOWING
  *   FLOWING --forwarder_restart(), target LAYER_NONE--> WAITING

@@ -134,8 +134,8 @@ static void read_sizes(struct bit_reader *reader, struct dependency_structure *s
 		/* 65,536 does not fit, nor does anybody send it. */
 		if (width_px > UINT16_MAX || height_px > UINT16_MAX)
 			reader->failed = true;
-		picture_sizes_add(&structure->sizes, (struct picture_size){(uint16_t)width_px,
-									   (uint16_t)height_px});
+		picture_sizes_add(&structure->sizes,
+				  (struct picture_size){(uint16_t)width_px, (uint16_t)height_px});
 	}
 }
 

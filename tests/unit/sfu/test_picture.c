@@ -230,7 +230,7 @@ static void any_bytes_have_a_size_or_none(void **state)
 {
 	struct random random = random_from_environment();
 	static const picture_sizes_fn every[] = {vp8_picture_sizes, vp9_picture_sizes,
-						h264_picture_sizes, av1_picture_sizes};
+						 h264_picture_sizes, av1_picture_sizes};
 
 	(void)state;
 	for (unsigned round = 0; round < 20000; round++) {

@@ -70,7 +70,8 @@ static unsigned below(unsigned limit)
 static void check_number(unsigned index, uint16_t output)
 {
 	struct source_packet *packet = &stage.packets[index];
-	int64_t unwrapped = stage.highest_output + (int16_t)(output - (uint16_t)stage.highest_output);
+	int64_t unwrapped =
+		stage.highest_output + (int16_t)(output - (uint16_t)stage.highest_output);
 	int64_t at;
 
 	if (stage.highest_output < 0)
@@ -313,8 +314,9 @@ static void assert_pictures_end(void)
 
 			/* Had it not been lost it would have been sent. */
 			if (other->is_sent ||
-			    (other->is_lost && (frame->sent_count > 0 || !packet->is_last_of_frame ||
-						frame->lost_count == frame->packet_count)))
+			    (other->is_lost &&
+			     (frame->sent_count > 0 || !packet->is_last_of_frame ||
+			      frame->lost_count == frame->packet_count)))
 				is_end = false;
 			begins |= other->picture.is_layer_start;
 		}
@@ -409,8 +411,7 @@ static void all_layers_flow_at_first(void **state)
 	forwarder_set_target(&forwarder, 0);
 	for (uint16_t i = 0; i < 9; i++) {
 		struct picture_numbers numbers = of_layer((uint8_t)(i % 3));
-		const struct forwarder_span *span =
-			map(&forwarder, i, i / 3, numbers, i == 0);
+		const struct forwarder_span *span = map(&forwarder, i, i / 3, numbers, i == 0);
 
 		assert_non_null(span);
 		assert_false(forwarder_ends_picture(span, &numbers)); /* its own marker does */
