@@ -29,12 +29,15 @@ const LAYERS = [
 /** What the camera may take in as many spatial layers of one stream, where the server asks for that (SVC). */
 const SVC_BITRATES = [150_000, 650_000, 1_700_000];
 
-/** With `count` of `all` layers; those that are not sent are the larger ones. */
-const svcEncoding = (count, all) => ({
-  maxBitrate: SVC_BITRATES[Math.min(count, SVC_BITRATES.length) - 1],
-  scalabilityMode: count > 1 ? `L${count}T3_KEY` : "L1T3",
-  scaleResolutionDownBy: 2 ** (all - count),
-});
+/** Without the `left` largest of them. */
+const svcEncoding = (left) => {
+  const count = Math.max(1, SVC_BITRATES.length - left);
+  return {
+    maxBitrate: SVC_BITRATES[count - 1],
+    scalabilityMode: count > 1 ? `L${count}T3_KEY` : "L1T3",
+    scaleResolutionDownBy: 2 ** (SVC_BITRATES.length - count),
+  };
+};
 
 /** Can this browser send `codec` as the layers of one stream? One that cannot does not know what it was asked. */
 function canSendLayers({ codec, scalability_mode: scalabilityMode }) {
@@ -292,7 +295,7 @@ export class Call extends EventTarget {
       return;
     }
     for (const track of this.stream?.getTracks() ?? []) {
-      const pictures = this.sendsLayers ? [svcEncoding(SVC_BITRATES.length, SVC_BITRATES.length)] : LAYERS;
+      const pictures = this.sendsLayers ? [svcEncoding(0)] : LAYERS;
       const sendEncodings = track.kind === "video" ? pictures : undefined;
       connection.addTransceiver(track, { streams: [this.stream], ...(sendEncodings && { sendEncodings }) });
     }
@@ -384,7 +387,7 @@ export class Call extends EventTarget {
     const parameters = sender?.getParameters();
     if (!parameters?.encodings?.length) return;
     if (layers[0]?.spatial_layer !== undefined) {
-      Object.assign(parameters.encodings[0], svcEncoding(layers.filter(({ active }) => active).length, layers.length));
+      Object.assign(parameters.encodings[0], svcEncoding(layers.filter(({ active }) => !active).length));
     } else {
       for (const encoding of parameters.encodings) {
         encoding.active = layers.find(({ rid }) => rid === encoding.rid)?.active ?? encoding.active;

@@ -554,6 +554,8 @@ GstPad *rtc_track_sink(RtcTrack *track, uint8_t index)
 		return NULL;
 	layer->track = track;
 	layer->index = index;
+	if (index > 0)
+		track->spatial_count = 0; /* the stream is one of several now */
 	name = g_strdup_printf("sink_%u", index);
 	layer->sink = gst_pad_new_from_static_template(&sink_template, name);
 	g_free(name);

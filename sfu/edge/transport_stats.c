@@ -36,6 +36,8 @@ static int present_layer(const struct send_stream_out *stream)
 	uint8_t count = rtc_track_spatial_count(stream->track);
 	uint8_t spatial = forwarder_spatial(forwarder);
 
+	if (count > LAYERS_MAX)
+		count = LAYERS_MAX;
 	if (forwarder->layer == LAYER_NONE)
 		return -1;
 	if (count <= 1)

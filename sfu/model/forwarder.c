@@ -236,8 +236,18 @@ static void change_layers(struct forwarder *forwarder, const struct forwarder_in
 	span->spatial_most = spatial;
 }
 
-/* A new picture begins. If packets are missing before it, its first ones may be among them: as they
- * will go, or will not, so must the rest, and the layers are chosen with the next picture. */
+/* If packets are missing before it there may be others of the picture among them, unless it says
+ * that it is the first. */
+static bool is_first_of_picture(const struct forwarder *forwarder,
+				const struct forwarder_input *input)
+{
+	return input->sequence_number == (uint16_t)(forwarder->highest_input_sequence + 1) ||
+	       input->is_keyframe_start ||
+	       (input->picture->switch_to > 0 && input->picture->spatial_layer == 0);
+}
+
+/* A new picture begins. As its first packets went, or will when they come late, so must the rest:
+ * where they are missing the layers are chosen with the next picture. */
 static void begin_picture(struct forwarder *forwarder, const struct forwarder_input *input)
 {
 	const struct forwarder_span *span = present_span(forwarder);
@@ -245,8 +255,7 @@ static void begin_picture(struct forwarder *forwarder, const struct forwarder_in
 
 	forwarder->last_input_timestamp = input->rtp_timestamp;
 	forwarder->picture_spatial = 0;
-	if (input->is_keyframe_start ||
-	    input->sequence_number == (uint16_t)(forwarder->highest_input_sequence + 1))
+	if (is_first_of_picture(forwarder, input))
 		change_layers(forwarder, input,
 			      choose_temporal(forwarder, input, span->temporal_most, spatial),
 			      spatial);
