@@ -6,6 +6,7 @@ foreach(name call clients codecs docs encrypted messaging moderation network ove
 	set_tests_properties(browser-${name} PROPERTIES LABELS browser RUN_SERIAL ON TIMEOUT 300
 		ENVIRONMENT "RT_BUILD=${CMAKE_BINARY_DIR}")
 endforeach()
+set_tests_properties(browser-svc PROPERTIES TIMEOUT 420) # it waits for networks and encoders to settle
 
 # Needs no browser, but the same packages of npm.
 add_test(NAME unit-openapi
