@@ -141,8 +141,9 @@ enum { BUS_VERSION = 1 };
 	X(PEER_STATE, 65, "peer_state")                                                            \
 	/* event: {room_id, peer_id, reason}: the SFU let it go (silent for too long, failed) */   \
 	X(PEER_GONE, 66, "peer_gone")                                                              \
-	/* event: {room_id, peer_id, mid, layers: [{rid, active}]}: tell the peer which layers of  \
-	 * its picture are of use to anybody */                                                    \
+	/* event: {room_id, peer_id, mid, layers: [{rid, active}], or of layers inside one stream  \
+	 * [{spatial_layer, active}]}: tell the peer which layers of its picture are of use to     \
+	 * anybody */                                                                              \
 	X(PEER_LAYERS, 67, "peer_layers")                                                          \
 	/* event: {room_id, peer_id, mid, publisher_peer_id, track_id}: tell the peer that this of \
 	 * its m-lines shows that track from now on */                                             \

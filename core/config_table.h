@@ -27,6 +27,7 @@ CONFIG_INT_(WEBRTC_WORKERS, 0, 0, 256, "", "Media worker threads; 0: one per cor
 CONFIG_INT_(WEBRTC_PEERS_PER_WORKER, 50, 0, 10000, "", "Participants of one room on its first media worker; further ones are spread over all of them; 0: a room stays on one")
 CONFIG_TEXT_(WEBRTC_ANNOUNCED_IPS, "", "Addresses to announce instead of the interfaces' own, comma separated")
 CONFIG_TEXT_(WEBRTC_CODECS, "opus,VP8,H264,VP9,AV1", "Codecs of rooms that have no list of their own, the most wanted first, comma separated")
+CONFIG_BOOL_(WEBRTC_SVC, false, "Send everyone those layers of a stream (SVC) that fit, and have the call page send VP9 as such a stream instead of several")
 CONFIG_INT_(WEBRTC_AUDIO_STREAMS, 8, 0, 1000, "", "Voices of one room that are forwarded at once: those who spoke last; 0: all")
 CONFIG_INT_(WEBRTC_VIDEO_STREAMS, 25, 0, 1000, "", "Pictures that one participant is sent at once: the most important ones, then of those who spoke last; 0: all")
 CONFIG_INT_(WEBRTC_CPU_LIMIT, 85, 0, 100, "%", "Of a core: a media worker that is busier lets nobody new publish, and close to 100 sends smaller pictures; 0: no limit")

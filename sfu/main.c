@@ -78,6 +78,7 @@ static int start_workers(struct sfu *sfu, struct error *reterr)
 			.audio_streams_max = (size_t)sfu->config->WEBRTC_AUDIO_STREAMS,
 			.video_streams_max = (size_t)sfu->config->WEBRTC_VIDEO_STREAMS,
 			.with_tcp = sfu->config->WEBRTC_TCP,
+			.with_svc = sfu->config->WEBRTC_SVC,
 			.bridge = sfu->bridge,
 			.cpu_limit_percent = (unsigned)sfu->config->WEBRTC_CPU_LIMIT};
 

@@ -26,6 +26,34 @@ const LAYERS = [
   { rid: "f", maxBitrate: 1_700_000, scalabilityMode: "L1T3" },
 ];
 
+/** What the camera may take in as many spatial layers of one stream, where the server asks for that (SVC). */
+const SVC_BITRATES = [150_000, 650_000, 1_700_000];
+
+/** Without the `left` largest of them. */
+const svcEncoding = (left) => {
+  const count = Math.max(1, SVC_BITRATES.length - left);
+  return {
+    maxBitrate: SVC_BITRATES[count - 1],
+    scalabilityMode: count > 1 ? `L${count}T3_KEY` : "L1T3",
+    scaleResolutionDownBy: 2 ** (SVC_BITRATES.length - count),
+  };
+};
+
+/** Can this browser send `codec` as the layers of one stream? One that cannot does not know what it was asked. */
+function canSendLayers({ codec, scalability_mode: scalabilityMode }) {
+  const codecs = RTCRtpSender.getCapabilities("video")?.codecs ?? [];
+  if (!codecs.some(({ mimeType }) => mimeType === `video/${codec}`)) return false;
+  const connection = new RTCPeerConnection();
+  try {
+    const { sender } = connection.addTransceiver("video", { sendEncodings: [{ scalabilityMode }] });
+    return sender.getParameters().encodings[0]?.scalabilityMode === scalabilityMode;
+  } catch {
+    return false;
+  } finally {
+    connection.close();
+  }
+}
+
 /** A way that is lost often comes back by itself. */
 const RESTART_MS = 1000;
 /** How long to watch only before a busy server is asked again. */
@@ -74,6 +102,7 @@ export class Call extends EventTarget {
     this.attempt = 0;
     this.isMakingOffer = false;
     this.isWaiting = false;
+    this.sendsLayers = false;
     /** Server messages are handled one after the other: descriptions must not overtake. */
     this.queue = Promise.resolve();
   }
@@ -192,6 +221,7 @@ export class Call extends EventTarget {
     this.peers = new Map(others.map((peer) => [peer.peer_id, peer]));
     this.emit("joined", { peerId: this.peerId, peers: others });
     for (const peer of others) this.emit("peer", peer);
+    this.sendsLayers = message.svc ? canSendLayers(message.svc) : false;
     if (isResumed) this.goOn(this.connection);
     else this.connect(message.ice_servers);
     this.whenJoined?.resolve();
@@ -271,7 +301,8 @@ export class Call extends EventTarget {
       return;
     }
     for (const track of this.stream?.getTracks() ?? []) {
-      const sendEncodings = track.kind === "video" ? LAYERS : undefined;
+      const pictures = this.sendsLayers ? [svcEncoding(0)] : LAYERS;
+      const sendEncodings = track.kind === "video" ? pictures : undefined;
       connection.addTransceiver(track, { streams: [this.stream], ...(sendEncodings && { sendEncodings }) });
     }
   }
@@ -361,8 +392,12 @@ export class Call extends EventTarget {
     const sender = this.connection?.getTransceivers().find((transceiver) => transceiver.mid === mid)?.sender;
     const parameters = sender?.getParameters();
     if (!parameters?.encodings?.length) return;
-    for (const encoding of parameters.encodings) {
-      encoding.active = layers.find(({ rid }) => rid === encoding.rid)?.active ?? encoding.active;
+    if (layers[0]?.spatial_layer !== undefined) {
+      Object.assign(parameters.encodings[0], svcEncoding(layers.filter(({ active }) => !active).length));
+    } else {
+      for (const encoding of parameters.encodings) {
+        encoding.active = layers.find(({ rid }) => rid === encoding.rid)?.active ?? encoding.active;
+      }
     }
     await sender.setParameters(parameters);
   }

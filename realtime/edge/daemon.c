@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <strings.h>
 #include <systemd/sd-daemon.h>
 
 #include "core/clock.h"
@@ -98,8 +99,43 @@ static json_t *ice_servers(void *data, const struct peer *peer)
 	return servers;
 }
 
+/* Which one pictures are sent in: the first that is not sound. */
+struct picture_codec {
+	bool is_known, is_vp9;
+};
+
+static void take_picture_codec(void *data, const char *name)
+{
+	struct picture_codec *codec = data;
+
+	if (codec->is_known || strcasecmp(name, "opus") == 0)
+		return;
+	codec->is_known = true;
+	codec->is_vp9 = strcasecmp(name, "VP9") == 0;
+}
+
+/* VP9 alone: layers of AV1 are nothing to who does not take its dependency descriptor. */
+static json_t *svc(void *data, const struct call_room *room)
+{
+	const struct config *config = ((const struct daemon *)data)->config;
+	struct picture_codec codec = {false, false};
+	const json_t *name;
+	size_t i;
+
+	if (!config->WEBRTC_SVC)
+		return NULL;
+	if (json_array_size(room->codecs) == 0)
+		config_list_for_each(config->WEBRTC_CODECS, take_picture_codec, &codec);
+	json_array_foreach (room->codecs, i, name)
+		take_picture_codec(&codec, json_string_value(name));
+	return codec.is_vp9
+		       ? json_pack("{s:s, s:s}", "codec", "VP9", "scalability_mode", "L3T3_KEY")
+		       : NULL;
+}
+
 static const struct switchboard_events board_events = {
 	.ice_servers = ice_servers,
+	.svc = svc,
 	.sfu_event = to_sfu,
 	.sfu_join = join_sfu,
 	.joined = on_joined,

@@ -123,6 +123,8 @@ static void tell_joined(const struct switchboard *board, const struct peer *peer
 			const char *resume_token, bool is_resumed)
 {
 	json_t *body = reply_new("joined", NULL);
+	json_t *svc =
+		peer->room->is_mesh ? NULL : board->events->svc(board->events_data, peer->room);
 
 	(void)json_object_set_new(body, "peer_id", json_string(peer->peer_id));
 	(void)json_object_set_new(body, "room_id", json_string(peer->room->room_id));
@@ -130,6 +132,8 @@ static void tell_joined(const struct switchboard *board, const struct peer *peer
 	(void)json_object_set_new(body, "peers", call_room_peers_to_json(peer->room, peer));
 	(void)json_object_set_new(body, "ice_servers",
 				  board->events->ice_servers(board->events_data, peer));
+	if (svc)
+		(void)json_object_set_new(body, "svc", svc);
 	(void)json_object_set_new(body, "resume_token", json_string(resume_token));
 	if (is_resumed)
 		(void)json_object_set_new(body, "resumed", json_true());

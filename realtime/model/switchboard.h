@@ -33,6 +33,9 @@ struct switchboard_events {
 	void (*sfu_join)(void *data, const struct peer *peer, uint64_t token, json_t *body);
 	/* What this peer is to try for ICE: RTCIceServers, a new reference. */
 	json_t *(*ice_servers)(void *data, const struct peer *peer);
+	/* How pictures are to be sent in this room if as layers of one stream: {codec,
+	 * scalability_mode}, a new reference. NULL: they are not. */
+	json_t *(*svc)(void *data, const struct call_room *room);
 	/* For the records. */
 	void (*joined)(void *data, const struct peer *peer);
 	void (*left)(void *data, const struct peer *peer, const char *reason);

@@ -11,17 +11,40 @@ enum {
 	GONE_US = 1000000 /* so long without a packet: the publisher does not send that layer */
 };
 
+static bool has_spatial(const struct room_track *track)
+{
+	return rtc_track_spatial_count(track->element) > 1;
+}
+
+uint8_t room_track_layer_count(const struct room_track *track)
+{
+	uint8_t spatial_count = rtc_track_spatial_count(track->element);
+
+	if (!has_spatial(track))
+		return track->layer_count;
+	return spatial_count < LAYERS_MAX ? spatial_count : LAYERS_MAX;
+}
+
 static uint64_t last_packet_us(const struct room_track *track)
 {
 	uint64_t last_us = 0;
 
-	for (uint8_t i = 0; i < track->layer_count; i++) {
+	for (uint8_t i = 0; i < room_track_layer_count(track); i++) {
 		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
 
 		if (activity.last_packet_us > last_us)
 			last_us = activity.last_packet_us;
 	}
 	return last_us;
+}
+
+/* VP9's own descriptor tells layers apart. Of AV1 who does not agree to the dependency descriptor
+ * can make nothing of more than the lowest. */
+static bool takes_spatial(const struct subscription *subscription)
+{
+	return !has_spatial(subscription->track) ||
+	       subscription->track->format.codec->picture_numbers ||
+	       rtc_transport_sends_dependencies(subscription->transport_pad);
 }
 
 /* What the publisher sends of it now. A layer is gone when others go on without it: where all are
@@ -32,9 +55,9 @@ static void observe(struct subscription *subscription)
 	struct allocator_stream *stream = &subscription->allocation;
 	uint64_t last_us = last_packet_us(track);
 
-	stream->layer_count = track->layer_count;
+	stream->layer_count = takes_spatial(subscription) ? room_track_layer_count(track) : 1;
 	stream->is_source_congested = room_track_source_is_congested(track);
-	for (uint8_t i = 0; i < track->layer_count; i++) {
+	for (uint8_t i = 0; i < stream->layer_count; i++) {
 		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
 
 		stream->layers[i] = (struct allocator_layer){
@@ -67,23 +90,66 @@ static uint8_t meanwhile(const struct allocator_stream *stream, uint8_t current)
 	return is_too_large ? 0 : TEMPORAL_LAYER_MAX;
 }
 
-/* The track pushes what flows and what is to flow: that begins with its keyframe. */
-static void carry_out(struct subscription *subscription, int64_t budget_bps, uint64_t now_us)
+/* Layers that are streams. Returns what flows and what is to flow, as bits: that begins with its
+ * keyframe. */
+static unsigned choose_stream(struct subscription *subscription, int64_t budget_bps)
 {
 	const struct allocator_stream *stream = &subscription->allocation;
-	struct room_track *track = subscription->track;
-	uint8_t current = rtc_transport_layer(subscription->transport_pad);
+	GstPad *pad = subscription->transport_pad;
+	uint8_t current = rtc_transport_layer(pad);
 	unsigned layers = 0;
 
-	rtc_transport_set_temporal(subscription->transport_pad, stream->target_temporal,
-				   meanwhile(stream, current));
-	rtc_transport_set_layer(subscription->transport_pad, stream->target,
-				is_urgent(stream, current, budget_bps));
-	current = rtc_transport_layer(subscription->transport_pad);
+	rtc_transport_set_temporal(pad, stream->target_temporal, meanwhile(stream, current));
+	rtc_transport_set_spatial(pad, 0, SPATIAL_LAYER_MAX);
+	rtc_transport_set_layer(pad, stream->target, is_urgent(stream, current, budget_bps));
+	current = rtc_transport_layer(pad);
 	if (stream->target != LAYER_NONE)
 		layers |= 1u << stream->target;
 	if (current != LAYER_NONE)
 		layers |= 1u << current;
+	return layers;
+}
+
+/* The target is the highest one that there is. One that comes (back) above it then flows with the
+ * keyframe that it comes with, rather than after one more; once it is known what it costs it is
+ * chosen or not. */
+static bool is_top(const struct allocator_stream *stream)
+{
+	for (size_t i = stream->target + 1u; i < stream->layer_count; i++)
+		if (stream->layers[i].is_live && stream->layers[i].bitrate_bps)
+			return false;
+	return true;
+}
+
+/* Layers inside one stream. There is nothing to wait for on the way down: what is too much is left
+ * out from the next picture on. Returns the layers of use, as bits. */
+static unsigned choose_spatial(struct subscription *subscription)
+{
+	const struct allocator_stream *stream = &subscription->allocation;
+	GstPad *pad = subscription->transport_pad;
+	uint8_t highest = stream->target, current;
+
+	rtc_transport_set_temporal(pad, stream->target_temporal, TEMPORAL_LAYER_MAX);
+	if (stream->target != LAYER_NONE)
+		rtc_transport_set_spatial(pad, stream->target,
+					  is_top(stream) && takes_spatial(subscription)
+						  ? SPATIAL_LAYER_MAX
+						  : stream->target);
+	rtc_transport_set_layer(pad, stream->target == LAYER_NONE ? LAYER_NONE : 0, false);
+	if (stream->target == LAYER_NONE)
+		return 0;
+	current = rtc_transport_spatial(pad);
+	if (current < stream->layer_count && current > highest)
+		highest = current;
+	return (2u << highest) - 1;
+}
+
+static void carry_out(struct subscription *subscription, int64_t budget_bps, uint64_t now_us)
+{
+	struct room_track *track = subscription->track;
+	unsigned layers = has_spatial(track) ? choose_spatial(subscription)
+					     : choose_stream(subscription, budget_bps);
+
 	for (uint8_t i = 0; i < LAYERS_MAX; i++)
 		if (layers & 1u << i)
 			layer_switch_use(&track->layers, i, now_us);
@@ -301,7 +367,7 @@ static uint8_t smallest_layer(const struct room_track *track)
 	uint64_t least_bps = UINT64_MAX;
 	uint8_t smallest = 0;
 
-	for (uint8_t i = 0; i < track->layer_count; i++) {
+	for (uint8_t i = 0; i < room_track_layer_count(track); i++) {
 		uint64_t bps = rtc_track_layer_activity(track->element, i).bitrate_bps;
 
 		if (bps && bps < least_bps) {
@@ -312,11 +378,21 @@ static uint8_t smallest_layer(const struct room_track *track)
 	return smallest;
 }
 
-/* Only who signals can be told, and only by RID what is meant. */
+/* Only who signals can be told, and of streams only by RID which is meant. */
 static bool can_be_told(const struct room_track *track)
 {
-	return track->layer_count > 1 && track->publisher->kind == PEER_CALL &&
-	       track->incoming.rid_count > 0;
+	return track->publisher->kind == PEER_CALL &&
+	       (has_spatial(track) || (track->layer_count > 1 && track->incoming.rid_count > 0));
+}
+
+static json_t *describe_switch(const struct room_track *track, uint8_t layer)
+{
+	bool is_active = !layer_switch_is_off(&track->layers, layer);
+
+	return has_spatial(track)
+		       ? json_pack("{s:i, s:b}", "spatial_layer", (int)layer, "active", is_active)
+		       : json_pack("{s:s, s:b}", "rid", track->incoming.rids[layer], "active",
+				   is_active);
 }
 
 void room_track_tell_layers(const struct room_track *track)
@@ -327,10 +403,8 @@ void room_track_tell_layers(const struct room_track *track)
 	if (!can_be_told(track))
 		return;
 	layers = json_array();
-	for (uint8_t i = 0; i < track->layer_count; i++)
-		(void)json_array_append_new(
-			layers, json_pack("{s:s, s:b}", "rid", track->incoming.rids[i], "active",
-					  !layer_switch_is_off(&track->layers, i)));
+	for (uint8_t i = 0; i < room_track_layer_count(track); i++)
+		(void)json_array_append_new(layers, describe_switch(track, i));
 	context->events->layers(context->events_data, track->publisher->room->room_id,
 				track->publisher->peer_id, track->mid, layers);
 }
@@ -339,7 +413,7 @@ static unsigned sent_layers(const struct room_track *track, uint64_t now_us)
 {
 	unsigned bits = 0;
 
-	for (uint8_t i = 0; i < track->layer_count; i++) {
+	for (uint8_t i = 0; i < room_track_layer_count(track); i++) {
 		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
 
 		bits |= now_us - activity.last_packet_us < GONE_US ? 1u << i : 0;
@@ -352,7 +426,7 @@ void room_track_switch_layers(struct room_track *track)
 	uint64_t now_us = track->publisher->room->context->port->now_us;
 
 	if (can_be_told(track) &&
-	    layer_switch_run(&track->layers, track->layer_count, smallest_layer(track),
+	    layer_switch_run(&track->layers, room_track_layer_count(track), smallest_layer(track),
 			     sent_layers(track, now_us), now_us))
 		room_track_tell_layers(track);
 }

@@ -179,6 +179,7 @@ bool export_status(struct export *export, struct track_status *ret_status)
 		.mirror = export->id,
 		.voice = *voice,
 		.off = track->layers.off,
+		.spatial_count = rtc_track_spatial_count(track->element),
 		.is_congested = rtc_transport_uplink_has_collapsed(track->publisher->transport)};
 	for (uint8_t i = 0; i < LAYERS_MAX; i++)
 		ret_status->layers[i] = rtc_track_layer_activity(track->element, i);
@@ -411,6 +412,7 @@ void mirror_on_status(struct mirror *mirror, const struct track_status *status)
 	voice->louder_since_us = louder_since_us;
 	track->layers.off = status->off;
 	mirror->is_source_congested = status->is_congested;
+	rtc_track_set_spatial_count(track->element, status->spatial_count);
 	for (uint8_t i = 0; i < LAYERS_MAX; i++)
 		rtc_track_set_layer_activity(track->element, i, status->layers[i]);
 }

@@ -36,7 +36,7 @@ struct packet {
 	uint8_t added_padding; /* bytes of it after the payload, for whoever forwards the packet */
 	struct red_layout red; /* zero: not redundant */
 	struct picture_numbers picture;
-	struct picture_size size; /* of the picture that begins here; 0: not known */
+	struct picture_sizes sizes; /* of the picture that begins here */
 	uint8_t bytes[PACKET_BYTES_MAX];
 };
 

@@ -57,6 +57,7 @@ struct track_status {
 	uint64_t mirror;
 	struct voice voice;
 	unsigned off;
+	uint8_t spatial_count;
 	bool is_congested;
 	struct layer_activity layers[LAYERS_MAX];
 };

@@ -39,7 +39,8 @@ struct room_events {
 	/* What the peer publishes now, whole: [{track_id, mid, kind, source, muted, codec}]; taken.
 	 */
 	void (*tracks)(void *data, const char *room_id, const char *peer_id, json_t *tracks);
-	/* Which layers of its m-line are of use now: [{rid, active}]; taken. */
+	/* Which layers of its m-line are of use now: [{rid, active}], of those inside one stream
+	 * [{spatial_layer, active}]; taken. */
 	void (*layers)(void *data, const char *room_id, const char *peer_id, const char *mid,
 		       json_t *layers);
 	/* The peer's m-line `mid` goes on with this track of `publisher_id`. */
@@ -60,6 +61,7 @@ struct room_context { /* what all rooms of a worker share; borrowed */
 	struct codec_preferences preferences; /* of rooms that have none of their own */
 	size_t audio_streams_max;	      /* heard at once in one room; 0: all */
 	size_t video_streams_max;	      /* sent to one peer at once; 0: all */
+	bool with_svc;			      /* choose among the spatial layers in a stream */
 	const struct overload *overload;
 	struct parts *parts; /* NULL: rooms stay on one worker */
 };

@@ -16,7 +16,7 @@ struct room_track {
 	char source[16]; /* "camera", "microphone", "screen" or "" */
 	bool is_muted;
 	enum media_kind kind;
-	uint8_t layer_count;
+	uint8_t layer_count;	    /* streams; see room_track_layer_count() */
 	struct layer_switch layers; /* which of several the publisher need not send */
 	bool is_heard;		    /* audio: one of those that are forwarded */
 	struct media_format format;
@@ -115,6 +115,8 @@ int subscription_new(struct room_peer *subscriber, struct room_track *track,
 void subscription_free(struct subscription *subscription);
 struct send_stream subscription_stream(struct subscription *subscription);
 /* layers.c */
+/* How many layers there are to choose from: of a simulcast, or inside one stream. */
+uint8_t room_track_layer_count(const struct room_track *track);
 /* Give each video that the peer is sent the layer that fits it, of many videos to the most
  * important ones. */
 void room_peer_choose_layers(struct room_peer *peer);

@@ -34,7 +34,7 @@ static json_t *describe_tracks(const struct room_peer *peer)
 	LIST_FOR_EACH (track, &peer->tracks, link) {
 		json_t *layers = json_array();
 
-		for (uint8_t i = 0; i < track->layer_count; i++)
+		for (uint8_t i = 0; i < room_track_layer_count(track); i++)
 			(void)json_array_append_new(layers, describe_layer(track, i));
 		(void)json_array_append_new(
 			tracks, json_pack("{s:s, s:s, s:s, s:s, s:b, s:o}", "track_id",

@@ -50,6 +50,9 @@ struct _RtcTrack {
 	struct layer layers[LAYERS_MAX];
 	GArray *consumers; /* of struct consumer */
 	bool is_video, is_muted, is_mirror;
+	bool finds_spatial;
+	uint8_t spatial_count; /* layers seen inside layers[0]; what they carry is in `layers` */
+	unsigned told_wanted;  /* these of them, as bits */
 	struct voice voice;
 	const uint64_t *now_us;
 	guint next_pad;
@@ -162,16 +165,63 @@ static void note_keyframe(struct layer *layer, const struct packet *packet)
 	layer->keyframe.arrival_us = packet->arrival_us;
 }
 
-static void keep(struct layer *layer, struct packet *packet)
+/* A stream beside others is a layer as it is. */
+static bool may_have_spatial(const RtcTrack *track)
+{
+	return track->finds_spatial && !track->layers[1].sink && !track->layers[2].sink;
+}
+
+static void note_spatial(RtcTrack *track, const struct packet *packet)
+{
+	uint8_t count = (uint8_t)(packet->picture.spatial_layer + 1);
+
+	if (packet->sizes.count > count)
+		count = packet->sizes.count;
+	if (count > track->spatial_count && may_have_spatial(track))
+		track->spatial_count = count;
+}
+
+/* The layer that a packet counts for: of spatial ones that are too many the last. */
+static struct layer *layer_of(struct layer *layer, const struct packet *packet)
+{
+	RtcTrack *track = layer->track;
+	uint8_t spatial = packet->picture.spatial_layer;
+
+	if (track->spatial_count <= 1)
+		return layer;
+	return &track->layers[spatial < LAYERS_MAX ? spatial : LAYERS_MAX - 1];
+}
+
+static void take_sizes(struct layer *layer, const struct picture_sizes *sizes)
+{
+	RtcTrack *track = layer->track;
+
+	if (track->spatial_count <= 1)
+		layer->activity.size = picture_sizes_largest(sizes);
+	else
+		for (uint8_t i = 0; i < sizes->count; i++)
+			track->layers[i].activity.size = sizes->layers[i];
+}
+
+static void measure(struct layer *layer, const struct packet *packet)
 {
 	uint8_t temporal = packet->picture.temporal_layer;
+	struct layer *counted;
+
+	if (packet->picture.spatial_layer > 0 || packet->sizes.count > 1)
+		note_spatial(layer->track, packet);
+	counted = layer_of(layer, packet);
+	counted->metered_bytes[temporal < TEMPORAL_REDUCED ? temporal : TEMPORAL_REDUCED] +=
+		packet->length + WIRE_OVERHEAD_BYTES;
+	counted->activity.last_packet_us = packet->arrival_us;
+}
+
+static void keep(struct layer *layer, struct packet *packet)
+{
 	struct packet *replaced;
 
-	if (!layer->track->is_mirror) {
-		layer->metered_bytes[temporal < TEMPORAL_REDUCED ? temporal : TEMPORAL_REDUCED] +=
-			packet->length + WIRE_OVERHEAD_BYTES;
-		layer->activity.last_packet_us = packet->arrival_us;
-	}
+	if (!layer->track->is_mirror)
+		measure(layer, packet);
 	/* The first packet under a number stays: a subscriber may have been sent it, and must never
 	 * be sent another under the same number. */
 	if (packet_ring_find(layer->ring, packet->header.sequence_number))
@@ -186,8 +236,8 @@ static void keep(struct layer *layer, struct packet *packet)
 		packet_release(replaced);
 	if (packet->is_keyframe_start)
 		note_keyframe(layer, packet);
-	if (packet->size.width_px && !layer->track->is_mirror)
-		layer->activity.size = packet->size;
+	if (packet->sizes.count && !layer->track->is_mirror)
+		take_sizes(layer, &packet->sizes);
 }
 
 /* Make its pieces equally long where little is missing, so that they leave as one. */
@@ -298,7 +348,18 @@ bool rtc_track_may_still_come(const RtcTrack *track, uint8_t layer, uint16_t seq
 
 struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer)
 {
-	return track->layers[layer].activity;
+	struct layer_activity activity = track->layers[layer].activity;
+
+	if (track->spatial_count <= 1 || track->is_mirror || !activity.bitrate_bps)
+		return activity; /* a mirror is told the sum */
+	for (uint8_t i = 0; i < layer; i++) {
+		const struct layer_activity *below = &track->layers[i].activity;
+
+		activity.bitrate_bps += below->bitrate_bps;
+		for (size_t j = 0; j < TEMPORAL_REDUCED; j++)
+			activity.reduced_bps[j] += below->reduced_bps[j];
+	}
+	return activity;
 }
 
 void rtc_track_set_layer_activity(RtcTrack *track, uint8_t layer, struct layer_activity activity)
@@ -309,6 +370,21 @@ void rtc_track_set_layer_activity(RtcTrack *track, uint8_t layer, struct layer_a
 void rtc_track_be_mirror(RtcTrack *track)
 {
 	track->is_mirror = true;
+}
+
+void rtc_track_find_spatial(RtcTrack *track)
+{
+	track->finds_spatial = true;
+}
+
+uint8_t rtc_track_spatial_count(const RtcTrack *track)
+{
+	return track->spatial_count;
+}
+
+void rtc_track_set_spatial_count(RtcTrack *track, uint8_t count)
+{
+	track->spatial_count = count;
 }
 
 /* What was kept must not answer for the numbers that come now. */
@@ -408,16 +484,29 @@ void rtc_track_tick(RtcTrack *track)
 	for (uint8_t i = 0; i < LAYERS_MAX; i++) {
 		struct layer *layer = &track->layers[i];
 
-		if (!layer->sink)
-			continue;
-		meter(layer, *track->now_us);
-		if (!layer->gate.is_wanted || track->is_muted)
+		if (layer->sink || i < track->spatial_count)
+			meter(layer, *track->now_us);
+		if (!layer->sink || !layer->gate.is_wanted || track->is_muted)
 			continue;
 		if (!rtc_track_is_wanted(track, i)) /* whoever asked has gone to another layer */
 			keyframe_gate_on_keyframe(&layer->gate);
 		else if (keyframe_gate_tick(&layer->gate, *track->now_us))
 			ask_for_keyframe(layer);
 	}
+}
+
+/* A mirror's original hears which spatial layers are of use. */
+static void tell_wanted_spatial(RtcTrack *track)
+{
+	unsigned wanted = 0;
+
+	for (uint8_t i = 0; i < LAYERS_MAX && track->spatial_count > 1; i++)
+		wanted |= rtc_track_is_wanted(track, i) ? 1u << i : 0;
+	if (wanted == track->told_wanted || !track->layers[0].sink)
+		return;
+	track->told_wanted = wanted;
+	(void)gst_pad_push_event(track->layers[0].sink,
+				 rtc_layer_wanted_new(track->layers[0].is_told_wanted));
 }
 
 /* Upstream hears of a change at once: from here on what is lost is asked for again, or is not. */
@@ -432,6 +521,7 @@ static void tell_wanted(RtcTrack *track)
 		layer->is_told_wanted = is_wanted;
 		(void)gst_pad_push_event(layer->sink, rtc_layer_wanted_new(is_wanted));
 	}
+	tell_wanted_spatial(track);
 }
 
 /* ---- muting ---- */
@@ -464,6 +554,8 @@ GstPad *rtc_track_sink(RtcTrack *track, uint8_t index)
 		return NULL;
 	layer->track = track;
 	layer->index = index;
+	if (index > 0)
+		track->spatial_count = 0; /* the stream is one of several now */
 	name = g_strdup_printf("sink_%u", index);
 	layer->sink = gst_pad_new_from_static_template(&sink_template, name);
 	g_free(name);

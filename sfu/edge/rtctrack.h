@@ -29,7 +29,13 @@ RtcTrack *rtc_track_new(const char *name, bool is_video, const uint64_t *port_no
 /* The pad that takes a layer, borrowed, made when it is first asked for. NULL without memory. */
 GstPad *rtc_track_sink(RtcTrack *track, uint8_t layer);
 
-/* What a layer carries now. */
+/* Where what comes in one stream has spatial layers (SVC), they are the track's layers: from now on
+ * it finds out. Otherwise the stream is one layer, whatever it consists of. */
+void rtc_track_find_spatial(RtcTrack *track);
+/* How many spatial layers have come, which may be more than LAYERS_MAX; 0 or 1: it has none. */
+uint8_t rtc_track_spatial_count(const RtcTrack *track);
+
+/* What a layer carries now; a spatial layer with those below it, which it needs. */
 struct layer_activity {
 	uint64_t last_packet_us;		/* 0: nothing came yet */
 	uint64_t bitrate_bps;			/* while it came last */
@@ -41,6 +47,7 @@ struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t la
 /* It is a mirror of one on another worker (parts.h): its packets are shared with others, and what
  * it carries is told instead of measured. */
 void rtc_track_be_mirror(RtcTrack *track);
+void rtc_track_set_spatial_count(RtcTrack *track, uint8_t count);
 void rtc_track_set_layer_activity(RtcTrack *track, uint8_t layer, struct layer_activity activity);
 
 /* The voice of an audio track, borrowed. */
@@ -50,7 +57,8 @@ bool rtc_track_is_wanted(const RtcTrack *track, uint8_t layer);
 /* A pad for one more subscriber, borrowed; and its end. It is pushed no layer at first. */
 GstPad *rtc_track_add_consumer(RtcTrack *track);
 void rtc_track_remove_consumer(RtcTrack *track, GstPad *pad);
-/* Which layers it is pushed: bit 0 for layer 0 and so on. */
+/* Which layers it is pushed: bit 0 for layer 0 and so on. With the lowest of the spatial layers in
+ * one stream come all of them; the bits say which of them are of use. */
 void rtc_track_set_layers(RtcTrack *track, GstPad *pad, unsigned layers);
 
 /* A packet for retransmission, borrowed until the next packet arrives; NULL if it is gone. */

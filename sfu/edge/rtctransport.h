@@ -83,6 +83,13 @@ void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent);
 uint8_t rtc_transport_layer(GstPad *pad);
 /* How many temporal layers of it: see forwarder_set_temporal(). */
 void rtc_transport_set_temporal(GstPad *pad, uint8_t target_most, uint8_t meanwhile_most);
+/* How many spatial layers inside it: see forwarder_set_spatial(). To be said again as long as it
+ * holds: it asks for the keyframe that more of them need. And the highest that may flow now;
+ * LAYER_NONE: nothing flows. */
+void rtc_transport_set_spatial(GstPad *pad, uint8_t target, uint8_t bound);
+uint8_t rtc_transport_spatial(GstPad *pad);
+/* The subscriber is sent what tells frames of spatial layers apart where the payload does not. */
+bool rtc_transport_sends_dependencies(GstPad *pad);
 
 /* What the way to the participant carries, bit/s; ALLOCATOR_BUDGET_UNLIMITED if it tells nothing.
  */

@@ -127,6 +127,8 @@ static bool publish(struct room_peer *peer, const struct media_line *line)
 	track->format = line->format;
 	track->incoming = line->remote;
 	track->layer_count = media_line_layer_count(line);
+	if (peer->room->context->with_svc)
+		rtc_track_find_spatial(track->element);
 	link_receive_pads(track, pads);
 	room_track_export(track);
 	return is_new;

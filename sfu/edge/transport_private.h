@@ -50,7 +50,7 @@ struct receive_stream {
 	bool is_wanted;			    /* somebody is sent it; told by the track */
 	keyframe_start_fn keyframe_start;   /* of its codec; NULL for audio */
 	picture_numbers_fn picture_numbers; /* NULL if it has none */
-	picture_size_fn picture_size;
+	picture_sizes_fn picture_sizes;
 	struct dependency_structure dependencies; /* as its dependency descriptors brought them */
 	uint8_t payload_type, rtx_payload_type;
 	uint8_t red_payload_type; /* of redundant audio; 0: none */

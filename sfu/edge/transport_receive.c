@@ -183,8 +183,11 @@ static bool read_dependencies(struct receive_stream *stream, struct packet *pack
 	picture->temporal_layer = descriptor.frame.temporal_layer;
 	picture->switch_from = descriptor.frame.temporal_layer;
 	picture->switch_to = descriptor.is_frame_start ? descriptor.frame.switch_to : 0;
+	picture->spatial_layer = descriptor.frame.spatial_layer;
+	picture->is_layer_start = dependency_starts_layer(&descriptor);
+	picture->is_layer_end = descriptor.is_frame_end;
 	if (descriptor.has_structure)
-		packet->size = stream->dependencies.size;
+		packet->sizes = stream->dependencies.sizes;
 	*ret_start =
 		dependency_starts_keyframe(&descriptor) ? KEYFRAME_STARTS_WHOLE : KEYFRAME_NO_START;
 	return true;
@@ -203,12 +206,12 @@ static enum keyframe_start inspect(struct receive_stream *stream, struct packet 
 	packet->picture = (struct picture_numbers){0};
 	if (stream->picture_numbers)
 		stream->picture_numbers(payload, length, &packet->picture);
-	packet->size = (struct picture_size){0, 0};
+	packet->sizes.count = 0;
 	if (stream->keyframe_start && !read_dependencies(stream, packet, &start))
 		start = stream->keyframe_start(payload, length);
 	packet->is_keyframe_start = start != KEYFRAME_NO_START;
-	if (stream->picture_size && packet->is_keyframe_start && !packet->size.width_px)
-		(void)stream->picture_size(payload, length, &packet->size);
+	if (stream->picture_sizes && packet->is_keyframe_start && !packet->sizes.count)
+		(void)stream->picture_sizes(payload, length, &packet->sizes);
 	return start;
 }
 
@@ -302,12 +305,13 @@ static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
 	struct receive_stream *stream = gst_pad_get_element_private(pad);
 	bool is_done = true;
+	bool was_wanted = stream->is_wanted;
 	uint8_t layer;
 
 	/* All others end here: passed on, they would run in circles through a room's graph. */
 	if (rtc_keyframe_request_is(event, &layer))
 		is_done = transport_send_pli(stream);
-	else if (rtc_layer_wanted_is(event, &stream->is_wanted))
+	else if (rtc_layer_wanted_is(event, &stream->is_wanted) && stream->is_wanted != was_wanted)
 		stream->nacks.missing_count = 0; /* it begins, or comes back, with a keyframe */
 	(void)parent;
 	gst_event_unref(event);
@@ -415,7 +419,7 @@ static int receive_layer(RtcTransport *transport, const struct media_line *line,
 		push_caps(stream, line); /* another codec */
 	stream->keyframe_start = line->format.codec->keyframe_start;
 	stream->picture_numbers = line->format.codec->picture_numbers;
-	stream->picture_size = line->format.codec->picture_size;
+	stream->picture_sizes = line->format.codec->picture_sizes;
 	stream->payload_type = line->payload_type;
 	stream->rtx_payload_type = line->rtx_payload_type;
 	stream->red_payload_type = line->red_payload_type;

@@ -64,6 +64,7 @@ static void write_header(const struct send_stream_out *stream, const struct pack
 	const struct forwarder *forwarder = &stream->forwarder;
 	const struct rtp_extension_shift shift = {stream->incoming_dependency_id,
 						  span->picture.frame_number};
+	bool ends_picture = packet->header.marker || forwarder_ends_picture(span, &packet->picture);
 	int extension_bytes = rtp_extension_block_rewrite(
 		&packet->header, packet->bytes, forwarder->extension_id_map, shift,
 		out + RTP_HEADER_BYTES, RTP_EXTENSION_BLOCK_MAX);
@@ -71,7 +72,7 @@ static void write_header(const struct send_stream_out *stream, const struct pack
 	if (extension_bytes < 0)
 		extension_bytes = 0; /* more than we forward: the media matters more */
 	extension_bytes = append_sending(stream, out + RTP_HEADER_BYTES, extension_bytes, outgoing);
-	rtp_header_encode(out, payload_type, packet->header.marker && !outgoing->is_blank,
+	rtp_header_encode(out, payload_type, ends_picture && !outgoing->is_blank,
 			  extension_bytes > 0, packet->added_padding > 0 && !outgoing->is_blank,
 			  sequence_number, packet->header.rtp_timestamp + span->timestamp_offset,
 			  ssrc);
@@ -508,6 +509,34 @@ void rtc_transport_set_temporal(GstPad *pad, uint8_t target_most, uint8_t meanwh
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);
 
 	forwarder_set_temporal(&stream->forwarder, target_most, meanwhile_most);
+}
+
+void rtc_transport_set_spatial(GstPad *pad, uint8_t target, uint8_t bound)
+{
+	struct send_stream_out *stream = gst_pad_get_element_private(pad);
+	const struct forwarder *forwarder = &stream->forwarder;
+
+	forwarder_set_spatial(&stream->forwarder, target, bound);
+	/* As long as it lasts: the keyframe that was asked for may have been lost. */
+	if (forwarder->state == FORWARDER_FLOWING && forwarder_spatial(forwarder) < target)
+		send_stream_want_keyframe(stream);
+}
+
+uint8_t rtc_transport_spatial(GstPad *pad)
+{
+	const struct send_stream_out *stream = gst_pad_get_element_private(pad);
+
+	return stream->forwarder.layer == LAYER_NONE ? LAYER_NONE
+						     : forwarder_spatial(&stream->forwarder);
+}
+
+bool rtc_transport_sends_dependencies(GstPad *pad)
+{
+	const struct send_stream_out *stream = gst_pad_get_element_private(pad);
+	uint8_t id = stream->incoming_dependency_id;
+
+	return id > 0 && id < ARRAY_LEN(stream->forwarder.extension_id_map) &&
+	       stream->forwarder.extension_id_map[id] > 0;
 }
 
 uint8_t rtc_transport_layer(GstPad *pad)

@@ -29,14 +29,29 @@ static json_t *describe_receiving(const struct receive_stream *stream)
 	return told;
 }
 
+/* Of a simulcast, or in a stream of spatial layers. */
+static int present_layer(const struct send_stream_out *stream)
+{
+	const struct forwarder *forwarder = &stream->forwarder;
+	uint8_t count = rtc_track_spatial_count(stream->track);
+	uint8_t spatial = forwarder_spatial(forwarder);
+
+	if (count > LAYERS_MAX)
+		count = LAYERS_MAX;
+	if (forwarder->layer == LAYER_NONE)
+		return -1;
+	if (count <= 1)
+		return forwarder->layer;
+	return spatial < count ? spatial : count - 1;
+}
+
 json_t *rtc_transport_send_stats(GstPad *pad)
 {
 	const struct send_stream_out *stream = gst_pad_get_element_private(pad);
 	const struct forwarder *forwarder = &stream->forwarder;
 	uint8_t temporal = forwarder_temporal(forwarder);
-	json_t *told = json_pack("{s:i, s:I, s:I}", "layer",
-				 forwarder->layer == LAYER_NONE ? -1 : (int)forwarder->layer,
-				 "packets", (json_int_t)forwarder->packet_count, "bytes",
+	json_t *told = json_pack("{s:i, s:I, s:I}", "layer", present_layer(stream), "packets",
+				 (json_int_t)forwarder->packet_count, "bytes",
 				 (json_int_t)forwarder->octet_count);
 
 	/* null: all of them. */

@@ -447,6 +447,7 @@ static int set_up(struct worker *worker, struct error *reterr)
 						.preferences = config->preferences,
 						.audio_streams_max = config->audio_streams_max,
 						.video_streams_max = config->video_streams_max,
+						.with_svc = config->with_svc,
 						.overload = &worker->overload,
 						.dtls = config->dtls,
 						.events = config->room_events,

@@ -27,6 +27,7 @@ struct worker_config {
 	size_t audio_streams_max;	      /* heard at once in one room; 0: all */
 	size_t video_streams_max;	      /* sent to one peer at once; 0: all */
 	bool with_tcp;			      /* media over TCP as well */
+	bool with_svc;			      /* choose among the spatial layers in a stream */
 	unsigned cpu_limit_percent;	      /* see overload.h */
 	struct bridge *bridge;		      /* borrowed; NULL: every room stays on its worker */
 };

@@ -19,9 +19,11 @@ void forwarder_init(struct forwarder *forwarder, bool needs_keyframe, uint16_t f
 	forwarder->clock_rate_hz = 90000;
 	forwarder->layer = forwarder->target_layer = LAYER_NONE;
 	forwarder->target_temporal = forwarder->meanwhile_temporal = TEMPORAL_LAYER_MAX;
+	forwarder->spatial_bound = SPATIAL_LAYER_MAX;
 	for (size_t i = 0; i < FORWARDER_SPANS; i++)
 		forwarder->spans[i] = (struct forwarder_span){.layer = LAYER_NONE,
-							      .temporal_most = TEMPORAL_LAYER_MAX};
+							      .temporal_most = TEMPORAL_LAYER_MAX,
+							      .spatial_most = SPATIAL_LAYER_MAX};
 	/* Far from the wrap: a receiver that misses the first packets must not guess the SRTP
 	 * rollover counter wrong (RFC 3711 section 3.3.1). */
 	forwarder->highest_output_sequence = (uint16_t)((first_sequence & 0x3fff) | 1);
@@ -47,6 +49,12 @@ void forwarder_set_temporal(struct forwarder *forwarder, uint8_t target_most,
 {
 	forwarder->target_temporal = target_most;
 	forwarder->meanwhile_temporal = meanwhile_most;
+}
+
+void forwarder_set_spatial(struct forwarder *forwarder, uint8_t target, uint8_t bound)
+{
+	forwarder->target_spatial = target;
+	forwarder->spatial_bound = bound;
 }
 
 static void void_spans(struct forwarder *forwarder, uint8_t layer)
@@ -159,6 +167,7 @@ static void start(struct forwarder *forwarder, const struct forwarder_input *inp
 	struct forwarder_span span = {
 		.layer = input->layer,
 		.temporal_most = forwarder->target_temporal,
+		.spatial_most = forwarder->spatial_bound,
 		.is_start = true,
 		.first_input = input->sequence_number,
 		.first_output = (uint16_t)(forwarder->highest_output_sequence + 1),
@@ -174,21 +183,32 @@ static void start(struct forwarder *forwarder, const struct forwarder_input *inp
 	(void)push_span(forwarder, &span);
 	forwarder->highest_input_sequence = (uint16_t)(input->sequence_number - 1);
 	forwarder->last_input_timestamp = input->rtp_timestamp;
+	forwarder->picture_spatial = 0;
 	forwarder->has_left_out = false;
 	forwarder->state = FORWARDER_FLOWING;
 	forwarder->layer = input->layer;
 }
 
-/* ---- temporal layers ---- */
+/* ---- temporal and spatial layers ---- */
+
+/* Fewer at once, all that may be with a keyframe. */
+static uint8_t choose_spatial(const struct forwarder *forwarder,
+			      const struct forwarder_input *input, uint8_t most)
+{
+	return forwarder->spatial_bound < most || input->is_keyframe_start
+		       ? forwarder->spatial_bound
+		       : most;
+}
 
 /* Fewer at once, more where the publisher allows it. */
 static uint8_t choose_temporal(const struct forwarder *forwarder,
-			       const struct forwarder_input *input, uint8_t most)
+			       const struct forwarder_input *input, uint8_t most, uint8_t spatial)
 {
 	const struct picture_numbers *picture = input->picture;
-	uint8_t wanted = forwarder->layer == forwarder->target_layer
-				 ? forwarder->target_temporal
-				 : forwarder->meanwhile_temporal;
+	uint8_t wanted =
+		forwarder->layer == forwarder->target_layer && spatial >= forwarder->target_spatial
+			? forwarder->target_temporal
+			: forwarder->meanwhile_temporal;
 
 	if (wanted <= most || input->is_keyframe_start)
 		return wanted;
@@ -197,15 +217,13 @@ static uint8_t choose_temporal(const struct forwarder *forwarder,
 	return wanted < picture->switch_to ? wanted : picture->switch_to;
 }
 
-/* A new picture begins: from here on so many of the temporal layers. What is missing before it is
- * still of the span before. */
-static void begin_picture(struct forwarder *forwarder, const struct forwarder_input *input)
+/* From here on so many of the layers. What is missing before is still of the span before. */
+static void change_layers(struct forwarder *forwarder, const struct forwarder_input *input,
+			  uint8_t temporal, uint8_t spatial)
 {
 	struct forwarder_span *span = present_span(forwarder), next;
-	uint8_t most = choose_temporal(forwarder, input, span->temporal_most);
 
-	forwarder->last_input_timestamp = input->rtp_timestamp;
-	if (most == span->temporal_most)
+	if (temporal == span->temporal_most && spatial == span->spatial_most)
 		return;
 	if (span->first_input != input->sequence_number) {
 		next = *span;
@@ -214,7 +232,45 @@ static void begin_picture(struct forwarder *forwarder, const struct forwarder_in
 		next.first_output = (uint16_t)(next.first_input + next.sequence_offset);
 		span = push_span(forwarder, &next);
 	}
-	span->temporal_most = most;
+	span->temporal_most = temporal;
+	span->spatial_most = spatial;
+}
+
+/* If packets are missing before it there may be others of the picture among them, unless it says
+ * that it is the first. */
+static bool is_first_of_picture(const struct forwarder *forwarder,
+				const struct forwarder_input *input)
+{
+	return input->sequence_number == (uint16_t)(forwarder->highest_input_sequence + 1) ||
+	       input->is_keyframe_start ||
+	       (input->picture->switch_to > 0 && input->picture->spatial_layer == 0);
+}
+
+/* A new picture begins. As its first packets went, or will when they come late, so must the rest:
+ * where they are missing the layers are chosen with the next picture. */
+static void begin_picture(struct forwarder *forwarder, const struct forwarder_input *input)
+{
+	const struct forwarder_span *span = present_span(forwarder);
+	uint8_t spatial = choose_spatial(forwarder, input, span->spatial_most);
+
+	forwarder->last_input_timestamp = input->rtp_timestamp;
+	forwarder->picture_spatial = 0;
+	if (is_first_of_picture(forwarder, input))
+		change_layers(forwarder, input,
+			      choose_temporal(forwarder, input, span->temporal_most, spatial),
+			      spatial);
+}
+
+/* The next spatial layer begins in mid-stream, from the one that this picture was sent up to. All
+ * pictures that follow may refer to it: it must be of the lowest temporal layer. */
+static bool begins_layer(const struct forwarder *forwarder, const struct forwarder_input *input)
+{
+	const struct picture_numbers *picture = input->picture;
+	uint8_t most = forwarder_spatial(forwarder);
+
+	return picture->is_layer_start && picture->spatial_layer == most + 1 &&
+	       picture->spatial_layer <= forwarder->spatial_bound && picture->temporal_layer == 0 &&
+	       forwarder->picture_spatial == most;
 }
 
 /* All that follows moves up by one. */
@@ -281,12 +337,16 @@ static const struct forwarder_span *map_next(struct forwarder *forwarder,
 
 	if (input->rtp_timestamp != forwarder->last_input_timestamp || input->is_keyframe_start)
 		begin_picture(forwarder, input);
+	if (begins_layer(forwarder, input))
+		change_layers(forwarder, input, forwarder_temporal(forwarder),
+			      input->picture->spatial_layer);
 	forwarder->highest_input_sequence = input->sequence_number;
 	span = present_span(forwarder);
-	if (input->picture->temporal_layer > span->temporal_most) {
+	if (forwarder_is_blank(span, input->picture)) {
 		leave_out(forwarder, input);
 		return NULL;
 	}
+	forwarder->picture_spatial = input->picture->spatial_layer;
 	advance(forwarder, input, span);
 	bound_look_back(forwarder, forwarder->highest_output_sequence);
 	return span;

@@ -1,11 +1,12 @@
-/* forwarder.h - one track on its way to one subscriber: which layer, how much of its frame rate,
- * and the numbers it travels under.
+/* forwarder.h - one track on its way to one subscriber: which layer, how much of its frame rate and
+ * of its size, and the numbers it travels under.
  *
  * Sequence numbers, timestamps and picture numbers leave continuous whatever happens to the source
  * and whichever layer of it is chosen; the subscriber sees one SSRC for life. Video begins, and
  * changes its layer, with a keyframe: until one of the wanted layer comes, the present one goes on.
  * Pictures of higher temporal layers are left out without a gap, from one picture to the next; they
- * are taken up again where the publisher allows it.
+ * are taken up again where the publisher allows it. So are the higher spatial layers inside a
+ * stream (SVC), which come back with a keyframe, or where one begins from the layer below.
  *
  *   WAITING --keyframe of the target begins (video), any packet (audio)--> FLOWING
  *   FLOWING --forwarder_restart(), target LAYER_NONE--> WAITING
@@ -37,6 +38,7 @@ enum forwarder_state { FORWARDER_WAITING, FORWARDER_FLOWING };
 struct forwarder_span {
 	uint8_t layer;	       /* LAYER_NONE: void */
 	uint8_t temporal_most; /* pictures of temporal layers above were left out */
+	uint8_t spatial_most;  /* and so were the spatial layers above */
 	bool is_start;	       /* the layer begins here: what came before is nothing to it */
 	uint16_t first_input, first_output;
 	uint16_t sequence_offset;
@@ -64,6 +66,9 @@ struct forwarder {
 	/* Temporal layers: of the target, and of another layer that flows until the target begins.
 	 */
 	uint8_t target_temporal, meanwhile_temporal;
+	/* Spatial layers in one stream: what should flow, and what may. */
+	uint8_t target_spatial, spatial_bound;
+	uint8_t picture_spatial; /* the one that the present picture was sent up to */
 	struct forwarder_span spans[FORWARDER_SPANS];
 	unsigned span; /* the present one's index */
 	struct forwarder_clock clocks[LAYERS_MAX];
@@ -100,7 +105,14 @@ void forwarder_set_target(struct forwarder *forwarder, uint8_t layer);
  * flows before it. At first all of both. */
 void forwarder_set_temporal(struct forwarder *forwarder, uint8_t target_most,
 			    uint8_t meanwhile_most);
-/* The highest one that flows now. */
+/* Of the spatial layers in the stream those up to `target` should flow, and those up to `bound` may
+ * as well if they come without being asked for. At first all may. */
+void forwarder_set_spatial(struct forwarder *forwarder, uint8_t target, uint8_t bound);
+/* The highest ones that flow now. */
+static inline uint8_t forwarder_spatial(const struct forwarder *forwarder)
+{
+	return forwarder->spans[forwarder->span].spatial_most;
+}
 static inline uint8_t forwarder_temporal(const struct forwarder *forwarder)
 {
 	return forwarder->spans[forwarder->span].temporal_most;
@@ -123,7 +135,14 @@ const struct forwarder_span *forwarder_map(struct forwarder *forwarder,
 static inline bool forwarder_is_blank(const struct forwarder_span *span,
 				      const struct picture_numbers *picture)
 {
-	return picture->temporal_layer > span->temporal_most;
+	return picture->temporal_layer > span->temporal_most ||
+	       picture->spatial_layer > span->spatial_most;
+}
+/* It is the last that is sent of its picture, since the spatial layers above are left out. */
+static inline bool forwarder_ends_picture(const struct forwarder_span *span,
+					  const struct picture_numbers *picture)
+{
+	return picture->is_layer_end && picture->spatial_layer == span->spatial_most;
 }
 void forwarder_on_sent(struct forwarder *forwarder, size_t payload_bytes);
 

@@ -158,13 +158,13 @@ static const struct relay_codec codecs[] = {
 	{MEDIA_AUDIO, "opus", 48000, 2, 111, 0, false, opus_parameters, NULL, NULL, NULL, any_rank,
 	 any_is_same},
 	{MEDIA_VIDEO, "VP8", 90000, 0, 96, 97, true, no_parameters, vp8_keyframe_start,
-	 vp8_picture_numbers, vp8_picture_size, any_rank, any_is_same},
+	 vp8_picture_numbers, vp8_picture_sizes, any_rank, any_is_same},
 	{MEDIA_VIDEO, "H264", 90000, 0, 102, 103, true, h264_parameters, h264_keyframe_start, NULL,
-	 h264_picture_size, h264_rank, h264_is_same},
+	 h264_picture_sizes, h264_rank, h264_is_same},
 	{MEDIA_VIDEO, "VP9", 90000, 0, 98, 99, true, vp9_parameters, vp9_keyframe_start,
-	 vp9_picture_numbers, vp9_picture_size, vp9_rank, vp9_is_same},
+	 vp9_picture_numbers, vp9_picture_sizes, vp9_rank, vp9_is_same},
 	{MEDIA_VIDEO, "AV1", 90000, 0, 45, 46, true, av1_parameters, av1_keyframe_start, NULL,
-	 av1_picture_size, av1_rank, av1_is_same},
+	 av1_picture_sizes, av1_rank, av1_is_same},
 };
 _Static_assert(ARRAY_LEN(codecs) <= RELAY_CODECS_MAX, "struct codec_preferences holds them all");
 

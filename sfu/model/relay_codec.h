@@ -27,7 +27,7 @@ struct relay_codec {
 	const char *const *parameters;	    /* of a=fmtp that are passed on; NULL-terminated */
 	keyframe_start_fn keyframe_start;   /* NULL: every packet is a start */
 	picture_numbers_fn picture_numbers; /* NULL: its descriptor has none */
-	picture_size_fn picture_size;	    /* NULL: we do not read it */
+	picture_sizes_fn picture_sizes;	    /* NULL: we do not read them */
 	/* How much we like a format, 0 most; RELAY_CODEC_NEVER if it is not relayed. */
 	unsigned (*rank)(const char *fmtp);
 	/* Are streams of one what receivers of the other take? */

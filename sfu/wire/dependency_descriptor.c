@@ -13,7 +13,7 @@ enum {
 	NEXT_SPATIAL = 2,
 	DTI_NOT_PRESENT = 0, /* decode target indications */
 	DTI_SWITCH = 2,
-	SPATIAL_LAYER_MAX = 3
+	DEPENDENCY_SPATIAL_MAX = 3
 };
 
 /* ---- the structure ---- */
@@ -25,7 +25,7 @@ static void read_template_layers(struct bit_reader *reader, struct dependency_st
 
 	do {
 		if (structure->template_count >= DEPENDENCY_TEMPLATES_MAX ||
-		    temporal > TEMPORAL_LAYER_MAX || spatial > SPATIAL_LAYER_MAX) {
+		    temporal > TEMPORAL_LAYER_MAX || spatial > DEPENDENCY_SPATIAL_MAX) {
 			reader->failed = true;
 			return;
 		}
@@ -102,8 +102,10 @@ static void read_template_references(struct bit_reader *reader,
 {
 	for (unsigned t = 0; t < structure->template_count; t++)
 		while (read_flag(reader)) {
-			structure->templates[t].has_references = true;
-			skip_bits(reader, 4);
+			uint16_t reference = (uint16_t)(read_bits(reader, 4) + 1);
+
+			if (reference > structure->templates[t].farthest_reference)
+				structure->templates[t].farthest_reference = reference;
 		}
 }
 
@@ -132,7 +134,8 @@ static void read_sizes(struct bit_reader *reader, struct dependency_structure *s
 		/* 65,536 does not fit, nor does anybody send it. */
 		if (width_px > UINT16_MAX || height_px > UINT16_MAX)
 			reader->failed = true;
-		structure->size = (struct picture_size){(uint16_t)width_px, (uint16_t)height_px};
+		picture_sizes_add(&structure->sizes,
+				  (struct picture_size){(uint16_t)width_px, (uint16_t)height_px});
 	}
 }
 
@@ -152,16 +155,19 @@ static void read_structure(struct bit_reader *reader, struct dependency_structur
 
 /* ---- one packet ---- */
 
-static bool read_frame_references(struct bit_reader *reader)
+/* Returns the farthest. */
+static uint16_t read_frame_references(struct bit_reader *reader)
 {
-	bool has_references = false;
+	uint16_t farthest = 0;
 	uint32_t size;
 
 	while ((size = read_bits(reader, 2)) != 0) {
-		has_references = true;
-		skip_bits(reader, (size_t)size * 4);
+		uint16_t reference = (uint16_t)(read_bits(reader, size * 4) + 1);
+
+		if (reference > farthest)
+			farthest = reference;
 	}
-	return has_references;
+	return farthest;
 }
 
 /* What stands behind the mandatory fields, by the structure it brings or the one that is known. */
@@ -195,7 +201,7 @@ static void read_extended(struct bit_reader *reader, const struct dependency_str
 			structure, read_indications(reader, structure->target_count).switches,
 			descriptor->frame.spatial_layer);
 	if (has_references)
-		descriptor->frame.has_references = read_frame_references(reader);
+		descriptor->frame.farthest_reference = read_frame_references(reader);
 }
 
 int dependency_descriptor_decode(struct slice element, struct dependency_structure *structure,

@@ -21,7 +21,8 @@ enum { DEPENDENCY_TEMPLATES_MAX = 64, DEPENDENCY_TARGETS_MAX = 32 };
 
 struct dependency_template {
 	uint8_t spatial_layer, temporal_layer;
-	bool has_references; /* to pictures before */
+	/* So many frames back is the farthest that it refers to; 0: it refers to none. */
+	uint16_t farthest_reference;
 	/* From such a picture on all temporal layers up to this one can be decoded, whatever of
 	 * them was left out before. */
 	uint8_t switch_to;
@@ -36,7 +37,7 @@ struct dependency_structure {
 	struct { /* decode targets: what a receiver may choose to decode */
 		uint8_t spatial_layer, temporal_layer;
 	} targets[DEPENDENCY_TARGETS_MAX];
-	struct picture_size size; /* of the largest spatial layer; 0: it does not say */
+	struct picture_sizes sizes; /* of the spatial layers, if it says */
 };
 
 struct dependency_descriptor {
@@ -55,7 +56,14 @@ int dependency_descriptor_decode(struct slice element, struct dependency_structu
 static inline bool dependency_starts_keyframe(const struct dependency_descriptor *descriptor)
 {
 	return descriptor->is_frame_start && descriptor->has_structure &&
-	       !descriptor->frame.has_references && descriptor->frame.spatial_layer == 0;
+	       !descriptor->frame.farthest_reference && descriptor->frame.spatial_layer == 0;
+}
+
+/* All that a spatial layer needs is the one below, which is the frame before it. */
+static inline bool dependency_starts_layer(const struct dependency_descriptor *descriptor)
+{
+	return descriptor->is_frame_start && descriptor->frame.farthest_reference == 1 &&
+	       descriptor->frame.spatial_layer > 0;
 }
 
 #endif

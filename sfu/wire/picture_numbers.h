@@ -1,5 +1,5 @@
 /* picture_numbers.h - what a codec's payload descriptor tells of a packet's picture: its numbers,
- * and its temporal layer.
+ * and its temporal and spatial layer.
  *
  * Each layer of a simulcast counts its pictures by itself. A subscriber that is moved from one
  * layer to another must see one count that goes on, so the relay rewrites them: it reads where they
@@ -7,6 +7,10 @@
  *
  * Pictures of a temporal layer need those of the layers below alone, so the higher ones can be left
  * out: that halves the frame rate. They are taken up again only with a picture that allows it.
+ *
+ * A picture may come in spatial layers (SVC), the smallest first, each in packets of its own. Those
+ * above one can be left out, which makes the picture smaller; they are taken up again with a
+ * keyframe, or where a layer says that it begins.
  *
  * Thread: any. RFC 7741 section 4.2 (VP8), RFC 9628 section 4.2 (VP9).
  */
@@ -34,8 +38,12 @@ struct picture_numbers {
 	/* Who has the temporal layers up to `switch_from` may go on with those up to `switch_to`
 	 * from this picture on. 0: nobody; so is it behind the picture's first packet. */
 	uint8_t switch_from, switch_to;
+	uint8_t spatial_layer;
+	bool is_layer_end; /* the last packet that this picture has of this spatial layer */
+	/* The first one of it, and all that it needs is this picture in the layer below. */
+	bool is_layer_start;
 };
-enum { TEMPORAL_LAYER_MAX = 7 };
+enum { TEMPORAL_LAYER_MAX = 7, SPATIAL_LAYER_MAX = 7 };
 
 /* What is added to each, modulo its width. */
 struct picture_offsets {

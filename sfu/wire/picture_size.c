@@ -11,7 +11,13 @@ static uint16_t read_u16_little(struct reader *reader)
 	return (uint16_t)(low | read_u8(reader) << 8);
 }
 
-bool vp8_picture_size(const uint8_t *payload, size_t length, struct picture_size *ret_size)
+static void take_one(struct picture_size size, struct picture_sizes *ret_sizes)
+{
+	*ret_sizes = (struct picture_sizes){0};
+	picture_sizes_add(ret_sizes, size);
+}
+
+bool vp8_picture_sizes(const uint8_t *payload, size_t length, struct picture_sizes *ret_sizes)
 {
 	static const uint8_t start_code[3] = {0x9d, 0x01, 0x2a};
 	struct reader reader = reader_over(payload, length);
@@ -38,14 +44,14 @@ bool vp8_picture_size(const uint8_t *payload, size_t length, struct picture_size
 	size.height_px = read_u16_little(&reader) & 0x3fff;
 	if (reader.failed || size.width_px == 0 || size.height_px == 0)
 		return false;
-	*ret_size = size;
+	take_one(size, ret_sizes);
 	return true;
 }
 
-bool vp9_picture_size(const uint8_t *payload, size_t length, struct picture_size *ret_size)
+bool vp9_picture_sizes(const uint8_t *payload, size_t length, struct picture_sizes *ret_sizes)
 {
 	struct reader reader = reader_over(payload, length);
-	struct picture_size size = {0, 0};
+	struct picture_sizes sizes = {0};
 	uint8_t descriptor = read_u8(&reader), structure;
 
 	if (!(descriptor & 0x02) || (descriptor & 0x50) == 0x50) /* V; P and F: reference indices */
@@ -61,12 +67,14 @@ bool vp9_picture_size(const uint8_t *payload, size_t length, struct picture_size
 	if (!(structure & 0x10)) /* Y */
 		return false;
 	for (unsigned i = 0; i <= structure >> 5; i++) {
-		size.width_px = (uint16_t)read_u16(&reader);
+		struct picture_size size = {.width_px = (uint16_t)read_u16(&reader)};
+
 		size.height_px = (uint16_t)read_u16(&reader);
+		if (reader.failed || size.width_px == 0 || size.height_px == 0)
+			return false;
+		picture_sizes_add(&sizes, size);
 	}
-	if (reader.failed || size.width_px == 0 || size.height_px == 0)
-		return false;
-	*ret_size = size;
+	*ret_sizes = sizes;
 	return true;
 }
 
@@ -158,16 +166,16 @@ static void skip_picture_order(struct bit_reader *reader)
 		(void)read_exp_golomb(reader);
 }
 
-static bool take_size(uint64_t width_px, uint64_t height_px, struct picture_size *ret_size)
+static bool take_size(uint64_t width_px, uint64_t height_px, struct picture_sizes *ret_sizes)
 {
 	if (width_px == 0 || height_px == 0 || width_px > UINT16_MAX || height_px > UINT16_MAX)
 		return false;
-	*ret_size = (struct picture_size){(uint16_t)width_px, (uint16_t)height_px};
+	take_one((struct picture_size){(uint16_t)width_px, (uint16_t)height_px}, ret_sizes);
 	return true;
 }
 
 /* A NAL unit with its header. */
-static bool sps_size(const uint8_t *unit, size_t length, struct picture_size *ret_size)
+static bool sps_size(const uint8_t *unit, size_t length, struct picture_sizes *ret_sizes)
 {
 	uint8_t bytes[SPS_BYTES_MAX];
 	struct bit_reader reader = bit_reader_over(bytes, without_emulation(unit, length, bytes));
@@ -201,22 +209,22 @@ static bool sps_size(const uint8_t *unit, size_t length, struct picture_size *re
 	height_px *= fields;
 	if (reader.failed || cut_x * step_x >= width_px || cut_y * step_y >= height_px)
 		return false;
-	return take_size(width_px - cut_x * step_x, height_px - cut_y * step_y, ret_size);
+	return take_size(width_px - cut_x * step_x, height_px - cut_y * step_y, ret_sizes);
 }
 
-bool h264_picture_size(const uint8_t *payload, size_t length, struct picture_size *ret_size)
+bool h264_picture_sizes(const uint8_t *payload, size_t length, struct picture_sizes *ret_sizes)
 {
 	struct reader reader = reader_over(payload, length);
 	unsigned type = read_u8(&reader) & 0x1f;
 
 	if (type == NAL_SEQUENCE_PARAMETERS)
-		return sps_size(payload, length, ret_size);
+		return sps_size(payload, length, ret_sizes);
 	while (type == NAL_STAP_A && reader_left(&reader) > 0) {
 		size_t size = read_u16(&reader);
 		const uint8_t *unit = read_bytes(&reader, size);
 
 		if (unit && size > 0 && (unit[0] & 0x1f) == NAL_SEQUENCE_PARAMETERS)
-			return sps_size(unit, size, ret_size);
+			return sps_size(unit, size, ret_sizes);
 	}
 	return false;
 }
@@ -285,7 +293,7 @@ static void skip_operating_points(struct bit_reader *reader, struct av1_decoder_
 }
 
 /* An OBU with its header. */
-static bool sequence_header_size(struct slice unit, struct picture_size *ret_size)
+static bool sequence_header_size(struct slice unit, struct picture_sizes *ret_sizes)
 {
 	struct reader header = reader_over(unit.data, unit.length);
 	uint8_t first = read_u8(&header);
@@ -309,10 +317,10 @@ static bool sequence_header_size(struct slice unit, struct picture_size *ret_siz
 	height_bits = read_bits(&reader, 4) + 1;
 	width_px = (uint64_t)read_bits(&reader, width_bits) + 1;
 	height_px = (uint64_t)read_bits(&reader, height_bits) + 1;
-	return !reader.failed && take_size(width_px, height_px, ret_size);
+	return !reader.failed && take_size(width_px, height_px, ret_sizes);
 }
 
-bool av1_picture_size(const uint8_t *payload, size_t length, struct picture_size *ret_size)
+bool av1_picture_sizes(const uint8_t *payload, size_t length, struct picture_sizes *ret_sizes)
 {
 	struct reader reader = reader_over(payload, length);
 	uint8_t aggregation = read_u8(&reader);
@@ -327,7 +335,7 @@ bool av1_picture_size(const uint8_t *payload, size_t length, struct picture_size
 		if (!unit)
 			return false;
 		if (size > 0 && (unit[0] >> 3 & 0x0f) == OBU_SEQUENCE_HEADER)
-			return sequence_header_size((struct slice){unit, (size_t)size}, ret_size);
+			return sequence_header_size((struct slice){unit, (size_t)size}, ret_sizes);
 	}
 	return false;
 }

@@ -19,6 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						 &descriptor) == 0 &&
 		    (!structure.is_known || descriptor.frame.temporal_layer > TEMPORAL_LAYER_MAX ||
 		     descriptor.frame.switch_to > TEMPORAL_LAYER_MAX ||
+		     descriptor.frame.spatial_layer > SPATIAL_LAYER_MAX ||
+		     structure.sizes.count > PICTURE_SIZES_MAX ||
 		     structure.template_count > DEPENDENCY_TEMPLATES_MAX ||
 		     structure.target_count > DEPENDENCY_TARGETS_MAX))
 			__builtin_trap();

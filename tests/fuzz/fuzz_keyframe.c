@@ -29,6 +29,15 @@ static void rewrite_numbers(const struct relay_codec *codec, const uint8_t *data
 		__builtin_trap();
 }
 
+static void check_sizes(const struct picture_sizes *sizes)
+{
+	if (sizes->count == 0 || sizes->count > PICTURE_SIZES_MAX)
+		__builtin_trap();
+	for (size_t i = 0; i < sizes->count; i++)
+		if (sizes->layers[i].width_px == 0 || sizes->layers[i].height_px == 0)
+			__builtin_trap();
+}
+
 /* The same bytes as a payload of every codec, and as its a=fmtp. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -38,14 +47,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const struct relay_codec *codec = relay_codec_find_name(names[i]);
 		struct sdp_codec offered = {.clock_rate_hz = codec->clock_rate_hz};
 		struct media_format format;
-		struct picture_size picture;
+		struct picture_sizes sizes;
 
 		if (codec->keyframe_start)
 			(void)codec->keyframe_start(data, size);
 		rewrite_numbers(codec, data, size);
-		if (codec->picture_size && codec->picture_size(data, size, &picture) &&
-		    (picture.width_px == 0 || picture.height_px == 0))
-			__builtin_trap();
+		if (codec->picture_sizes && codec->picture_sizes(data, size, &sizes))
+			check_sizes(&sizes);
 		memcpy(offered.name, names[i], strlen(names[i]));
 		memcpy(offered.fmtp, data, size < SDP_FMTP_MAX ? size : SDP_FMTP_MAX - 1);
 		if (media_format_read(&offered, &format) && !media_format_is_same(&format, &format))

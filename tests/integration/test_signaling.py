@@ -108,6 +108,24 @@ def test_turn_credentials_are_each_peers_own(tmp_path: Path) -> None:
     daemon.stop()
 
 
+@pytest.mark.parametrize(("settings", "says"), [
+    ({"WEBRTC_SVC": "true", "WEBRTC_CODECS": "opus,vp9,VP8"}, {"codec": "VP9", "scalability_mode": "L3T3_KEY"}),
+    ({"WEBRTC_SVC": "true", "WEBRTC_CODECS": "VP8,VP9"}, None),
+    ({"WEBRTC_SVC": "true", "WEBRTC_CODECS": "AV1,VP9"}, None),
+    ({"WEBRTC_CODECS": "VP9"}, None),
+])
+def test_who_joins_is_told_to_send_layers_where_they_can_be(tmp_path: Path, settings: dict, says: dict | None) -> None:
+    daemon = Realtimed(tmp_path, **settings)
+    daemon.start()
+
+    async def run() -> None:
+        async with connect(daemon, PATH + "r") as client:
+            assert (await client.hear("joined")).get("svc") == says
+
+    asyncio.run(run())
+    daemon.stop()
+
+
 def test_two_people_join_signal_and_leave(daemon: Realtimed) -> None:
     async def run() -> None:
         async with played(daemon, "sfu") as sfu, connect(daemon, PATH + "r&name=Ann") as ann:

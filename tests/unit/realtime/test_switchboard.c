@@ -92,8 +92,16 @@ static json_t *ice_servers(void *data, const struct peer *peer)
 	return json_array();
 }
 
+static json_t *svc(void *data, const struct call_room *call_room)
+{
+	(void)data;
+	(void)call_room;
+	return json_pack("{s:s}", "scalability_mode", "L3T3_KEY");
+}
+
 static const struct switchboard_events events = {
 	.ice_servers = ice_servers,
+	.svc = svc,
 	.sfu_event = sfu_event,
 	.sfu_join = sfu_join,
 	.joined = joined,
@@ -225,6 +233,9 @@ static void remember_joined(struct client *client)
 	AUTO_JSON message = hear(client);
 
 	assert_string_equal(text_of(message, "type"), "joined");
+	/* To each other nobody sends layers that have to be chosen from. */
+	assert_int_equal(json_is_object(json_object_get(message, "svc")),
+			 strcmp(text_of(message, "mode"), "sfu") == 0);
 	(void)snprintf(client->peer_id, sizeof(client->peer_id), "%s", text_of(message, "peer_id"));
 	(void)snprintf(client->token, sizeof(client->token), "%s",
 		       text_of(message, "resume_token"));

@@ -38,8 +38,8 @@ static void a_keyframe_brings_the_structure(void **state)
 	assert_true(structure.is_known);
 	assert_int_equal(structure.target_count, 3);
 	assert_int_equal(structure.targets[2].temporal_layer, 2);
-	assert_int_equal(structure.size.width_px, 320);
-	assert_int_equal(structure.size.height_px, 180);
+	assert_int_equal(structure.sizes.layers[0].width_px, 320);
+	assert_int_equal(structure.sizes.layers[0].height_px, 180);
 }
 
 static void packets_are_read_by_the_structure(void **state)
@@ -63,7 +63,7 @@ static void packets_are_read_by_the_structure(void **state)
 		assert_int_equal(decode(packets[i].hex, &structure, &descriptor), 0);
 		assert_int_equal(descriptor.frame.temporal_layer, packets[i].temporal_layer);
 		assert_int_equal(descriptor.is_frame_start, packets[i].is_start);
-		assert_true(descriptor.frame.has_references);
+		assert_true(descriptor.frame.farthest_reference);
 		assert_false(dependency_starts_keyframe(&descriptor));
 	}
 	assert_int_equal(decode("ff0007", &structure, &descriptor),
@@ -84,7 +84,7 @@ static void a_straggler_does_not_bring_back_what_is_over(void **state)
 	assert_int_equal(structure.frame_number, 0x0901);
 	assert_int_equal(
 		decode("c0 0900 800214eaa860414d1410208427 00ff 00b3", &structure, &descriptor), 0);
-	assert_int_equal(structure.size.width_px, 320);
+	assert_int_equal(structure.sizes.layers[0].width_px, 320);
 }
 
 /* ---- structures of our own ---- */
@@ -139,11 +139,18 @@ static void spatial_layers_are_read(void **state)
 	assert_int_equal(structure.targets[1].temporal_layer, 1);
 	assert_int_equal(structure.templates[0].switch_to, 1);
 	assert_int_equal(structure.templates[1].switch_to, 0);
-	assert_false(structure.templates[0].has_references);
-	assert_true(structure.templates[2].has_references);
-	assert_int_equal(structure.size.width_px, 640);
+	assert_false(structure.templates[0].farthest_reference);
+	assert_true(structure.templates[2].farthest_reference);
+	assert_int_equal(structure.sizes.count, 2);
+	assert_int_equal(structure.sizes.layers[0].width_px, 320);
+	assert_int_equal(structure.sizes.layers[1].height_px, 360);
 	assert_int_equal(decode("cd0001", &structure, &descriptor), 0); /* 10 + 3 */
 	assert_int_equal(descriptor.frame.spatial_layer, 1);
+	assert_true(dependency_starts_layer(&descriptor));
+	assert_int_equal(decode("4d0001", &structure, &descriptor), 0); /* a later packet of it */
+	assert_false(dependency_starts_layer(&descriptor));
+	assert_int_equal(decode("cb0002", &structure, &descriptor), 0); /* the lowest layer */
+	assert_false(dependency_starts_layer(&descriptor));
 }
 
 static void a_picture_may_differ_from_its_template(void **state)
@@ -163,14 +170,18 @@ static void a_picture_may_differ_from_its_template(void **state)
 	put(&custom, 5, 0x0e); /* targets, indications and references of its own */
 	put(&custom, 2, 3);    /* both targets are active */
 	put(&custom, 4, 0xa);  /* SS */
-	put(&custom, 2, 0);    /* no reference */
+	put(&custom, 2, 1);    /* a reference of 4 bits: 3 back */
+	put(&custom, 4, 2);
+	put(&custom, 2, 2); /* of 8 bits: 20 back */
+	put(&custom, 8, 19);
+	put(&custom, 2, 0); /* no other */
 	assert_int_equal(
 		dependency_descriptor_decode((struct slice){custom.bytes, written_bytes(&custom)},
 					     &structure, &descriptor),
 		0);
 	assert_int_equal(descriptor.frame.temporal_layer, 1);
 	assert_int_equal(descriptor.frame.switch_to, 1);
-	assert_false(descriptor.frame.has_references);
+	assert_int_equal(descriptor.frame.farthest_reference, 20);
 	assert_false(descriptor.has_structure);
 }
 

@@ -87,11 +87,35 @@ static void temporal_layers_and_where_they_may_be_taken_up(void **state)
 	}
 }
 
+/* SID 1 and D: the layer's first packet where P is clear begins it; E ends it. */
+static void spatial_layers_and_where_they_begin_and_end(void **state)
+{
+	static const struct {
+		uint8_t payload[3];
+		uint8_t spatial_layer;
+		bool is_start, is_end;
+	} cases[] = {{{0x28, 0x03, 7}, 1, true, false},	 /* L B; SID 1 D */
+		     {{0x20, 0x03, 7}, 1, false, false}, /* not its first packet */
+		     {{0x24, 0x05, 7}, 2, false, true},	 /* E; SID 2 D */
+		     {{0x6c, 0x03, 7}, 1, false, true},	 /* P: from pictures before as well */
+		     {{0x28, 0x02, 7}, 1, false, false}, /* from nothing: not of this picture */
+		     {{0x2c, 0x00, 7}, 0, false, true}};
+	struct picture_numbers numbers;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		vp9_picture_numbers(cases[i].payload, sizeof(cases[i].payload), &numbers);
+		assert_int_equal(numbers.spatial_layer, cases[i].spatial_layer);
+		assert_int_equal(numbers.is_layer_start, cases[i].is_start);
+		assert_int_equal(numbers.is_layer_end, cases[i].is_end);
+	}
+}
+
 /* However short it is cut, nothing is read behind its end, and nothing is made up. */
 static void what_is_cut_short_has_no_numbers(void **state)
 {
 	struct picture_numbers numbers;
-	struct picture_size size;
+	struct picture_sizes sizes;
 
 	(void)state;
 	for (size_t length = 0; length < 6; length++) {
@@ -100,44 +124,48 @@ static void what_is_cut_short_has_no_numbers(void **state)
 		memcpy(exact, vp8_long, length);
 		vp8_picture_numbers(exact, length, &numbers);
 		assert_int_equal(numbers.descriptor_bytes, 0);
-		assert_false(vp8_picture_size(exact, length, &size));
+		assert_false(vp8_picture_sizes(exact, length, &sizes));
 		free(exact);
 	}
 }
 
-static void sizes(void **state)
+static void sizes_are_read(void **state)
 {
 	/* P clear, I L F clear, B, V; the structure has two layers with their sizes. */
 	static const uint8_t vp9[] = {0x0a, 0x30, 0x01, 0x40, 0x00, 0xb4, 0x02, 0x80, 0x01, 0x68};
 	static const uint8_t vp9_unsized[] = {0x0a, 0x20, 0x01, 0x40};
-	struct picture_size size;
+	struct picture_sizes sizes;
 
 	(void)state;
-	assert_true(vp8_picture_size(vp8_long, sizeof(vp8_long), &size));
-	assert_int_equal(size.width_px, 640);
-	assert_int_equal(size.height_px, 480);
-	assert_true(vp9_picture_size(vp9, sizeof(vp9), &size));
-	assert_int_equal(size.width_px, 640);
-	assert_int_equal(size.height_px, 360);
-	assert_false(vp9_picture_size(vp9_unsized, sizeof(vp9_unsized), &size));
-	assert_false(vp9_picture_size(vp9, sizeof(vp9) - 1, &size));
+	assert_true(vp8_picture_sizes(vp8_long, sizeof(vp8_long), &sizes));
+	assert_int_equal(sizes.count, 1);
+	assert_int_equal(sizes.layers[0].width_px, 640);
+	assert_int_equal(sizes.layers[0].height_px, 480);
+	assert_true(vp9_picture_sizes(vp9, sizeof(vp9), &sizes));
+	assert_int_equal(sizes.count, 2);
+	assert_int_equal(sizes.layers[0].width_px, 320);
+	assert_int_equal(sizes.layers[1].width_px, 640);
+	assert_int_equal(sizes.layers[1].height_px, 360);
+	assert_false(vp9_picture_sizes(vp9_unsized, sizeof(vp9_unsized), &sizes));
+	assert_false(vp9_picture_sizes(vp9, sizeof(vp9) - 1, &sizes));
 }
 
-static void assert_size(picture_size_fn picture_size, const char *hex, uint16_t width_px,
+static void assert_size(picture_sizes_fn picture_sizes, const char *hex, uint16_t width_px,
 			uint16_t height_px)
 {
 	uint8_t bytes[128] = {0};
 	size_t length = from_hex(hex, bytes, sizeof(bytes));
-	struct picture_size size = {0, 0};
+	struct picture_sizes sizes = {0};
 
-	assert_true(picture_size(bytes, length, &size));
-	assert_int_equal(size.width_px, width_px);
-	assert_int_equal(size.height_px, height_px);
+	assert_true(picture_sizes(bytes, length, &sizes));
+	assert_int_equal(sizes.count, 1);
+	assert_int_equal(sizes.layers[0].width_px, width_px);
+	assert_int_equal(sizes.layers[0].height_px, height_px);
 	for (size_t cut = 0; cut + 4 < length; cut++) { /* what is cut is not read behind its end */
 		uint8_t *exact = malloc(cut + 1);
 
 		memcpy(exact, bytes, cut);
-		(void)picture_size(exact, cut, &size);
+		(void)picture_sizes(exact, cut, &sizes);
 		free(exact);
 	}
 }
@@ -146,12 +174,12 @@ static void assert_size(picture_size_fn picture_size, const char *hex, uint16_t 
 static void parameter_sets_and_sequence_headers_tell_sizes(void **state)
 {
 	(void)state;
-	assert_size(h264_picture_size, "6742c01e8c8d405017fcb00f08846a", 640, 360);
-	assert_size(h264_picture_size, "6742c0288c8d403c0113f2c03c2211a8", 1920, 1080); /* cut */
-	assert_size(h264_picture_size, "78 0010 6742c0288c8d403c0113f2c03c2211a8 0004 68ce3c80",
+	assert_size(h264_picture_sizes, "6742c01e8c8d405017fcb00f08846a", 640, 360);
+	assert_size(h264_picture_sizes, "6742c0288c8d403c0113f2c03c2211a8", 1920, 1080); /* cut */
+	assert_size(h264_picture_sizes, "78 0010 6742c0288c8d403c0113f2c03c2211a8 0004 68ce3c80",
 		    1920, 1080);
-	assert_size(av1_picture_size, "18 08 2000002d4d55bff8195f2040", 1366, 768);
-	assert_size(av1_picture_size, "08 0e 0a0c 2000002d4d55bff8195f2040 03 320000", 1366, 768);
+	assert_size(av1_picture_sizes, "18 08 2000002d4d55bff8195f2040", 1366, 768);
+	assert_size(av1_picture_sizes, "08 0e 0a0c 2000002d4d55bff8195f2040 03 320000", 1366, 768);
 }
 
 /* High profile with scaling lists, pictures in fields, an order of pictures of its own. */
@@ -190,32 +218,33 @@ static struct bit_writer high_profile(void)
 static void a_high_profile_tells_its_size(void **state)
 {
 	struct bit_writer writer = high_profile();
-	struct picture_size size;
+	struct picture_sizes sizes;
 
 	(void)state;
-	assert_true(h264_picture_size(writer.bytes, written_bytes(&writer), &size));
-	assert_int_equal(size.width_px, 640);
-	assert_int_equal(size.height_px, 480);
+	assert_true(h264_picture_sizes(writer.bytes, written_bytes(&writer), &sizes));
+	assert_int_equal(sizes.layers[0].width_px, 640);
+	assert_int_equal(sizes.layers[0].height_px, 480);
 }
 
 static void any_bytes_have_a_size_or_none(void **state)
 {
 	struct random random = random_from_environment();
-	static const picture_size_fn every[] = {vp8_picture_size, vp9_picture_size,
-						h264_picture_size, av1_picture_size};
+	static const picture_sizes_fn every[] = {vp8_picture_sizes, vp9_picture_sizes,
+						 h264_picture_sizes, av1_picture_sizes};
 
 	(void)state;
 	for (unsigned round = 0; round < 20000; round++) {
 		size_t length = random_below(&random, 40);
 		uint8_t *bytes = malloc(length ? length : 1);
-		struct picture_size size = {1, 1};
+		struct picture_sizes sizes = {1, {{1, 1}}};
 
 		random_fill(&random, bytes, length);
 		if (length > 2 && round % 2)
 			memcpy(bytes, (const uint8_t[]){round % 4 == 1 ? 0x67 : 0x18, 0x08}, 2);
 		for (size_t i = 0; i < ARRAY_LEN(every); i++)
-			(void)every[i](bytes, length, &size);
-		assert_true(size.width_px && size.height_px);
+			(void)every[i](bytes, length, &sizes);
+		for (size_t i = 0; i < sizes.count; i++)
+			assert_true(sizes.layers[i].width_px && sizes.layers[i].height_px);
 		free(bytes);
 	}
 }
@@ -227,8 +256,9 @@ int main(void)
 		cmocka_unit_test(a_short_picture_id_stays_short),
 		cmocka_unit_test(vp9_numbers_go_on),
 		cmocka_unit_test(temporal_layers_and_where_they_may_be_taken_up),
+		cmocka_unit_test(spatial_layers_and_where_they_begin_and_end),
 		cmocka_unit_test(what_is_cut_short_has_no_numbers),
-		cmocka_unit_test(sizes),
+		cmocka_unit_test(sizes_are_read),
 		cmocka_unit_test(parameter_sets_and_sequence_headers_tell_sizes),
 		cmocka_unit_test(a_high_profile_tells_its_size),
 		cmocka_unit_test(any_bytes_have_a_size_or_none),
