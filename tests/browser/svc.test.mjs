@@ -9,6 +9,8 @@ import { System, until } from "./system.mjs";
 const LARGE = { width: 1920, height: 1080 };
 const SMALL = { width: 360, height: 640 };
 const ROOM_MS = 40_000;
+/** What takes long, and is less often broken: RT_LONG=1 ./dev test browser-svc */
+const LONG = { skip: process.env.RT_LONG ? false : "runs with RT_LONG=1" };
 
 let publishing, viewing, firefox;
 /** The setting on, and off. */
@@ -17,7 +19,7 @@ const systems = {};
 before(async () => {
   [systems.on, systems.off, publishing, viewing, firefox] = await Promise.all([
     System.start([], { ...ONE_WORKER, WEBRTC_SVC: "true" }), System.start([], ONE_WORKER),
-    launch("chromium"), launch("chromium"), launch("firefox"),
+    launch("chromium"), launch("chromium"), LONG.skip ? null : launch("firefox"),
   ]);
 });
 
@@ -129,7 +131,7 @@ test("layers that nobody needs are not made, and are there again when somebody d
   await goOn([viewer]);
 }));
 
-test("a narrow way gets smaller layers, and all of them when it is wide", inRoom("on", "narrow", "VP9", async (join) => {
+test("a narrow way gets smaller layers, and all of them when it is wide", LONG, inRoom("on", "narrow", "VP9", async (join) => {
   const network = await Network.start(systems.on, 7);
   try {
     await network.command("both rate=4000");
@@ -151,7 +153,7 @@ test("a narrow way gets smaller layers, and all of them when it is wide", inRoom
 }));
 
 /** What a dependency descriptor tells is agreed on by who sends a picture itself; Firefox knows none. */
-test("who is told of dependencies and who is not, both see what they asked for", inRoom("on", "told", "VP9", async (join) => {
+test("who is told of dependencies and who is not, both see what they asked for", LONG, inRoom("on", "told", "VP9", async (join) => {
   await join(publishing, "Publisher");
   const told = await join(viewing, "Told");
   const other = await join(firefox, "Firefox", [[withoutCamera]]);
@@ -168,7 +170,7 @@ test("who is told of dependencies and who is not, both see what they asked for",
 }));
 
 /** What crosses is one stream, whatever layers of it somebody there is sent; which are needed is told back. */
-test("a room with parts on two workers knows what of a stream is needed in each", async () => {
+test("a room with parts on two workers knows what of a stream is needed in each", LONG, async () => {
   systems.parts = await System.start([], { WEBRTC_SVC: "true", WEBRTC_WORKERS: "2", WEBRTC_PEERS_PER_WORKER: "1" });
   await inRoom("parts", "parts", "VP9", async (join) => {
     const publisher = await join(publishing, "Publisher");
@@ -211,7 +213,7 @@ test("with the setting off everyone is sent all layers of who sends some", inRoo
   assert.equal((await layersOf("off", "all")).layers.length, 1);
 }));
 
-test("layers that always need each other can be chosen among as well", inRoom("on", "full", "VP9", async (join) => {
+test("layers that always need each other can be chosen among as well", LONG, inRoom("on", "full", "VP9", async (join) => {
   await join(publishing, "Publisher", [[sendLayers, "L3T3"]]);
   const large = await join(viewing, "Large", [[withoutCamera]]);
   const small = await join(viewing, "Small", [[withoutCamera]]);
@@ -222,7 +224,7 @@ test("layers that always need each other can be chosen among as well", inRoom("o
   await goOn([large, small]);
 }));
 
-test("of AV1 who is told of dependencies gets what fits, and who is not the lowest layer", inRoom("on", "av1", "AV1", async (join) => {
+test("of AV1 who is told of dependencies gets what fits, and who is not the lowest layer", LONG, inRoom("on", "av1", "AV1", async (join) => {
   await join(publishing, "Publisher", [[sendLayers, "L3T3_KEY"]]);
   const told = await join(viewing, "Told", [[sendLayers, "L1T3", 8]]);
   await resize(told, LARGE);
