@@ -163,6 +163,7 @@ int media_port_open(struct media_port *port, uint16_t number,
 
 	*port = (struct media_port){.fd = -1, .port = number};
 	list_init(&port->pending);
+	list_init(&port->pacing);
 	r = open_socket(number, reterr);
 	if (r < 0)
 		return r;

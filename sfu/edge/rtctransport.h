@@ -106,11 +106,13 @@ bool rtc_transport_uplink_has_collapsed(const RtcTransport *transport);
 void transport_dispatch(struct media_port *port, struct datagram *datagram);
 /* Push what the last batch brought into the graph, one list per stream. */
 void transport_deliver_pending(struct media_port *port);
+/* Send what has waited long enough for its participant's network (transport_pace.c). */
+void transport_release_due(struct media_port *port);
 /* Timers: every 20 ms. */
 void rtc_transport_tick(RtcTransport *transport);
 
 struct transport_counters {
-	uint64_t packets_in, packets_out, nacks_sent, nacks_received, retransmitted;
+	uint64_t packets_in, packets_out, nacks_sent, nacks_received, retransmitted, paced;
 };
 const struct transport_counters *rtc_transport_counters(const RtcTransport *transport);
 

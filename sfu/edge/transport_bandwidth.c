@@ -121,6 +121,7 @@ void transport_bandwidth_tick(RtcTransport *transport)
 		refill = (double)budget_bps / 2 / 8 * TICK_US / 1e6;
 		burst = refill * 5 > RETRANSMIT_BURST_BYTES ? refill * 5 : RETRANSMIT_BURST_BYTES;
 	}
+	transport_pace_tick(transport, budget_bps);
 	transport->results_left = RESULTS_PER_TICK;
 	transport->retransmit_bytes += refill;
 	if (transport->retransmit_bytes > burst)

@@ -8,6 +8,7 @@
 #include "sfu/model/bandwidth.h"
 #include "sfu/model/forwarder.h"
 #include "sfu/model/nack_tracker.h"
+#include "sfu/model/pacer.h"
 #include "sfu/model/receive_stats.h"
 #include "sfu/model/send_history.h"
 #include "sfu/model/sender_clock.h"
@@ -68,6 +69,7 @@ struct send_stream_out {
 	GstPad *pad;	 /* sink; the element's */
 	RtcTrack *track; /* a reference */
 	struct forwarder forwarder;
+	bool is_paced;			/* pictures; sound goes at once */
 	struct sender_clock clock;	/* the publisher's, told by an event */
 	uint8_t red_payload_type;	/* 0: it does not take redundant audio */
 	uint8_t incoming_dependency_id; /* the publisher's number of that descriptor; 0: none */
@@ -114,7 +116,10 @@ struct _RtcTransport {
 	uint64_t remb_bps, remb_at_us;
 	double retransmit_bytes; /* what it may make us repeat now */
 	unsigned results_left;	 /* of so many packets it may tell now how they fared */
-	uint8_t probe;		 /* what is sent now is of this probe; 0: none */
+	struct pacer pacer;
+	struct held_packets *held; /* owned; NULL: nothing waits (transport_pace.c) */
+	struct list pacing_link;   /* in media_port.pacing while something does */
+	uint8_t probe;		   /* what is sent now is of this probe; 0: none */
 	struct transport_counters counters;
 };
 
@@ -149,6 +154,18 @@ void send_stream_want_keyframe(struct send_stream_out *stream);
  * as reserved with egress_reserve(). */
 void transport_commit_rtcp(RtcTransport *transport, uint8_t *bytes, size_t length);
 const struct egress_target *transport_target(const RtcTransport *transport);
+/* One packet to the subscriber, numbered anew and encrypted; nothing where there is no way to it.
+ */
+void send_stream_send(struct send_stream_out *stream, const struct packet *packet);
+
+/* transport_pace.c */
+/* True: it has to wait, and a reference to the buffer is kept; false: it may be sent now. */
+bool transport_hold(RtcTransport *transport, struct send_stream_out *stream, GstBuffer *buffer);
+/* All that waits goes now: something follows that has to come after it. */
+void transport_send_held(RtcTransport *transport);
+/* What waits of this stream is not sent. */
+void transport_drop_held(RtcTransport *transport, const struct send_stream_out *stream);
+void transport_pace_tick(RtcTransport *transport, int64_t budget_bps);
 
 /* Send again what was sent last, to see whether there is room; returns the bytes. */
 size_t send_stream_repeat_last(struct send_stream_out *stream, size_t byte_count);

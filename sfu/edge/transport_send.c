@@ -140,10 +140,10 @@ static void on_send_failure(RtcTransport *transport, int failure)
 	transport_end(transport, &error);
 }
 
-static void send_packet(struct send_stream_out *stream, const struct egress_target *target,
-			const struct packet *packet)
+void send_stream_send(struct send_stream_out *stream, const struct packet *packet)
 {
 	RtcTransport *transport = stream->transport;
+	const struct egress_target *target = transport_target(transport);
 	struct egress *egress = transport->port->egress;
 	struct forwarder *forwarder = &stream->forwarder;
 	const struct forwarder_input input = {.layer = packet->layer,
@@ -152,13 +152,16 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 					      .rtp_timestamp = packet->header.rtp_timestamp,
 					      .arrival_us = packet->arrival_us,
 					      .picture = &packet->picture};
-	const struct forwarder_span *span = forwarder_map(forwarder, &input);
+	const struct forwarder_span *span;
 	struct outgoing outgoing;
 	const uint8_t *payload;
 	size_t payload_bytes;
 	uint8_t *out;
 	int length;
 
+	if (!target || !transport->crypto_out)
+		return;
+	span = forwarder_map(forwarder, &input);
 	if (!span)
 		return;
 	out = egress_reserve(egress);
@@ -178,6 +181,7 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 	egress_commit(egress, target, (size_t)length);
 	if (outgoing.is_numbered)
 		transport_note_sent(transport, (size_t)length);
+	pacer_on_sent(&transport->pacer, transport->port->now_us, (size_t)length);
 	forwarder_on_sent(forwarder, payload_bytes + outgoing.prefix_bytes);
 	transport->counters.packets_out++;
 }
@@ -185,16 +189,15 @@ static void send_packet(struct send_stream_out *stream, const struct egress_targ
 static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferList *list)
 {
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);
-	RtcTransport *transport = stream->transport;
-	const struct egress_target *target = transport_target(transport);
 	guint count = gst_buffer_list_length(list);
 
 	(void)parent;
-	for (guint i = 0; i < count && target && transport->crypto_out; i++) {
-		const struct packet *packet = packet_of_buffer(gst_buffer_list_get(list, i));
+	for (guint i = 0; i < count; i++) {
+		GstBuffer *buffer = gst_buffer_list_get(list, i);
+		const struct packet *packet = packet_of_buffer(buffer);
 
-		if (packet)
-			send_packet(stream, target, packet);
+		if (packet && !transport_hold(stream->transport, stream, buffer))
+			send_stream_send(stream, packet);
 	}
 	gst_buffer_list_unref(list);
 	return GST_FLOW_OK;
@@ -276,6 +279,7 @@ static size_t retransmit(struct send_stream_out *stream, uint16_t sequence_numbe
 	egress_commit(transport->port->egress, target, (size_t)length);
 	if (outgoing.is_numbered)
 		transport_note_sent(transport, (size_t)length);
+	pacer_on_sent(&transport->pacer, transport->port->now_us, (size_t)length);
 	transport->counters.retransmitted++;
 	return (size_t)length;
 }
@@ -359,10 +363,12 @@ static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 	uint8_t layer;
 
 	(void)parent;
-	if (source_restart_event_is(event, &layer))
+	if (source_restart_event_is(event, &layer)) {
+		transport_send_held(stream->transport); /* it is of the source before */
 		forwarder_restart(&stream->forwarder, layer);
-	else
+	} else {
 		sender_report_event_read(event, stream); /* all others end here as well */
+	}
 	gst_event_unref(event);
 	return TRUE;
 }
@@ -397,6 +403,7 @@ void rtc_transport_send_other(GstPad *pad, const struct media_line *line, RtcTra
 {
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);
 
+	transport_drop_held(stream->transport, stream);
 	forwarder_set_target(&stream->forwarder, LAYER_NONE);
 	for (uint8_t layer = 0; layer < LAYERS_MAX; layer++)
 		forwarder_restart(&stream->forwarder, layer);
@@ -418,6 +425,7 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	random_bytes(&first_sequence, sizeof(first_sequence));
 	random_bytes(&timestamp_offset, sizeof(timestamp_offset));
 	stream->transport = transport;
+	stream->is_paced = line->kind == MEDIA_VIDEO;
 	forwarder = &stream->forwarder;
 	forwarder_init(forwarder, line->kind == MEDIA_VIDEO, first_sequence, timestamp_offset);
 	forwarder->ssrc = line->send.ssrc;
@@ -455,6 +463,7 @@ void send_stream_free(struct send_stream_out *stream)
 {
 	RtcTransport *transport = stream->transport;
 
+	transport_drop_held(transport, stream);
 	list_remove(&stream->link);
 	if (transport->crypto_out) {
 		media_crypto_forget(transport->crypto_out, stream->forwarder.ssrc);

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/metrics.h"
 #include "sfu/edge/parts.h"
+#include "sfu/model/pacer.h"
 #include "sfu/model/turn_pace.h"
 
 enum {
@@ -392,7 +393,8 @@ static void loop(struct worker *worker)
 	uint64_t count_of_wakes;
 
 	while (!stop_is_wanted(worker)) {
-		int count = epoll_wait(worker->epoll_fd, events, ARRAY_LEN(events), -1);
+		int count = epoll_wait(worker->epoll_fd, events, ARRAY_LEN(events),
+				       list_is_empty(&worker->port.pacing) ? -1 : PACER_TURN_MS);
 
 		uint64_t began_us;
 
@@ -419,6 +421,7 @@ static void loop(struct worker *worker)
 				run_commands(worker);
 			}
 		}
+		transport_release_due(&worker->port);
 		flush(worker);
 		turn_pace_on_turn(&worker->pace, began_us, clock_now_us());
 	}

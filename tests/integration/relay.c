@@ -652,6 +652,59 @@ static bool is_closed_within(int fd, unsigned seconds)
 	return recv(fd, &byte, 1, 0) == 0 || errno == ECONNRESET;
 }
 
+/* What comes within so long: packets of media, and from the first to the last of them. */
+static int drain_for(struct load_peer *viewer, uint64_t for_us, uint64_t *ret_spread_us)
+{
+	uint64_t now_us = clock_now_us(), end_us = now_us + for_us, first_us = 0, last_us = 0;
+	int count = 0;
+
+	for (; now_us < end_us; now_us = clock_now_us()) {
+		int media = load_peer_drain(viewer).media;
+
+		if (media > 0) {
+			count += media;
+			last_us = now_us;
+			first_us = first_us ? first_us : now_us;
+			load_peer_feed_back(viewer);
+		}
+		(void)usleep(1000);
+	}
+	*ret_spread_us = last_us - first_us;
+	return count;
+}
+
+/* Of who tells how its network fares; the other gets everything at once. */
+static void a_burst_leaves_in_the_pace_of_the_network(void **state)
+{
+	enum { STEADY = 100, BURST = 100, BYTES = 1200 };
+	struct pair *pair = *state;
+	struct load_peer narrow;
+	AUTO_FREE char *offer = NULL;
+	AUTO_FREE char *answer = NULL;
+	uint64_t spread_us;
+	int came = 0;
+
+	assert_int_equal(load_peer_init(&narrow, identity), 0);
+	narrow.with_transport_cc = true;
+	offer = load_peer_offer(&narrow, 1);
+	assert_int_equal(fake_hub_join(&hub, "relay", "narrow", "whep", offer, &answer), 0);
+	assert_int_equal(load_peer_connect(&narrow, answer), 0);
+	(void)start_flow(pair);
+	for (int i = 0; i < STEADY; i++) {
+		load_peer_publish(&pair->publisher, BYTES, true);
+		came += drain_for(&narrow, 10000, &spread_us);
+	}
+	assert_true(came > STEADY / 2);
+	(void)drain_for(&pair->viewer, 20000, &spread_us);
+
+	load_peer_publish(&pair->publisher, BYTES, false);
+	for (int i = 1; i < BURST; i++)
+		load_peer_publish_more(&pair->publisher, BYTES, i == BURST - 1);
+	assert_int_equal(drain_for(&narrow, 1500000, &spread_us), BURST);
+	assert_in_range(spread_us, 40000, 1000000);
+	load_peer_fini(&narrow);
+}
+
 static void a_stranger_on_tcp_is_counted_and_let_go(void **state)
 {
 	static const uint8_t nonsense[] = {0, 4,  0xff, 1,   2,	  3, /* of no kind */
@@ -1329,6 +1382,7 @@ int main(int argc, char **argv)
 		TEST(two_publishers_may_have_one_ssrc),
 		TEST(a_change_of_ssrc_within_one_batch_loses_nothing_after_it),
 		TEST(pieces_of_a_picture_are_padded_to_one_length),
+		TEST(a_burst_leaves_in_the_pace_of_the_network),
 		TEST(a_stranger_on_tcp_is_counted_and_let_go),
 		TEST(one_address_holds_no_more_than_its_share_of_tcp),
 		TEST(who_returns_on_the_same_address_keeps_it),
