@@ -119,13 +119,18 @@ class Stack:
         })
 
     def wait_until_up(self) -> None:
-        wait_until(lambda: self.try_get("/health/live") == 200)
+        """A server that is still starting may take a connection and never answer on it: ask again on another."""
+        wait_until(lambda: self.try_get("/health/live") == 200, 30)
 
-    def try_get(self, path: str) -> int:
+    def try_get(self, path: str, timeout_s: float = 2) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
-            return self.request("GET", path).status
-        except OSError:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
             return 0
+        finally:
+            connection.close()
 
     def request(self, method: str, path: str, body: object = None,
                 headers: dict[str, str] | None = None) -> Answer:
