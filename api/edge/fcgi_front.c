@@ -92,8 +92,7 @@ void fcgi_front_run(struct front_thread *self)
 
 		if (fcgi.ipcFd < 0) {
 			fcgi.ipcFd = front_accept(self, FRONT_IDLE_TIMEOUT_S);
-			fcgi.keepConnection =
-				1; /* until its first request says: else it is closed */
+			fcgi.keepConnection = 1; /* till the first request says; 0: close it */
 		}
 		if (fcgi.ipcFd < 0 || FCGX_Accept_r(&fcgi) < 0) {
 			self->idle_fd = -1; /* it has ended, or spoke something else */

@@ -122,19 +122,15 @@ class Stack:
         """A server that is still starting may take a connection and never answer on it: ask again on another."""
         wait_until(lambda: self.try_get("/health/live") == 200, 30)
 
-    def try_get(self, path: str, timeout_s: float = 2) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+    def try_get(self, path: str) -> int:
         try:
-            connection.request("GET", path)
-            return connection.getresponse().status
+            return self.request("GET", path, timeout_s=2).status
         except (OSError, http.client.HTTPException):
             return 0
-        finally:
-            connection.close()
 
     def request(self, method: str, path: str, body: object = None,
-                headers: dict[str, str] | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+                headers: dict[str, str] | None = None, timeout_s: float = 20) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         headers = dict(headers or {})
         if body is not None and not isinstance(body, (bytes, str)):
             body = json.dumps(body)
