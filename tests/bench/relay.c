@@ -27,13 +27,13 @@
 enum { WINDOWS = 3, SETTLE_TRIES = 12, SERVER_CORE = 0, PEER_CORE = 1, SERVERS_MAX = 3 };
 
 static const struct relay_scenario scenarios[] = {
-	{"1 -> 10", 1, 1, 10, 1, false, false},
-	{"1 -> 50", 1, 1, 50, 1, false, false},
-	{"1 -> 100", 1, 1, 100, 1, false, false},
-	{"1 -> 100, frames in bursts", 1, 1, 100, 1, true, false},
-	{"1 -> 200", 1, 1, 200, 1, false, false},
-	{"1 -> 400", 1, 1, 400, 1, false, false},
-	{"1 -> 1000", 1, 1, 1000, 1, false, true},
+	{"1 -> 10", 1, 1, 10, 1, true, false},
+	{"1 -> 50", 1, 1, 50, 1, true, false},
+	{"1 -> 100", 1, 1, 100, 1, true, false},
+	{"1 -> 200", 1, 1, 200, 1, true, false},
+	{"1 -> 200, evenly spaced", 1, 1, 200, 1, false, false},
+	{"1 -> 400", 1, 1, 400, 1, true, false},
+	{"1 -> 1000", 1, 1, 1000, 1, true, true},
 	{"1 room of 10", 1, 10, 10, 9, true, false},
 	{"2 rooms of 10", 2, 10, 10, 9, true, false},
 	{"3 rooms of 10", 3, 10, 10, 9, true, false},

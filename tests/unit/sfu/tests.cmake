@@ -4,6 +4,7 @@ rt_find(NICE nice)
 
 rt_unit_test(sfu rtp sfu_wire)
 rt_unit_test(sfu srtp sfu_wire)
+rt_unit_test(sfu srtp_gcm sfu_wire)
 rt_unit_test(sfu srtp_window sfu_wire)
 rt_unit_test(sfu srtp_streams sfu_wire)
 rt_unit_test(sfu srtp_differential sfu_wire PkgConfig::SRTP2)
