@@ -1,5 +1,6 @@
 /* mirror.c - a track on both sides of the bridge: the export where it is published, and the mirror
  * where others are shown it. */
+#include "sfu/edge/pad_push.h"
 #include "sfu/edge/parts_private.h"
 #include "sfu/edge/transport_private.h"
 
@@ -378,7 +379,7 @@ void mirror_on_gone(struct mirror *mirror)
 void mirror_on_packets(struct mirror *mirror, struct parcel *parcel)
 {
 	if (parcel->layer < LAYERS_MAX && mirror->pads[parcel->layer])
-		(void)gst_pad_push_list(mirror->pads[parcel->layer], STEAL(parcel->list));
+		pad_push_list(mirror->pads[parcel->layer], parcel->list);
 }
 
 /* What a pad must have heard before its first packet is said to each, the rest once. */

@@ -2,6 +2,7 @@
 
 #include <gst/video/video.h>
 
+#include "sfu/edge/pad_push.h"
 #include "sfu/edge/transport_private.h"
 #include "sfu/model/keyframe_gate.h"
 #include "sfu/model/nack_tracker.h"
@@ -293,8 +294,7 @@ static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferLi
 	/* A subscriber that is not linked or not ready is its own business, never the others'. */
 	for (guint i = 0; i < track->consumers->len; i++)
 		if (consumer_at(track, i)->layers & bit)
-			(void)gst_pad_push_list(consumer_at(track, i)->pad,
-						gst_buffer_list_ref(list));
+			pad_push_list(consumer_at(track, i)->pad, list);
 	gst_buffer_list_unref(list);
 	return GST_FLOW_OK;
 }

@@ -2,6 +2,7 @@
  */
 #include <errno.h>
 
+#include "sfu/edge/pad_push.h"
 #include "sfu/edge/transport_private.h"
 
 /* ---- which stream ---- */
@@ -63,7 +64,7 @@ static void deliver(struct receive_stream *stream)
 	GstBufferList *list = stream->list;
 
 	list_remove(&stream->pending_link);
-	(void)gst_pad_push_list(stream->pad, gst_buffer_list_ref(list));
+	pad_push_list(stream->pad, list);
 	/* Usually everyone has let go by now, and the list serves again. */
 	if (gst_buffer_list_is_writable(list)) {
 		gst_buffer_list_remove(list, 0, gst_buffer_list_length(list));

@@ -304,11 +304,27 @@ static void feed_back_arrivals(RtcTransport *transport)
 	}
 }
 
+/* The first one goes as soon as there is something to say: until then a player cannot bring sound
+ * and picture together. */
+static void report_sending(RtcTransport *transport)
+{
+	uint64_t now_us = transport->port->now_us;
+	struct send_stream_out *send;
+
+	LIST_FOR_EACH (send, &transport->send_streams, link) {
+		const struct forwarder *forwarder = &send->forwarder;
+
+		if (forwarder->state == FORWARDER_FLOWING &&
+		    forwarder->clocks[forwarder->layer].has_report &&
+		    now_us - send->reported_at_us >= REPORT_INTERVAL_US)
+			write_sender_report(send);
+	}
+}
+
 void transport_rtcp_tick(RtcTransport *transport)
 {
 	uint64_t now_us = transport->port->now_us;
 	struct receive_stream *receive;
-	struct send_stream_out *send;
 
 	LIST_FOR_EACH (receive, &transport->receive_streams, link) {
 		ask_for_missing(receive);
@@ -317,19 +333,10 @@ void transport_rtcp_tick(RtcTransport *transport)
 	if (now_us - transport->feedback_at_us >= FEEDBACK_INTERVAL_US) {
 		transport->feedback_at_us = now_us;
 		feed_back_arrivals(transport);
+		report_sending(transport);
 	}
 	if (now_us - transport->reported_at_us >= REPORT_INTERVAL_US) {
 		transport->reported_at_us = now_us;
 		write_receiver_reports(transport);
-	}
-	/* The first one goes as soon as there is something to say: until then a player cannot
-	 * bring sound and picture together. */
-	LIST_FOR_EACH (send, &transport->send_streams, link) {
-		const struct forwarder *forwarder = &send->forwarder;
-
-		if (forwarder->state == FORWARDER_FLOWING &&
-		    forwarder->clocks[forwarder->layer].has_report &&
-		    now_us - send->reported_at_us >= REPORT_INTERVAL_US)
-			write_sender_report(send);
 	}
 }

@@ -184,8 +184,7 @@ static int cm_open(struct srtp_cipher *cipher, const struct srtp_seal *seal, uin
 		return -EIO;
 	if (CRYPTO_memcmp(digest, tag, HMAC_TAG_BYTES) != 0)
 		return -EKEYREJECTED;
-	if (!set_nonce(cipher, seal) ||
-	    !transform(cipher, body, (struct slice){body, length}))
+	if (!set_nonce(cipher, seal) || !transform(cipher, body, (struct slice){body, length}))
 		return -EIO;
 	return 0;
 }

@@ -13,10 +13,7 @@
 
 #include "core/cursor.h"
 
-enum {
-	SRTP_GCM_TAG_BYTES = 16,
-	SRTP_GCM_NONCE_BYTES = 12
-};
+enum { SRTP_GCM_TAG_BYTES = 16, SRTP_GCM_NONCE_BYTES = 12 };
 
 struct srtp_gcm_key; /* each library's own */
 

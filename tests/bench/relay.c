@@ -5,12 +5,14 @@
  *               [--server TEXT] [--seconds N]
  *
  * Publishers and subscribers are in this process, on this machine, without a browser; everybody
- * numbers packets and gives transport-wide feedback. The server is held to one core and the peers
- * to another. CPU is the server's whole process, user and system time, for each packet that
- * arrived; of three windows the median. The floor, in the same run and to the same sockets: encrypt
- * each packet with OpenSSL's AES-128-GCM and send the lot with sendmmsg, from a bare loop. A
- * machine charges a sender on it with the receiver's kernel work, so trust the ratios. Latency is
- * from before a packet is published until the kernel has it for the viewer.
+ * numbers packets and gives transport-wide feedback. A publisher sends the packets of a picture one
+ * right behind the other, as Chromium does (of its pictures, captured as they leave, half are out
+ * within 0.2 ms and nine tenths within 0.5); one row spaces them evenly instead. The server is held
+ * to one core and the peers to another. CPU is the server's whole process, user and system time,
+ * for each packet that arrived; of three windows the median. The floor, in the same run and to the
+ * same sockets: encrypt each packet with OpenSSL's AES-128-GCM and send the lot with sendmmsg, from
+ * a bare loop. A machine charges a sender on it with the receiver's kernel work, so trust the
+ * ratios. Latency is from before a packet is published until the kernel has it for the viewer.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,14 +1,9 @@
 /* Every library that we can have AES-GCM from gives the same bytes: it is chosen by the machine. */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "sfu/wire/srtp_gcm.h"
+#include "tests/unit/cmocka_all.h"
 #include "tests/unit/sfu/random.h"
 
 enum { ROUNDS = 4000, BODY_MAX = 1400, AAD_MAX = 96, PREFIX_MAX = 24 };
