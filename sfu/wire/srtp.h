@@ -1,4 +1,4 @@
-/* srtp.h - SRTP and SRTCP (RFC 3711, RFC 7714) on OpenSSL's EVP.
+/* srtp.h - SRTP and SRTCP (RFC 3711, RFC 7714).
  *
  * Every packet is encrypted once per subscriber, so this is the hottest code there is: contexts are
  * keyed once and reused, nothing is allocated per packet, and protect reads the shared payload and
