@@ -1,0 +1,179 @@
+/* test_addresses.c - where peers are: strangers on TCP, other ports, the same one again, and
+ * silence. */
+#include "tests/integration/relay/pair.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "sfu/wire/rtcp.h"
+
+static int dial_tcp(void)
+{
+	const struct sockaddr_in sfu = {.sin_family = AF_INET,
+					.sin_port = htons(MEDIA_PORT),
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (const struct sockaddr *)&sfu, sizeof(sfu)), 0);
+	return fd;
+}
+
+static bool is_closed_within(int fd, unsigned seconds)
+{
+	const struct timeval patience = {.tv_sec = seconds};
+	uint8_t byte;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	return recv(fd, &byte, 1, 0) == 0 || errno == ECONNRESET;
+}
+
+static void a_stranger_on_tcp_is_counted_and_let_go(void **state)
+{
+	static const uint8_t nonsense[] = {0, 4,  0xff, 1,   2,	  3, /* of no kind */
+					   0, 13, 22,	254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+	static const uint8_t too_long[] = {0xff, 0xff, 1, 2, 3};
+	struct pair *pair = *state;
+	json_int_t unknown = pair_counter(pair, "dropped_unknown"),
+		   malformed = pair_counter(pair, "dropped_malformed");
+	struct rtp_header header;
+	uint8_t packet[2048];
+	int silent = dial_tcp(), noisy = dial_tcp(), endless = dial_tcp();
+	uint64_t since_us = clock_now_us();
+
+	(void)pair_start_flow(pair);
+	assert_int_equal(send(noisy, nonsense, sizeof(nonsense), MSG_NOSIGNAL), sizeof(nonsense));
+	assert_int_equal(send(endless, too_long, sizeof(too_long), MSG_NOSIGNAL), sizeof(too_long));
+	assert_true(is_closed_within(endless, 2));
+	assert_true(pair_counter(pair, "dropped_unknown") >= unknown + 1);
+	assert_true(pair_counter(pair, "dropped_malformed") >= malformed + 1);
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	assert_true(next_media(&pair->viewer, packet, &header));
+	/* No check of anybody's came on it. */
+	assert_true(is_closed_within(silent, 15));
+	assert_in_range(clock_now_us() - since_us, 9000000, 14000000);
+	(void)close(silent);
+	(void)close(noisy);
+	(void)close(endless);
+}
+
+static void one_address_holds_no_more_than_its_share_of_tcp(void **state)
+{
+	enum { MORE = 80, SHARE = 64 };
+	int fds[MORE];
+
+	(void)state;
+	for (size_t i = 0; i < MORE; i++)
+		fds[i] = dial_tcp();
+	for (size_t i = 0; i < MORE - SHARE; i++) /* the oldest make room */
+		assert_true(is_closed_within(fds[i], 2));
+	for (size_t i = 0; i < MORE; i++)
+		(void)close(fds[i]);
+}
+
+static void who_returns_on_the_same_address_keeps_it(void **state)
+{
+	struct pair *pair = *state;
+	struct sockaddr_in local;
+	socklen_t size = sizeof(local);
+	AUTO_FREE char *offer = NULL;
+	struct load_peer again;
+	json_int_t unknown, before;
+
+	(void)pair_start_flow(pair);
+	assert_int_equal(getsockname(pair->publisher.fd, (struct sockaddr *)&local, &size), 0);
+	(void)close(pair->publisher.fd); /* it crashed, without a goodbye */
+	pair->publisher.fd = -1;
+	pair->publisher.link = dtls_link_free(pair->publisher.link);
+	assert_int_equal(load_peer_init(&again, pair->identity), 0);
+	local.sin_addr.s_addr = INADDR_ANY;
+	assert_int_equal(bind(again.fd, (struct sockaddr *)&local, sizeof(local)), 0);
+	offer = load_peer_offer(&again, 0);
+	pair_join_with(pair, &again, "again", "whip", offer);
+	for (int i = 0; i < 400 && pair_counter(pair, "tracks") > 1;
+	     i++) { /* until the old one is let go */
+		load_peer_publish(&again, PACKET_BYTES, true);
+		(void)usleep(20000);
+	}
+	assert_int_equal(pair_counter(pair, "tracks"), 1);
+	unknown = pair_counter(pair, "dropped_unknown");
+	before = pair_counter(pair, "packets_in");
+	for (int i = 0; i < 20; i++)
+		load_peer_publish(&again, PACKET_BYTES, true);
+	pair_wait_for_packets(pair, before, 20);
+	assert_int_equal(pair_counter(pair, "dropped_unknown"), unknown);
+	load_peer_fini(&again);
+}
+
+/* A NAT forgot and gives another port; the client does not notice. */
+static void move_to_another_port(struct load_peer *peer)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&peer->sfu, sizeof(peer->sfu)), 0);
+	(void)close(peer->fd);
+	peer->fd = fd;
+	(void)usleep(30000);
+}
+
+static void who_gets_another_port_is_known_by_its_keys(void **state)
+{
+	struct pair *pair = *state;
+	uint8_t report[256], forged[64] = {0x80, 96, 0, 1};
+	struct writer writer = writer_over(report, sizeof(report));
+	struct load_peer stranger;
+
+	(void)pair_start_flow(pair);
+	move_to_another_port(&pair->publisher);
+	assert_true(pair_flows(pair));
+	move_to_another_port(&pair->viewer);
+	assert_false(pair_flows(pair)); /* it has said nothing from there yet */
+	rtcp_write_receiver_report(&writer, 1, NULL, 0);
+	load_peer_send_rtcp(&pair->viewer, report, writer.offset, sizeof(report));
+	assert_true(pair_flows(pair));
+	/* Who has not the keys takes nobody's place. */
+	assert_int_equal(load_peer_init(&stranger, pair->identity), 0);
+	assert_int_equal(connect(stranger.fd, (struct sockaddr *)&pair->viewer.sfu,
+				 sizeof(pair->viewer.sfu)),
+			 0);
+	(void)usleep(30000);
+	for (int i = 0; i < 100; i++)
+		assert_true(send(stranger.fd, forged, sizeof(forged), 0) > 0);
+	assert_true(pair_flows(pair));
+	load_peer_fini(&stranger);
+}
+
+static void who_falls_silent_is_let_go_within_5_s(void **state)
+{
+	struct pair *pair = *state;
+	uint64_t since_us;
+
+	(void)pair_start_flow(pair);
+	assert_int_equal(pair_counter(pair, "peers"), 2);
+	since_us = clock_now_us();
+	while (pair_counter(pair, "peers") == 2 && clock_now_us() - since_us < 6000000)
+		(void)usleep(50000);
+	/* It sent media until now, so 4.5 s of nothing are enough; the viewer has longer. */
+	assert_int_equal(pair_counter(pair, "peers"), 1);
+	assert_in_range(clock_now_us() - since_us, 4000000, 5000000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest one[] = {
+		PAIR_TEST(a_stranger_on_tcp_is_counted_and_let_go),
+		PAIR_TEST(one_address_holds_no_more_than_its_share_of_tcp),
+		PAIR_TEST(who_returns_on_the_same_address_keeps_it),
+		PAIR_TEST(who_gets_another_port_is_known_by_its_keys),
+		PAIR_TEST(who_falls_silent_is_let_go_within_5_s),
+	};
+	const struct CMUnitTest two[] = {
+		PAIR_TEST(who_falls_silent_is_let_go_within_5_s),
+	};
+	int failed = RUN_ON_ONE_WORKER(one);
+
+	return failed + RUN_ON_TWO_WORKERS(two);
+}
