@@ -1,0 +1,165 @@
+/* test_negotiation_extensions.c - header extensions: what is agreed on, and under which number. */
+#include "tests/unit/sfu/dialogue.h"
+
+static void extension_numbers_mean_one_thing_in_the_bundle(void **state)
+{
+	struct dialogue *dialogue = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) ours = NULL;
+	struct send_stream audio = stream_of("opus", 48000, &audio);
+	struct send_stream video = stream_of("VP8", 90000, &video);
+
+	offer->media[0].extensions[0].id = 7;
+	offer->media[0].extensions[0].extension = EXTENSION_AUDIO_LEVEL;
+	offer->media[0].extension_count = 1;
+	answer = dialogue_take(dialogue, offer);
+	dialogue_send(dialogue, &audio);
+	dialogue_send(dialogue, &video);
+	ours = dialogue_offer(dialogue);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_AUDIO_LEVEL), 7);
+	/* The peer has no number for orientation, and any of ours might be one of its own. */
+	assert_int_equal(ours->media[3].extension_count, 0);
+}
+
+static void what_is_told_of_the_capture_is_passed_on_and_the_time_of_sending_is_ours(void **state)
+{
+	struct dialogue *dialogue = *state;
+	static const enum header_extension offered[] = {
+		EXTENSION_ABS_CAPTURE_TIME, EXTENSION_ABS_SEND_TIME, EXTENSION_PLAYOUT_DELAY};
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) ours = NULL;
+	struct send_stream video = stream_of("VP8", 90000, &video);
+
+	for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
+		offer->media[1].extensions[i].id = (uint8_t)(10 + i);
+		offer->media[1].extensions[i].extension = offered[i];
+	}
+	offer->media[1].extension_count = ARRAY_LEN(offered);
+	answer = dialogue_take(dialogue, offer);
+	assert_int_equal(sdp_extension_id(&answer->media[1], EXTENSION_ABS_SEND_TIME), 0);
+	assert_int_equal(sdp_extension_id(&answer->media[1], EXTENSION_ABS_CAPTURE_TIME), 10);
+	dialogue_send(dialogue, &video);
+	ours = dialogue_offer(dialogue);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_ABS_CAPTURE_TIME), 10);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_PLAYOUT_DELAY), 12);
+	/* Who does not tell of each packet estimates by our own times. */
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_ABS_SEND_TIME), 11);
+	assert_true(ours->media[2].codecs[0].goog_remb);
+	assert_int_equal(ours->media[2].extension_count, 3);
+	assert_true(negotiation_passes_on(EXTENSION_ABS_CAPTURE_TIME));
+	assert_false(negotiation_passes_on(EXTENSION_ABS_SEND_TIME));
+}
+
+/* It begins with more than the short form of header extensions takes. */
+static void dependencies_are_told_to_who_takes_both_forms_of_extensions(void **state)
+{
+	struct dialogue *dialogue = *state;
+
+	for (int mixed = 0; mixed < 2; mixed++) {
+		AUTO(sdp) offer = browser_offer(2);
+		AUTO(sdp) answer = NULL;
+		AUTO(sdp) ours = NULL;
+		struct send_stream video = stream_of("VP8", 90000, &video);
+
+		offer->extmap_allow_mixed = mixed;
+		offer->media[1].extensions[0].id = 13;
+		offer->media[1].extensions[0].extension = EXTENSION_DEPENDENCY_DESCRIPTOR;
+		offer->media[1].extension_count = 1;
+		answer = dialogue_take(dialogue, offer);
+		assert_int_equal(answer->extmap_allow_mixed, mixed);
+		assert_int_equal(
+			sdp_extension_id(&answer->media[1], EXTENSION_DEPENDENCY_DESCRIPTOR), 13);
+		dialogue_send(dialogue, &video);
+		ours = dialogue_offer(dialogue);
+		assert_true(ours->extmap_allow_mixed);
+		assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_DEPENDENCY_DESCRIPTOR),
+				 mixed ? 13 : 0);
+	}
+}
+
+/* Chromium publishes later only with what was agreed on at first. */
+static void who_watches_first_can_publish_in_layers_later(void **state)
+{
+	struct dialogue *dialogue = *state;
+	struct send_stream video = stream_of("VP8", 90000, dialogue);
+	AUTO(sdp) ours = NULL;
+
+	dialogue_send(dialogue, &video);
+	ours = dialogue_offer(dialogue);
+	assert_true(sdp_extension_id(&ours->media[0], EXTENSION_MID) > 0);
+	assert_true(sdp_extension_id(&ours->media[0], EXTENSION_RID) > 0);
+	assert_true(sdp_extension_id(&ours->media[0], EXTENSION_REPAIRED_RID) > 0);
+	/* A publisher's names are not for its subscribers. */
+	assert_false(negotiation_passes_on(EXTENSION_MID));
+	assert_false(negotiation_passes_on(EXTENSION_RID));
+}
+
+static void who_tells_of_each_packet_needs_no_times(void **state)
+{
+	struct dialogue *dialogue = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) ours = NULL;
+	struct send_stream video = stream_of("VP8", 90000, &video);
+
+	offer->media[1].extensions[0].id = 3;
+	offer->media[1].extensions[0].extension = EXTENSION_TRANSPORT_CC;
+	offer->media[1].extensions[1].id = 2;
+	offer->media[1].extensions[1].extension = EXTENSION_ABS_SEND_TIME;
+	offer->media[1].extension_count = 2;
+	answer = dialogue_take(dialogue, offer);
+	dialogue_send(dialogue, &video);
+	ours = dialogue_offer(dialogue);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_TRANSPORT_CC), 3);
+	assert_int_equal(sdp_extension_id(&ours->media[2], EXTENSION_ABS_SEND_TIME), 0);
+	assert_false(ours->media[2].codecs[0].goog_remb);
+}
+
+/* WHEP: the line is the viewer's own; what we publish to nobody has no times. */
+static void a_viewer_that_knows_times_alone_is_answered_with_them(void **state)
+{
+	struct dialogue *dialogue = *state;
+	AUTO(sdp) offer = browser_offer(2);
+	AUTO(sdp) answer = NULL;
+	AUTO(sdp) again = NULL;
+	struct send_stream video = stream_of("VP8", 90000, &video);
+
+	offer->media[1].direction = DIRECTION_RECEIVE;
+	offer->media[1].extensions[0].id = 2;
+	offer->media[1].extensions[0].extension = EXTENSION_ABS_SEND_TIME;
+	offer->media[1].extension_count = 1;
+	answer = dialogue_take(dialogue, offer);
+	assert_int_equal(sdp_extension_id(&answer->media[1], EXTENSION_ABS_SEND_TIME), 0);
+	assert_int_equal(negotiation_bind_send(&dialogue->negotiation,
+					       dialogue->negotiation.lines[1], &video, NULL),
+			 0);
+	assert_int_equal(negotiation_write(&dialogue->negotiation, false, &again), 0);
+	assert_int_equal(sdp_extension_id(&again->media[1], EXTENSION_ABS_SEND_TIME), 2);
+	assert_int_equal(negotiation_abs_send_time_id(&dialogue->negotiation,
+						      dialogue->negotiation.lines[1]),
+			 2);
+	/* A number that means something else as well is not used. */
+	dialogue->negotiation.lines[0]->remote.extensions[0].id = 2;
+	dialogue->negotiation.lines[0]->remote.extensions[0].extension = EXTENSION_AUDIO_LEVEL;
+	dialogue->negotiation.lines[0]->remote.extension_count = 1;
+	assert_int_equal(negotiation_abs_send_time_id(&dialogue->negotiation,
+						      dialogue->negotiation.lines[1]),
+			 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		DIALOGUE_TEST(extension_numbers_mean_one_thing_in_the_bundle),
+		DIALOGUE_TEST(
+			what_is_told_of_the_capture_is_passed_on_and_the_time_of_sending_is_ours),
+		DIALOGUE_TEST(dependencies_are_told_to_who_takes_both_forms_of_extensions),
+		DIALOGUE_TEST(who_tells_of_each_packet_needs_no_times),
+		DIALOGUE_TEST(a_viewer_that_knows_times_alone_is_answered_with_them),
+		DIALOGUE_TEST(who_watches_first_can_publish_in_layers_later),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
