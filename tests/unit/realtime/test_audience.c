@@ -11,6 +11,7 @@
 #include "core/pattern.h"
 #include "realtime/model/session.h"
 #include "tests/unit/realtime/fake_store.h"
+#include "tests/unit/realtime/next_json.h"
 
 enum {
 	PEOPLE = 6,
@@ -244,14 +245,10 @@ static void on_notification(struct world *world, struct person *person, const js
 static void hear_all(struct world *world, struct person *person)
 {
 	while (person->outbox.count > 0) {
-		const struct frame *frame = outbox_peek(&person->outbox, 0);
-		size_t header = frame->bytes[1] == 126 ? 4 : 2;
-		AUTO_JSON message = json_loadb((const char *)frame->bytes + header,
-					       frame->length - header, 0, NULL);
+		AUTO_JSON message = next_json(&person->outbox);
 		const char *type = json_string_value(json_object_get(message, "type"));
 		const json_t *id = json_object_get(message, "id");
 
-		outbox_drop(&person->outbox, 1);
 		if (strcmp(type, "subscribed") == 0)
 			on_subscribed(person, message);
 		else if (strcmp(type, "presence") == 0)

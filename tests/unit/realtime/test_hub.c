@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "realtime/model/session.h"
 #include "tests/unit/realtime/fake_store.h"
+#include "tests/unit/realtime/next_json.h"
 
 enum { READERS = 4, CHANNELS = 3, STEPS = 3000, SEEDS = 30 };
 
@@ -153,10 +154,7 @@ static void on_message(struct world *world, struct chat_reader *reader, json_t *
 
 static void read_one(struct world *world, struct chat_reader *reader)
 {
-	const struct frame *frame = outbox_peek(&reader->outbox, 0);
-	size_t header = frame->bytes[1] == 126 ? 4 : 2;
-	AUTO_JSON message =
-		json_loadb((const char *)frame->bytes + header, frame->length - header, 0, NULL);
+	AUTO_JSON message = next_json(&reader->outbox);
 	const char *type = json_string_value(json_object_get(message, "type"));
 
 	if (strcmp(type, "subscribed") == 0)
@@ -165,7 +163,6 @@ static void read_one(struct world *world, struct chat_reader *reader)
 		on_message(world, reader, message);
 	else
 		assert_string_not_equal(type, "error");
-	outbox_drop(&reader->outbox, 1);
 }
 
 static void reconnect_if_dropped(struct world *world, struct chat_reader *reader)

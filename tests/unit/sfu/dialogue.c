@@ -64,9 +64,9 @@ void dialogue_answer(struct dialogue *dialogue, const struct sdp *answer)
 void dialogue_refuse_stale_answer(struct dialogue *dialogue, const struct sdp *answer,
 				  uint64_t offer_id)
 {
-	assert_int_equal(negotiation_take_answer(&dialogue->negotiation, answer, offer_id,
-						 &dialogue->error),
-			 -EPROTO);
+	assert_int_equal(
+		negotiation_take_answer(&dialogue->negotiation, answer, offer_id, &dialogue->error),
+		-EPROTO);
 	assert_string_equal(dialogue->error.code, "stale_answer");
 }
 
