@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import random
 import signal
@@ -20,6 +19,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import fake_bus
+from answer import Answer, ask
 from children import spawn
 from tools import fronts
 
@@ -45,21 +45,6 @@ def wait_until(condition: Callable[[], object], timeout_s: float = 10.0) -> None
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def json(self) -> dict:
-        return json.loads(self.body)
-
-    @property
-    def fields(self) -> list[str]:
-        return [error["pointer"] for error in self.json.get("errors", [])]
 
 
 @dataclass
@@ -130,17 +115,7 @@ class Stack:
 
     def request(self, method: str, path: str, body: object = None,
                 headers: dict[str, str] | None = None, timeout_s: float = 20) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
-        headers = dict(headers or {})
-        if body is not None and not isinstance(body, (bytes, str)):
-            body = json.dumps(body)
-            headers.setdefault("Content-Type", "application/json")
-        try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
-        finally:
-            connection.close()
+        return ask(self.port, method, path, body, headers, timeout_s)
 
     def stop(self, name: str, number: int = signal.SIGTERM) -> int:
         child = self.children.pop(name)

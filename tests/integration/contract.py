@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-from conftest import Answer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from answer import Answer
 from tools import openapi
 
 # Headers that mean something to a client: an answer that has one must say so.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import websockets
+from answer import ask
 from children import spawn
 
 BINARY = os.environ.get("REALTIMED", "build/asan/realtime/realtimed")
@@ -87,10 +87,8 @@ class Realtimed:
 
 
 def get(daemon: Realtimed, path: str, method: str = "GET", **headers: str) -> tuple[int, object]:
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=5)
-    connection.request(method, path, headers=headers)
-    answer = connection.getresponse()
-    return answer.status, json.loads(answer.read() or b"null")
+    answer = ask(daemon.port, method, path, headers=headers, timeout_s=5)
+    return answer.status, json.loads(answer.body or b"null")
 
 
 class Client:

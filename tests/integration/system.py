@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import signal
 import subprocess
 from pathlib import Path
 
 import fake_bus
+from answer import Answer, ask
 from children import spawn
-from conftest import Answer, free_ports
+from conftest import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("RT_BUILD", ROOT / "build" / "asan"))
 ROOMS = "/realtime/webrtc/rooms"
+SDP = {"Content-Type": "application/sdp"}
 
 
 class System:
@@ -57,19 +57,8 @@ class System:
             assert "Sanitizer" not in text and "runtime error" not in text, text
 
     def request(self, method: str, path: str, body: object = None,
-                content_type: str = "application/json", **more: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        headers = {name.replace("_", "-"): value for name, value in more.items()}
-        if body is not None:
-            headers["Content-Type"] = content_type
-        if body is not None and not isinstance(body, str):
-            body = json.dumps(body)
-        try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
-        finally:
-            connection.close()
+                headers: dict[str, str] | None = None) -> Answer:
+        return ask(self.port, method, path, body, headers)
 
     def create_room(self, room_id: str, **settings: object) -> None:
         assert self.request("POST", ROOMS, {"room_id": room_id, **settings}).status == 201

@@ -13,22 +13,15 @@ from pathlib import Path
 
 import fastcgi
 import pytest
-from conftest import Answer, Stack, wait_until
+from answer import Answer
+from conftest import Stack, wait_until
+from front_site import Site, site_fixture
 from test_files import BOUNDARY, PNG, a_file, a_field, form, large_text
-from test_fronts import PAIRS, Site
 
 SECRETS = (b"root:x:0", b"SQLite format 3", b"[Unit]", b"set -euo pipefail")
 ROOMS = "/realtime/webrtc/rooms"
 
-
-@pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: "-".join(pair))
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    front, gateway = request.param
-    running = Site(tmp_path_factory.mktemp(front), front, gateway)
-    try:
-        yield running
-    finally:
-        running.stop()
+site = site_fixture()
 
 
 @pytest.fixture(scope="module", params=["fastcgi", "scgi"])

@@ -21,7 +21,8 @@ from pathlib import Path
 import bus_peer as bus
 import pytest
 import websockets
-from conftest import API, Answer, Stack
+from answer import Answer
+from conftest import API, Stack
 from realtimed import Client, Realtimed, connect, events
 
 SECRET = "the secret of these tests, 32 bytes and more"

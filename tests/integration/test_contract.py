@@ -15,7 +15,8 @@ from typing import Any
 
 import bus_peer as bus
 import pytest
-from conftest import Answer, wait_until
+from answer import Answer
+from conftest import wait_until
 from contract import Contract, Operation, bad_texts
 from realtimed import connect
 from test_auth import System, bearer

@@ -34,7 +34,7 @@ def system(tmp_path: Path) -> Iterator[System]:
 
 
 def admin(system: System, what: str) -> bytes:
-    answer = system.request("GET", f"{ROOMS}/crowd/{what}", X_API_Key=system.key)
+    answer = system.request("GET", f"{ROOMS}/crowd/{what}", headers={"X-API-Key": system.key})
     assert answer.status == 200, answer.body
     return answer.body
 

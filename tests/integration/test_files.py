@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Answer, wait_until
+from answer import Answer
+from conftest import wait_until
 from realtimed import connect
 from test_auth import System
 from test_binary import PNG

@@ -6,67 +6,16 @@ import asyncio
 import http.client
 import json
 import os
-import signal
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from children import spawn
-from conftest import Stack, free_ports, wait_until
-from realtimed import Realtimed, connect, events
+from conftest import wait_until
+from front_site import Site, site_fixture
+from realtimed import connect, events
 from tools import fronts
 
-PAIRS = [(front, gateway) for front in fronts.NAMES for gateway in ("fastcgi", "scgi")
-         if (front, gateway) != ("caddy", "scgi")]
-
-
-class Site:
-    """realtimed, realtime-api and a web server on one folder."""
-
-    def __init__(self, folder: Path, front: str, gateway: str) -> None:
-        self.front = front
-        self.stack = Stack(folder, gateway)
-        run = folder / "run"
-        run.mkdir()
-        (folder / "daemon").mkdir()
-        self.daemon = Realtimed(folder / "daemon", REALTIME_DATABASE=str(self.stack.database))
-        self.daemon.settings["REALTIME_BUS"] = self.daemon.bus = str(run / "bus.sock")
-        api = f"127.0.0.1:{free_ports(1)}" if fronts.needs_tcp(front) else f"unix:{run / 'api.sock'}"
-        self.stack.env["REALTIME_API_LISTEN"] = f"{gateway}:{api}"
-        self.daemon.start()
-        self.stack.start_api()
-        command = fronts.write(front, fronts.Site(
-            folder, gateway=gateway, api=api, realtimed=f"127.0.0.1:{self.daemon.port}",
-            addresses=["127.0.0.1"], port=self.stack.port))
-        with (folder / "front.out").open("ab") as out:
-            self.server = spawn(command, stdout=out, stderr=out, start_new_session=True)
-        self.stack.wait_until_up()
-
-    @property
-    def port(self) -> int:
-        return self.stack.port
-
-    def url(self, path: str) -> str:
-        return f"ws://127.0.0.1:{self.port}{path}"
-
-    def stop(self) -> None:
-        # Apache waits ten seconds for a stream whose reader has gone, and it is not what we test.
-        os.killpg(self.server.pid, signal.SIGKILL)
-        self.server.wait()
-        self.stack.stop_all()
-        self.daemon.stop()
-
-
-@pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: "-".join(pair))
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    front, gateway = request.param
-    running = Site(tmp_path_factory.mktemp(front), front, gateway)
-    try:
-        yield running
-    finally:
-        running.stop()
+site = site_fixture()
 
 
 def is_for_everybody(path: Path) -> bool:
@@ -114,11 +63,8 @@ def test_files_go_up_and_come_back_whole_and_in_part(site: Site) -> None:
 
 @pytest.mark.parametrize("path", ["/realtime//webrtc/rooms", "/realtime/channels/a%2fb", "/realtime/webrtc/../send"])
 def test_paths_that_are_not_plain_reach_nothing(site: Site, path: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
-    connection.request("GET", path)
     # A server may resolve dots by itself; what it makes of them is a path of ours with another method.
-    assert connection.getresponse().status in (400, 404, 405)
-    connection.close()
+    assert site.stack.request("GET", path).status in (400, 404, 405)
 
 
 def test_a_body_without_a_length_is_read_to_its_end(site: Site) -> None:

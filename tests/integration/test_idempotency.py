@@ -15,7 +15,8 @@ from pathlib import Path
 
 import fake_bus
 import pytest
-from conftest import Answer, Stack, wait_until
+from answer import Answer
+from conftest import Stack, wait_until
 from test_auth import System, bearer
 
 ROOMS, SEND = "/realtime/webrtc/rooms", "/realtime/send"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
+from answer import pages
 from realtimed import chat, connect
 from test_auth import System
 from test_binary import PNG
@@ -25,16 +25,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         it.daemon.stop()
 
 
-def pages(system: System, path: str, name: str, credential: str) -> list[list]:
+def items_by_page(system: System, path: str, name: str, credential: str) -> list[list]:
     """The items of each page, to the end."""
-    found, cursor = [], ""
-    while True:
-        page = system.ask("GET", path + cursor, credential=credential)
-        assert page.status == 200, page.body
-        found.append(list(page.json[name]))
-        if page.json["next"] is None:
-            return found
-        cursor = "&cursor=" + quote(page.json["next"], safe="")
+    return [list(page[name]) for page in pages(lambda at: system.ask("GET", at, credential=credential), path)]
 
 
 def put(system: System, credential: str, body: bytes, content_type: str, query: str = "") -> str:
@@ -49,7 +42,7 @@ def test_files_are_listed_for_whose_they_are(system: System) -> None:
     text = put(system, ann, b"text", "text/plain; charset=utf-8", "?channel=general")
     other = put(system, ben, b"other", "text/plain")
 
-    listed = pages(system, FILES + "?limit=2", "items", ann)
+    listed = items_by_page(system, FILES + "?limit=2", "items", ann)
     assert [len(page) for page in listed] == [2, 2, 2]
     of_ann = [item["file_id"] for page in listed for item in page]
     assert sorted(of_ann) == sorted([*pictures, text])
@@ -96,11 +89,11 @@ def test_connections_and_channels_come_in_pages(system: System) -> None:
             for client, channel in ((a, "a"), (b, "b"), (c, "ä&c")):
                 await client.say(type="subscribe", channel=channel)
                 await client.hear("subscribed")
-            listed = await asyncio.to_thread(pages, system, "/realtime/connections?limit=2", "connections", admin)
+            listed = await asyncio.to_thread(items_by_page, system, "/realtime/connections?limit=2", "connections", admin)
             assert [len(page) for page in listed] == [2, 2, 1]
             found = [item["connection_id"] for page in listed for item in page]
             assert found == sorted(set(found)) and ids <= set(found)
-            names = await asyncio.to_thread(pages, system, "/realtime/channels?limit=1", "channels", admin)
+            names = await asyncio.to_thread(items_by_page, system, "/realtime/channels?limit=1", "channels", admin)
             assert names == [["a"], ["b"], ["ä&c"]]
             answer = system.ask("GET", "/realtime/connections?limit=0", credential=admin).json
             assert answer["total"] == 5 and answer["connections"] == [] and answer["next"] is None
@@ -116,6 +109,6 @@ def test_notifications_of_one_type(system: System) -> None:
         sent = system.ask("POST", "/realtime/notifications/send", {"user_id": "carl", "title": "t", "body": "b", "notification_type": kind},
                           credential=system.key("sender", "--user", "shop"))
         assert sent.status == 201, sent.body
-    listed = pages(system, "/realtime/notifications?notification_type=order&limit=1", "items", carl)
+    listed = items_by_page(system, "/realtime/notifications?notification_type=order&limit=1", "items", carl)
     assert [[item["notification_type"] for item in page] for page in listed] == [["order"], ["order"]]
-    assert pages(system, "/realtime/notifications?notification_type=other&unread=true", "items", carl) == [[]]
+    assert items_by_page(system, "/realtime/notifications?notification_type=other&unread=true", "items", carl) == [[]]

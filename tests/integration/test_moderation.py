@@ -15,7 +15,8 @@ from pathlib import Path
 import bus_peer as bus
 import pytest
 import websockets
-from conftest import Answer, wait_until
+from answer import Answer, pages
+from conftest import wait_until
 from realtimed import Client, connect, get
 from test_auth import ROOMS, SIGNALING, System, bearer
 
@@ -151,12 +152,10 @@ def test_who_is_kicked_is_out_at_once_and_for_good(system: System, host: str) ->
 
     # Who may moderate can ask for it, too, page by page.
     assert system.ask("GET", f"{path}/sessions", credential=bob).status == 403
-    listed, cursor = [], ""
-    while cursor is not None:
-        page = system.ask("GET", f"{path}/sessions?limit=2{cursor}", credential=host)
-        assert page.status == 200 and len(page.json["items"]) <= 2, page.body
-        listed += page.json["items"]
-        cursor = page.json["next"] and f"&cursor={page.json['next']}"
+    listed = []
+    for page in pages(lambda at: system.ask("GET", at, credential=host), f"{path}/sessions?limit=2"):
+        assert len(page["items"]) <= 2, page
+        listed += page["items"]
     assert len(listed) == 4 and [one["leave_reason"] for one in listed].count("kicked") == 2
     assert {one["kind"] for one in listed} == {"call", "whip"} and all(one["left_at"] for one in listed)
     times = [one["joined_at"] for one in listed]
@@ -391,11 +390,9 @@ def test_lists_of_bans_and_invites_come_in_pages(system: System, host: str) -> N
         assert system.ask("POST", f"{path}/bans", {"user_id": f"u{number}"}, host).status == 201
         assert system.ask("POST", f"{path}/invites", {"name": f"u{number}"}, host).status == 201
     for kind, name in (("bans", "user_id"), ("invites", "name")):
-        seen, cursor = [], ""
-        while cursor is not None:
-            page = system.ask("GET", f"{path}/{kind}?limit=2" + (f"&cursor={cursor}" if cursor else ""), None, host).json
-            seen += [item[name] for item in page["items"]]
-            cursor = page["next"]
+        listed = list(pages(lambda at: system.ask("GET", at, None, host), f"{path}/{kind}?limit=2"))
+        assert [len(page["items"]) for page in listed] == [2, 2, 1]
+        seen = [item[name] for page in listed for item in page["items"]]
         assert sorted(seen) == [f"u{number}" for number in range(5)]
         assert system.ask("GET", f"{path}/{kind}?cursor=x", None, host).fields == ["/cursor"]
 

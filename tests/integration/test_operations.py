@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import time
 from pathlib import Path
 
 import pytest
 import websockets
+from answer import ask
 from bus_peer import BusPeer, Refused
 from realtimed import Realtimed, chat, connect, events
 
@@ -23,11 +23,9 @@ def started(tmp_path: Path, **settings: str) -> Realtimed:
 
 
 def page(daemon: Realtimed) -> dict[str, float]:
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=5)
-    connection.request("GET", "/metrics")
-    answer = connection.getresponse()
-    assert answer.status == 200 and answer.getheader("content-type").startswith("text/plain; version=0.0.4")
-    lines = answer.read().decode().splitlines()
+    answer = ask(daemon.port, "GET", "/metrics", timeout_s=5)
+    assert answer.status == 200 and answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = answer.body.decode().splitlines()
     return {
         name: float(value)
         for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
@@ -63,10 +61,8 @@ def test_metrics_count_what_happens(tmp_path: Path) -> None:
 
 def test_metrics_are_for_this_host_alone(tmp_path: Path) -> None:
     daemon = started(tmp_path)
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=5)
-    connection.request("GET", "/metrics", headers={"X-Forwarded-For": "198.51.100.7"})
-    answer = connection.getresponse()
-    assert answer.status == 403 and json.loads(answer.read())["code"] == "forbidden"
+    answer = ask(daemon.port, "GET", "/metrics", headers={"X-Forwarded-For": "198.51.100.7"}, timeout_s=5)
+    assert answer.status == 403 and answer.json["code"] == "forbidden"
     daemon.stop()
 
 

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import websockets
 from conftest import wait_until
+from front_site import Site, site_fixture
 from test_contract import SDP, Sfu
-from test_fronts import PAIRS, Site
 
 ROOMS = "/realtime/webrtc/rooms"
 
-
-@pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: "-".join(pair))
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    front, gateway = request.param
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REALTIME_LOG_LEVEL", "debug")
-        patch.setenv("REALTIME_LOG_LEVEL_WEBSOCKET", "debug")
-        running = Site(tmp_path_factory.mktemp(front), front, gateway)
-    try:
-        yield running
-    finally:
-        running.stop()
+site = site_fixture(REALTIME_LOG_LEVEL="debug", REALTIME_LOG_LEVEL_WEBSOCKET="debug")
 
 
 def api_log(site: Site) -> str:

@@ -22,6 +22,7 @@ from conftest import API, Stack, wait_until
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients/python/src"))
 
 import realtime
+from answer import pages
 from realtime.routes import webrtc_rooms
 
 ROOMS = "/realtime/webrtc/rooms"
@@ -90,12 +91,9 @@ def test_conditional_requests_follow_the_etag(stack: Stack, room: dict) -> None:
 def test_pages_of_the_list_follow_their_cursor(stack: Stack) -> None:
     made = {stack.request("POST", ROOMS, {}).json["room_id"] for _ in range(7)}
     seen: list[str] = []
-    cursor = ""
-    while cursor is not None:
-        page = stack.request("GET", f"{ROOMS}?limit=3{cursor and '&cursor=' + cursor}").json
+    for page in pages(lambda at: stack.request("GET", at), f"{ROOMS}?limit=3"):
         assert len(page["items"]) <= 3
         seen += [item["room_id"] for item in page["items"]]
-        cursor = page["next"]
     assert len(seen) == len(set(seen)) and made <= set(seen)
     for query in ("limit=0", "limit=201", "limit=x", "cursor=nonsense"):
         assert stack.request("GET", f"{ROOMS}?{query}").status == 400
@@ -274,13 +272,9 @@ def test_stored_notifications_are_paged_and_are_ones_own(notifying: Stack) -> No
               2000 if i < 3 else None, 3000 if i == 2 else None) for i in range(1, 10)])
 
     seen: list[dict] = []
-    cursor = ""
-    while cursor is not None:
-        page = stack.request("GET", f"{NOTIFICATIONS}?limit=3{cursor and '&cursor=' + cursor}",
-                             headers=key)
-        assert page.status == 200 and page.json["unread"] == 7
-        seen += page.json["items"]
-        cursor = page.json["next"]
+    for page in pages(lambda at: stack.request("GET", at, headers=key), f"{NOTIFICATIONS}?limit=3"):
+        assert page["unread"] == 7
+        seen += page["items"]
     assert [item["notification_id"] for item in seen] == [f"ntf_{i}" for i in range(8, 0, -1)]
     assert seen[-1] == {
         "notification_id": "ntf_1", "title": "T", "body": "B", "notification_type": "call",

@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from conftest import Answer, wait_until
+from answer import Answer, pages
+from conftest import wait_until
 from test_auth import System
 
 CHANNELS, SEARCH = "/realtime/channels", "/realtime/search"
@@ -71,14 +72,10 @@ def test_pages_of_what_was_found_hold_while_others_come(system: Searched) -> Non
         system.send("paged", f"needle {number}")
         system.send("other", f"needle {number}")
     wait_until(lambda: len(system.offsets("paged", "q=needle")) == 7)
-    seen, query = [], "q=needle&limit=3"
-    while True:
-        page = system.look("paged", query).json
+    seen = []
+    for page in pages(lambda query: system.look("paged", query), "q=needle&limit=3", "before"):
         seen += [item["data"] for item in page["items"]]
         system.send("paged", "needle, but later")
-        if page["next"] is None:
-            break
-        query = f"q=needle&limit=3&before={page['next']}"
     assert seen == [f"needle {number}" for number in range(6, -1, -1)]
 
 

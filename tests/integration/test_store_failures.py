@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Answer, Stack, wait_until
+from answer import Answer
+from conftest import Stack, wait_until
 
 KILLS = int(os.environ.get("RT_KILLS", "5"))
 ROOMS = "/realtime/webrtc/rooms"

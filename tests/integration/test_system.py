@@ -13,7 +13,6 @@ import http.client
 import json
 import os
 import re
-import signal
 import socket
 import sqlite3
 import struct
@@ -23,12 +22,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import fake_bus
 import pytest
 import websockets
-from children import spawn
-from conftest import Answer, wait_until
-from system import BUILD, ROOMS, ROOT, System
+from conftest import wait_until
+from system import BUILD, ROOMS, ROOT, SDP, System
 
 HERE = Path(__file__).resolve().parent
 PION = BUILD / "tests" / "pion_client"
@@ -381,11 +378,11 @@ def test_other_codecs_are_watched_as_well(system: System, codec: str) -> None:
     assert result["video_frames"] >= 60 and result["audio_rms_db"] > -30, result
     # Who offers another codec is told what it is that it does not offer.
     viewer = OFFER.replace("a=sendrecv", "a=recvonly")
-    answer = system.request("POST", f"{ROOMS}/{room}/whep", viewer, "application/sdp")
+    answer = system.request("POST", f"{ROOMS}/{room}/whep", viewer, SDP)
     assert (answer.status, answer.json["code"]) == (415, "unsupported_codec"), answer.body
     assert codec in answer.json["detail"]
     # And who would publish in another, what the room takes.
-    answer = system.request("POST", f"{ROOMS}/{room}/whip", OFFER, "application/sdp")
+    answer = system.request("POST", f"{ROOMS}/{room}/whip", OFFER, SDP)
     assert (answer.status, answer.json["code"]) == (415, "unsupported_codec"), answer.body
     assert f"({codec})" in answer.json["detail"]
     publisher.terminate()
@@ -394,7 +391,7 @@ def test_other_codecs_are_watched_as_well(system: System, codec: str) -> None:
 
 def test_one_name_of_a_request_stands_in_all_logs(system: System) -> None:
     system.create_room("named")
-    answer = system.request("POST", f"{ROOMS}/named/whip", OFFER, "application/sdp", X_Request_Id="trace-all")
+    answer = system.request("POST", f"{ROOMS}/named/whip", OFFER, {**SDP, "X-Request-Id": "trace-all"})
     assert answer.status == 201 and answer.headers["X-Request-Id"] == "trace-all"
     assert system.request("DELETE", answer.headers["Location"]).status == 204
     sfu = (system.data / "log" / "sfu.log").read_text()
@@ -419,7 +416,7 @@ def test_an_offer_that_cannot_work_is_told_why(system: System, offer: str, statu
                                                code: str, field: str) -> None:
     room = f"refuses{abs(hash(offer))}"
     system.create_room(room)
-    answer = system.request("POST", f"{ROOMS}/{room}/whip", offer, "application/sdp")
+    answer = system.request("POST", f"{ROOMS}/{room}/whip", offer, SDP)
     assert (answer.status, answer.json.get("code")) == (status, code), answer.body
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert any(field in pointer for pointer in answer.fields), answer.json
@@ -428,12 +425,11 @@ def test_an_offer_that_cannot_work_is_told_why(system: System, offer: str, statu
 
 
 def test_who_is_not_there_is_named(system: System) -> None:
-    missing = system.request("POST", f"{ROOMS}/nowhere/whip", OFFER, "application/sdp")
+    missing = system.request("POST", f"{ROOMS}/nowhere/whip", OFFER, SDP)
     assert (missing.status, missing.json["code"]) == (404, "room_not_found")
     system.create_room("empty")
     viewer = OFFER.replace("a=sendrecv", "a=recvonly")
-    answer = system.request("POST", f"{ROOMS}/empty/whep?publisher=ghost", viewer,
-                            "application/sdp")
+    answer = system.request("POST", f"{ROOMS}/empty/whep?publisher=ghost", viewer, SDP)
     assert (answer.status, answer.json["code"]) == (404, "unknown_publisher")
     assert answer.fields and "publisher" in answer.fields[0] and "ghost" in answer.json["detail"]
     assert system.participants("empty") == []
@@ -462,7 +458,7 @@ def test_junk_is_counted_and_dropped_and_the_call_goes_on(system: System) -> Non
     viewer = start_watching(system, "target")
     # A session whose name and password we know, for checks that are nearly right.
     system.create_room("known")
-    answer = system.request("POST", f"{ROOMS}/known/whip", OFFER, "application/sdp")
+    answer = system.request("POST", f"{ROOMS}/known/whip", OFFER, SDP)
     assert answer.status == 201
     sdp = answer.body.decode()
     name = re.search(r"a=ice-ufrag:(\S+)", sdp)[1] + ":peer"

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Answer, wait_until
+from answer import Answer
+from conftest import wait_until
 from test_auth import System
 from test_binary import PNG
 from test_files import GZIP, a_system, base64_of, files_in, get, hear_one, large_text, upload

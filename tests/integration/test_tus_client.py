@@ -9,12 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import wait_until
-from test_fronts import PAIRS, Site
+from front_site import Site, site_fixture
 
 SIZE = int(os.environ.get("RT_TUS_MB", "48")) << 20
 CHUNK = 8 << 20
@@ -35,16 +34,7 @@ print(uploader.url, flush=True)
 """
 
 
-@pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: "-".join(pair))
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    front, gateway = request.param
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REALTIME_FILES_USER_QUOTA", "0")
-        running = Site(tmp_path_factory.mktemp(front), front, gateway)
-    try:
-        yield running
-    finally:
-        running.stop()
+site = site_fixture(REALTIME_FILES_USER_QUOTA="0")
 
 
 @pytest.fixture(scope="module")

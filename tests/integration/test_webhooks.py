@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import API, Answer, wait_until
+from answer import Answer, pages
+from conftest import API, wait_until
 from test_auth import System
 from test_auth import connect as connect_to
 from webhook_receiver import Post, Receiver
@@ -237,11 +238,8 @@ def test_deliveries_are_paged_and_filtered(system: Hooks, receiver: Receiver) ->
     system.room(name="bad")
     wait_until(lambda: len(system.deliveries(hook, "?state=failed")) == 1)
     wait_until(lambda: len(system.deliveries(hook, "?state=delivered")) == 5)
-    names, cursor = [], ""
-    while cursor is not None:
-        page = system.do("GET", f"{HOOKS}/{hook['webhook_id']}/deliveries?limit=2{cursor and '&cursor=' + cursor}").json
-        names += [item["body"]["data"]["name"] for item in page["items"]]
-        cursor = page["next"]
+    listed = pages(lambda at: system.do("GET", at), f"{HOOKS}/{hook['webhook_id']}/deliveries?limit=2")
+    names = [item["body"]["data"]["name"] for page in listed for item in page["items"]]
     assert names == ["bad", "good4", "good3", "good2", "good1", "good0"]
 
 
