@@ -117,6 +117,14 @@ int access_demand_room(const struct request *request, const char *room_id, struc
 	return refuse(request, room_id, reterr);
 }
 
+int access_demand_room_of_path(const struct request *request, const char **ret_room_id,
+			       struct error *reterr)
+{
+	int r = request_room_id(request, ret_room_id, reterr);
+
+	return r < 0 ? r : access_demand_room(request, *ret_room_id, reterr);
+}
+
 int access_demand_known(const struct request *request, struct error *reterr)
 {
 	return identity_is_anonymous(request->identity) ? refuse(request, "", reterr) : 0;

@@ -46,6 +46,9 @@ int access_demand_subscribe(const struct api *api, const struct request *request
 /* To change or end what others have in that room: moderate or admin. */
 int access_demand_room(const struct request *request, const char *room_id,
 		       struct error *reterr) MUST_CHECK;
+/* The same for the {room_id} of the path, checked. -EINVAL "bad_field" */
+int access_demand_room_of_path(const struct request *request, const char **ret_room_id,
+			       struct error *reterr) MUST_CHECK;
 /* To be somebody at all. */
 int access_demand_known(const struct request *request, struct error *reterr) MUST_CHECK;
 

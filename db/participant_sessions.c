@@ -148,7 +148,7 @@ int participant_sessions_list(struct store *store, const char *room_id,
 			      struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	size_t count = 0;
+	struct statement_page page;
 	int r = statement_get(store, sql_list, &statement, reterr);
 
 	if (r < 0)
@@ -157,8 +157,8 @@ int participant_sessions_list(struct store *store, const char *room_id,
 	statement_bind_int(statement, ":joined_at",
 			   before ? before->created_at_unix_ms : INT64_MAX);
 	statement_bind_int(statement, ":session_id", before ? strtoll(before->id, NULL, 10) : 0);
-	statement_bind_int(statement, ":limit", (int64_t)limit + 1); /* one more: is there more? */
-	while ((r = statement_step(store, statement, reterr)) > 0 && count < limit) {
+	page = statement_page(statement, limit);
+	while ((r = statement_page_step(store, statement, &page, reterr)) > 0) {
 		const struct participant_session session = {
 			.session_id = sqlite3_column_int64(statement, 0),
 			.row = {.room_id = room_id,
@@ -171,11 +171,9 @@ int participant_sessions_list(struct store *store, const char *room_id,
 			.leave_reason = statement_text_or_null(statement, 7)};
 
 		visit(data, &session);
-		count++;
 	}
 	if (r < 0)
 		return r;
-	(void)sqlite3_reset(statement); /* a SELECT that went well */
-	*ret_more = r > 0;
-	return (int)count;
+	*ret_more = page.more;
+	return (int)page.count;
 }

@@ -120,7 +120,7 @@ int room_bans_list(struct store *store, const char *room_id, const struct list_p
 		   struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	size_t count = 0;
+	struct statement_page page;
 	int r;
 
 	assert(limit <= BANS_PAGE_MAX);
@@ -131,14 +131,13 @@ int room_bans_list(struct store *store, const char *room_id, const struct list_p
 	statement_bind_int(statement, ":now", now_unix_ms);
 	statement_bind_int(statement, ":created_at", after->created_at_unix_ms);
 	statement_bind_text(statement, ":after_id", after->id);
-	statement_bind_int(statement, ":limit", (int64_t)limit + 1); /* one more: is there more? */
-	while ((r = statement_step(store, statement, reterr)) > 0 && count < limit)
-		read_row(statement, &rows[count++]);
+	page = statement_page(statement, limit);
+	while ((r = statement_page_step(store, statement, &page, reterr)) > 0)
+		read_row(statement, &rows[page.count - 1]);
 	if (r < 0)
 		return r;
-	(void)sqlite3_reset(statement); /* a SELECT that went well */
-	*ret_more = r > 0;
-	return (int)count;
+	*ret_more = page.more;
+	return (int)page.count;
 }
 
 int room_bans_find(struct store *store, const char *room_id, const char *user_id,

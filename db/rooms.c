@@ -237,6 +237,7 @@ int rooms_list(struct store *store, const struct rooms_filter *filter,
 	       bool *ret_more, struct error *reterr)
 {
 	sqlite3_stmt *statement;
+	struct statement_page page;
 	size_t count = 0;
 	int r;
 
@@ -249,20 +250,20 @@ int rooms_list(struct store *store, const struct rooms_filter *filter,
 	statement_bind_text(statement, ":name", filter->name_prefix);
 	statement_bind_text(statement, ":mode", filter->mode);
 	statement_bind_int(statement, ":locked", filter->by_locked ? filter->is_locked : -1);
-	statement_bind_int(statement, ":limit", (int64_t)limit + 1); /* one more: is there more? */
-	while ((r = statement_step(store, statement, reterr)) > 0 && count < limit) {
+	page = statement_page(statement, limit);
+	while ((r = statement_page_step(store, statement, &page, reterr)) > 0) {
 		r = read_row(statement, &rooms[count]);
 		if (r < 0)
 			break;
 		count++;
 	}
-	(void)sqlite3_reset(statement);
 	if (r < 0) {
+		(void)sqlite3_reset(statement);
 		while (count > 0)
 			room_row_fini(&rooms[--count]);
 		return r;
 	}
-	*ret_more = r > 0;
+	*ret_more = page.more;
 	return (int)count;
 }
 

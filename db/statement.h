@@ -25,6 +25,16 @@ void statement_bind_blob(sqlite3_stmt *statement, const char *name, const void *
  *   -EEXIST "already_exists" a unique constraint  -EINVAL "constraint" a CHECK or foreign key
  *   -EAGAIN "store_busy"  -ENOSPC "store_full"  -EIO "store_failed" */
 int statement_step(struct store *store, sqlite3_stmt *statement, struct error *reterr) MUST_CHECK;
+/* A page of a list: at most `limit` rows. statement_page() binds ":limit" to one more, whose row
+ * says that there is more; it is not for the caller, to whom the page ends before it. */
+struct statement_page {
+	size_t limit, count; /* rows so far */
+	bool more;
+};
+struct statement_page statement_page(sqlite3_stmt *statement, size_t limit);
+/* The same as statement_step(), to the page's end. */
+int statement_page_step(struct store *store, sqlite3_stmt *statement, struct statement_page *page,
+			struct error *reterr) MUST_CHECK;
 /* For a statement that gives no rows. Returns the number of rows changed. */
 int statement_run(struct store *store, sqlite3_stmt *statement, struct error *reterr) MUST_CHECK;
 

@@ -357,6 +357,28 @@ int statement_step(struct store *store, sqlite3_stmt *statement, struct error *r
 	return r;
 }
 
+struct statement_page statement_page(sqlite3_stmt *statement, size_t limit)
+{
+	statement_bind_int(statement, ":limit", (int64_t)limit + 1);
+	return (struct statement_page){.limit = limit};
+}
+
+int statement_page_step(struct store *store, sqlite3_stmt *statement, struct statement_page *page,
+			struct error *reterr)
+{
+	int r = statement_step(store, statement, reterr);
+
+	if (r <= 0)
+		return r;
+	page->more = page->count == page->limit;
+	if (page->more) {
+		(void)sqlite3_reset(statement); /* a SELECT that went well */
+		return 0;
+	}
+	page->count++;
+	return 1;
+}
+
 int statement_run(struct store *store, sqlite3_stmt *statement, struct error *reterr)
 {
 	int r = store_in_transaction(store) ? 0 : take_turn(store, reterr);

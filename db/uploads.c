@@ -151,7 +151,7 @@ int uploads_list(struct store *store, const struct uploads_filter *filter,
 		 bool *ret_more, struct error *reterr)
 {
 	sqlite3_stmt *statement;
-	size_t count = 0;
+	struct statement_page page;
 	int r = statement_get(store, filter->user_id ? list_of_user_sql : list_sql, &statement,
 			      reterr);
 
@@ -164,14 +164,13 @@ int uploads_list(struct store *store, const struct uploads_filter *filter,
 	statement_bind_text(statement, ":file_id", before ? before->id : "");
 	statement_bind_text(statement, ":channel", filter->channel);
 	statement_bind_text(statement, ":content_type", filter->content_type);
-	statement_bind_int(statement, ":limit", (int64_t)limit + 1); /* one more: is there more? */
-	while ((r = statement_step(store, statement, reterr)) > 0 && count < limit)
-		read_row(statement, &rows[count++]);
+	page = statement_page(statement, limit);
+	while ((r = statement_page_step(store, statement, &page, reterr)) > 0)
+		read_row(statement, &rows[page.count - 1]);
 	if (r < 0)
 		return r;
-	(void)sqlite3_reset(statement); /* a SELECT that went well */
-	*ret_more = r > 0;
-	return (int)count;
+	*ret_more = page.more;
+	return (int)page.count;
 }
 
 static int delete (struct store *store, const char *file_id, struct error *reterr)

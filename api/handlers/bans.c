@@ -102,10 +102,8 @@ int bans_create(struct api *api, struct request *request, struct response *respo
 	int64_t now_unix_ms = clock_unix_ms();
 	const char *room_id, *reason = "";
 	json_t *answer;
-	int r = request_room_id(request, &room_id, reterr);
+	int r = access_demand_room_of_path(request, &room_id, reterr);
 
-	if (r == 0)
-		r = access_demand_room(request, room_id, reterr);
 	if (r == 0)
 		r = request_read_json(request, api->config->REALTIME_MAX_BODY, &body, reterr);
 	if (r < 0)
@@ -138,25 +136,20 @@ int bans_list(struct api *api, struct request *request, struct response *respons
 	AUTO_FREE struct room_ban_row *bans = calloc(BANS_PAGE_MAX, sizeof(*bans));
 	AUTO_ROOM_ROW room = {0};
 	const struct room_ban_row *last;
-	struct list_position after;
-	size_t limit = PAGE_DEFAULT;
+	struct list_request list;
 	const char *room_id;
 	json_t *items;
 	bool more = false;
-	int count, r = bans ? request_room_id(request, &room_id, reterr) : -ENOMEM;
+	int count, r = bans ? access_demand_room_of_path(request, &room_id, reterr) : -ENOMEM;
 
 	if (r == 0)
-		r = access_demand_room(request, room_id, reterr);
-	if (r == 0)
-		r = cursor_parse(query_find(&request->query, "cursor"), &after, reterr);
-	if (r == 0)
-		r = request_limit(request, BANS_PAGE_MAX, &limit, reterr);
+		r = list_request_get(request, BANS_PAGE_MAX, &list, reterr);
 	if (r == 0)
 		r = rooms_get(api->store, room_id, &room, reterr);
 	if (r < 0)
 		return r;
-	count = room_bans_list(api->store, room_id, &after, limit, clock_unix_ms(), bans, &more,
-			       reterr);
+	count = room_bans_list(api->store, room_id, &list.position, list.limit, clock_unix_ms(),
+			       bans, &more, reterr);
 	if (count < 0)
 		return count;
 	last = &bans[count > 0 ? count - 1 : 0];
@@ -171,10 +164,8 @@ int bans_delete(struct api *api, struct request *request, struct response *respo
 		struct error *reterr)
 {
 	const char *room_id;
-	int r = request_room_id(request, &room_id, reterr);
+	int r = access_demand_room_of_path(request, &room_id, reterr);
 
-	if (r == 0)
-		r = access_demand_room(request, room_id, reterr);
 	if (r == 0)
 		r = room_bans_delete(api->store, room_id, request_parameter(request, "ban_id"),
 				     reterr);

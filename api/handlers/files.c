@@ -218,17 +218,17 @@ static json_t *row_to_json(const struct upload_row *row)
 }
 
 static int list_page(struct api *api, const struct uploads_filter *filter,
-		     const struct list_position *before, size_t limit, json_t **ret_page,
-		     struct error *reterr)
+		     const struct list_request *list, json_t **ret_page, struct error *reterr)
 {
-	AUTO_FREE struct upload_row *rows = malloc(limit * sizeof(*rows));
+	AUTO_FREE struct upload_row *rows = malloc(list->limit * sizeof(*rows));
 	bool more = false;
 	json_t *items;
 	int count;
 
 	if (!rows)
 		return -ENOMEM;
-	count = uploads_list(api->store, filter, before, limit, rows, &more, reterr);
+	count = uploads_list(api->store, filter, list->is_first ? NULL : &list->position,
+			     list->limit, rows, &more, reterr);
 	if (count < 0)
 		return count;
 	items = json_array();
@@ -242,21 +242,17 @@ static int list_page(struct api *api, const struct uploads_filter *filter,
 int files_handle_list(struct api *api, struct request *request, struct response *response,
 		      struct error *reterr)
 {
-	const char *cursor = query_find(&request->query, "cursor");
 	char content_type[CONTENT_TYPE_MAX + 1];
 	struct uploads_filter filter = {0};
-	struct list_position before;
-	size_t limit = PAGE_DEFAULT;
+	struct list_request list;
 	json_t *page = NULL;
 	int r = whose_get(request, &filter.user_id, reterr);
 
 	if (r == 0)
-		r = cursor_parse(cursor, &before, reterr);
-	if (r == 0)
-		r = request_limit(request, FILES_PAGE_MAX, &limit, reterr);
+		r = list_request_get(request, FILES_PAGE_MAX, &list, reterr);
 	if (r == 0)
 		r = filter_get(request, &filter, content_type, reterr);
 	if (r == 0)
-		r = list_page(api, &filter, cursor ? &before : NULL, limit, &page, reterr);
+		r = list_page(api, &filter, &list, &page, reterr);
 	return r < 0 ? r : response_json(response, 200, page);
 }

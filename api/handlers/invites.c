@@ -72,10 +72,8 @@ int invites_create(struct api *api, struct request *request, struct response *re
 	char token[INVITE_TOKEN_SIZE];
 	const char *room_id;
 	json_t *answer;
-	int r = request_room_id(request, &room_id, reterr);
+	int r = access_demand_room_of_path(request, &room_id, reterr);
 
-	if (r == 0)
-		r = access_demand_room(request, room_id, reterr);
 	if (r == 0)
 		r = request_read_json(request, api->config->REALTIME_MAX_BODY, &body, reterr);
 	if (r == 0)
@@ -105,25 +103,20 @@ int invites_list(struct api *api, struct request *request, struct response *resp
 	AUTO_FREE struct room_invite_row *invites = calloc(INVITES_PAGE_MAX, sizeof(*invites));
 	AUTO_ROOM_ROW room = {0};
 	const struct room_invite_row *last;
-	struct list_position after;
-	size_t limit = PAGE_DEFAULT;
+	struct list_request list;
 	const char *room_id;
 	json_t *items;
 	bool more = false;
-	int count, r = invites ? request_room_id(request, &room_id, reterr) : -ENOMEM;
+	int count, r = invites ? access_demand_room_of_path(request, &room_id, reterr) : -ENOMEM;
 
 	if (r == 0)
-		r = access_demand_room(request, room_id, reterr);
-	if (r == 0)
-		r = cursor_parse(query_find(&request->query, "cursor"), &after, reterr);
-	if (r == 0)
-		r = request_limit(request, INVITES_PAGE_MAX, &limit, reterr);
+		r = list_request_get(request, INVITES_PAGE_MAX, &list, reterr);
 	if (r == 0)
 		r = rooms_get(api->store, room_id, &room, reterr);
 	if (r < 0)
 		return r;
-	count = room_invites_list(api->store, room_id, &after, limit, clock_unix_ms(), invites,
-				  &more, reterr);
+	count = room_invites_list(api->store, room_id, &list.position, list.limit, clock_unix_ms(),
+				  invites, &more, reterr);
 	if (count < 0)
 		return count;
 	last = &invites[count > 0 ? count - 1 : 0];
@@ -138,10 +131,8 @@ int invites_delete(struct api *api, struct request *request, struct response *re
 		   struct error *reterr)
 {
 	const char *room_id;
-	int r = request_room_id(request, &room_id, reterr);
+	int r = access_demand_room_of_path(request, &room_id, reterr);
 
-	if (r == 0)
-		r = access_demand_room(request, room_id, reterr);
 	if (r == 0)
 		r = room_invites_delete(api->store, room_id,
 					request_parameter(request, "invite_id"), reterr);

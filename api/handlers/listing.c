@@ -9,7 +9,7 @@
 
 enum { TTL_MAX = 315360000 /* s: ten years */ };
 
-int cursor_parse(const char *text, struct list_position *ret_after, struct error *reterr)
+static int cursor_parse(const char *text, struct list_position *ret_after, struct error *reterr)
 {
 	const char *dot;
 	char *end;
@@ -25,6 +25,20 @@ int cursor_parse(const char *text, struct list_position *ret_after, struct error
 				       "cursor must be the next of an earlier answer");
 	(void)snprintf(ret_after->id, sizeof(ret_after->id), "%s", dot + 1);
 	return 0;
+}
+
+int list_request_get(const struct request *request, size_t limit_max, struct list_request *ret_list,
+		     struct error *reterr)
+{
+	const char *cursor = query_find(&request->query, "cursor");
+	struct list_request list = {.is_first = !cursor, .limit = PAGE_DEFAULT};
+	int r = cursor_parse(cursor, &list.position, reterr);
+
+	if (r == 0)
+		r = request_limit(request, limit_max, &list.limit, reterr);
+	if (r == 0)
+		*ret_list = list;
+	return r;
 }
 
 void cursor_format(int64_t created_at_unix_ms, const char *id, char ret_cursor[CURSOR_SIZE])

@@ -6,14 +6,21 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "api/request.h"
 #include "core/error.h"
 #include "db/list_position.h"
 
 enum { PAGE_DEFAULT = 50 };
 
-/* ?cursor= of a list by age, "<created_at>.<id>"; NULL: from the start. -EINVAL "bad_field" */
-int cursor_parse(const char *text, struct list_position *ret_after,
-		 struct error *reterr) MUST_CHECK;
+/* The page that is asked for of a list by age: ?cursor= ("<created_at>.<id>") and ?limit=. */
+struct list_request {
+	struct list_position position; /* behind which it begins */
+	bool is_first;
+	size_t limit; /* PAGE_DEFAULT unless it is asked for */
+};
+/* -EINVAL "bad_field" */
+int list_request_get(const struct request *request, size_t limit_max, struct list_request *ret_list,
+		     struct error *reterr) MUST_CHECK;
 /* What the next page's cursor is behind the item of that time and id. */
 enum { CURSOR_SIZE = 24 + ROOM_ID_MAX };
 void cursor_format(int64_t created_at_unix_ms, const char *id, char ret_cursor[CURSOR_SIZE]);

@@ -82,10 +82,8 @@ int participants_mute(struct api *api, struct request *request, struct response 
 	AUTO_JSON flags = json_object();
 	const char *const names[] = {"audio_muted", "video_muted"};
 	const char *room_id;
-	int r = request_room_id(request, &room_id, reterr);
+	int r = access_demand_room_of_path(request, &room_id, reterr);
 
-	if (r == 0)
-		r = access_demand_room(request, room_id, reterr);
 	if (r == 0)
 		r = request_read_json(request, api->config->REALTIME_MAX_BODY, &body, reterr);
 	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(names); i++) {
@@ -126,10 +124,8 @@ int participants_kick(struct api *api, struct request *request, struct response 
 	AUTO_JSON body = NULL;
 	AUTO_JSON answer = NULL;
 	const char *room_id, *reason = NULL;
-	int r = request_room_id(request, &room_id, reterr);
+	int r = access_demand_room_of_path(request, &room_id, reterr);
 
-	if (r == 0)
-		r = access_demand_room(request, room_id, reterr);
 	if (r == 0)
 		r = read_reason(api, request, &body, &reason, reterr);
 	if (r == 0)

@@ -312,22 +312,21 @@ static void page_write(const struct room_row *rooms, size_t count, bool more,
 struct page_request {
 	struct api *api;
 	struct rooms_filter filter;
-	struct list_position after;
-	size_t limit;
+	struct list_request list;
 	json_t *occupancy; /* owned reference; NULL: not known */
 };
 
 static int read_page(void *data, struct text *out, struct error *reterr)
 {
 	const struct page_request *page = data;
-	AUTO_FREE struct room_row *rooms = malloc(page->limit * sizeof(*rooms));
+	AUTO_FREE struct room_row *rooms = malloc(page->list.limit * sizeof(*rooms));
 	bool more = false;
 	int count;
 
 	if (!rooms)
 		return -ENOMEM;
-	count = rooms_list(page->api->store, &page->filter, &page->after, page->limit, rooms, &more,
-			   reterr);
+	count = rooms_list(page->api->store, &page->filter, &page->list.position, page->list.limit,
+			   rooms, &more, reterr);
 	if (count < 0)
 		return count;
 	page_write(rooms, (size_t)count, more, page->occupancy, out);
@@ -372,12 +371,10 @@ static int serve_page(struct api *api, const struct request *request, struct pag
 int rooms_handle_list(struct api *api, struct request *request, struct response *response,
 		      struct error *reterr)
 {
-	struct page_request page = {.api = api, .limit = PAGE_DEFAULT};
+	struct page_request page = {.api = api};
 	struct text body = {0};
-	int r = cursor_parse(query_find(&request->query, "cursor"), &page.after, reterr);
+	int r = list_request_get(request, ROOMS_PAGE_MAX, &page.list, reterr);
 
-	if (r == 0)
-		r = request_limit(request, ROOMS_PAGE_MAX, &page.limit, reterr);
 	if (r == 0)
 		r = filter_get(request, &page.filter, reterr);
 	if (r == 0)
@@ -546,11 +543,8 @@ int rooms_handle_delete(struct api *api, struct request *request, struct respons
 			struct error *reterr)
 {
 	const char *room_id;
-	int r;
+	int r = access_demand_room_of_path(request, &room_id, reterr);
 
-	r = request_room_id(request, &room_id, reterr);
-	if (r == 0)
-		r = access_demand_room(request, room_id, reterr);
 	if (r == 0)
 		r = store_group_change(api->changes, api->store, delete_room,
 				       (char *)(uintptr_t)room_id, reterr);

@@ -36,24 +36,19 @@ static void add(void *data, const struct participant_session *session)
 int sessions_list(struct api *api, struct request *request, struct response *response,
 		  struct error *reterr)
 {
-	const char *cursor = query_find(&request->query, "cursor"), *room_id;
-	struct list_position before;
+	const char *room_id;
+	struct list_request list;
 	struct page page = {0};
-	size_t limit = PAGE_DEFAULT;
 	bool more = false;
-	int r = request_room_id(request, &room_id, reterr);
+	int r = access_demand_room_of_path(request, &room_id, reterr);
 
 	if (r == 0)
-		r = access_demand_room(request, room_id, reterr);
-	if (r == 0)
-		r = cursor_parse(cursor, &before, reterr);
-	if (r == 0)
-		r = request_limit(request, SESSIONS_PAGE_MAX, &limit, reterr);
+		r = list_request_get(request, SESSIONS_PAGE_MAX, &list, reterr);
 	if (r < 0)
 		return r;
 	page.items = json_array();
-	r = participant_sessions_list(api->store, room_id, cursor ? &before : NULL, limit, add,
-				      &page, &more, reterr);
+	r = participant_sessions_list(api->store, room_id, list.is_first ? NULL : &list.position,
+				      list.limit, add, &page, &more, reterr);
 	if (r < 0) {
 		json_decref(page.items);
 		return r;
