@@ -18,9 +18,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients" / "python" / "src"))
 import fake_bus
 from answer import Answer, ask
 from children import spawn
+from realtimed import Realtimed
 from tools import fronts
 
 API = Path(os.environ.get("REALTIME_API", "build/asan/api/realtime-api"))
@@ -156,3 +158,13 @@ def own_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]
         yield running
     finally:
         running.stop_all()
+
+
+@pytest.fixture
+def daemon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Realtimed]:
+    """A realtimed of the test's own, with the settings that its module calls DAEMON."""
+    running = Realtimed(tmp_path, **getattr(request.module, "DAEMON", {}))
+    running.start()
+    yield running
+    if running.process:
+        running.stop()

@@ -86,6 +86,12 @@ class Realtimed:
         return f"ws://127.0.0.1:{self.port}{path}"
 
 
+def started(folder: Path, **settings: str) -> Realtimed:
+    daemon = Realtimed(folder, **settings)
+    daemon.start()
+    return daemon
+
+
 def get(daemon: Realtimed, path: str, method: str = "GET", **headers: str) -> tuple[int, object]:
     answer = ask(daemon.port, method, path, headers=headers, timeout_s=5)
     return answer.status, json.loads(answer.body or b"null")

@@ -19,15 +19,6 @@ PNG = base64.b64decode(
 HEAD = struct.Struct(">BBBBIQ")
 
 
-@pytest.fixture
-def daemon(tmp_path: Path):
-    it = Realtimed(tmp_path)
-    it.start()
-    yield it
-    if it.process:
-        it.stop()
-
-
 def native(meta: dict, payload: bytes, number: int = 0, flags: int = 0) -> bytes:
     text = json.dumps(meta).encode()
     return HEAD.pack(0xB7, 1, 1, flags, len(text), number) + text + payload

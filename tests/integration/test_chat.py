@@ -14,22 +14,7 @@ from pathlib import Path
 import pytest
 import websockets
 from bus_peer import PUBLISH, BusPeer, Refused
-from realtimed import BINARY, Realtimed, chat, connect, events, get
-
-
-@pytest.fixture
-def daemon(tmp_path: Path):
-    it = Realtimed(tmp_path)
-    it.start()
-    yield it
-    if it.process:
-        it.stop()
-
-
-def started(tmp_path: Path, **settings: str) -> Realtimed:
-    it = Realtimed(tmp_path, **settings)
-    it.start()
-    return it
+from realtimed import BINARY, Realtimed, chat, connect, events, get, started
 
 
 def test_a_message_reaches_websocket_and_sse_alike(daemon: Realtimed) -> None:

@@ -11,15 +11,9 @@ import pytest
 import websockets
 from answer import ask
 from bus_peer import BusPeer, Refused
-from realtimed import Realtimed, chat, connect, events
+from realtimed import Realtimed, chat, connect, events, started
 
 CONNECTIONS, CONNECTIONS_CLOSE, METRICS = 24, 40, 41
-
-
-def started(tmp_path: Path, **settings: str) -> Realtimed:
-    it = Realtimed(tmp_path, **settings)
-    it.start()
-    return it
 
 
 def page(daemon: Realtimed) -> dict[str, float]:

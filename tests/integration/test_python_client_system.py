@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import bus_peer as bus
 import pytest
 from conftest import Stack
+from python_client import SECRET, Heard, run, token_of
 from realtimed import Realtimed
-from test_python_client import SECRET, Heard, run, token_of
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients/python/src"))
 
 from core.realtime.clients import create_authenticated_client, create_sse_client
 from core.realtime.routes import webrtc_rooms

@@ -10,7 +10,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -19,7 +18,6 @@ import fake_bus
 import pytest
 from conftest import API, Stack, wait_until
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients/python/src"))
 
 import realtime
 from answer import pages

@@ -31,15 +31,6 @@ def token(user: str) -> str:
     return signed + "." + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
-@pytest.fixture
-def daemon(tmp_path: Path):
-    it = Realtimed(tmp_path)
-    it.start()
-    yield it
-    if it.process:
-        it.stop()
-
-
 @asynccontextmanager
 async def played(daemon: Realtimed, role: str) -> AsyncIterator[bus.BusPeer]:
     peer = bus.BusPeer(daemon.bus, role)

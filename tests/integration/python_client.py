@@ -1,0 +1,102 @@
+"""What tests of the Python client have in common: how it is run, who it is, and what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from realtimed import Realtimed
+
+from realtime import Backoff, Message, WSClient
+
+SECRET = "0123456789abcdef0123456789abcdef"
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+DEADLINE_S = 20.0
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await work
+
+    asyncio.run(bounded())
+
+
+def ws(daemon: Realtimed) -> str:
+    return daemon.url("/realtime/ws")
+
+
+def sse(daemon: Realtimed) -> str:
+    return f"http://127.0.0.1:{daemon.port}/realtime/events"
+
+
+def quick() -> Backoff:
+    return Backoff(0.02, 0.1)
+
+
+def token_of(user_id: str, lives_s: float = 60, **claims: object) -> str:
+    def part(value: bytes) -> str:
+        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+    body = {"sub": user_id, "exp": time.time() + lives_s, **claims}
+    text = ".".join(part(json.dumps(value).encode()) for value in ({"alg": "HS256"}, body))
+    return f"{text}.{part(hmac.digest(SECRET.encode(), text.encode(), 'sha256'))}"
+
+
+def key_of(daemon: Realtimed, user_id: str) -> str:
+    key = "rtk_" + hashlib.sha256(user_id.encode()).hexdigest()[:40]
+    with sqlite3.connect(daemon.database) as db:
+        db.execute(
+            "INSERT INTO api_keys (key_id, name, prefix, key_hash, user_id, created_at)"
+            " VALUES (?, 'test', 'rtk_', ?, ?, 0)",
+            (f"key_{user_id}", hashlib.sha256(key.encode()).digest(), user_id),
+        )
+    return key
+
+
+class Heard:
+    """A handler that remembers, and can be waited for."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.arrived = asyncio.Event()
+
+    def __call__(self, message: Message) -> None:
+        self.messages.append(message)
+        self.arrived.set()
+
+    def of(self, kind: str) -> list[Message]:
+        return [message for message in self.messages if message["type"] == kind]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():
+                self.arrived.clear()
+                await self.arrived.wait()
+
+
+async def next_of(client: WSClient, kind: str = "message") -> Message:
+    async with asyncio.timeout(DEADLINE_S):
+        async for message in client:
+            if message["type"] == kind:
+                return message
+    raise AssertionError("the messages have ended")
+
+
+async def take(client: WSClient, count: int) -> list[Message]:
+    async with asyncio.timeout(10):
+        taken: list[Message] = []
+        async for message in client:
+            taken.append(message)
+            if len(taken) == count:
+                break
+        return taken
