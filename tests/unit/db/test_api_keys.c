@@ -4,23 +4,7 @@
 
 #include "db/api_keys.h"
 #include "db/statement.h"
-#include "tests/unit/cmocka_all.h"
-
-static struct store *store;
-static struct error error;
-
-static int open_store(void **state)
-{
-	(void)state;
-	return store_open(":memory:", STORE_RELAXED, &store, &error);
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	store = store_free(store);
-	return 0;
-}
+#include "tests/unit/db/memory_store.h"
 
 static void a_fresh_key_opens(void **state)
 {
@@ -184,16 +168,15 @@ static void a_key_is_valid_until_it_is_revoked_or_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
-		TEST(a_fresh_key_opens),
-		TEST(the_key_itself_is_not_kept),
-		TEST(another_key_does_not_open),
-		TEST(an_expired_or_revoked_key_does_not_open),
-		TEST(a_key_needs_a_name),
-		TEST(names_and_users_are_checked),
-		TEST(a_key_is_limited_to_its_scope),
-		TEST(a_row_that_makes_no_sense_opens_nothing),
-		TEST(a_key_is_valid_until_it_is_revoked_or_gone),
+		STORE_TEST(a_fresh_key_opens),
+		STORE_TEST(the_key_itself_is_not_kept),
+		STORE_TEST(another_key_does_not_open),
+		STORE_TEST(an_expired_or_revoked_key_does_not_open),
+		STORE_TEST(a_key_needs_a_name),
+		STORE_TEST(names_and_users_are_checked),
+		STORE_TEST(a_key_is_limited_to_its_scope),
+		STORE_TEST(a_row_that_makes_no_sense_opens_nothing),
+		STORE_TEST(a_key_is_valid_until_it_is_revoked_or_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,23 +4,7 @@
 #include <string.h>
 
 #include "db/idempotency_keys.h"
-#include "tests/unit/cmocka_all.h"
-
-static struct store *store;
-static struct error error;
-
-static int open_store(void **state)
-{
-	(void)state;
-	return store_open(":memory:", STORE_RELAXED, &store, &error);
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	store = store_free(store);
-	return 0;
-}
+#include "tests/unit/db/memory_store.h"
 
 static struct idempotent_request request_of(const char *caller, const char *key, int what)
 {
@@ -149,18 +133,16 @@ static void no_more_than_the_newest_are_kept(void **state)
 	assert_int_equal(idempotency_keys_trim(store, 0, 100, &error), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(an_answer_is_given_to_the_same_request_again),
-		TEST(another_request_with_the_key_is_refused),
-		TEST(keys_are_the_callers_own),
-		TEST(whoever_asks_meanwhile_is_told_to_wait_until_the_lease_is_over),
-		TEST(a_request_that_failed_leaves_its_key_free),
-		TEST(old_answers_are_forgotten),
-		TEST(no_more_than_the_newest_are_kept),
+		STORE_TEST(an_answer_is_given_to_the_same_request_again),
+		STORE_TEST(another_request_with_the_key_is_refused),
+		STORE_TEST(keys_are_the_callers_own),
+		STORE_TEST(whoever_asks_meanwhile_is_told_to_wait_until_the_lease_is_over),
+		STORE_TEST(a_request_that_failed_leaves_its_key_free),
+		STORE_TEST(old_answers_are_forgotten),
+		STORE_TEST(no_more_than_the_newest_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,24 +4,14 @@
 #include <string.h>
 
 #include "db/message_search.h"
-#include "tests/unit/cmocka_all.h"
+#include "tests/unit/db/memory_store.h"
 
-static struct store *store;
-static struct error error;
 static int number;
 
-static int open_store(void **state)
+static int open_and_count_anew(void **state)
 {
-	(void)state;
 	number = 0;
-	return store_open(":memory:", STORE_RELAXED, &store, &error);
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	store = store_free(store);
-	return 0;
+	return open_store(state);
 }
 
 static void add_row(struct message_row row)
@@ -209,7 +199,7 @@ static void a_snippet_shows_where_it_is(void **state)
 				     "fox\x02</b>");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_and_count_anew, close_store)
 
 int main(void)
 {

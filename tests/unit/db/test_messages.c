@@ -4,24 +4,7 @@
 
 #include "db/messages.h"
 #include "db/participant_sessions.h"
-#include "tests/unit/cmocka_all.h"
-
-static struct store *store;
-static struct error error;
-
-static int open_store(void **state)
-{
-	(void)state;
-	memset(&error, 0, sizeof(error));
-	return store_open(":memory:", STORE_RELAXED, &store, &error);
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	store = store_free(store);
-	return 0;
-}
+#include "tests/unit/db/memory_store.h"
 
 static void id_of(int number, char out[24])
 {
@@ -269,18 +252,17 @@ static void sessions_are_closed_once_and_stale_ones_at_the_start(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
 	const struct CMUnitTest tests[] = {
-		TEST(newest_come_first_and_expired_ones_not_at_all),
-		TEST(reading_goes_on_from_an_offset_or_an_id_and_stops_when_told),
-		TEST(the_mark_of_a_channel_never_goes_back),
-		TEST(retention_by_bytes_keeps_the_newest_in_any_case),
-		TEST(retention_marks_what_it_took),
-		TEST(what_is_deleted_leaves_its_place_taken),
-		TEST(what_expires_by_itself_is_not_missed),
-		TEST(bytes_lie_apart_and_go_with_their_message),
-		TEST(the_last_id_is_that_of_all_channels),
-		TEST(sessions_are_closed_once_and_stale_ones_at_the_start),
+		STORE_TEST(newest_come_first_and_expired_ones_not_at_all),
+		STORE_TEST(reading_goes_on_from_an_offset_or_an_id_and_stops_when_told),
+		STORE_TEST(the_mark_of_a_channel_never_goes_back),
+		STORE_TEST(retention_by_bytes_keeps_the_newest_in_any_case),
+		STORE_TEST(retention_marks_what_it_took),
+		STORE_TEST(what_is_deleted_leaves_its_place_taken),
+		STORE_TEST(what_expires_by_itself_is_not_missed),
+		STORE_TEST(bytes_lie_apart_and_go_with_their_message),
+		STORE_TEST(the_last_id_is_that_of_all_channels),
+		STORE_TEST(sessions_are_closed_once_and_stale_ones_at_the_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

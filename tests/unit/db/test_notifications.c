@@ -5,24 +5,7 @@
 
 #include "db/notifications.h"
 #include "db/statement.h"
-#include "tests/unit/cmocka_all.h"
-
-static struct store *store;
-static struct error error;
-
-static int open_store(void **state)
-{
-	(void)state;
-	memset(&error, 0, sizeof(error));
-	return store_open(":memory:", STORE_RELAXED, &store, &error);
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	store = store_free(store);
-	return 0;
-}
+#include "tests/unit/db/memory_store.h"
 
 static void message_id_of(int number, char out[24])
 {
@@ -375,22 +358,21 @@ static void the_frequent_questions_are_answered_by_an_index(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
-		TEST(data_of_every_kind_comes_back_as_it_went_in),
-		TEST(texts_lose_nothing_and_absent_data_stays_absent),
-		TEST(a_row_comes_back_whole),
-		TEST(what_is_not_whole_is_refused),
-		TEST(the_newest_undelivered_come_oldest_first),
-		TEST(delivery_is_of_one_alone),
-		TEST(what_was_read_counts_as_delivered),
-		TEST(another_users_notification_is_not_found),
-		TEST(all_of_one_user_are_read_at_once),
-		TEST(the_list_goes_back_page_by_page),
-		TEST(a_reader_may_stop_early),
-		TEST(age_and_expiry_are_trimmed_a_bounded_step_at_a_time),
-		TEST(a_user_keeps_only_the_newest),
-		TEST(what_an_admin_spoilt_hides_nothing_else),
-		TEST(the_frequent_questions_are_answered_by_an_index),
+		STORE_TEST(data_of_every_kind_comes_back_as_it_went_in),
+		STORE_TEST(texts_lose_nothing_and_absent_data_stays_absent),
+		STORE_TEST(a_row_comes_back_whole),
+		STORE_TEST(what_is_not_whole_is_refused),
+		STORE_TEST(the_newest_undelivered_come_oldest_first),
+		STORE_TEST(delivery_is_of_one_alone),
+		STORE_TEST(what_was_read_counts_as_delivered),
+		STORE_TEST(another_users_notification_is_not_found),
+		STORE_TEST(all_of_one_user_are_read_at_once),
+		STORE_TEST(the_list_goes_back_page_by_page),
+		STORE_TEST(a_reader_may_stop_early),
+		STORE_TEST(age_and_expiry_are_trimmed_a_bounded_step_at_a_time),
+		STORE_TEST(a_user_keeps_only_the_newest),
+		STORE_TEST(what_an_admin_spoilt_hides_nothing_else),
+		STORE_TEST(the_frequent_questions_are_answered_by_an_index),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

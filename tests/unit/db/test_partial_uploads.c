@@ -4,23 +4,7 @@
 #include <string.h>
 
 #include "db/partial_uploads.h"
-#include "tests/unit/cmocka_all.h"
-
-static struct store *store;
-static struct error error;
-
-static int open_store(void **state)
-{
-	(void)state;
-	return store_open(":memory:", STORE_RELAXED, &store, &error);
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	store = store_free(store);
-	return 0;
-}
+#include "tests/unit/db/memory_store.h"
 
 static void add(const char *upload_id, const char *user_id, int64_t size, int64_t expires)
 {
@@ -78,10 +62,8 @@ static void they_end_when_told_and_when_their_time_is_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_is_not_whole_is_pending_for_its_user,
-						open_store, close_store),
-		cmocka_unit_test_setup_teardown(they_end_when_told_and_when_their_time_is_over,
-						open_store, close_store),
+		STORE_TEST(what_is_not_whole_is_pending_for_its_user),
+		STORE_TEST(they_end_when_told_and_when_their_time_is_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

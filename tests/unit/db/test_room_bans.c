@@ -5,26 +5,7 @@
 
 #include "db/room_bans.h"
 #include "db/rooms.h"
-#include "tests/unit/cmocka_all.h"
-
-static struct store *store;
-static struct error error;
-
-static int open_store(void **state)
-{
-	struct room_row room = {.room_id = "r", .max_participants = 2};
-	int r = store_open(":memory:", STORE_RELAXED, &store, &error);
-
-	(void)state;
-	return r < 0 ? r : rooms_create(store, &room, 10, 1, &error);
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	store = store_free(store);
-	return 0;
-}
+#include "tests/unit/db/memory_store.h"
 
 static struct room_ban_row ban(const char *user_id, int64_t now_ms, int64_t expires_ms)
 {
@@ -126,12 +107,11 @@ static void the_banned_are_found_among_those_present(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
 	const struct CMUnitTest tests[] = {
-		TEST(a_ban_holds_until_it_ends),
-		TEST(bans_are_of_a_room_and_go_with_it),
-		TEST(pages_follow_each_other),
-		TEST(the_banned_are_found_among_those_present),
+		ROOM_TEST(a_ban_holds_until_it_ends),
+		ROOM_TEST(bans_are_of_a_room_and_go_with_it),
+		ROOM_TEST(pages_follow_each_other),
+		ROOM_TEST(the_banned_are_found_among_those_present),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

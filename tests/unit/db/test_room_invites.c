@@ -4,29 +4,10 @@
 #include <string.h>
 
 #include "db/room_invites.h"
-#include "db/rooms.h"
-#include "tests/unit/cmocka_all.h"
+#include "tests/unit/db/memory_store.h"
 
-static struct store *store;
-static struct error error;
 static char token[INVITE_TOKEN_SIZE];
 static struct room_invite_row invite;
-
-static int open_store(void **state)
-{
-	struct room_row room = {.room_id = "r", .max_participants = 2};
-	int r = store_open(":memory:", STORE_RELAXED, &store, &error);
-
-	(void)state;
-	return r < 0 ? r : rooms_create(store, &room, 10, 1, &error);
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	store = store_free(store);
-	return 0;
-}
 
 static void make(int64_t max_uses, int64_t expires_ms)
 {
@@ -139,12 +120,11 @@ static void an_invite_is_good_for_its_room_and_time_alone(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
 	const struct CMUnitTest tests[] = {
-		TEST(each_holder_takes_one_place_and_keeps_it),
-		TEST(who_did_not_come_in_changes_nothing),
-		TEST(who_was_sent_out_is_not_known_again),
-		TEST(an_invite_is_good_for_its_room_and_time_alone),
+		ROOM_TEST(each_holder_takes_one_place_and_keeps_it),
+		ROOM_TEST(who_did_not_come_in_changes_nothing),
+		ROOM_TEST(who_was_sent_out_is_not_known_again),
+		ROOM_TEST(an_invite_is_good_for_its_room_and_time_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,27 +5,11 @@
 
 #include "db/rooms.h"
 #include "db/statement.h"
-#include "tests/unit/cmocka_all.h"
+#include "tests/unit/db/memory_store.h"
 
 enum { PLENTY = 1000 };
 
-static struct store *store;
 static const struct rooms_filter every;
-static struct error error;
-
-static int open_store(void **state)
-{
-	(void)state;
-	memset(&error, 0, sizeof(error));
-	return store_open(":memory:", STORE_RELAXED, &store, &error);
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	store = store_free(store);
-	return 0;
-}
 
 static struct room_row room_called(const char *room_id)
 {
@@ -202,16 +186,15 @@ static void what_is_not_there_is_said_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
-		TEST(what_was_created_can_be_read),
-		TEST(a_room_without_a_name_or_an_id_gets_them),
-		TEST(a_taken_id_is_refused),
-		TEST(the_limit_holds_and_a_taken_id_is_still_told_apart),
-		TEST(pages_follow_each_other_without_gap_or_repetition),
-		TEST(an_update_moves_version_and_time),
-		TEST(metadata_that_an_admin_wrote_is_told_as_json),
-		TEST(metadata_has_a_limit),
-		TEST(what_is_not_there_is_said_so),
+		STORE_TEST(what_was_created_can_be_read),
+		STORE_TEST(a_room_without_a_name_or_an_id_gets_them),
+		STORE_TEST(a_taken_id_is_refused),
+		STORE_TEST(the_limit_holds_and_a_taken_id_is_still_told_apart),
+		STORE_TEST(pages_follow_each_other_without_gap_or_repetition),
+		STORE_TEST(an_update_moves_version_and_time),
+		STORE_TEST(metadata_that_an_admin_wrote_is_told_as_json),
+		STORE_TEST(metadata_has_a_limit),
+		STORE_TEST(what_is_not_there_is_said_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,23 +5,7 @@
 
 #include "db/messages.h"
 #include "db/uploads.h"
-#include "tests/unit/cmocka_all.h"
-
-static struct store *store;
-static struct error error;
-
-static int open_store(void **state)
-{
-	(void)state;
-	return store_open(":memory:", STORE_RELAXED, &store, &error);
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	store = store_free(store);
-	return 0;
-}
+#include "tests/unit/db/memory_store.h"
 
 static struct upload_row row_of(const char *file_id, char digit, const char *user_id, int64_t size,
 				int64_t expires)
@@ -136,14 +120,10 @@ static void what_has_expired_goes_unless_a_message_refers_to_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_row_comes_back_as_it_went, open_store,
-						close_store),
-		cmocka_unit_test_setup_teardown(bytes_are_held_by_any_of_their_uploads, open_store,
-						close_store),
-		cmocka_unit_test_setup_teardown(quotas_hold_for_each_user_and_for_all, open_store,
-						close_store),
-		cmocka_unit_test_setup_teardown(what_has_expired_goes_unless_a_message_refers_to_it,
-						open_store, close_store),
+		STORE_TEST(a_row_comes_back_as_it_went),
+		STORE_TEST(bytes_are_held_by_any_of_their_uploads),
+		STORE_TEST(quotas_hold_for_each_user_and_for_all),
+		STORE_TEST(what_has_expired_goes_unless_a_message_refers_to_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
