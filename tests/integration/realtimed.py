@@ -97,6 +97,19 @@ def get(daemon: Realtimed, path: str, method: str = "GET", **headers: str) -> tu
     return answer.status, json.loads(answer.body or b"null")
 
 
+async def raw_websocket(daemon: Realtimed, extension: str = "") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """One that is open and does nothing by itself; the extension was agreed on."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
+    wish = f"Sec-WebSocket-Extensions: {extension}\r\n" if extension else ""
+    writer.write(
+        b"GET /realtime/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" + wish.encode() + b"\r\n"
+    )
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ") and extension.encode() in head, head
+    return reader, writer
+
+
 class Client:
     """A WebSocket that speaks JSON and never waits for ever."""
 

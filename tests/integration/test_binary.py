@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from bus_peer import CONNECTIONS, PUBLISH, BusPeer, Refused
-from realtimed import Realtimed, chat, connect, events
+from realtimed import Realtimed, chat, connect, events, raw_websocket
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -249,18 +249,6 @@ def mask_frame(first: int, payload: bytes) -> bytes:
     return bytes([first]) + size + bytes(4) + payload
 
 
-async def raw_websocket(daemon: Realtimed) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
-    writer.write(
-        b"GET /realtime/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
-    )
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert b"permessage-deflate" in head
-    return reader, writer
-
-
 async def close_code(reader: asyncio.StreamReader) -> int:
     """The close frame's code, passing over what comes before it."""
     while True:
@@ -283,7 +271,7 @@ def test_a_bomb_is_not_inflated(tmp_path: Path) -> None:
     daemon.start()
 
     async def run() -> None:
-        reader, writer = await raw_websocket(daemon)
+        reader, writer = await raw_websocket(daemon, "permessage-deflate")
         bomb = deflate(b" " * 60_000_000)
         assert len(bomb) < 65536
         writer.write(mask_frame(0xC1, bomb))
@@ -304,11 +292,11 @@ def test_a_bomb_is_not_inflated(tmp_path: Path) -> None:
 
 def test_what_is_not_deflated_ends_the_connection(daemon: Realtimed) -> None:
     async def run() -> None:
-        reader, writer = await raw_websocket(daemon)
+        reader, writer = await raw_websocket(daemon, "permessage-deflate")
         writer.write(mask_frame(0xC1, b"\xff" * 40))
         assert await close_code(reader) == 1007
         writer.close()
-        reader, writer = await raw_websocket(daemon)
+        reader, writer = await raw_websocket(daemon, "permessage-deflate")
         writer.write(mask_frame(0xC1, deflate(b'{"type":"ping","id":1}')))
         assert b"welcome" in await reader.read(65536)
         writer.close()

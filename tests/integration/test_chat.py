@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import websockets
 from bus_peer import PUBLISH, BusPeer, Refused
-from realtimed import BINARY, Realtimed, chat, connect, events, get, started
+from realtimed import BINARY, Realtimed, chat, connect, events, get, raw_websocket, started
 
 
 def test_a_message_reaches_websocket_and_sse_alike(daemon: Realtimed) -> None:
@@ -81,12 +81,7 @@ def test_a_message_that_is_too_big_closes_with_1009(tmp_path: Path) -> None:
 
 def test_invalid_utf8_closes_with_1007(daemon: Realtimed) -> None:
     async def run() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
-        writer.write(
-            b"GET /realtime/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-        await reader.readuntil(b"\r\n\r\n")
+        reader, writer = await raw_websocket(daemon)
         writer.write(b"\x81\x82\x00\x00\x00\x00\xff\xfe")
         assert b"\x88" in await asyncio.wait_for(reader.read(), 5)
         writer.close()
@@ -432,11 +427,7 @@ def test_dead_peers_are_closed(tmp_path: Path) -> None:
     daemon = started(tmp_path, WEBSOCKET_HEARTBEAT_INTERVAL="1")
 
     async def run() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
-        writer.write(
-            b"GET /realtime/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
+        reader, writer = await raw_websocket(daemon)
         async with chat(daemon) as alive:
             began = time.monotonic()
             while await asyncio.wait_for(reader.read(1000), 8):

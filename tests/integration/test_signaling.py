@@ -10,13 +10,13 @@ import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import bus_peer as bus
 import pytest
 from conftest import wait_until
-from realtimed import Realtimed, chat, connect
+from realtimed import Client, Realtimed, chat, connect
 
 PATH = "/realtime/webrtc/signaling?room_id="
 SECRET = "the secret of these tests, 32 bytes and more"
@@ -194,28 +194,34 @@ def test_rooms_have_room_for_so_many(tmp_path: Path) -> None:
     daemon.stop()
 
 
+@asynccontextmanager
+async def ann_and_bob(daemon: Realtimed, sfu: bus.BusPeer) -> AsyncIterator[list[dict]]:
+    """Both in room r, and the SFU has heard so. What each was told when it joined."""
+    async with connect(daemon, PATH + "r&name=Ann") as ann, connect(daemon, PATH + "r&name=Bob") as bob:
+        joined = [await client.hear("joined") for client in (ann, bob)]
+        await sfu.hears(bus.PEER_JOIN)
+        await sfu.hears(bus.PEER_JOIN)
+        yield joined
+
+
+def come_back(daemon: Realtimed, joined: dict) -> AbstractAsyncContextManager[Client]:
+    return connect(daemon, f"{PATH}r&peer_id={joined['peer_id']}&resume_token={joined['resume_token']}")
+
+
 @pytest.mark.parametrize("is_crash", [False, True])
 @pytest.mark.parametrize("sfu_first", [False, True])
 def test_a_call_outlives_a_restart(daemon: Realtimed, is_crash: bool, sfu_first: bool) -> None:
     async def run() -> None:
         sfu = bus.BusPeer(daemon.bus, "sfu")
         await sfu.connect()
-        async with connect(daemon, PATH + "r&name=Ann") as ann, connect(daemon, PATH + "r&name=Bob") as bob:
-            was = [await client.hear("joined") for client in (ann, bob)]
-            await sfu.hears(bus.PEER_JOIN)
-            await sfu.hears(bus.PEER_JOIN)
+        async with ann_and_bob(daemon, sfu) as was:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(None, daemon.kill if is_crash else daemon.stop)
             assert len(sfu.rooms["r"]) == 2  # nobody told it that they left
         daemon.start()
-
-        async def come_back(joined: dict):
-            path = f"{PATH}r&peer_id={joined['peer_id']}&resume_token={joined['resume_token']}"
-            return connect(daemon, path)
-
         if sfu_first:
             await sfu.connect()
-        async with await come_back(was[0]) as ann, await come_back(was[1]) as bob:
+        async with come_back(daemon, was[0]) as ann, come_back(daemon, was[1]) as bob:
             if not sfu_first:
                 await asyncio.sleep(0.3)
                 await sfu.connect()
@@ -240,15 +246,11 @@ def test_who_does_not_come_back_has_left(daemon: Realtimed) -> None:
     async def run() -> None:
         sfu = bus.BusPeer(daemon.bus, "sfu")
         await sfu.connect()
-        async with connect(daemon, PATH + "r&name=Ann") as ann, connect(daemon, PATH + "r&name=Bob") as bob:
-            was = [await client.hear("joined") for client in (ann, bob)]
-            await sfu.hears(bus.PEER_JOIN)
-            await sfu.hears(bus.PEER_JOIN)
+        async with ann_and_bob(daemon, sfu) as was:
             daemon.kill()
         daemon.start()
         await sfu.connect()
-        path = f"{PATH}r&peer_id={was[0]['peer_id']}&resume_token={was[0]['resume_token']}"
-        async with connect(daemon, path) as ann:
+        async with come_back(daemon, was[0]) as ann:
             await ann.hear("joined")
             left = await ann.hear("peer-left", timeout=14)
             assert left["peer_id"] == was[1]["peer_id"] and left["reason"] == "not_resumed"

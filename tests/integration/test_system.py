@@ -261,22 +261,27 @@ def test_whip_is_watched_by_whep(system: System) -> None:
     wait_until(lambda: rows() == [("whip", 0), ("whep", 0), ("whep", 0)])
 
 
+def meet(system: System, publisher: str, viewer: str, *film: Path) -> dict:
+    """What the one publishes, the other sees and hears. The publisher's result, when it has gone."""
+    room = f"{publisher[:6]}-{viewer[:6]}"
+    system.create_room(room)
+    sender = media_client("publish", system.url(f"{ROOMS}/{room}/whip"), 120, *film, program=publisher)
+    wait_until(lambda: is_publishing(system, room), 30)
+    result = result_of(media_client("watch", system.url(f"{ROOMS}/{room}/whep"), 60, 1, 60, program=viewer))
+    sounds = result.get("audio_frames", result.get("audio_buffers", 0))
+    assert result["video_frames"] >= 60 and sounds >= 60, result
+    sender.terminate()
+    told = result_of(sender)
+    assert system.participants(room) == []
+    return told
+
+
 @pytest.mark.parametrize("publisher, viewer", [("aiortc_client.py", "aiortc_client.py"),
                                                ("aiortc_client.py", "webrtc_client.py"),
                                                ("webrtc_client.py", "aiortc_client.py")])
 def test_stacks_of_others_meet(system: System, publisher: str, viewer: str) -> None:
     """aiortc has its own ICE, DTLS and congestion control (REMB)."""
-    room = f"{publisher[:6]}-{viewer[:6]}"
-    system.create_room(room)
-    sender = media_client("publish", system.url(f"{ROOMS}/{room}/whip"), 120, program=publisher)
-    wait_until(lambda: is_publishing(system, room), 30)
-    watcher = media_client("watch", system.url(f"{ROOMS}/{room}/whep"), 60, 1, 60, program=viewer)
-    result = result_of(watcher)
-    sounds = result.get("audio_frames", result.get("audio_buffers", 0))
-    assert result["video_frames"] >= 60 and sounds >= 60, result
-    sender.terminate()
-    assert result_of(sender)["video_frames" if publisher == "aiortc_client.py" else "deleted"]
-    assert system.participants(room) == []
+    assert meet(system, publisher, viewer)["video_frames" if publisher == "aiortc_client.py" else "deleted"]
 
 
 def test_who_estimates_by_the_time_of_sending_is_sent_it(system: System) -> None:
@@ -311,18 +316,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
                                                ("webrtc_client.py", "pion_client")])
 def test_pion_meets_the_others(system: System, film: Path, publisher: str, viewer: str) -> None:
     """Pion has its own ICE, DTLS and transport-wide feedback; Go's services are made of it."""
-    room = f"{publisher[:6]}-{viewer[:6]}"
-    system.create_room(room)
-    sender = media_client("publish", system.url(f"{ROOMS}/{room}/whip"), 120,
-                          *([film] if publisher == PION.name else []), program=publisher)
-    wait_until(lambda: is_publishing(system, room), 30)
-    watcher = media_client("watch", system.url(f"{ROOMS}/{room}/whep"), 60, 1, 60, program=viewer)
-    result = result_of(watcher)
-    sounds = result.get("audio_frames", result.get("audio_buffers", 0))
-    assert result["video_frames"] >= 60 and sounds >= 60, result
-    sender.terminate()
-    assert result_of(sender)["deleted"] in (200, 204)
-    assert system.participants(room) == []
+    assert meet(system, publisher, viewer, *([film] if publisher == PION.name else []))["deleted"] in (200, 204)
 
 
 @pytest.mark.skipif(not PION.exists(), reason="needs golang-go and golang-github-pion-webrtc.v3-dev")

@@ -1,6 +1,12 @@
 /* test_negotiation_extensions.c - header extensions: what is agreed on, and under which number. */
 #include "tests/unit/sfu/dialogue.h"
 
+static void add_extension(struct sdp_media *media, uint8_t id, enum header_extension extension)
+{
+	media->extensions[media->extension_count].id = id;
+	media->extensions[media->extension_count++].extension = extension;
+}
+
 static void extension_numbers_mean_one_thing_in_the_bundle(void **state)
 {
 	struct dialogue *dialogue = *state;
@@ -10,9 +16,7 @@ static void extension_numbers_mean_one_thing_in_the_bundle(void **state)
 	struct send_stream audio = stream_of("opus", 48000, &audio);
 	struct send_stream video = stream_of("VP8", 90000, &video);
 
-	offer->media[0].extensions[0].id = 7;
-	offer->media[0].extensions[0].extension = EXTENSION_AUDIO_LEVEL;
-	offer->media[0].extension_count = 1;
+	add_extension(&offer->media[0], 7, EXTENSION_AUDIO_LEVEL);
 	answer = dialogue_take(dialogue, offer);
 	dialogue_send(dialogue, &audio);
 	dialogue_send(dialogue, &video);
@@ -33,10 +37,8 @@ static void what_is_told_of_the_capture_is_passed_on_and_the_time_of_sending_is_
 	struct send_stream video = stream_of("VP8", 90000, &video);
 
 	for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
-		offer->media[1].extensions[i].id = (uint8_t)(10 + i);
-		offer->media[1].extensions[i].extension = offered[i];
+		add_extension(&offer->media[1], (uint8_t)(10 + i), offered[i]);
 	}
-	offer->media[1].extension_count = ARRAY_LEN(offered);
 	answer = dialogue_take(dialogue, offer);
 	assert_int_equal(sdp_extension_id(&answer->media[1], EXTENSION_ABS_SEND_TIME), 0);
 	assert_int_equal(sdp_extension_id(&answer->media[1], EXTENSION_ABS_CAPTURE_TIME), 10);
@@ -64,9 +66,7 @@ static void dependencies_are_told_to_who_takes_both_forms_of_extensions(void **s
 		struct send_stream video = stream_of("VP8", 90000, &video);
 
 		offer->extmap_allow_mixed = mixed;
-		offer->media[1].extensions[0].id = 13;
-		offer->media[1].extensions[0].extension = EXTENSION_DEPENDENCY_DESCRIPTOR;
-		offer->media[1].extension_count = 1;
+		add_extension(&offer->media[1], 13, EXTENSION_DEPENDENCY_DESCRIPTOR);
 		answer = dialogue_take(dialogue, offer);
 		assert_int_equal(answer->extmap_allow_mixed, mixed);
 		assert_int_equal(
@@ -104,11 +104,8 @@ static void who_tells_of_each_packet_needs_no_times(void **state)
 	AUTO(sdp) ours = NULL;
 	struct send_stream video = stream_of("VP8", 90000, &video);
 
-	offer->media[1].extensions[0].id = 3;
-	offer->media[1].extensions[0].extension = EXTENSION_TRANSPORT_CC;
-	offer->media[1].extensions[1].id = 2;
-	offer->media[1].extensions[1].extension = EXTENSION_ABS_SEND_TIME;
-	offer->media[1].extension_count = 2;
+	add_extension(&offer->media[1], 3, EXTENSION_TRANSPORT_CC);
+	add_extension(&offer->media[1], 2, EXTENSION_ABS_SEND_TIME);
 	answer = dialogue_take(dialogue, offer);
 	dialogue_send(dialogue, &video);
 	ours = dialogue_offer(dialogue);
@@ -127,9 +124,7 @@ static void a_viewer_that_knows_times_alone_is_answered_with_them(void **state)
 	struct send_stream video = stream_of("VP8", 90000, &video);
 
 	offer->media[1].direction = DIRECTION_RECEIVE;
-	offer->media[1].extensions[0].id = 2;
-	offer->media[1].extensions[0].extension = EXTENSION_ABS_SEND_TIME;
-	offer->media[1].extension_count = 1;
+	add_extension(&offer->media[1], 2, EXTENSION_ABS_SEND_TIME);
 	answer = dialogue_take(dialogue, offer);
 	assert_int_equal(sdp_extension_id(&answer->media[1], EXTENSION_ABS_SEND_TIME), 0);
 	assert_int_equal(negotiation_bind_send(&dialogue->negotiation,
@@ -141,9 +136,7 @@ static void a_viewer_that_knows_times_alone_is_answered_with_them(void **state)
 						      dialogue->negotiation.lines[1]),
 			 2);
 	/* A number that means something else as well is not used. */
-	dialogue->negotiation.lines[0]->remote.extensions[0].id = 2;
-	dialogue->negotiation.lines[0]->remote.extensions[0].extension = EXTENSION_AUDIO_LEVEL;
-	dialogue->negotiation.lines[0]->remote.extension_count = 1;
+	add_extension(&dialogue->negotiation.lines[0]->remote, 2, EXTENSION_AUDIO_LEVEL);
 	assert_int_equal(negotiation_abs_send_time_id(&dialogue->negotiation,
 						      dialogue->negotiation.lines[1]),
 			 0);
