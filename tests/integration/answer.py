@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+SDP = {"Content-Type": "application/sdp"}
+
 
 @dataclass
 class Answer:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
-import hmac
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine
@@ -16,10 +13,6 @@ from realtimed import Realtimed
 
 from realtime import Backoff, Message, WSClient
 
-SECRET = "0123456789abcdef0123456789abcdef"
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 DEADLINE_S = 20.0
 
 
@@ -41,15 +34,6 @@ def sse(daemon: Realtimed) -> str:
 
 def quick() -> Backoff:
     return Backoff(0.02, 0.1)
-
-
-def token_of(user_id: str, lives_s: float = 60, **claims: object) -> str:
-    def part(value: bytes) -> str:
-        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-    body = {"sub": user_id, "exp": time.time() + lives_s, **claims}
-    text = ".".join(part(json.dumps(value).encode()) for value in ({"alg": "HS256"}, body))
-    return f"{text}.{part(hmac.digest(SECRET.encode(), text.encode(), 'sha256'))}"
 
 
 def key_of(daemon: Realtimed, user_id: str) -> str:

@@ -15,7 +15,6 @@ from conftest import free_ports
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("RT_BUILD", ROOT / "build" / "asan"))
 ROOMS = "/realtime/webrtc/rooms"
-SDP = {"Content-Type": "application/sdp"}
 
 
 class System:

@@ -15,8 +15,9 @@ import fastcgi
 import pytest
 from answer import Answer
 from conftest import Stack, wait_until
+from form import BOUNDARY, a_field, a_file, form
 from front_site import Site, site_fixture
-from test_files import BOUNDARY, PNG, a_file, a_field, form, large_text
+from samples import PNG, large_text
 
 SECRETS = (b"root:x:0", b"SQLite format 3", b"[Unit]", b"set -euo pipefail")
 ROOMS = "/realtime/webrtc/rooms"

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
-import hmac
 import json
 import os
-import sqlite3
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -22,94 +18,10 @@ import bus_peer as bus
 import pytest
 import websockets
 from answer import Answer
-from conftest import API, Stack
+from bearer import SECRET, base64url, bearer, token_of
+from conftest import API
+from guarded_system import ROOMS, SIGNALING, WS, System
 from realtimed import Client, Realtimed, connect, events
-
-SECRET = "the secret of these tests, 32 bytes and more"
-WS, SIGNALING, ROOMS = "/realtime/ws", "/realtime/webrtc/signaling", "/realtime/webrtc/rooms"
-
-
-def base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def token(sub: str, secret: str = SECRET, alg: str = "HS256", lasts_s: float = 3600, **claims: object) -> str:
-    head = base64url(json.dumps({"alg": alg, "typ": "JWT"}).encode())
-    body = base64url(json.dumps({"sub": sub, "exp": time.time() + lasts_s, **claims}).encode())
-    signed = f"{head}.{body}"
-    if alg == "none":
-        return signed + "."
-    return signed + "." + base64url(hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest())
-
-
-def bearer(credential: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {credential}"}
-
-
-class System:
-    """realtimed, realtime-api and nginx on one folder. Connections go through nginx."""
-
-    def __init__(self, folder: Path, gateway: str = "fastcgi", *, body_max: str = "64m",
-                 **more: str) -> None:
-        settings = {"REALTIME_CONFIG": "/dev/null", "REALTIME_ANONYMOUS_PUBLISH": "false",
-                    "REALTIME_JWT_SECRET": SECRET, "REALTIME_JWT_LEEWAY": "0",
-                    "REALTIME_LOG_LEVEL": "debug", **more}
-        self.stack = Stack(folder, gateway, env=settings, body_max=body_max)
-        bus_path = folder / "run" / "bus.sock"
-        bus_path.parent.mkdir()
-        (folder / "daemon").mkdir()
-        self.daemon = Realtimed(folder / "daemon", REALTIME_DATABASE=str(self.stack.database),
-                                REALTIME_BUS=str(bus_path), **settings)
-        self.daemon.bus = str(bus_path)
-        self.secrets = [SECRET]
-        self.daemon.start()
-        self.stack.start_api()
-        self.stack.start_nginx(f"127.0.0.1:{self.daemon.port}")
-        self.stack.wait_until_up()
-
-    def url(self, path: str) -> str:
-        return f"ws://127.0.0.1:{self.stack.port}{path}"
-
-    def token(self, sub: str, **more: object) -> str:
-        return self.remember(token(sub, **more))
-
-    def remember(self, secret: str) -> str:
-        self.secrets.append(secret)
-        return secret
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(API), *arguments], capture_output=True, text=True, timeout=10, check=False,
-            env={**os.environ, **self.stack.env, "REALTIME_DATABASE": str(self.stack.database)})
-
-    def key(self, name: str, *options: str) -> str:
-        made = self.run("create-api-key", name, *options)
-        assert made.returncode == 0, made.stderr
-        return self.remember(made.stdout.strip())
-
-    def key_id(self, name: str) -> str:
-        with sqlite3.connect(self.stack.database) as db:
-            return str(db.execute("SELECT key_id FROM api_keys WHERE name = ?", (name,)).fetchone()[0])
-
-    def sql(self, statement: str, *values: object) -> None:
-        with sqlite3.connect(self.stack.database) as db:
-            db.execute(statement, values)
-
-    def ask(self, method: str, path: str, body: object = None, credential: str | None = None) -> Answer:
-        return self.stack.request(method, path, body, bearer(credential) if credential else None)
-
-    def ticket(self, credential: str) -> str:
-        answer = self.ask("POST", "/realtime/tickets", credential=credential)
-        assert answer.status == 201, answer.body
-        left_ms = answer.json["expires_at"] - time.time() * 1000
-        assert 20000 < left_ms <= 31000
-        return self.remember(answer.json["ticket"])
-
-    def logs(self) -> dict[str, str]:
-        folder = self.stack.folder
-        files = {"nginx access": folder / "log" / "access.log", "nginx errors": folder / "log" / "nginx.log",
-                 "realtimed": folder / "daemon" / "log", "api": folder / "api.log"}
-        return {name: file.read_text(errors="replace") for name, file in files.items()}
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +30,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     try:
         yield running
     finally:
-        running.stack.stop_all()
-        running.daemon.stop()
+        running.stop()
 
 
 @asynccontextmanager
@@ -213,16 +124,16 @@ def test_a_ticket_works_once(system: System) -> None:
 
 
 def test_forged_tokens_are_refused_everywhere(system: System) -> None:
-    good = token("ann")
+    good = token_of("ann")
     head, body, signature = good.split(".")
     forged = {
-        "none": token("ann", alg="none"),
-        "other key": token("ann", secret="another secret, also of 32 bytes or more"),
+        "none": token_of("ann", alg="none"),
+        "other key": token_of("ann", secret="another secret, also of 32 bytes or more"),
         "other claims": f"{head}.{base64url(json.dumps({'sub': 'root', 'roles': ['admin']}).encode())}.{signature}",
         "unsigned": f"{head}.{body}.",
-        "expired": token("ann", lasts_s=-10),
-        "not yet": token("ann", nbf=time.time() + 100),
-        "no user": token(""),
+        "expired": token_of("ann", lasts_s=-10),
+        "not yet": token_of("ann", nbf=time.time() + 100),
+        "no user": token_of(""),
         # libcjose ends the process at these two, if they get there
         "padding": "eyJhbGciOiJSU=I1NiJ9.eyJpc3MiOi.Jqb2UiLA0KICJletcHAgImh0dHA6phCnvNiJ",
         "padding in claims": f"{head}.e=30.{signature}",

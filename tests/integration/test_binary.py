@@ -12,10 +12,8 @@ from pathlib import Path
 import pytest
 from bus_peer import CONNECTIONS, PUBLISH, BusPeer, Refused
 from realtimed import Realtimed, chat, connect, events, raw_websocket
+from samples import PNG
 
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 HEAD = struct.Struct(">BBBBIQ")
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
-import hmac
 import json
 import socket
 import sqlite3
@@ -14,20 +12,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from bearer import SECRET, token_of
 from bus_peer import BusPeer, Refused
 from realtimed import Client, Realtimed, chat, connect, events
 
 NOTIFY, NOTIFICATIONS_READ, CHANNELS, CHANNEL_PRESENCE = 43, 44, 45, 46
-SECRET = "a secret of at least thirty-two bytes"
-
-
-def token(user: str, **claims: object) -> str:
-    def part(value: object) -> str:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-    signed = part({"alg": "HS256"}) + "." + part({"sub": user, "exp": int(time.time()) + 600, **claims})
-    mac = hmac.new(SECRET.encode(), signed.encode(), hashlib.sha256).digest()
-    return signed + "." + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 def started(tmp_path: Path, namespaces: list[dict] | None = None, **settings: str) -> Realtimed:
@@ -40,7 +29,7 @@ def started(tmp_path: Path, namespaces: list[dict] | None = None, **settings: st
 
 
 def as_user(user: str, **claims: object) -> dict:
-    return {"extra_headers": {"Authorization": "Bearer " + token(user, **claims)}}
+    return {"extra_headers": {"Authorization": "Bearer " + token_of(user, **claims)}}
 
 
 async def subscribed(client: Client, channel: str, **more: object) -> dict:
@@ -422,7 +411,7 @@ def test_becoming_somebody_is_a_coming_and_a_going(tmp_path: Path) -> None:
             await subscribed(bob, "room", join_leave=True)
             await subscribed(ann, "room")
             assert (await bob.hear("join"))["user_id"] is None
-            await ann.say(type="auth", token=token("ann"), id=1)
+            await ann.say(type="auth", token=token_of("ann"), id=1)
             assert (await ann.hear("ack"))["user_id"] == "ann"
             assert (await bob.hear("leave"))["user_id"] is None
             assert (await bob.hear("join"))["user_id"] == "ann"
@@ -444,7 +433,7 @@ def test_every_connection_of_a_user_hears_what_is_sent_to_that_user(tmp_path: Pa
             chat(daemon, **as_user("ann")) as one,
             chat(daemon, **as_user("ann")) as two,
             chat(daemon, **as_user("bob")) as bob,
-            events(daemon, f"token={token('ann')}") as stream,
+            events(daemon, f"token={token_of('ann')}") as stream,
         ):
             await stream.begun()
             await bob.say(type="direct", user_id="ann", data={"hi": 1}, id="d")
@@ -507,7 +496,7 @@ def test_a_notification_waits_for_a_user_who_is_away(tmp_path: Path) -> None:
         async with chat(daemon, **as_user("ann")) as ann:
             assert (await ann.hear())["title"] == "call"  # nobody wanted it before
             await ann.hears_nothing()
-        async with events(daemon, f"channel=c&token={token('ann')}") as stream:
+        async with events(daemon, f"channel=c&token={token_of('ann')}") as stream:
             async with chat(daemon) as bob:
                 await stream.begun()
                 await bob.say(type="notification", user_id="ann", title="now", body="b")
@@ -518,7 +507,7 @@ def test_a_notification_waits_for_a_user_who_is_away(tmp_path: Path) -> None:
             await bob.say(type="notification", user_id="ann", title="away", body="b")
             await bob.hear("ack")
         header = f"Last-Event-ID: {last}\r\n"
-        async with events(daemon, f"channel=c&token={token('ann')}", header) as stream:
+        async with events(daemon, f"channel=c&token={token_of('ann')}", header) as stream:
             assert (await stream.next())[1]["title"] == "away"
 
     asyncio.run(run())

@@ -16,11 +16,12 @@ from typing import Any
 import bus_peer as bus
 import pytest
 from answer import Answer
+from bearer import bearer
 from conftest import wait_until
 from contract import Contract, Operation, bad_texts
+from form import BOUNDARY, a_file, form
+from guarded_system import System
 from realtimed import connect
-from test_auth import System, bearer
-from test_files import BOUNDARY, a_file, form
 
 CONTRACT = Contract()
 OURS = [operation for operation in CONTRACT.operations.values() if operation.is_ours]
@@ -66,9 +67,7 @@ class World:
         self.system.sql("INSERT INTO upload_usage VALUES ('full', 1, ?)", 4 << 20)
 
     def stop(self) -> None:
-        self.system.stack.stop_all()
-        if self.system.daemon.process:
-            self.system.daemon.stop()
+        self.system.stop()
 
     def ask(self, name: str, *, path: dict[str, str] | None = None, query: str = "", body: object = None,
             credential: str | None = "admin", **headers: str) -> Answer:

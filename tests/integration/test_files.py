@@ -23,12 +23,12 @@ from pathlib import Path
 import pytest
 from answer import Answer
 from conftest import wait_until
+from form import BOUNDARY, a_field, a_file, form
+from guarded_system import System
 from realtimed import connect
-from test_auth import System
-from test_binary import PNG
+from samples import GZIP, PNG, large_text
 
 INLINE_MAX = 262144
-GZIP = b"\x1f\x8b\x08" + bytes(6) + b"\x03abc"
 
 
 @pytest.fixture(scope="module", params=["fastcgi", "scgi", "fastcgi+accel"])
@@ -45,8 +45,7 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     try:
         yield it
     finally:
-        it.stack.stop_all()
-        it.daemon.stop()
+        it.stop()
 
 
 def files_in(system: System) -> list[Path]:
@@ -56,10 +55,6 @@ def files_in(system: System) -> list[Path]:
 
 def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def large_text(size: int) -> str:
-    return ("0123456789abcde\n" * (size // 16 + 1))[:size]
 
 
 async def hear_one(system: System, channel: str, act: object, kind: str = "binary") -> tuple[object, dict]:
@@ -170,28 +165,7 @@ def test_sending_again_with_a_key_is_sending_once(system: System) -> None:
 
 # ---- uploads ----
 
-BOUNDARY = "----tests7MA4YWxkTrZu0gW"
 UPLOAD = "/realtime/binary/upload"
-
-
-def form(*parts: tuple[str, bytes, str | None, str | None]) -> bytes:
-    """multipart/form-data of (name, bytes, filename, content type)."""
-    out = b""
-    for name, data, filename, content_type in parts:
-        out += f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"'.encode()
-        out += f'; filename="{filename}"'.encode() if filename is not None else b""
-        out += f"\r\nContent-Type: {content_type}".encode() if content_type else b""
-        out += b"\r\n\r\n" + data + b"\r\n"
-    return out + f"--{BOUNDARY}--\r\n".encode()
-
-
-def a_file(data: bytes, filename: str = "dot.png", content_type: str | None = "image/png",
-           ) -> tuple[str, bytes, str | None, str | None]:
-    return "file", data, filename, content_type
-
-
-def a_field(name: str, value: str) -> tuple[str, bytes, str | None, str | None]:
-    return name, value.encode(), None, None
 
 
 def upload(system: System, *parts: tuple, path: str = UPLOAD, credential: str | None = None) -> Answer:
@@ -507,8 +481,7 @@ def a_system(folder: Path, gateway: str = "fastcgi", body_max: str = "64m", **se
     try:
         yield it
     finally:
-        it.stack.stop_all()
-        it.daemon.stop()
+        it.stop()
 
 
 @pytest.mark.parametrize("gateway", ["fastcgi", "scgi"])

@@ -16,8 +16,9 @@ from pathlib import Path
 import fake_bus
 import pytest
 from answer import Answer
+from bearer import bearer
 from conftest import Stack, wait_until
-from test_auth import System, bearer
+from guarded_system import System
 
 ROOMS, SEND = "/realtime/webrtc/rooms", "/realtime/send"
 
@@ -28,8 +29,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     try:
         yield running
     finally:
-        running.stack.stop_all()
-        running.daemon.stop()
+        running.stop()
 
 
 def post(system: System, path: str, body: object, key: str, user: str = "ann", **headers: str) -> Answer:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from answer import pages
+from guarded_system import System
 from realtimed import chat, connect
-from test_auth import System
-from test_binary import PNG
+from samples import PNG
 
 FILES = "/realtime/files"
 
@@ -21,8 +21,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     try:
         yield it
     finally:
-        it.stack.stop_all()
-        it.daemon.stop()
+        it.stop()
 
 
 def items_by_page(system: System, path: str, name: str, credential: str) -> list[list]:
@@ -76,8 +75,7 @@ def test_nobody_lists_files_where_anybody_may_publish(tmp_path: Path) -> None:
         assert system.stack.request("PUT", FILES, PNG, {"Content-Type": "image/png"}).status == 201
         assert system.stack.request("GET", FILES).status == 401
     finally:
-        system.stack.stop_all()
-        system.daemon.stop()
+        system.stop()
 
 
 def test_connections_and_channels_come_in_pages(system: System) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import bus_peer as bus
 import pytest
-from python_client import DEADLINE_S, PNG, SECRET, Heard, key_of, next_of, quick, run, sse, token_of, ws
+from bearer import SECRET, token_of
+from python_client import DEADLINE_S, Heard, key_of, next_of, quick, run, sse, ws
 from realtimed import Realtimed
+from samples import PNG
 
 from core.config import get_settings
 from core.realtime import BinaryMessage, ChannelMessage, Message, RealtimeError, WSClient

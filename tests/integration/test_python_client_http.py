@@ -120,7 +120,7 @@ def test_a_stream_that_is_refused_says_why() -> None:
                 await SSEClient(origin + "/", "c").connect()
             assert error.value.code == "bad_answer"
             with pytest.raises(RealtimeError) as error:
-                await SSEClient(origin + "/", "c", open_timeout=0.3, backoff=quick()).connect()
+                await SSEClient(origin + "/", "c", open_timeout=3, backoff=quick()).connect()
             assert error.value.code == "unreachable" and "HTTP/1.1" in error.value.detail
 
     run(work())
@@ -254,13 +254,13 @@ def test_tls_is_spoken_and_a_strangers_certificate_refused(tmp_path: Path) -> No
             async with SSEClient(origin + "/", "c", ssl=trusting) as client:
                 assert (await anext(client.events())).data == 1
             with pytest.raises(RealtimeError) as error:
-                await SSEClient(origin + "/", "c", open_timeout=0.5, backoff=quick()).connect()
+                await SSEClient(origin + "/", "c", open_timeout=3, backoff=quick()).connect()
             assert "certificate" in error.value.detail.lower()
         async with fake_server(ssl=served) as server:
             async with WSClient(server.url, ssl=trusting) as client:
                 await client.ping()
             with pytest.raises(RealtimeError) as error:
-                await WSClient(server.url, open_timeout=0.5, backoff=quick()).connect()
+                await WSClient(server.url, open_timeout=3, backoff=quick()).connect()
             assert "certificate" in error.value.detail.lower()
 
     run(work())

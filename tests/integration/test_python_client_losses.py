@@ -9,7 +9,8 @@ from pathlib import Path
 
 import fake_bus
 import pytest
-from python_client import DEADLINE_S, SECRET, Heard, next_of, quick, run, sse, token_of, ws
+from bearer import SECRET, token_of
+from python_client import DEADLINE_S, Heard, next_of, quick, run, sse, ws
 from realtimed import Realtimed
 
 from realtime import RealtimeError, SSEClient, WSClient

@@ -8,30 +8,20 @@ from pathlib import Path
 
 import bus_peer as bus
 import pytest
-from conftest import Stack
-from python_client import SECRET, Heard, run, token_of
-from realtimed import Realtimed
+from bearer import token_of
+from guarded_system import WS, System
+from python_client import Heard, run
 
 from core.realtime.clients import create_authenticated_client, create_sse_client
 from core.realtime.routes import webrtc_rooms
 from realtime import RealtimeError, WebRTCRoom, WSClient
 
 
-class Site:
+class Site(System):
     def __init__(self, folder: Path) -> None:
-        settings = {"REALTIME_CONFIG": "/dev/null", "REALTIME_JWT_SECRET": SECRET,
-                    "REALTIME_ANONYMOUS_PUBLISH": "true"}
-        self.stack = Stack(folder, "fastcgi", env=settings)
-        (folder / "daemon").mkdir()
-        (folder / "run").mkdir()
-        self.bus = str(folder / "run" / "bus.sock")
-        self.daemon = Realtimed(folder / "daemon", REALTIME_DATABASE=str(self.stack.database),
-                                **{**settings, "REALTIME_BUS": self.bus})
-        self.daemon.start()
-        self.stack.start_api()
-        self.stack.start_nginx(f"127.0.0.1:{self.daemon.port}")
-        self.stack.wait_until_up()
-        self.ws = f"ws://127.0.0.1:{self.stack.port}/realtime/ws"
+        super().__init__(folder, REALTIME_ANONYMOUS_PUBLISH="true")
+        self.bus = self.daemon.bus
+        self.ws = self.url(WS)
         self.sse = f"http://127.0.0.1:{self.stack.port}/realtime/events"
 
 
@@ -41,8 +31,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     try:
         yield it
     finally:
-        it.daemon.stop()
-        it.stack.stop_all()
+        it.stop()
 
 
 def test_a_notification_goes_from_rest_to_its_reader(site: Site) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from answer import Answer, pages
 from conftest import wait_until
-from test_auth import System
+from guarded_system import System
 
 CHANNELS, SEARCH = "/realtime/channels", "/realtime/search"
 
@@ -49,8 +49,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searched]:
         wait_until(lambda: running.ask("GET", "/realtime/health").status == 200)
         yield running
     finally:
-        running.stack.stop_all()
-        running.daemon.stop()
+        running.stop()
 
 
 def test_a_message_is_found_within_a_second(system: Searched) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -15,20 +14,11 @@ from pathlib import Path
 
 import bus_peer as bus
 import pytest
+from bearer import SECRET, token_of
 from conftest import wait_until
 from realtimed import Client, Realtimed, chat, connect
 
 PATH = "/realtime/webrtc/signaling?room_id="
-SECRET = "the secret of these tests, 32 bytes and more"
-
-
-def token(user: str) -> str:
-    def part(value: object) -> str:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-    signed = part({"alg": "HS256"}) + "." + part({"sub": user, "exp": int(time.time()) + 600})
-    mac = hmac.new(SECRET.encode(), signed.encode(), hashlib.sha256).digest()
-    return signed + "." + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 @asynccontextmanager
@@ -54,7 +44,7 @@ def test_a_chat_connection_may_signal_for_its_users_peer(tmp_path: Path) -> None
     async def run() -> None:
         sfu = bus.BusPeer(daemon.bus, "sfu")
         await sfu.connect()
-        ann, bob = (f"?token={token(user)}" for user in ("ann", "bob"))
+        ann, bob = (f"?token={token_of(user)}" for user in ("ann", "bob"))
         async with connect(daemon, f"{PATH}r&{ann[1:]}") as call, connect(daemon, "/realtime/ws" + ann) as chatting, \
                 connect(daemon, "/realtime/ws" + bob) as stranger:
             peer_id = (await call.hear("joined"))["peer_id"]

@@ -24,8 +24,9 @@ from pathlib import Path
 
 import pytest
 import websockets
+from answer import SDP
 from conftest import wait_until
-from system import BUILD, ROOMS, ROOT, SDP, System
+from system import BUILD, ROOMS, ROOT, System
 
 HERE = Path(__file__).resolve().parent
 PION = BUILD / "tests" / "pion_client"

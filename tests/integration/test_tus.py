@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from answer import Answer
 from conftest import wait_until
-from test_auth import System
-from test_binary import PNG
-from test_files import GZIP, a_system, base64_of, files_in, get, hear_one, large_text, upload
+from guarded_system import System
+from samples import GZIP, PNG, large_text
+from test_files import a_system, base64_of, files_in, get, hear_one, upload
 
 UPLOADS = "/realtime/uploads"
 
@@ -30,8 +30,7 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     try:
         yield it
     finally:
-        it.stack.stop_all()
-        it.daemon.stop()
+        it.stop()
 
 
 def tus(system: System, method: str, path: str, body: bytes | None = None, credential: str | None = None,

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from answer import Answer, pages
 from conftest import API, wait_until
-from test_auth import System
-from test_auth import connect as connect_to
+from guarded_system import System
+from realtimed import connect as connect_to
 from webhook_receiver import Post, Receiver
 
 ROOMS, HOOKS = "/realtime/webrtc/rooms", "/realtime/webhooks"
@@ -59,10 +59,6 @@ class Hooks(System):
     def up_again(self) -> None:
         self.stack.wait_until_up()
         wait_until(lambda: self.ask("GET", "/realtime/health").status == 200)
-
-    def stop(self) -> None:
-        self.stack.stop_all()
-        self.daemon.stop()
 
 
 @contextmanager
