@@ -70,7 +70,8 @@ def test_who_is_kicked_is_out_at_once_and_for_good(system: System, host: str) ->
             assert (await asked(system, "DELETE", session, None, ann)).status == 404
 
     asyncio.run(run())
-    wait_until(lambda: leave_reasons(system, "kick").count("kicked") == 2)
+    wait_until(lambda: len(leave_reasons(system, "kick")) == 4)
+    assert leave_reasons(system, "kick").count("kicked") == 2
 
     # Who may moderate can ask for it, too, page by page.
     assert system.ask("GET", f"{path}/sessions", credential=bob).status == 403
