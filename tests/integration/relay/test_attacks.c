@@ -222,6 +222,7 @@ static void a_viewer_cannot_publish(void **state)
 	struct load_peer intruder;
 	AUTO_FREE char *answer = pair_admit(pair, &intruder, "intruder", "whep", 0);
 
+	assert_null(strstr(answer, "a=recvonly"));
 	assert_int_equal(pair_counter(pair, "tracks"), 1); /* the publisher's */
 	load_peer_fini(&intruder);
 }
