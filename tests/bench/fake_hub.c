@@ -13,7 +13,7 @@
 #include "core/json.h"
 #include "core/unix_listener.h"
 
-enum { PATIENCE_MS = 5000 };
+enum { PATIENCE_MS = 20000 }; /* the machine may be busy */
 
 static const struct bus_client_events no_events;
 

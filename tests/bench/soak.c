@@ -1,6 +1,6 @@
 /* soak.c - participants come and go at random for a long time, and nothing of them stays.
  *
- *   soak PATH-OF-REALTIME-SFU [SECONDS [SEED]]
+ *   soak [-s SLOWNESS] PATH-OF-REALTIME-SFU [SECONDS [SEED]]
  *
  * In rounds of 10 s publishers and viewers join rooms, send, watch, ask for keyframes and repeats,
  * and leave: with a goodbye, by being told to go, with the room closed under them, or without a
@@ -8,9 +8,14 @@
  * with as many descriptors as after the first round and, over the last two thirds, no more memory.
  * Run it under AddressSanitizer: leaks and bad accesses show when the SFU ends. A failure prints
  * the seed.
+ *
+ * With a slowness of 5 all of that happens in slow motion, in rounds of 50 s, for a fifth of the
+ * CPU: so that it can go on for long beside something else. Nothing is expected within a time that
+ * a busy machine could not keep.
  */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,14 +27,16 @@
 #include "tests/unit/sfu/random.h"
 
 enum {
-	MEDIA_PORT = 28600,
+	PORT_FIRST = 20000, /* below those that the system hands out, */
+	PORT_END = 28000,   /* and those that other tests insist on */
 	WORKERS = 2,
 	ROOMS = 4,
 	PEERS = 24,
 	SEES_MAX = 3,
 	ROUND_US = 10000000,
 	TURN_US = 10000,
-	QUIET_US = 30000000, /* who said nothing is let go after 15 s */
+	QUIET_US =
+		90000000, /* who said nothing is let go after 15 s; a busy machine takes longer */
 	GROWTH_KIB_MAX = 8192
 };
 
@@ -44,6 +51,7 @@ struct soak {
 	struct fake_hub hub;
 	struct dtls_identity *identity;
 	struct random random;
+	unsigned slowness; /* turns and rounds take so many times as long */
 	struct participant participants[PEERS];
 	unsigned next_number;
 	unsigned long joins, refusals, packets;
@@ -51,6 +59,44 @@ struct soak {
 	long fds;	  /* after the first round */
 	long settled_kib; /* after a third of the time, and two rounds; 0: not yet */
 };
+
+static volatile sig_atomic_t is_told_to_stop;
+
+static void on_stop(int signal_number)
+{
+	(void)signal_number;
+	is_told_to_stop = 1;
+}
+
+/* ---- ports ---- */
+
+static bool is_free(unsigned port, int type)
+{
+	const struct sockaddr_in address = {.sin_family = AF_INET,
+					    .sin_port = htons((uint16_t)port)};
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	bool is_bound = bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return is_bound;
+}
+
+/* One for each worker, next to each other, for UDP and TCP; 0: none. */
+static unsigned free_ports(struct random *random)
+{
+	for (int i = 0; i < 100; i++) {
+		unsigned port = PORT_FIRST + random_below(random, PORT_END - PORT_FIRST - WORKERS);
+		unsigned free_count = 0;
+
+		while (free_count < WORKERS && is_free(port + free_count, SOCK_DGRAM) &&
+		       is_free(port + free_count, SOCK_STREAM))
+			free_count++;
+		if (free_count == WORKERS)
+			return port;
+	}
+	return 0;
+}
 
 /* ---- what the process holds ---- */
 
@@ -254,6 +300,8 @@ static int come_to_rest(struct soak *soak)
 		if (soak->participants[i].is_here)
 			go(soak, &soak->participants[i]);
 	while (what_is_left(soak) != 0) {
+		if (is_told_to_stop)
+			return -EINTR;
 		if (clock_now_us() - started_us > QUIET_US) {
 			(void)fprintf(stderr,
 				      "after %d s of quiet %lld rooms, peers and tracks are left\n",
@@ -296,11 +344,11 @@ static int run(struct soak *soak, uint64_t length_us)
 	int r = 0;
 
 	while (r == 0 && now_us - started_us < length_us) {
-		uint64_t until_us = now_us + ROUND_US;
+		uint64_t until_us = now_us + (uint64_t)ROUND_US * soak->slowness;
 
-		while ((now_us = clock_now_us()) < until_us) {
+		while ((now_us = clock_now_us()) < until_us && !is_told_to_stop) {
 			turn(soak);
-			(void)usleep(TURN_US);
+			(void)usleep(TURN_US * soak->slowness);
 		}
 		r = come_to_rest(soak);
 		now_us = clock_now_us();
@@ -314,29 +362,24 @@ static int run(struct soak *soak, uint64_t length_us)
 	return r;
 }
 
-int main(int argc, char **argv)
+static int usage(void)
 {
-	struct soak *soak = calloc(1, sizeof(*soak));
-	uint64_t seed;
-	int r;
+	(void)fprintf(stderr, "usage: soak [-s SLOWNESS] PATH-OF-REALTIME-SFU [SECONDS [SEED]]\n");
+	return 2;
+}
 
-	if (argc < 2 || !soak) {
-		(void)fprintf(stderr, "usage: soak PATH-OF-REALTIME-SFU [SECONDS [SEED]]\n");
-		free(soak);
-		return 2;
-	}
-	seed = argc > 3 ? strtoull(argv[3], NULL, 0) : 0;
-	if (!seed)
-		seed = clock_unix_us();
-	soak->random = (struct random){seed};
-	(void)printf("seed %llu\n", (unsigned long long)seed);
-	r = dtls_identity_new(&soak->identity, NULL);
+/* Returns how it went: 0, or less. */
+static int start_and_run(struct soak *soak, const char *program, uint64_t length_us)
+{
+	struct random elsewhere = {clock_unix_us()}; /* the same seed may run twice at a time */
+	int r = dtls_identity_new(&soak->identity, NULL);
+
 	if (r == 0)
-		r = fake_hub_start(&soak->hub, argv[1], MEDIA_PORT, WORKERS);
-	if (r == 0)
-		r = run(soak, (argc > 2 ? strtoull(argv[2], NULL, 0) : 60) * 1000000);
+		r = fake_hub_start(&soak->hub, program, free_ports(&elsewhere), WORKERS);
+	if (r < 0)
+		(void)fprintf(stderr, "cannot start %s: %s\n", program, strerror(-r));
 	else
-		(void)fprintf(stderr, "cannot start %s: %s\n", argv[1], strerror(-r));
+		r = run(soak, length_us);
 	for (size_t i = 0; i < PEERS; i++)
 		if (soak->participants[i].is_here)
 			load_peer_fini(&soak->participants[i].peer);
@@ -345,9 +388,39 @@ int main(int argc, char **argv)
 		r = -EIO;
 	}
 	soak->identity = dtls_identity_free(soak->identity);
-	if (r < 0)
-		(void)fprintf(stderr, "failed; again with: soak PATH SECONDS %llu\n",
-			      (unsigned long long)seed);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct soak *soak = calloc(1, sizeof(*soak));
+	uint64_t seed, seconds;
+	int option, r;
+
+	if (!soak)
+		return 2;
+	soak->slowness = 1;
+	while ((option = getopt(argc, argv, "s:")) != -1)
+		soak->slowness = option == 's' ? (unsigned)strtoul(optarg, NULL, 10) : 0;
+	if (optind >= argc || soak->slowness < 1 || soak->slowness > 50) {
+		free(soak);
+		return usage();
+	}
+	seconds = optind + 1 < argc ? strtoull(argv[optind + 1], NULL, 0) : 60;
+	seed = optind + 2 < argc ? strtoull(argv[optind + 2], NULL, 0) : 0;
+	if (!seed)
+		seed = clock_unix_us();
+	soak->random = (struct random){seed};
+	(void)printf("seed %llu\n", (unsigned long long)seed);
+	(void)fflush(stdout);
+	(void)signal(SIGTERM, on_stop);
+	(void)signal(SIGINT, on_stop);
+	r = start_and_run(soak, argv[optind], seconds * 1000000);
+	if (r == -EINTR)
+		(void)fprintf(stderr, "interrupted\n");
+	else if (r < 0)
+		(void)fprintf(stderr, "failed; again with: soak -s %u PATH SECONDS %llu\n",
+			      soak->slowness, (unsigned long long)seed);
 	free(soak);
 	return r < 0;
 }
