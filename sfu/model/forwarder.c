@@ -7,6 +7,7 @@
 enum {
 	/* Packets; further back, numbers could mean the next round. Cut to the half at a time. */
 	LOOK_BACK_MAX = 0x4000,
+	PADDING_MAX = 1024, /* in one span */
 	/* A change of layer moves the picture's time by no more than what has gone by, and this. */
 	TIMESTAMP_SLACK_US = 1000000
 };
@@ -160,6 +161,22 @@ static struct forwarder_span *push_span(struct forwarder *forwarder,
 	return present_span(forwarder);
 }
 
+/* One that goes on where this one ends. */
+static struct forwarder_span following(const struct forwarder_span *span)
+{
+	struct forwarder_span next = *span;
+
+	next.is_start = false;
+	next.padding_count = 0;
+	return next;
+}
+
+/* Where its numbers begin, and those of what was put in before it. */
+static uint16_t first_taken(const struct forwarder_span *span)
+{
+	return (uint16_t)(span->first_output - span->padding_count);
+}
+
 static void start(struct forwarder *forwarder, const struct forwarder_input *input)
 {
 	const struct picture_offsets *last = &forwarder->last_picture;
@@ -226,8 +243,7 @@ static void change_layers(struct forwarder *forwarder, const struct forwarder_in
 	if (temporal == span->temporal_most && spatial == span->spatial_most)
 		return;
 	if (span->first_input != input->sequence_number) {
-		next = *span;
-		next.is_start = false;
+		next = following(span);
 		next.first_input = input->sequence_number;
 		next.first_output = (uint16_t)(next.first_input + next.sequence_offset);
 		span = push_span(forwarder, &next);
@@ -280,8 +296,7 @@ static void leave_out(struct forwarder *forwarder, const struct forwarder_input 
 	struct forwarder_span *span = present_span(forwarder), next;
 
 	if (span->first_input != input->sequence_number) {
-		next = *span;
-		next.is_start = false;
+		next = following(span);
 		next.first_output = (uint16_t)(input->sequence_number + next.sequence_offset);
 		span = push_span(forwarder, &next);
 	}
@@ -306,6 +321,7 @@ static void bound_look_back(struct forwarder *forwarder, uint16_t output)
 		return;
 	span->first_output = (uint16_t)(output - LOOK_BACK_MAX / 2);
 	span->first_input = (uint16_t)(span->first_output - span->sequence_offset);
+	span->padding_count = 0;
 	for (size_t i = 0; i < FORWARDER_SPANS; i++)
 		if (i != forwarder->span)
 			forwarder->spans[i].layer = LAYER_NONE;
@@ -318,6 +334,8 @@ static void advance(struct forwarder *forwarder, const struct forwarder_input *i
 	const struct picture_numbers *picture = input->picture;
 
 	forwarder->has_sent = true;
+	forwarder->is_between_pictures =
+		input->is_picture_end || forwarder_ends_picture(span, picture);
 	forwarder->highest_output_sequence =
 		(uint16_t)(input->sequence_number + span->sequence_offset);
 	forwarder->last_output_timestamp = input->rtp_timestamp + span->timestamp_offset;
@@ -375,7 +393,7 @@ static const struct forwarder_span *map_late(struct forwarder *forwarder,
 			return NULL;
 	} while (!is_from(input->sequence_number, span->first_input));
 	output = (uint16_t)(input->sequence_number + span->sequence_offset);
-	if (next && is_from(output, next->first_output))
+	if (next && is_from(output, first_taken(next)))
 		return NULL; /* it was left out */
 	if (rtp_sequence_is_newer(output, forwarder->highest_output_sequence))
 		advance(forwarder, input, span);
@@ -402,8 +420,45 @@ void forwarder_on_sent(struct forwarder *forwarder, size_t payload_bytes)
 	forwarder->octet_count += (uint32_t)payload_bytes;
 }
 
-const struct forwarder_span *forwarder_unmap(const struct forwarder *forwarder,
-					     uint16_t output_sequence)
+/* ---- packets without contents ---- */
+
+bool forwarder_can_pad(const struct forwarder *forwarder)
+{
+	uint16_t next = (uint16_t)(forwarder->highest_output_sequence + 1);
+
+	if (forwarder->state == FORWARDER_WAITING)
+		return forwarder->has_sent; /* what was broken off goes no further */
+	return forwarder->is_between_pictures &&
+	       !rtp_sequence_is_newer(forwarder->spans[forwarder->span].first_output, next);
+}
+
+void forwarder_pad(struct forwarder *forwarder, uint16_t *ret_sequence, uint32_t *ret_timestamp)
+{
+	struct forwarder_span *span = present_span(forwarder);
+	uint16_t output = (uint16_t)(forwarder->highest_output_sequence + 1);
+	bool is_unused = span->first_output == output;
+
+	if (!is_unused || span->padding_count == PADDING_MAX) {
+		struct forwarder_span next = following(span);
+
+		next.is_start = is_unused && span->is_start;
+		if (!is_unused) /* else it begins where this one would have */
+			next.first_input = (uint16_t)(forwarder->highest_input_sequence + 1);
+		next.first_output = output;
+		span = push_span(forwarder, &next);
+	}
+	span->first_output++;
+	span->sequence_offset++;
+	span->padding_count++;
+	span->padding_timestamp = forwarder->last_output_timestamp;
+	forwarder->highest_output_sequence = output;
+	*ret_sequence = output;
+	*ret_timestamp = forwarder->last_output_timestamp;
+}
+
+/* Of what was sent under this number, or put in before it. */
+static const struct forwarder_span *find_span(const struct forwarder *forwarder,
+					      uint16_t output_sequence)
 {
 	if (!forwarder->has_sent ||
 	    rtp_sequence_is_newer(output_sequence, forwarder->highest_output_sequence))
@@ -413,9 +468,29 @@ const struct forwarder_span *forwarder_unmap(const struct forwarder *forwarder,
 			&forwarder->spans[(forwarder->span + FORWARDER_SPANS - back) %
 					  FORWARDER_SPANS];
 
-		if (output_sequence == span->first_output ||
-		    rtp_sequence_is_newer(output_sequence, span->first_output))
-			return span->layer == LAYER_NONE ? NULL : span;
+		if (is_from(output_sequence, first_taken(span)))
+			return span;
 	}
 	return NULL;
+}
+
+const struct forwarder_span *forwarder_unmap(const struct forwarder *forwarder,
+					     uint16_t output_sequence)
+{
+	const struct forwarder_span *span = find_span(forwarder, output_sequence);
+
+	return !span || span->layer == LAYER_NONE || !is_from(output_sequence, span->first_output)
+		       ? NULL
+		       : span;
+}
+
+bool forwarder_was_padding(const struct forwarder *forwarder, uint16_t output_sequence,
+			   uint32_t *ret_timestamp)
+{
+	const struct forwarder_span *span = find_span(forwarder, output_sequence);
+
+	if (!span || is_from(output_sequence, span->first_output))
+		return false;
+	*ret_timestamp = span->padding_timestamp;
+	return true;
 }

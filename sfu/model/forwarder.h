@@ -6,7 +6,8 @@
  * changes its layer, with a keyframe: until one of the wanted layer comes, the present one goes on.
  * Pictures of higher temporal layers are left out without a gap, from one picture to the next; they
  * are taken up again where the publisher allows it. So are the higher spatial layers inside a
- * stream (SVC), which come back with a keyframe, or where one begins from the layer below.
+ * stream (SVC), which come back with a keyframe, or where one begins from the layer below. Between
+ * two pictures packets without contents can be put in, under numbers of their own.
  *
  *   WAITING --keyframe of the target begins (video), any packet (audio)--> FLOWING
  *   FLOWING --forwarder_restart(), target LAYER_NONE--> WAITING
@@ -41,6 +42,8 @@ struct forwarder_span {
 	uint8_t spatial_most;  /* and so were the spatial layers above */
 	bool is_start;	       /* the layer begins here: what came before is nothing to it */
 	uint16_t first_input, first_output;
+	uint16_t padding_count;	    /* of so many numbers before first_output nothing came in */
+	uint32_t padding_timestamp; /* as they went out */
 	uint16_t sequence_offset;
 	uint32_t timestamp_offset;
 	struct picture_offsets picture;
@@ -82,6 +85,7 @@ struct forwarder {
 	struct picture_offsets last_picture; /* the numbers that went out last */
 	uint64_t last_output_at_us;
 	bool has_sent;
+	bool is_between_pictures; /* what went out last was the end of one */
 
 	uint32_t packet_count, octet_count; /* for sender reports; they wrap */
 };
@@ -89,6 +93,7 @@ struct forwarder {
 struct forwarder_input {
 	uint8_t layer;
 	bool is_keyframe_start;
+	bool is_picture_end; /* the marker bit */
 	uint16_t sequence_number;
 	uint32_t rtp_timestamp;
 	uint64_t arrival_us;
@@ -146,9 +151,18 @@ static inline bool forwarder_ends_picture(const struct forwarder_span *span,
 }
 void forwarder_on_sent(struct forwarder *forwarder, size_t payload_bytes);
 
+/* May a packet without contents be sent now? Only after the last packet of a picture, with nothing
+ * missing after it; or while nothing flows. */
+bool forwarder_can_pad(const struct forwarder *forwarder);
+/* Take the next number for one, if forwarder_can_pad(): what follows moves up. */
+void forwarder_pad(struct forwarder *forwarder, uint16_t *ret_sequence, uint32_t *ret_timestamp);
+
 /* The span under which an outgoing sequence number was sent, to be sent again. NULL: never sent, or
- * too long ago. */
+ * too long ago, or without contents. */
 const struct forwarder_span *forwarder_unmap(const struct forwarder *forwarder,
 					     uint16_t output_sequence);
+/* It was sent without contents, with this timestamp. */
+bool forwarder_was_padding(const struct forwarder *forwarder, uint16_t output_sequence,
+			   uint32_t *ret_timestamp);
 
 #endif

@@ -7,6 +7,29 @@
 #include "tests/unit/cmocka_all.h"
 
 static const struct picture_numbers no_numbers;
+/* In some tests packets without contents are put in wherever they may be, now and then. */
+static bool with_padding;
+
+/* Returns how many: each takes the next number and the time of the last picture, and no NACK for it
+ * leads to another packet. */
+static unsigned put_in_padding(struct forwarder *forwarder, uint16_t numbers[static 8])
+{
+	unsigned count = with_padding && rand() % 4 == 0 ? 1 + (unsigned)rand() % 8 : 0, i = 0;
+	uint16_t next = (uint16_t)(forwarder->highest_output_sequence + 1);
+	uint32_t last_timestamp = forwarder->last_output_timestamp, timestamp;
+
+	for (; i < count && forwarder_can_pad(forwarder); i++) {
+		forwarder_pad(forwarder, &numbers[i], &timestamp);
+		assert_int_equal(numbers[i], (uint16_t)(next + i));
+		assert_int_equal(timestamp, last_timestamp);
+	}
+	for (unsigned j = 0; j < i; j++) {
+		assert_null(forwarder_unmap(forwarder, numbers[j]));
+		assert_true(forwarder_was_padding(forwarder, numbers[j], &timestamp));
+		assert_int_equal(timestamp, last_timestamp);
+	}
+	return i;
+}
 
 /* One packet of layer 0. */
 static bool map(struct forwarder *forwarder, uint16_t sequence_number, uint32_t rtp_timestamp,
@@ -177,6 +200,7 @@ static bool picture(struct source *source, struct forwarder *forwarder, uint8_t 
 					.rtp_timestamp = source->timestamp_base[layer] +
 							 number * LAYER_TICKS,
 					.is_keyframe_start = is_keyframe,
+					.is_picture_end = true,
 					.arrival_us = 1000000 + number * 33333ull,
 					.picture = &source->picture[layer]};
 	const struct forwarder_span *span;
@@ -204,7 +228,8 @@ static void changing_layers_is_one_stream(void **state)
 	struct source source;
 	struct forwarder forwarder;
 	struct view last = {0}, view;
-	unsigned last_number = 0;
+	unsigned last_number = 0, padding_count = 0;
+	uint16_t padding[8];
 	bool has_last = false;
 
 	(void)state;
@@ -237,8 +262,15 @@ static void changing_layers_is_one_stream(void **state)
 			last_number = number;
 			has_last = was_sent = true;
 		}
+		if (has_last) {
+			unsigned count = put_in_padding(&forwarder, padding);
+
+			last.sequence_number = (uint16_t)(last.sequence_number + count);
+			padding_count += count;
+		}
 	}
 	assert_true(has_last);
+	assert_true(!with_padding || padding_count > 10000);
 }
 
 /* Reports may say anything: years apart, they do not tell how layers lie to each other. */
@@ -344,6 +376,7 @@ static struct round_packet round_packet(struct rounds *rounds, bool is_first)
 		.input = {.sequence_number = rounds->sequence_number++,
 			  .rtp_timestamp = rounds->number * LAYER_TICKS,
 			  .is_keyframe_start = rounds->number == 0 && is_first,
+			  .is_picture_end = !is_first,
 			  .arrival_us = 1 + rounds->number * 33333ull}};
 
 	if (!is_first) {
@@ -375,8 +408,8 @@ static void pictures_are_left_out_without_a_gap(void **state)
 	struct rounds rounds = {.sequence_number = 65000, .picture_id = 0x7f00};
 	struct forwarder forwarder;
 	struct decoder decoder = {{true, false, false}};
-	unsigned sent[3] = {0, 0, 0}, most = 2, left_out = 0;
-	uint16_t last_sequence = 0, last_picture = 0, last_input_picture = 0;
+	unsigned sent[3] = {0, 0, 0}, most = 2, left_out = 0, padding_count = 0;
+	uint16_t last_sequence = 0, last_picture = 0, last_input_picture = 0, padding[8];
 	bool has_last = false;
 
 	(void)state;
@@ -399,6 +432,12 @@ static void pictures_are_left_out_without_a_gap(void **state)
 			for (unsigned j = packet.picture.temporal_layer; j < 3; j++)
 				decoder.has[j] = false;
 			left_out++;
+		}
+		if (!span) {
+			unsigned count = put_in_padding(&forwarder, padding);
+
+			last_sequence = (uint16_t)(last_sequence + count);
+			padding_count += count;
 			continue;
 		}
 		sequence = (uint16_t)(packet.input.sequence_number + span->sequence_offset);
@@ -423,12 +462,27 @@ static void pictures_are_left_out_without_a_gap(void **state)
 		last_picture = picture;
 		last_input_picture = packet.picture.picture_id;
 		has_last = true;
+		if (i % 2 == 1) {
+			unsigned count = put_in_padding(&forwarder, padding);
+
+			last_sequence = (uint16_t)(last_sequence + count);
+			padding_count += count;
+		} else if (forwarder.state == FORWARDER_FLOWING) {
+			assert_false(forwarder_can_pad(&forwarder)); /* in mid-picture */
+		}
 	}
+	assert_true(!with_padding || padding_count > 10000);
 	assert_int_equal(sent[0], 25000);
 	assert_true(sent[1] > 5000 && sent[2] > 5000 && left_out > 10000);
 }
 
 enum { WINDOW = 512 };
+static const uint32_t PADDING = 1u << 31; /* marks an owner that has no contents */
+
+static bool is_unowned(uint32_t owner, uint32_t now)
+{
+	return owner == 0 || now - (owner & ~PADDING) > WINDOW;
+}
 
 /* Some packets never come, some come late: nobody's number is used twice, every number leads back
  * to its packet, and what came late of pictures that were left out is blank. */
@@ -438,11 +492,12 @@ static void late_packets_have_the_numbers_left_free_for_them(void **state)
 	struct forwarder forwarder;
 	struct round_packet held = {.input.sequence_number = 0};
 	static uint32_t owner[65536]; /* of an output number: the packet's count, and its input */
-	static uint16_t inputs[65536];
-	unsigned blanks = 0, lates = 0;
+	static uint16_t inputs[65536], padding[8];
+	unsigned blanks = 0, lates = 0, padding_count = 0;
 	bool is_held = false;
 
 	(void)state;
+	memset(owner, 0, sizeof(owner));
 	srand(5);
 	forwarder_init(&forwarder, true, 100, 5);
 	forwarder_set_target(&forwarder, 0);
@@ -469,7 +524,7 @@ static void late_packets_have_the_numbers_left_free_for_them(void **state)
 			if (span) {
 				output = (uint16_t)(packet.input.sequence_number +
 						    span->sequence_offset);
-				assert_true(owner[output] == 0 || i - owner[output] > WINDOW);
+				assert_true(is_unowned(owner[output], i));
 				owner[output] = i;
 				inputs[output] = packet.input.sequence_number;
 				assert_true(unmap(&forwarder, output, &back));
@@ -484,17 +539,25 @@ static void late_packets_have_the_numbers_left_free_for_them(void **state)
 			is_held = false;
 			is_late = true;
 		}
+		for (unsigned j = put_in_padding(&forwarder, padding); j > 0; j--) {
+			assert_true(is_unowned(owner[padding[j - 1]], i));
+			owner[padding[j - 1]] = i | PADDING;
+			padding_count++;
+		}
 		/* Of the last ones as well, as long as spans reach back. */
 		for (uint16_t back = 0; back < 20; back++) {
 			uint16_t output = (uint16_t)(forwarder.highest_output_sequence - back),
 				 input;
+			bool is_recent = owner[output] && i - (owner[output] & ~PADDING) < 40;
 
-			if (owner[output] && i - owner[output] < 40 &&
-			    unmap(&forwarder, output, &input))
+			if (is_recent && unmap(&forwarder, output, &input)) {
+				assert_false(owner[output] & PADDING);
 				assert_int_equal(input, inputs[output]);
+			}
 		}
 	}
 	assert_true(lates > 1000 && blanks > 100);
+	assert_true(!with_padding || padding_count > 10000);
 }
 
 /* A larger layer's pictures go on with less of them until the smaller one's keyframe comes. */
@@ -524,6 +587,80 @@ static void what_flows_meanwhile_has_a_bound_of_its_own(void **state)
 	assert_non_null(forwarder_map(&forwarder, &input));
 }
 
+/* As a stop or a cut leaves it: what is put in then goes before the next start. */
+static void padding_may_go_on_while_nothing_flows(void **state)
+{
+	struct forwarder forwarder;
+	uint16_t first, sequence;
+	uint32_t timestamp, padded_at;
+
+	(void)state;
+	forwarder_init(&forwarder, true, 500, 0);
+	assert_false(forwarder_can_pad(&forwarder)); /* nothing has told the receiver of it yet */
+	forwarder_set_target(&forwarder, 0);
+	assert_true(map(&forwarder, 7, 1000, true, 1000000, &first, &timestamp));
+	assert_false(forwarder_can_pad(&forwarder)); /* in mid-picture */
+	forwarder_set_target(&forwarder, LAYER_NONE);
+	for (uint16_t i = 1; i <= 5000; i++) {
+		assert_true(forwarder_can_pad(&forwarder));
+		forwarder_pad(&forwarder, &sequence, &padded_at);
+		assert_int_equal(sequence, (uint16_t)(first + i));
+		assert_int_equal(padded_at, timestamp);
+	}
+	assert_non_null(forwarder_unmap(&forwarder, first));
+	assert_true(forwarder_was_padding(&forwarder, (uint16_t)(first + 1), &padded_at));
+	assert_false(forwarder_was_padding(&forwarder, (uint16_t)(first + 5001), &padded_at));
+	forwarder_set_target(&forwarder, 0);
+	assert_true(map(&forwarder, 40, 5000, true, 2000000, &sequence, &timestamp));
+	assert_int_equal(sequence, (uint16_t)(first + 5001));
+	assert_false(map(&forwarder, 8, 1000, false, 2000000, &sequence, &timestamp));
+}
+
+/* A picture that was left out comes once more, after its number was taken. */
+static void what_was_left_out_gets_no_number_of_the_padding(void **state)
+{
+	struct rounds rounds = {.sequence_number = 100};
+	struct forwarder forwarder;
+	struct round_packet packet;
+	uint16_t sequence;
+	uint32_t timestamp;
+
+	(void)state;
+	forwarder_init(&forwarder, true, 500, 0);
+	forwarder_set_target(&forwarder, 0);
+	forwarder_set_temporal(&forwarder, 0, TEMPORAL_LAYER_MAX);
+	for (unsigned i = 0; i < 4; i++) {
+		packet = round_packet(&rounds, i % 2 == 0);
+		packet.input.picture = &packet.picture;
+		assert_int_equal(forwarder_map(&forwarder, &packet.input) != NULL, i < 2);
+	}
+	forwarder_pad(&forwarder, &sequence, &timestamp);
+	assert_int_equal(sequence, 504);
+	assert_null(forwarder_map(&forwarder, &packet.input));
+	packet.input.sequence_number--;
+	assert_null(forwarder_map(&forwarder, &packet.input));
+}
+
+static int pad(void **state)
+{
+	(void)state;
+	with_padding = true;
+	return 0;
+}
+
+static int pad_no_more(void **state)
+{
+	(void)state;
+	with_padding = false;
+	return 0;
+}
+
+/* Once more, with packets without contents between the pictures. */
+#define TEST_PADDED(function)                                                                      \
+	{                                                                                          \
+#function " (padded)", function, pad, pad_no_more, NULL                            \
+	}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -539,6 +676,11 @@ int main(void)
 		cmocka_unit_test(pictures_are_left_out_without_a_gap),
 		cmocka_unit_test(late_packets_have_the_numbers_left_free_for_them),
 		cmocka_unit_test(what_flows_meanwhile_has_a_bound_of_its_own),
+		cmocka_unit_test(padding_may_go_on_while_nothing_flows),
+		cmocka_unit_test(what_was_left_out_gets_no_number_of_the_padding),
+		TEST_PADDED(changing_layers_is_one_stream),
+		TEST_PADDED(pictures_are_left_out_without_a_gap),
+		TEST_PADDED(late_packets_have_the_numbers_left_free_for_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
