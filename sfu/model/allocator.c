@@ -220,11 +220,11 @@ static uint64_t raise_all(struct ladder *ladders, size_t count, size_t level,
 			  const struct budget *budget, int64_t *left_bps)
 {
 	bool is_limited = budget->bps != ALLOCATOR_BUDGET_UNLIMITED;
+	bool is_first_of_all = level == 0;
 	uint64_t missing = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		struct ladder *ladder = &ladders[i];
-		bool is_first_of_all = level == 0 && i == 0;
 		uint64_t price;
 
 		if (ladder->level != level || ladder->count <= level)
@@ -238,6 +238,7 @@ static uint64_t raise_all(struct ladder *ladders, size_t count, size_t level,
 		}
 		*left_bps -= (int64_t)(cost_of(ladder, level + 1) - cost_of(ladder, level));
 		ladder->level++;
+		is_first_of_all = false;
 	}
 	return missing;
 }

@@ -73,6 +73,18 @@ static void nobody_is_sent_more_than_is_shown(void **state)
 	assert_int_equal(a.target, LAYER_NONE);
 }
 
+/* However little the way carries. */
+static void who_hides_the_important_picture_sees_the_other(void **state)
+{
+	struct allocator_stream a = camera(2), b = camera(1);
+
+	(void)state;
+	a.is_paused = true;
+	assert_true(run(&a, &b, 18000, SECOND_US) > 0);
+	assert_int_equal(a.target, LAYER_NONE);
+	assert_int_equal(b.target, 0);
+}
+
 /* All get something before anybody gets more, and the important one gets it first. */
 static void what_is_scarce_is_shared_by_priority(void **state)
 {
@@ -328,6 +340,7 @@ int main(void)
 		cmocka_unit_test(without_a_budget_all_get_the_largest),
 		cmocka_unit_test(size_and_not_order_tells_the_larger),
 		cmocka_unit_test(nobody_is_sent_more_than_is_shown),
+		cmocka_unit_test(who_hides_the_important_picture_sees_the_other),
 		cmocka_unit_test(what_is_scarce_is_shared_by_priority),
 		cmocka_unit_test(somebody_is_always_seen),
 		cmocka_unit_test(a_budget_that_wavers_does_not_make_the_picture_waver),
