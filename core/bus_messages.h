@@ -154,9 +154,9 @@ enum { BUS_VERSION = 1 };
 	/* ---- api -> sfu, on its control socket ---- */                                          \
 	/* request: {} -> {workers: [{port, alive, rooms, peers, tracks, subscriptions,            \
 	 * packets_in, packets_out, system_calls_out, dropped_unknown, dropped_malformed,          \
-	 * dropped_forged, dropped_out, dropped_between, cpu_us, forwarding: {sum_us, counts}}],   \
-	 * rooms, peers}. A worker that does not answer has port and alive (false) alone. A room   \
-	 * on several workers counts once */                                                       \
+	 * dropped_forged, dropped_out, dropped_between, padding_out, cpu_us, forwarding: {sum_us, \
+	 * counts}}], rooms, peers}. A worker that does not answer has port and alive (false)      \
+	 * alone. A room on several workers counts once */                                         \
 	X(SFU_STATUS, 80, "sfu_status")                                                            \
 	/* request: {room_id, graph? (false)} -> {room_id, speaker?, peers: [...]} (sfu/edge/      \
 	 * room_stats.c), or with `graph` {dot}; -ENOENT "no_call": nobody is in it now */         \

@@ -54,6 +54,8 @@ static const struct {
 	 "Datagrams that the kernel would not take"},
 	{"dropped_between", "realtime_sfu_dropped_between_total", "counter",
 	 "Packets of large rooms that another media worker was too slow to take"},
+	{"padding_out", "realtime_sfu_padding_out_total", "counter",
+	 "Packets without contents, sent to find out what a network carries"},
 	{"refuses_publishers", "realtime_sfu_overloaded_workers", "gauge",
 	 "Media workers that are too busy for further publishers"},
 	{"cpu_us", "realtime_sfu_worker_cpu_microseconds_total", "counter",

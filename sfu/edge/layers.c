@@ -219,6 +219,21 @@ static uint64_t largest_bps(const struct allocator_stream *stream)
 	return largest;
 }
 
+/* What the smallest layer costs of a picture that the subscriber has paused and may want back. */
+static uint64_t paused_bps(const struct subscription *subscription)
+{
+	const struct allocator_stream *stream = &subscription->allocation;
+	uint64_t least = 0;
+
+	for (size_t i = 0; i < stream->layer_count && subscription->is_unwanted; i++) {
+		const struct allocator_layer *layer = &stream->layers[i];
+
+		if (layer->is_live && layer->bitrate_bps && (!least || layer->bitrate_bps < least))
+			least = layer->bitrate_bps;
+	}
+	return least;
+}
+
 /* What the subscriber calls important, then who spoke last. */
 static int compare_importance(const void *a, const void *b)
 {
@@ -288,7 +303,7 @@ void room_peer_choose_layers(struct room_peer *peer)
 		uint8_t layer, temporal;
 	} before[STREAMS_MAX];
 	int64_t budget_bps = rtc_transport_budget_bps(peer->transport);
-	uint64_t sound_bps = audio_bps(peer), missing_bps;
+	uint64_t sound_bps = audio_bps(peer), missing_bps, wanted_bps = 0;
 	size_t count = collect_videos(peer, videos);
 
 	peer->layers_chosen_us = peer->room->context->port->now_us;
@@ -307,9 +322,11 @@ void room_peer_choose_layers(struct room_peer *peer)
 		budget_bps = budget_bps > (int64_t)sound_bps ? budget_bps - (int64_t)sound_bps : 0;
 	budget_bps = bounded_by_load(peer, streams, count, budget_bps);
 	missing_bps = allocator_run(streams, count, budget_bps, peer->layers_chosen_us);
-	rtc_transport_set_wanted(peer->transport,
-				 missing_bps ? total_bps(streams, count) + missing_bps + sound_bps
-					     : 0);
+	for (size_t i = 0; i < count; i++)
+		wanted_bps += paused_bps(videos[i]);
+	if (missing_bps || wanted_bps)
+		wanted_bps += total_bps(streams, count) + missing_bps + sound_bps;
+	rtc_transport_set_wanted(peer->transport, wanted_bps);
 	for (size_t i = 0; i < count; i++) {
 		if (streams[i]->target != before[i].layer ||
 		    streams[i]->target_temporal != before[i].temporal)

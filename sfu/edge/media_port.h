@@ -21,6 +21,7 @@ struct media_port_counters {
 	uint64_t dropped_unknown;   /* from a path nobody has opened */
 	uint64_t dropped_malformed; /* not STUN, DTLS, RTP or RTCP, or damaged */
 	uint64_t dropped_forged;    /* did not authenticate, or replayed */
+	uint64_t padding_out;	    /* sent without contents, to try out ways */
 };
 
 struct datagram;

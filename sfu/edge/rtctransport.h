@@ -7,8 +7,8 @@
  *   NEW --authenticated check--> CHECKED --DTLS done, fingerprint right--> CONNECTED
  *   any --silence, DTLS failure, close_notify--> ENDED (transport_events.ended)
  *
- * Sources: transport_receive.c (in), transport_send.c (out), transport_rtcp.c (reports).
- * Thread: worker.
+ * Sources: transport_receive.c (in), transport_send.c and transport_repeat.c (out),
+ * transport_rtcp.c (reports). Thread: worker.
  */
 #ifndef SFU_EDGE_RTCTRANSPORT_H
 #define SFU_EDGE_RTCTRANSPORT_H
@@ -112,7 +112,7 @@ void transport_release_due(struct media_port *port);
 void rtc_transport_tick(RtcTransport *transport);
 
 struct transport_counters {
-	uint64_t packets_in, packets_out, nacks_sent, nacks_received, retransmitted, paced;
+	uint64_t packets_in, packets_out, nacks_sent, nacks_received, retransmitted, paced, padding;
 };
 const struct transport_counters *rtc_transport_counters(const RtcTransport *transport);
 

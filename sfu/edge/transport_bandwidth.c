@@ -92,27 +92,11 @@ bool rtc_transport_uplink_has_collapsed(const RtcTransport *transport)
 
 /* ---- time ---- */
 
-/* What was sent last goes out once more as RTX, which the receiver takes and drops. */
-static void send_probe(RtcTransport *transport, uint8_t probe, size_t byte_count)
-{
-	struct send_stream_out *stream;
-
-	transport->probe = probe;
-	LIST_FOR_EACH (stream, &transport->send_streams, link) {
-		size_t sent =
-			stream->transport_cc_id ? send_stream_repeat_last(stream, byte_count) : 0;
-
-		if (sent >= byte_count)
-			break;
-		byte_count -= sent;
-	}
-	transport->probe = 0;
-}
-
 void transport_bandwidth_tick(RtcTransport *transport)
 {
 	uint64_t now_us = transport->port->now_us;
 	int64_t budget_bps = rtc_transport_budget_bps(transport);
+	enum probe_matter matter = transport_probe_matter(transport);
 	double refill = RETRANSMIT_TICK_BYTES, burst = RETRANSMIT_TICK_BYTES;
 	size_t byte_count;
 	uint8_t probe;
@@ -126,7 +110,8 @@ void transport_bandwidth_tick(RtcTransport *transport)
 	transport->retransmit_bytes += refill;
 	if (transport->retransmit_bytes > burst)
 		transport->retransmit_bytes = burst;
-	if (bandwidth_wants_probe(&transport->bandwidth, now_us, transport->wanted_bps, &probe,
-				  &byte_count))
-		send_probe(transport, probe, byte_count);
+	if (matter != PROBE_NOTHING &&
+	    bandwidth_wants_probe(&transport->bandwidth, now_us, transport->wanted_bps,
+				  matter == PROBE_PADDING, &probe, &byte_count))
+		transport_send_probe(transport, probe, byte_count);
 }

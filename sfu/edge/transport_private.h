@@ -12,6 +12,7 @@
 #include "sfu/model/receive_stats.h"
 #include "sfu/model/send_history.h"
 #include "sfu/model/sender_clock.h"
+#include "sfu/model/sent_numbers.h"
 #include "sfu/model/uplink_health.h"
 #include "sfu/wire/dependency_descriptor.h"
 
@@ -74,6 +75,7 @@ struct send_stream_out {
 	uint8_t red_payload_type;	/* 0: it does not take redundant audio */
 	uint8_t incoming_dependency_id; /* the publisher's number of that descriptor; 0: none */
 	uint8_t transport_cc_id;	/* of the extension that numbers what we send; 0: none */
+	struct sent_numbers *numbers;	/* owned; where what is sent has to be repeated with them */
 	uint8_t abs_send_time_id;	/* of the one that tells when, where nothing is numbered */
 	uint64_t reported_at_us;	/* our last SR */
 };
@@ -145,9 +147,6 @@ struct receive_stream *receive_stream_find_ssrc(RtcTransport *transport, uint32_
 /* transport_send.c */
 void send_stream_free(struct send_stream_out *stream);
 struct send_stream_out *send_stream_find_ssrc(RtcTransport *transport, uint32_t ssrc);
-/* A subscriber misses packets: repeat them from the track's cache. */
-void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequence_numbers,
-			 size_t count);
 /* Ask the publisher for a keyframe. */
 void send_stream_want_keyframe(struct send_stream_out *stream);
 /* Protect and queue one RTCP packet of `length` bytes that stands in `bytes[EGRESS_PACKET_MAX]`,
@@ -158,6 +157,15 @@ const struct egress_target *transport_target(const RtcTransport *transport);
  */
 void send_stream_send(struct send_stream_out *stream, const struct packet *packet);
 
+/* transport_repeat.c */
+/* A subscriber misses packets: repeat them from the track's cache. */
+void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequence_numbers,
+			 size_t count);
+/* A burst that shows whether there is more room: what could be sent for it, and send it. */
+enum probe_matter { PROBE_NOTHING, PROBE_PADDING, PROBE_REPEATS };
+enum probe_matter transport_probe_matter(const RtcTransport *transport);
+void transport_send_probe(RtcTransport *transport, uint8_t probe, size_t byte_count);
+
 /* transport_pace.c */
 /* True: it has to wait, and a reference to the buffer is kept; false: it may be sent now. */
 bool transport_hold(RtcTransport *transport, struct send_stream_out *stream, GstBuffer *buffer);
@@ -166,9 +174,6 @@ void transport_send_held(RtcTransport *transport);
 /* What waits of this stream is not sent. */
 void transport_drop_held(RtcTransport *transport, const struct send_stream_out *stream);
 void transport_pace_tick(RtcTransport *transport, int64_t budget_bps);
-
-/* Send again what was sent last, to see whether there is room; returns the bytes. */
-size_t send_stream_repeat_last(struct send_stream_out *stream, size_t byte_count);
 
 /* transport_bandwidth.c */
 /* The number for the next packet of a numbered stream, to be confirmed with transport_note_sent()

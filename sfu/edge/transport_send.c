@@ -3,10 +3,9 @@
 #include <errno.h>
 
 #include "core/id.h"
-#include "sfu/edge/transport_private.h"
+#include "sfu/edge/transport_outgoing.h"
 
 enum {
-	REPEATED_MAX = 100, /* packets looked at for one probe */
 	/* What a stream may begin with at once: what the way carries in so long a time; of who
 	 * tells nothing of it so many bytes. */
 	BACKLOG_MS = 300,
@@ -17,30 +16,16 @@ enum {
 
 _Static_assert((int)PICTURE_DESCRIPTOR_MAX <= (int)RED_HEADERS_MAX, "a prefix holds either");
 
-/* A packet as this subscriber sees it: the header in `out`, then `prefix`, then the packet's own
- * payload from `skipped` on. */
-struct outgoing {
-	size_t header_bytes;
-	bool is_numbered;		     /* transport-wide */
-	uint8_t prefix[2 + RED_HEADERS_MAX]; /* a number, and one of these */
-	size_t prefix_bytes, skipped;
-	bool is_blank; /* nothing behind the header: see forwarder_is_blank() */
-};
-
-/* What tells the subscriber when this left: its transport-wide number, or for who estimates by
- * itself the time. Returns the extensions' bytes, with these. */
-static int append_sending(const struct send_stream_out *stream, uint8_t *block, int length,
-			  struct outgoing *outgoing)
+int outgoing_append_sending(const struct send_stream_out *stream, uint8_t *block, int length,
+			    struct outgoing *outgoing)
 {
 	uint8_t element[RTP_ABS_SEND_TIME_BYTES];
 	int appended;
 
 	outgoing->is_numbered = false;
 	if (stream->transport_cc_id) {
-		uint16_t number = transport_next_number(stream->transport);
-
-		element[0] = (uint8_t)(number >> 8);
-		element[1] = (uint8_t)number;
+		element[0] = (uint8_t)(outgoing->transport_sequence >> 8);
+		element[1] = (uint8_t)outgoing->transport_sequence;
 		appended =
 			rtp_extension_block_append(block, (size_t)length, RTP_EXTENSION_BLOCK_MAX,
 						   stream->transport_cc_id, element, 2);
@@ -57,9 +42,9 @@ static int append_sending(const struct send_stream_out *stream, uint8_t *block, 
 	return appended > 0 ? appended : length;
 }
 
-static void write_header(const struct send_stream_out *stream, const struct packet *packet,
-			 const struct forwarder_span *span, uint8_t payload_type, uint32_t ssrc,
-			 uint16_t sequence_number, uint8_t *out, struct outgoing *outgoing)
+void outgoing_write_header(const struct send_stream_out *stream, const struct packet *packet,
+			   const struct forwarder_span *span, uint8_t payload_type, uint32_t ssrc,
+			   uint16_t sequence_number, uint8_t *out, struct outgoing *outgoing)
 {
 	const struct forwarder *forwarder = &stream->forwarder;
 	const struct rtp_extension_shift shift = {stream->incoming_dependency_id,
@@ -71,7 +56,8 @@ static void write_header(const struct send_stream_out *stream, const struct pack
 
 	if (extension_bytes < 0)
 		extension_bytes = 0; /* more than we forward: the media matters more */
-	extension_bytes = append_sending(stream, out + RTP_HEADER_BYTES, extension_bytes, outgoing);
+	extension_bytes =
+		outgoing_append_sending(stream, out + RTP_HEADER_BYTES, extension_bytes, outgoing);
 	rtp_header_encode(out, payload_type, ends_picture && !outgoing->is_blank,
 			  extension_bytes > 0, packet->added_padding > 0 && !outgoing->is_blank,
 			  sequence_number, packet->header.rtp_timestamp + span->timestamp_offset,
@@ -94,17 +80,16 @@ static void write_red(const struct send_stream_out *stream, const struct packet 
 	outgoing->prefix_bytes += outgoing->skipped;
 }
 
-static uint8_t payload_type_of(const struct send_stream_out *stream, const struct packet *packet)
+uint8_t outgoing_payload_type(const struct send_stream_out *stream, const struct packet *packet)
 {
 	return packet->red.headers_bytes && stream->red_payload_type
 		       ? stream->red_payload_type
 		       : stream->forwarder.payload_type;
 }
 
-/* The payload's descriptor with numbers that go on from the layer before. */
-static void write_descriptor(const struct send_stream_out *stream,
-			     const struct forwarder_span *span, const struct packet *packet,
-			     struct outgoing *outgoing)
+void outgoing_write_descriptor(const struct send_stream_out *stream,
+			       const struct forwarder_span *span, const struct packet *packet,
+			       struct outgoing *outgoing)
 {
 	const struct picture_offsets *offsets = &span->picture;
 
@@ -119,8 +104,8 @@ static void write_descriptor(const struct send_stream_out *stream,
 	outgoing->prefix_bytes += outgoing->skipped;
 }
 
-static const uint8_t *payload_of(const struct packet *packet, const struct outgoing *outgoing,
-				 size_t *ret_bytes)
+const uint8_t *outgoing_payload(const struct packet *packet, const struct outgoing *outgoing,
+				size_t *ret_bytes)
 {
 	*ret_bytes = outgoing->is_blank ? 0
 					: rtp_payload_bytes(&packet->header, packet->length) -
@@ -148,6 +133,7 @@ void send_stream_send(struct send_stream_out *stream, const struct packet *packe
 	struct forwarder *forwarder = &stream->forwarder;
 	const struct forwarder_input input = {.layer = packet->layer,
 					      .is_keyframe_start = packet->is_keyframe_start,
+					      .is_picture_end = packet->header.marker,
 					      .sequence_number = packet->header.sequence_number,
 					      .rtp_timestamp = packet->header.rtp_timestamp,
 					      .arrival_us = packet->arrival_us,
@@ -155,6 +141,7 @@ void send_stream_send(struct send_stream_out *stream, const struct packet *packe
 	const struct forwarder_span *span;
 	struct outgoing outgoing;
 	const uint8_t *payload;
+	uint16_t sequence_number;
 	size_t payload_bytes;
 	uint8_t *out;
 	int length;
@@ -166,11 +153,13 @@ void send_stream_send(struct send_stream_out *stream, const struct packet *packe
 		return;
 	out = egress_reserve(egress);
 	outgoing.prefix_bytes = outgoing.skipped = 0;
+	outgoing.transport_sequence = outgoing_number(stream);
 	outgoing.is_blank = forwarder_is_blank(span, &packet->picture);
-	write_header(stream, packet, span, payload_type_of(stream, packet), forwarder->ssrc,
-		     (uint16_t)(input.sequence_number + span->sequence_offset), out, &outgoing);
-	write_descriptor(stream, span, packet, &outgoing);
-	payload = payload_of(packet, &outgoing, &payload_bytes);
+	sequence_number = (uint16_t)(input.sequence_number + span->sequence_offset);
+	outgoing_write_header(stream, packet, span, outgoing_payload_type(stream, packet),
+			      forwarder->ssrc, sequence_number, out, &outgoing);
+	outgoing_write_descriptor(stream, span, packet, &outgoing);
+	payload = outgoing_payload(packet, &outgoing, &payload_bytes);
 	length = media_crypto_protect_rtp(transport->crypto_out, out, EGRESS_PACKET_MAX,
 					  outgoing.header_bytes, outgoing.prefix,
 					  outgoing.prefix_bytes, payload, payload_bytes);
@@ -179,6 +168,8 @@ void send_stream_send(struct send_stream_out *stream, const struct packet *packe
 		return;
 	}
 	egress_commit(egress, target, (size_t)length);
+	if (stream->numbers)
+		sent_numbers_put(stream->numbers, sequence_number, outgoing.transport_sequence);
 	if (outgoing.is_numbered)
 		transport_note_sent(transport, (size_t)length);
 	pacer_on_sent(&transport->pacer, transport->port->now_us, (size_t)length);
@@ -211,118 +202,7 @@ static GstFlowReturn sink_chain(GstPad *pad, GstObject *parent, GstBuffer *buffe
 	return sink_chain_list(pad, parent, list);
 }
 
-/* ---- retransmission ---- */
-
-/* As it was sent, or not at all: a packet with a transport-wide number or a time of its own would
- * be another one under the same nonce. */
-static bool can_repeat(const struct send_stream_out *stream)
-{
-	return stream->forwarder.rtx_payload_type ||
-	       (!stream->transport_cc_id && !stream->abs_send_time_id);
-}
-
-/* As an RTX packet (RFC 4588), or where that was not negotiated the very same packet again, under
- * the same index. */
-static int protect_repeat(struct send_stream_out *stream, const struct packet *packet,
-			  const struct forwarder_span *span, uint16_t sequence_number, uint8_t *out,
-			  struct outgoing *outgoing)
-{
-	struct forwarder *forwarder = &stream->forwarder;
-	struct media_crypto *crypto = stream->transport->crypto_out;
-	const uint8_t *payload;
-	size_t payload_bytes;
-	bool is_rtx = forwarder->rtx_payload_type != 0;
-
-	*outgoing = (struct outgoing){.is_blank = forwarder_is_blank(span, &packet->picture)};
-	if (is_rtx) {
-		outgoing->prefix[0] = (uint8_t)(sequence_number >> 8);
-		outgoing->prefix[1] = (uint8_t)sequence_number;
-		outgoing->prefix_bytes = 2;
-	}
-	write_descriptor(stream, span, packet, outgoing);
-	payload = payload_of(packet, outgoing, &payload_bytes);
-	if (is_rtx) {
-		write_header(stream, packet, span, forwarder->rtx_payload_type, forwarder->rtx_ssrc,
-			     forwarder->rtx_sequence++, out, outgoing);
-		return media_crypto_protect_rtp(crypto, out, EGRESS_PACKET_MAX,
-						outgoing->header_bytes, outgoing->prefix,
-						outgoing->prefix_bytes, payload, payload_bytes);
-	}
-	write_header(stream, packet, span, payload_type_of(stream, packet), forwarder->ssrc,
-		     sequence_number, out, outgoing);
-	return media_crypto_protect_rtp_again(crypto, out, EGRESS_PACKET_MAX,
-					      outgoing->header_bytes, outgoing->prefix,
-					      outgoing->prefix_bytes, payload, payload_bytes);
-}
-
-/* Returns the bytes; 0: the packet is no longer (or never was) there. */
-static size_t retransmit(struct send_stream_out *stream, uint16_t sequence_number)
-{
-	RtcTransport *transport = stream->transport;
-	const struct egress_target *target = transport_target(transport);
-	const struct forwarder_span *span = forwarder_unmap(&stream->forwarder, sequence_number);
-	const struct packet *packet;
-	struct outgoing outgoing;
-	uint8_t *out;
-	int length;
-
-	if (!target || !transport->crypto_out || !span || !can_repeat(stream))
-		return 0;
-	packet = rtc_track_find_packet(stream->track, span->layer,
-				       (uint16_t)(sequence_number - span->sequence_offset));
-	if (!packet)
-		return 0;
-	out = egress_reserve(transport->port->egress);
-	length = protect_repeat(stream, packet, span, sequence_number, out, &outgoing);
-	if (length < 0)
-		return 0;
-	egress_commit(transport->port->egress, target, (size_t)length);
-	if (outgoing.is_numbered)
-		transport_note_sent(transport, (size_t)length);
-	pacer_on_sent(&transport->pacer, transport->port->now_us, (size_t)length);
-	transport->counters.retransmitted++;
-	return (size_t)length;
-}
-
-/* It is gone for good: too old, or of a layer that is over. What the publisher may still send again
- * is asked of the publisher, and comes by itself. */
-static bool is_beyond_repair(const struct send_stream_out *stream, uint16_t sequence_number)
-{
-	const struct forwarder_span *span = forwarder_unmap(&stream->forwarder, sequence_number);
-
-	return span &&
-	       !rtc_track_may_still_come(stream->track, span->layer,
-					 (uint16_t)(sequence_number - span->sequence_offset));
-}
-
-void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequence_numbers,
-			 size_t count)
-{
-	RtcTransport *transport = stream->transport;
-	bool is_lost = false;
-
-	transport->counters.nacks_received += count;
-	for (size_t i = 0; i < count && transport->retransmit_bytes > 0; i++) {
-		size_t bytes = retransmit(stream, sequence_numbers[i]);
-
-		transport->retransmit_bytes -= (double)bytes;
-		is_lost = is_lost || (bytes == 0 && is_beyond_repair(stream, sequence_numbers[i]));
-	}
-	if (is_lost && stream->forwarder.needs_keyframe)
-		send_stream_want_keyframe(stream);
-}
-
-size_t send_stream_repeat_last(struct send_stream_out *stream, size_t byte_count)
-{
-	const struct forwarder *forwarder = &stream->forwarder;
-	size_t sent = 0;
-
-	if (!forwarder->rtx_payload_type || forwarder->state != FORWARDER_FLOWING)
-		return 0;
-	for (uint16_t back = 0; sent < byte_count && back < REPEATED_MAX; back++)
-		sent += retransmit(stream, (uint16_t)(forwarder->highest_output_sequence - back));
-	return sent;
-}
+/* ---- what else goes out ---- */
 
 void send_stream_want_keyframe(struct send_stream_out *stream)
 {
@@ -411,6 +291,25 @@ void rtc_transport_send_other(GstPad *pad, const struct media_line *line, RtcTra
 	take_source(stream, line, track, incoming);
 }
 
+/* By which numbers, or else times, the subscriber can tell how its way fares. A picture without RTX
+ * is repeated as it was: its numbers are kept, and times it has none. Sound is not repeated. */
+static void number_stream(struct send_stream_out *stream, const struct media_line *line,
+			  uint8_t abs_send_time_id)
+{
+	RtcTransport *transport = stream->transport;
+	bool is_repeated = line->kind == MEDIA_VIDEO && !stream->forwarder.rtx_payload_type;
+
+	stream->transport_cc_id = sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC);
+	if (!is_repeated)
+		stream->abs_send_time_id = abs_send_time_id;
+	if (stream->transport_cc_id && !transport->history)
+		transport->history = calloc(1, sizeof(*transport->history));
+	if (stream->transport_cc_id && is_repeated)
+		stream->numbers = calloc(1, sizeof(*stream->numbers));
+	if (!transport->history || (is_repeated && !stream->numbers))
+		stream->transport_cc_id = 0; /* no memory: it goes without */
+}
+
 int rtc_transport_send(RtcTransport *transport, const struct media_line *line, RtcTrack *track,
 		       const struct sdp_media *incoming, uint8_t abs_send_time_id, GstPad **ret_pad)
 {
@@ -435,16 +334,7 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	forwarder->clock_rate_hz = line->send.format.codec->clock_rate_hz;
 	take_source(stream, line, track, incoming);
 	stream->red_payload_type = line->send_red_payload_type;
-	/* What is repeated as it was cannot have another number or time: a picture without RTX has
-	 * none. Sound is not repeated then (can_repeat()). */
-	if (line->kind == MEDIA_AUDIO || forwarder->rtx_payload_type) {
-		stream->transport_cc_id = sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC);
-		stream->abs_send_time_id = abs_send_time_id;
-	}
-	if (stream->transport_cc_id && !transport->history)
-		transport->history = calloc(1, sizeof(*transport->history));
-	if (!transport->history)
-		stream->transport_cc_id = 0; /* no memory: it goes without */
+	number_stream(stream, line, abs_send_time_id);
 	name = g_strdup_printf("sink_%s_%08x", line->mid, forwarder->ssrc);
 	stream->pad = gst_pad_new(name, GST_PAD_SINK);
 	g_free(name);
@@ -472,6 +362,7 @@ void send_stream_free(struct send_stream_out *stream)
 	(void)gst_pad_set_active(stream->pad, FALSE);
 	(void)gst_element_remove_pad(GST_ELEMENT_CAST(transport), stream->pad);
 	gst_object_unref(stream->track);
+	free(stream->numbers);
 	free(stream);
 }
 

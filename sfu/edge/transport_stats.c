@@ -73,13 +73,14 @@ json_t *rtc_transport_stats(RtcTransport *transport)
 	LIST_FOR_EACH (stream, &transport->receive_streams, link) {
 		(void)json_array_append_new(receiving, describe_receiving(stream));
 	}
-	told = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "transport",
+	told = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "transport",
 			 names[transport->state], "packets_in", (json_int_t)counters->packets_in,
 			 "packets_out", (json_int_t)counters->packets_out, "nacks_sent",
 			 (json_int_t)counters->nacks_sent, "nacks_received",
 			 (json_int_t)counters->nacks_received, "retransmitted",
 			 (json_int_t)counters->retransmitted, "paced", (json_int_t)counters->paced,
-			 "wanted_bps", (json_int_t)transport->wanted_bps, "uplink_collapsed",
+			 "padding", (json_int_t)counters->padding, "wanted_bps",
+			 (json_int_t)transport->wanted_bps, "uplink_collapsed",
 			 transport->port && rtc_transport_uplink_has_collapsed(transport),
 			 "receiving", receiving);
 	(void)json_object_set_new(told, "rtt_ms", milliseconds((double)transport->rtt_us / 1000));

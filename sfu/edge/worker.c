@@ -649,7 +649,7 @@ json_t *worker_describe_status(struct worker *worker, const json_t *asked)
 		room_add_totals(room, &totals);
 	return json_pack(
 		"{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:i, s:i, s:i, s:I, s:o}",
+		"s:i, s:i, s:i, s:I, s:I, s:o}",
 		"port", worker->number, "alive", 1, "rooms", (json_int_t)totals.rooms, "peers",
 		(json_int_t)totals.peers, "tracks", (json_int_t)totals.tracks, "subscriptions",
 		(json_int_t)totals.subscriptions, "packets_in", (json_int_t)in->packets_in,
@@ -661,5 +661,6 @@ json_t *worker_describe_status(struct worker *worker, const json_t *asked)
 		"share_percent", (int)worker->overload.share_percent, "refuses_publishers",
 		(int)worker->overload.refuses, "dropped_between",
 		(json_int_t)(worker->context.parts ? parts_dropped(worker->context.parts) : 0),
-		"forwarding", describe_histogram(&worker->forwarding));
+		"padding_out", (json_int_t)in->padding_out, "forwarding",
+		describe_histogram(&worker->forwarding));
 }

@@ -19,6 +19,7 @@ enum {
 	LOSS_PACKETS_MIN = 10,
 	PROBE_US = 15000, /* at the rate in question */
 	PROBE_BYTES_MIN = 4000,
+	PROBE_SMALL_BYTES_MIN = 2000, /* where the packets are small */
 	PROBE_BYTES_MAX = 30000,
 	PROBE_PACKETS_MIN = 4,
 	PROBE_WAIT_US = 500000, /* for its feedback */
@@ -129,11 +130,11 @@ static void finish_probe(struct bandwidth *bandwidth, uint64_t now_us)
 }
 
 bool bandwidth_wants_probe(struct bandwidth *bandwidth, uint64_t now_us, uint64_t wanted_bps,
-			   uint8_t *ret_id, size_t *ret_byte_count)
+			   bool of_small_packets, uint8_t *ret_id, size_t *ret_byte_count)
 {
 	struct bandwidth_probe *probe = &bandwidth->probe;
 	double asked_bps = (double)wanted_bps * probe_margin;
-	double bytes;
+	double bytes, bytes_min = of_small_packets ? PROBE_SMALL_BYTES_MIN : PROBE_BYTES_MIN;
 
 	if (probe->id && now_us - probe->started_us > PROBE_WAIT_US)
 		finish_probe(bandwidth, now_us);
@@ -141,7 +142,7 @@ bool bandwidth_wants_probe(struct bandwidth *bandwidth, uint64_t now_us, uint64_
 	    asked_bps <= bandwidth->estimate_bps)
 		return false;
 	asked_bps = fmin(asked_bps, bandwidth->estimate_bps * PROBE_FACTOR);
-	bytes = fmin(fmax(asked_bps / 8 * PROBE_US / 1e6, PROBE_BYTES_MIN), PROBE_BYTES_MAX);
+	bytes = fmin(fmax(asked_bps / 8 * PROBE_US / 1e6, bytes_min), PROBE_BYTES_MAX);
 	if (++bandwidth->last_probe_id == 0)
 		bandwidth->last_probe_id = 1;
 	*probe = (struct bandwidth_probe){.id = bandwidth->last_probe_id,

@@ -78,8 +78,8 @@ void bandwidth_on_feedback(struct bandwidth *bandwidth, uint64_t now_us, uint64_
 int64_t bandwidth_budget_bps(const struct bandwidth *bandwidth, uint64_t now_us);
 
 /* `wanted_bps` in all could be sent if there were room. True: send a burst of *ret_byte_count now,
- * marked with *ret_id. */
+ * marked with *ret_id; of small packets less will do, which a narrow way is grateful for. */
 bool bandwidth_wants_probe(struct bandwidth *bandwidth, uint64_t now_us, uint64_t wanted_bps,
-			   uint8_t *ret_id, size_t *ret_byte_count);
+			   bool of_small_packets, uint8_t *ret_id, size_t *ret_byte_count);
 
 #endif

@@ -200,6 +200,15 @@ void fake_hub_leave(struct fake_hub *hub, const char *room_id, const char *peer_
 	(void)send_frame(hub, BUS_EVENT, BUS_PEER_LEAVE, 0, body);
 }
 
+void fake_hub_pause(struct fake_hub *hub, const char *room_id, const char *peer_id,
+		    const char *track_id, bool is_paused)
+{
+	AUTO_JSON body = json_pack("{s:s, s:s, s:s, s:b}", "room_id", room_id, "peer_id", peer_id,
+				   "track_id", track_id, "paused", (int)is_paused);
+
+	(void)send_frame(hub, BUS_EVENT, BUS_PEER_SUBSCRIPTION, 0, body);
+}
+
 void fake_hub_close_room(struct fake_hub *hub, const char *room_id)
 {
 	AUTO_JSON body = json_pack("{s:s}", "room_id", room_id);

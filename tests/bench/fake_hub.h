@@ -32,6 +32,9 @@ int fake_hub_mute(struct fake_hub *hub, const char *room_id, const char *peer_id
 		  bool is_muted) MUST_CHECK;
 /* PEER_LEAVE. */
 void fake_hub_leave(struct fake_hub *hub, const char *room_id, const char *peer_id);
+/* PEER_SUBSCRIPTION: it does, or does not, want to see that track now. */
+void fake_hub_pause(struct fake_hub *hub, const char *room_id, const char *peer_id,
+		    const char *track_id, bool is_paused);
 void fake_hub_close_room(struct fake_hub *hub, const char *room_id);
 /* SFU_STATUS; a new reference, NULL if it does not answer. */
 json_t *fake_hub_status(struct fake_hub *hub);

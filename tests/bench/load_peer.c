@@ -91,7 +91,7 @@ static void describe_us(const struct load_peer *peer, struct sdp *sdp)
 	sdp->has_fingerprint = true;
 }
 
-static void describe_video(struct sdp_media *media, bool with_transport_cc)
+static void describe_video(struct sdp_media *media, bool with_transport_cc, bool without_rtx)
 {
 	media->kind = MEDIA_VIDEO;
 	media->codecs[0] = (struct sdp_codec){.payload_type = LOAD_VP8,
@@ -106,7 +106,7 @@ static void describe_video(struct sdp_media *media, bool with_transport_cc)
 					      .clock_rate_hz = 90000,
 					      .apt = LOAD_VP8,
 					      .fmtp = "apt=96"};
-	media->codec_count = 2;
+	media->codec_count = without_rtx ? 1 : 2;
 }
 
 static void describe_audio(struct sdp_media *media, bool with_transport_cc)
@@ -138,7 +138,7 @@ char *load_peer_offer(const struct load_peer *peer, size_t receive_count)
 		if (is_audio)
 			describe_audio(media, peer->with_transport_cc);
 		else
-			describe_video(media, peer->with_transport_cc);
+			describe_video(media, peer->with_transport_cc, peer->without_rtx);
 		(void)snprintf(media->mid, sizeof(media->mid), "%u", (unsigned)i);
 		media->rtcp_mux = true;
 		media->direction = receive_count ? DIRECTION_RECEIVE : DIRECTION_SEND;
@@ -486,8 +486,12 @@ size_t load_peer_receive(struct load_peer *peer, int timeout_ms, uint8_t *packet
 	return 0;
 }
 
-/* Note a protected packet; true if it is media. */
-static bool take_note(struct load_peer *peer, const uint8_t *packet, size_t length, uint64_t now_us)
+static bool conceals_next(struct load_peer *peer)
+{
+	return peer->conceals && peer->concealed++ % peer->conceals != 0;
+}
+
+bool load_peer_note(struct load_peer *peer, const uint8_t *packet, size_t length, uint64_t now_us)
 {
 	struct rtp_header header;
 	struct slice number;
@@ -497,7 +501,7 @@ static bool take_note(struct load_peer *peer, const uint8_t *packet, size_t leng
 		return false;
 	if (peer->transport_cc_id) {
 		number = rtp_extension_find(&header, packet, peer->transport_cc_id);
-		if (number.length == 2)
+		if (number.length == 2 && !conceals_next(peer))
 			arrival_log_on_packet(&peer->arrivals,
 					      (uint16_t)(number.data[0] << 8 | number.data[1]),
 					      header.ssrc, now_us);
@@ -551,7 +555,7 @@ struct load_peer_drained load_peer_drain(struct load_peer *peer)
 	}
 	drained.packets = recvmmsg(peer->fd, messages, LOAD_DRAIN_MAX, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < drained.packets; i++)
-		if (take_note(peer, packets[i], messages[i].msg_len, now_us)) {
+		if (load_peer_note(peer, packets[i], messages[i].msg_len, now_us)) {
 			drained.media++;
 			last = i;
 		}

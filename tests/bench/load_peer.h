@@ -14,6 +14,7 @@ enum { LOAD_VP8 = 96, LOAD_RTX = 97, LOAD_OPUS = 111, LOAD_DRAIN_MAX = 64 };
 struct load_peer {
 	bool with_audio;	/* an audio section for each of video; set it before the offer */
 	bool with_transport_cc; /* packets numbered for feedback, and feedback; likewise */
+	bool without_rtx;	/* what it misses comes again as it was; likewise */
 	bool is_checked; /* the other side checks as well, and takes nothing before; likewise */
 	bool was_checked;
 	int fd;
@@ -32,6 +33,7 @@ struct load_peer {
 	uint32_t receive_ssrc, receive_rtx_ssrc;	/* of the first section it watches */
 	uint64_t rtx_payload_types[2];			/* bit n of word n / 64: n is RTX */
 	struct arrival_log arrivals;			/* since the last feedback */
+	unsigned conceals, concealed; /* of so many packets it tells of one alone; 0: of all */
 };
 
 /* What has come in one go. */
@@ -69,6 +71,8 @@ void load_peer_send_rtcp(struct load_peer *peer, uint8_t *packet, size_t length,
 /* The next RTP or RTCP packet, decrypted, into `packet[2048]`. Returns its length, 0 if nothing
  * came within `timeout_ms`. */
 size_t load_peer_receive(struct load_peer *peer, int timeout_ms, uint8_t *packet);
+/* Note a packet, as it came, for the next feedback; true if it is media. */
+bool load_peer_note(struct load_peer *peer, const uint8_t *packet, size_t length, uint64_t now_us);
 /* Read what has come, at most LOAD_DRAIN_MAX packets. */
 struct load_peer_drained load_peer_drain(struct load_peer *peer);
 

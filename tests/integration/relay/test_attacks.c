@@ -176,7 +176,6 @@ static void one_number_is_never_sealed_twice_with_different_contents(void **stat
 	uint16_t original;
 	json_int_t before;
 	size_t length;
-	char *formats;
 	int r;
 
 	assert_int_equal(load_peer_init(&publisher, pair->identity), 0);
@@ -184,11 +183,8 @@ static void one_number_is_never_sealed_twice_with_different_contents(void **stat
 	cut_lines(offer, "a=rtcp-fb:96 nack");
 	pair_join_with(pair, &publisher, "repeater", "whip", offer);
 	assert_int_equal(load_peer_init(&viewer, pair->identity), 0);
+	viewer.without_rtx = true;
 	watch = load_peer_offer(&viewer, 2);
-	cut_lines(watch, "a=rtpmap:97");
-	cut_lines(watch, "a=fmtp:97");
-	while ((formats = strstr(watch, "SAVPF 96 97")))
-		memmove(formats + 8, formats + 11, strlen(formats + 11) + 1);
 	pair_join_with(pair, &viewer, "asker", "whep", watch);
 	for (int i = 0; i < 100 && next_sealed(&viewer, first) == 0; i++)
 		load_peer_publish(&publisher, PACKET_BYTES, true);

@@ -33,7 +33,7 @@ struct simulation {
 	struct flying flight[FLIGHT_MAX];
 	size_t first, count;
 	double queued_us_sum; /* of packets that arrived */
-	size_t arrived_count;
+	size_t arrived_count, lost_count;
 };
 
 static void start(struct simulation *simulation, double link_bps)
@@ -62,8 +62,10 @@ static void send_packet(struct simulation *simulation, size_t byte_count, uint8_
 	*flying = (struct flying){simulation->now_us, -1, byte_count, probe};
 	bandwidth_on_sent(&simulation->bandwidth, simulation->now_us, byte_count);
 	if (chance() < simulation->loss ||
-	    start_us - (double)simulation->now_us > simulation->queue_us)
+	    start_us - (double)simulation->now_us > simulation->queue_us) {
+		simulation->lost_count++;
 		return;
+	}
 	simulation->free_at_us = start_us + (double)byte_count * 8e6 / simulation->link_bps;
 	simulation->queued_us_sum += simulation->free_at_us - (double)simulation->now_us;
 	simulation->arrived_count++;
@@ -116,7 +118,7 @@ static void run(struct simulation *simulation, double seconds, double most_bps, 
 		     simulation->owed_bytes -= PACKET_BYTES)
 			send_packet(simulation, PACKET_BYTES, 0);
 		if (bandwidth_wants_probe(&simulation->bandwidth, simulation->now_us,
-					  (uint64_t)wanted_bps, &probe, &probe_bytes))
+					  (uint64_t)wanted_bps, false, &probe, &probe_bytes))
 			for (size_t sent = 0; sent < probe_bytes; sent += PACKET_BYTES)
 				send_packet(simulation, PACKET_BYTES, probe);
 		if (simulation->now_us - simulation->feedback_us >= FEEDBACK_US) {
@@ -256,6 +258,150 @@ static void probes_find_what_is_not_used(void **state)
 	assert_true(simulation->bandwidth.estimate_bps < 500e3);
 }
 
+/* ---- with pictures, that are chosen by the estimate ---- */
+
+enum {
+	SOUND_BPS = 40000,
+	PADDING_PACKET_BYTES = 12 + 8 + 255 + 16 + 28 /* with SRTP's tag, IP and UDP */
+};
+
+static struct allocator_stream picture(void)
+{
+	static const struct allocator_layer layers[LAYERS_MAX] = {{true, 150000, {320, 180}},
+								  {true, 500000, {640, 360}},
+								  {true, 1700000, {1280, 720}}};
+	struct allocator_stream stream;
+
+	allocator_stream_init(&stream);
+	memcpy(stream.layers, layers, sizeof(layers));
+	stream.layer_count = LAYERS_MAX;
+	return stream;
+}
+
+/* Sound, and of `stream` what fits, which begins with a keyframe `keyframe_us` after it was chosen.
+ * What it would take to see the smallest layer is wanted meanwhile. Probes are repeats of pictures
+ * that flow; of padding as well, if that `can_pad`. Returns whether the picture flows in the end.
+ */
+static bool run_call(struct simulation *simulation, double seconds, struct allocator_stream *stream,
+		     uint64_t keyframe_us, bool can_pad)
+{
+	uint64_t until_us = simulation->now_us + (uint64_t)(seconds * SECOND_US);
+	uint64_t chosen_us = simulation->now_us;
+	bool flows = false;
+
+	for (; simulation->now_us < until_us; simulation->now_us += TICK_US) {
+		int64_t budget_bps = (int64_t)simulation->bandwidth.estimate_bps - SOUND_BPS;
+		uint64_t missing_bps = allocator_run(&stream, 1, budget_bps > 0 ? budget_bps : 0,
+						     simulation->now_us);
+		double rate_bps = SOUND_BPS;
+		size_t probe_bytes, packet_bytes;
+		uint8_t probe;
+
+		if (stream->target == LAYER_NONE) {
+			chosen_us = simulation->now_us;
+			missing_bps = stream->layers[0].bitrate_bps;
+		}
+		flows = stream->target != LAYER_NONE &&
+			simulation->now_us - chosen_us >= keyframe_us;
+		if (flows)
+			rate_bps += (double)allocator_stream_bps(stream);
+		simulation->owed_bytes += rate_bps / 8 * TICK_US / 1e6;
+		for (size_t bytes = flows ? PACKET_BYTES : SOUND_BPS / 8 / 50;
+		     simulation->owed_bytes >= (double)bytes;
+		     simulation->owed_bytes -= (double)bytes)
+			send_packet(simulation, bytes, 0);
+		packet_bytes = flows ? PACKET_BYTES : PADDING_PACKET_BYTES;
+		if (missing_bps && (flows || can_pad) &&
+		    bandwidth_wants_probe(&simulation->bandwidth, simulation->now_us,
+					  SOUND_BPS + allocator_stream_bps(stream) + missing_bps,
+					  !flows, &probe, &probe_bytes))
+			for (size_t sent = 0; sent < probe_bytes; sent += packet_bytes)
+				send_packet(simulation, packet_bytes, probe);
+		if (simulation->now_us - simulation->feedback_us >= FEEDBACK_US) {
+			simulation->feedback_us = simulation->now_us;
+			feed_back(simulation);
+		}
+	}
+	return flows;
+}
+
+/* A way of 5 Mbit/s that was narrow for a time. */
+static void narrow_for_a_time(struct simulation *simulation, struct allocator_stream *stream)
+{
+	start(simulation, 5e6);
+	(void)run_call(simulation, 5, stream, 0, true);
+	simulation->link_bps = 60e3;
+	(void)run_call(simulation, 10, stream, 0, true);
+	assert_true(simulation->bandwidth.estimate_bps < 120e3);
+	simulation->link_bps = 5e6;
+	simulation->free_at_us = 0;
+	(void)run_call(simulation, 1, stream, 0, false);
+}
+
+/* Where only sound flows, which proves little more than itself, and nothing else can be sent, the
+ * estimate stays low for good; packets that hold nothing show what there is. */
+static void where_nothing_can_be_repeated_padding_finds_the_way_back(void **state)
+{
+	struct simulation *simulation = *state;
+	struct allocator_stream stream = picture();
+
+	for (int can_pad = 0; can_pad < 2; can_pad++) {
+		stream = picture();
+		narrow_for_a_time(simulation, &stream);
+		stream.is_paused = true; /* by who watches */
+		(void)run_call(simulation, 30, &stream, 0, can_pad);
+		print_message("30 s of sound, %s padding: %.0f\n", can_pad ? "with" : "without",
+			      estimate_kbps(simulation));
+		if (can_pad)
+			assert_true(simulation->bandwidth.estimate_bps > 190e3);
+		else
+			assert_true(simulation->bandwidth.estimate_bps < 120e3);
+	}
+	/* And the picture begins with what it stopped with: nothing has to be found out first. */
+	stream.is_paused = false;
+	assert_true(run_call(simulation, 0.1, &stream, 0, true));
+	assert_true(allocator_stream_bps(&stream) <= simulation->bandwidth.estimate_bps);
+}
+
+/* A keyframe that takes its time (the publisher is away, or its way is bad): what it will need is
+ * found out meanwhile. */
+static void the_way_is_tried_out_while_a_picture_is_waited_for(void **state)
+{
+	struct simulation *simulation = *state;
+	double estimates_bps[2];
+
+	for (int can_pad = 0; can_pad < 2; can_pad++) {
+		struct allocator_stream stream = picture();
+
+		narrow_for_a_time(simulation, &stream);
+		stream.target = LAYER_NONE;
+		assert_false(run_call(simulation, 8, &stream, 10 * SECOND_US, can_pad));
+		estimates_bps[can_pad] = simulation->bandwidth.estimate_bps;
+	}
+	print_message("8 s of waiting: %.0f without, %.0f with padding\n", estimates_bps[0] / 1000,
+		      estimates_bps[1] / 1000);
+	assert_true(estimates_bps[0] < 150e3);
+	assert_true(estimates_bps[1] > 500e3);
+}
+
+/* A way that is narrow stays known to be: the bursts fill it for a moment, now and then. */
+static void padding_does_not_fill_a_narrow_way(void **state)
+{
+	struct simulation *simulation = *state;
+	struct allocator_stream stream = picture();
+
+	start(simulation, 100e3);
+	simulation->bandwidth.estimate_bps = 80e3;
+	stream.is_paused = true;
+	(void)run_call(simulation, 10, &stream, 0, true);
+	simulation->lost_count = simulation->arrived_count = 0;
+	(void)run_call(simulation, 60, &stream, 0, true);
+	print_message("100 kbit/s: estimate %.0f, %zu lost of %zu\n", estimate_kbps(simulation),
+		      simulation->lost_count, simulation->lost_count + simulation->arrived_count);
+	assert_true(simulation->bandwidth.estimate_bps < 130e3);
+	assert_true(simulation->lost_count * 20 < simulation->arrived_count);
+}
+
 /* Any feedback of any receiver: the estimate stays within its bounds. */
 static void nonsense_does_no_harm(void **state)
 {
@@ -300,6 +446,9 @@ int main(void)
 		cmocka_unit_test(loss_that_is_not_ours_is_borne),
 		cmocka_unit_test(jitter_is_no_queue),
 		cmocka_unit_test(probes_find_what_is_not_used),
+		cmocka_unit_test(where_nothing_can_be_repeated_padding_finds_the_way_back),
+		cmocka_unit_test(the_way_is_tried_out_while_a_picture_is_waited_for),
+		cmocka_unit_test(padding_does_not_fill_a_narrow_way),
 		cmocka_unit_test(nonsense_does_no_harm),
 	};
 	return cmocka_run_group_tests(tests, make_simulation, free_simulation);
