@@ -1,5 +1,5 @@
 # Real browsers, and other clients, in a network namespace of their own; one at a time, they need both cores.
-foreach(name call clients codecs docs encrypted messaging moderation network overload parts simulcast slots svc tcp temporal)
+foreach(name call clients codecs docs encrypted messaging moderation network overload padding parts simulcast slots svc tcp temporal)
 	add_test(NAME browser-${name}
 		COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/browser/in-namespace.sh
 			node --test --test-concurrency=1 ${CMAKE_CURRENT_SOURCE_DIR}/browser/${name}.test.mjs)
