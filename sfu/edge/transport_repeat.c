@@ -59,8 +59,8 @@ static int protect_repeat(struct send_stream_out *stream, const struct packet *p
 					      outgoing->prefix_bytes, payload, payload_bytes);
 }
 
-/* An RTX packet without an original's number, for what was missed had none; or the very same again.
- */
+/* Nothing but padding: as RTX, where it is known by having no original's number; else under the
+ * picture's own numbers, for the first time or once more, the same to the last byte. */
 static int protect_padding(struct send_stream_out *stream, uint16_t sequence_number,
 			   uint32_t rtp_timestamp, bool is_again, uint8_t *out,
 			   struct outgoing *outgoing)
