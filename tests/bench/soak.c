@@ -178,6 +178,7 @@ static void come(struct soak *soak, struct participant *participant)
 		return;
 	participant->peer.with_audio = random_below(&soak->random, 2);
 	participant->peer.with_transport_cc = random_below(&soak->random, 4) > 0;
+	participant->peer.without_rtx = random_below(&soak->random, 4) == 0;
 	offer = load_peer_offer(&participant->peer, sees);
 	name(participant, room, peer);
 	r = fake_hub_join(&soak->hub, room, peer, sees ? "whep" : "whip", offer, &answer);
