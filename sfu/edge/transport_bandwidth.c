@@ -96,7 +96,9 @@ void transport_bandwidth_tick(RtcTransport *transport)
 {
 	uint64_t now_us = transport->port->now_us;
 	int64_t budget_bps = rtc_transport_budget_bps(transport);
-	enum probe_matter matter = transport_probe_matter(transport);
+	/* All its streams are asked for it, so only where there is something to gain. */
+	enum probe_matter matter =
+		transport->wanted_bps ? transport_probe_matter(transport) : PROBE_NOTHING;
 	double refill = RETRANSMIT_TICK_BYTES, burst = RETRANSMIT_TICK_BYTES;
 	size_t byte_count;
 	uint8_t probe;
@@ -110,8 +112,8 @@ void transport_bandwidth_tick(RtcTransport *transport)
 	transport->retransmit_bytes += refill;
 	if (transport->retransmit_bytes > burst)
 		transport->retransmit_bytes = burst;
-	if (matter != PROBE_NOTHING &&
-	    bandwidth_wants_probe(&transport->bandwidth, now_us, transport->wanted_bps,
+	if (bandwidth_wants_probe(&transport->bandwidth, now_us,
+				  matter == PROBE_NOTHING ? 0 : transport->wanted_bps,
 				  matter == PROBE_PADDING, &probe, &byte_count))
 		transport_send_probe(transport, probe, byte_count);
 }
