@@ -49,7 +49,7 @@ struct track_told {
 	enum media_kind kind;
 	uint8_t layer_count;
 	struct media_format format;
-	struct sdp_media incoming;
+	struct track_names incoming;
 };
 
 /* What is seen of it where it comes in: it is not judged by what of it passes the bridge. */

@@ -8,6 +8,13 @@
 
 struct room_peer;
 
+/* How a publisher calls what its packets bring, as last negotiated. */
+struct track_names {
+	uint8_t extension_ids[EXTENSION_COUNT];
+	char rids[SDP_LAYERS_MAX][SDP_RID_MAX + 1];
+	size_t rid_count;
+};
+
 struct room_track {
 	struct list link; /* in room_peer.tracks */
 	struct room_peer *publisher;
@@ -20,10 +27,10 @@ struct room_track {
 	struct layer_switch layers; /* which of several the publisher need not send */
 	bool is_heard;		    /* audio: one of those that are forwarded */
 	struct media_format format;
-	struct sdp_media incoming; /* the publisher's numbers, as last negotiated */
-	RtcTrack *element;	   /* a reference; also in the bin */
-	struct list exports;	   /* to other parts */
-	struct mirror *mirror;	   /* owned; NULL: it is published here */
+	struct track_names incoming;
+	RtcTrack *element;     /* a reference; also in the bin */
+	struct list exports;   /* to other parts */
+	struct mirror *mirror; /* owned; NULL: it is published here */
 };
 
 /* A track on its way to a peer; linked once the peer has agreed to receive it. */

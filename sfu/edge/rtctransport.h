@@ -67,10 +67,10 @@ int rtc_transport_receive(RtcTransport *transport, const struct media_line *line
 			  GstPad *ret_pads[LAYERS_MAX]) MUST_CHECK;
 void rtc_transport_receive_end(RtcTransport *transport, const char *mid);
 
-/* Send `track` on `line`; the pad is to be linked to one of the track's. `incoming` has the numbers
- * of the publisher's header extensions. -ENOMEM. */
+/* Send `track` on `line`; the pad is to be linked to one of the track's. `incoming_ids` are the
+ * numbers of the publisher's header extensions. -ENOMEM. */
 int rtc_transport_send(RtcTransport *transport, const struct media_line *line, RtcTrack *track,
-		       const struct sdp_media *incoming, uint8_t abs_send_time_id,
+		       const uint8_t incoming_ids[EXTENSION_COUNT], uint8_t abs_send_time_id,
 		       GstPad **ret_pad) MUST_CHECK;
 void rtc_transport_send_end(RtcTransport *transport, GstPad *pad);
 /* Which layer of its track the pad should forward (LAYER_NONE: nothing), and which does. With
@@ -78,7 +78,7 @@ void rtc_transport_send_end(RtcTransport *transport, GstPad *pad);
 /* The stream goes on with another track of the same format, at its next keyframe: SSRC and numbers
  * stay, nothing flows until a layer is set. */
 void rtc_transport_send_other(GstPad *pad, const struct media_line *line, RtcTrack *track,
-			      const struct sdp_media *incoming);
+			      const uint8_t incoming_ids[EXTENSION_COUNT]);
 void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent);
 uint8_t rtc_transport_layer(GstPad *pad);
 /* How many temporal layers of it: see forwarder_set_temporal(). */

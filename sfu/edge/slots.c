@@ -75,7 +75,7 @@ static int rebind(struct subscription *subscription, struct room_track *track)
 	subscription->priority = ALLOCATOR_PRIORITY_DEFAULT;
 	subscription->is_unwanted = false;
 	rtc_transport_send_other(subscription->transport_pad, line, track->element,
-				 &track->incoming);
+				 track->incoming.extension_ids);
 	subscription->track_pad = rtc_track_add_consumer(track->element);
 	(void)gst_pad_link_full(subscription->track_pad, subscription->transport_pad,
 				GST_PAD_LINK_CHECK_NOTHING);

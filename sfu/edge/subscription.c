@@ -56,8 +56,9 @@ static struct room_track *track_of_line(struct room_peer *peer, const struct med
 
 	if (!track)
 		return NULL;
-	if (line->remote.msid_track[0])
-		memcpy(track->track_id, line->remote.msid_track, sizeof(track->track_id));
+	if (line->remote.msid_track)
+		(void)snprintf(track->track_id, sizeof(track->track_id), "%s",
+			       line->remote.msid_track);
 	LOG(LOG_INFO, LOG_WEBRTC, "track_published", LOG_TEXT("room", peer->room->room_id),
 	    LOG_TEXT("peer", peer->peer_id), LOG_TEXT("mid", track->mid),
 	    LOG_TEXT("codec", line->format.codec->name), LOG_TEXT("fmtp", line->format.fmtp));
@@ -104,6 +105,15 @@ static void link_receive_pads(struct room_track *track, GstPad *const pads[LAYER
 	}
 }
 
+static struct track_names names_of(const struct sdp_media *remote)
+{
+	struct track_names names = {.rid_count = remote->rid_count};
+
+	memcpy(names.extension_ids, remote->extension_ids, sizeof(names.extension_ids));
+	memcpy(names.rids, remote->rids, sizeof(names.rids));
+	return names;
+}
+
 /* The line publishes: have a track for it, with its present numbers. True: it is new. */
 static bool publish(struct room_peer *peer, const struct media_line *line)
 {
@@ -125,7 +135,7 @@ static bool publish(struct room_peer *peer, const struct media_line *line)
 	if (!track)
 		return false;
 	track->format = line->format;
-	track->incoming = line->remote;
+	track->incoming = names_of(&line->remote);
 	track->layer_count = media_line_layer_count(line);
 	if (peer->room->context->with_svc)
 		rtc_track_find_spatial(track->element);
@@ -207,10 +217,11 @@ void subscription_free(struct subscription *subscription)
 struct send_stream subscription_stream(struct subscription *subscription)
 {
 	const struct room_track *track = subscription->track;
-	struct send_stream stream = {.binding = subscription, .format = track->format};
+	struct send_stream stream = {.binding = subscription,
+				     .format = track->format,
+				     .stream_id = track->publisher->peer_id,
+				     .track_id = track->track_id};
 
-	(void)snprintf(stream.stream_id, sizeof(stream.stream_id), "%s", track->publisher->peer_id);
-	(void)snprintf(stream.track_id, sizeof(stream.track_id), "%s", track->track_id);
 	do {
 		random_bytes(&stream.ssrc, sizeof(stream.ssrc));
 		random_bytes(&stream.rtx_ssrc, sizeof(stream.rtx_ssrc));
@@ -285,8 +296,8 @@ static void link_pads(struct subscription *subscription, const struct media_line
 	uint8_t abs_send_time_id =
 		negotiation_abs_send_time_id(&subscription->subscriber->negotiation, line);
 
-	if (rtc_transport_send(transport, line, track->element, &track->incoming, abs_send_time_id,
-			       &subscription->transport_pad) < 0)
+	if (rtc_transport_send(transport, line, track->element, track->incoming.extension_ids,
+			       abs_send_time_id, &subscription->transport_pad) < 0)
 		return; /* without memory: tried again after the next negotiation */
 	subscription->payload_type = line->send_payload_type;
 	subscription->track_pad = rtc_track_add_consumer(track->element);

@@ -441,7 +441,7 @@ static int receive_layer(RtcTransport *transport, const struct media_line *line,
 static void take_extension_id(const struct sdp_media *media, enum header_extension extension,
 			      uint8_t *id)
 {
-	uint8_t given = sdp_extension_id(media, extension);
+	uint8_t given = media->extension_ids[extension];
 
 	if (given)
 		*id = given;

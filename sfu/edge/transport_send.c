@@ -254,32 +254,29 @@ static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 }
 
 /* Incoming extension numbers to the subscriber's own, for those it has agreed to. */
-static void map_extensions(const struct sdp_media *incoming, const struct sdp_media *outgoing,
-			   uint8_t id_map[16])
+static void map_extensions(const uint8_t incoming_ids[EXTENSION_COUNT],
+			   const uint8_t outgoing_ids[EXTENSION_COUNT], uint8_t id_map[16])
 {
-	for (size_t i = 0; i < incoming->extension_count; i++) {
-		enum header_extension extension = incoming->extensions[i].extension;
-
-		if (negotiation_passes_on(extension) && incoming->extensions[i].id < 16)
-			id_map[incoming->extensions[i].id] = sdp_extension_id(outgoing, extension);
-	}
+	for (int i = EXTENSION_NONE + 1; i < EXTENSION_COUNT; i++)
+		if (negotiation_passes_on((enum header_extension)i) && incoming_ids[i] &&
+		    incoming_ids[i] < 16)
+			id_map[incoming_ids[i]] = outgoing_ids[i];
 }
 
 /* What of a stream depends on whose track it shows. */
 static void take_source(struct send_stream_out *stream, const struct media_line *line,
-			RtcTrack *track, const struct sdp_media *incoming)
+			RtcTrack *track, const uint8_t incoming_ids[EXTENSION_COUNT])
 {
 	struct forwarder *forwarder = &stream->forwarder;
 
 	g_set_object(&stream->track, track);
 	memset(forwarder->extension_id_map, 0, sizeof(forwarder->extension_id_map));
-	map_extensions(incoming, &line->remote, forwarder->extension_id_map);
-	stream->incoming_dependency_id =
-		sdp_extension_id(incoming, EXTENSION_DEPENDENCY_DESCRIPTOR);
+	map_extensions(incoming_ids, line->remote.extension_ids, forwarder->extension_id_map);
+	stream->incoming_dependency_id = incoming_ids[EXTENSION_DEPENDENCY_DESCRIPTOR];
 }
 
 void rtc_transport_send_other(GstPad *pad, const struct media_line *line, RtcTrack *track,
-			      const struct sdp_media *incoming)
+			      const uint8_t incoming_ids[EXTENSION_COUNT])
 {
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);
 
@@ -288,7 +285,7 @@ void rtc_transport_send_other(GstPad *pad, const struct media_line *line, RtcTra
 	for (uint8_t layer = 0; layer < LAYERS_MAX; layer++)
 		forwarder_restart(&stream->forwarder, layer);
 	stream->clock = (struct sender_clock){0}; /* told by the other's reports */
-	take_source(stream, line, track, incoming);
+	take_source(stream, line, track, incoming_ids);
 }
 
 /* By which numbers, or else times, the subscriber can tell how its way fares. A picture without RTX
@@ -299,7 +296,7 @@ static void number_stream(struct send_stream_out *stream, const struct media_lin
 	RtcTransport *transport = stream->transport;
 	bool is_repeated = line->kind == MEDIA_VIDEO && !stream->forwarder.rtx_payload_type;
 
-	stream->transport_cc_id = sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC);
+	stream->transport_cc_id = line->remote.extension_ids[EXTENSION_TRANSPORT_CC];
 	if (!is_repeated)
 		stream->abs_send_time_id = abs_send_time_id;
 	if (stream->transport_cc_id && !transport->history)
@@ -311,7 +308,8 @@ static void number_stream(struct send_stream_out *stream, const struct media_lin
 }
 
 int rtc_transport_send(RtcTransport *transport, const struct media_line *line, RtcTrack *track,
-		       const struct sdp_media *incoming, uint8_t abs_send_time_id, GstPad **ret_pad)
+		       const uint8_t incoming_ids[EXTENSION_COUNT], uint8_t abs_send_time_id,
+		       GstPad **ret_pad)
 {
 	struct send_stream_out *stream = calloc(1, sizeof(*stream));
 	struct forwarder *forwarder;
@@ -332,7 +330,7 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 	forwarder->payload_type = line->send_payload_type;
 	forwarder->rtx_payload_type = line->send_rtx_payload_type;
 	forwarder->clock_rate_hz = line->send.format.codec->clock_rate_hz;
-	take_source(stream, line, track, incoming);
+	take_source(stream, line, track, incoming_ids);
 	stream->red_payload_type = line->send_red_payload_type;
 	number_stream(stream, line, abs_send_time_id);
 	name = g_strdup_printf("sink_%s_%08x", line->mid, forwarder->ssrc);

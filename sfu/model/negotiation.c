@@ -6,6 +6,16 @@
 #include <string.h>
 #include <strings.h>
 
+static void drop_lines_from(struct negotiation *negotiation, size_t count)
+{
+	while (negotiation->line_count > count) {
+		struct media_line *line = negotiation->lines[--negotiation->line_count];
+
+		sdp_media_fini(&line->remote);
+		free(line);
+	}
+}
+
 void negotiation_init(struct negotiation *negotiation, const struct negotiation_identity *identity,
 		      uint64_t session_id)
 {
@@ -18,11 +28,12 @@ void negotiation_init(struct negotiation *negotiation, const struct negotiation_
 
 void negotiation_fini(struct negotiation *negotiation)
 {
-	for (size_t i = 0; i < negotiation->line_count; i++)
-		free(negotiation->lines[i]);
+	drop_lines_from(negotiation, 0);
 	free(negotiation->lines);
 	negotiation->lines = NULL;
-	negotiation->line_count = 0;
+	free(negotiation->refused);
+	negotiation->refused = NULL;
+	negotiation->refused_count = 0;
 }
 
 /* ---- lines ---- */
@@ -43,12 +54,6 @@ static int append_line(struct negotiation *negotiation, struct media_line **ret_
 	lines[negotiation->line_count++] = line;
 	*ret_line = line;
 	return 0;
-}
-
-static void drop_lines_from(struct negotiation *negotiation, size_t count)
-{
-	while (negotiation->line_count > count)
-		free(negotiation->lines[--negotiation->line_count]);
 }
 
 size_t negotiation_agreed_count(const struct negotiation *negotiation)
@@ -290,19 +295,31 @@ static bool find_send_numbers(struct media_line *line, const struct sdp_media *m
 	return true;
 }
 
-static void apply_offered_media(const struct negotiation *negotiation, struct media_line *line,
-				const struct sdp_media *media)
+/* What the peer says of the line is ours now. */
+static void keep_media(struct media_line *line, struct sdp_media *media)
 {
+	sdp_media_fini(&line->remote);
+	line->remote = *media;
+	line->has_remote = true;
+	*media = (struct sdp_media){0};
+}
+
+/* `said` is emptied. */
+static void apply_offered_media(const struct negotiation *negotiation, struct media_line *line,
+				struct sdp_media *said)
+{
+	const struct sdp_media *media = &line->remote;
 	const struct sdp_codec *chosen;
 	struct media_format format;
 
-	if (is_recycled(line, media))
+	if (is_recycled(line, said)) {
+		sdp_media_fini(&line->remote);
 		*line = (struct media_line){0};
+	}
+	keep_media(line, said);
 	line->kind = media->kind;
 	memcpy(line->mid, media->mid, sizeof(line->mid));
 	line->is_proposed = false;
-	line->remote = *media;
-	line->has_remote = true;
 	chosen = choose_format(negotiation, line, media, &format);
 	line->is_rejected = (media->kind != MEDIA_AUDIO && media->kind != MEDIA_VIDEO) ||
 			    media->rejected || !chosen;
@@ -327,6 +344,7 @@ static void unbind(struct negotiation *negotiation, struct media_line *line)
 {
 	line->is_sending_wanted = line->is_sending_live = false;
 	line->send.binding = NULL;
+	line->send.stream_id = line->send.track_id = NULL;
 	negotiation->is_dirty = true;
 }
 
@@ -346,11 +364,15 @@ int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *of
 			   struct sdp **ret_answer, struct error *reterr)
 {
 	AUTO_FREE struct send_stream *streams = NULL;
+	AUTO(sdp) said = NULL;
 	size_t stream_count = 0, before;
 	int r = check_offer(negotiation, offer, reterr);
 
 	if (r < 0)
 		return r;
+	said = sdp_copy(offer);
+	if (!said)
+		return -ENOMEM;
 	keep_known(negotiation, offer);
 	take_back_proposed(negotiation, &streams, &stream_count);
 	before = negotiation->line_count;
@@ -364,7 +386,7 @@ int negotiation_take_offer(struct negotiation *negotiation, const struct sdp *of
 		}
 	}
 	for (size_t i = 0; i < offer->media_count; i++)
-		apply_offered_media(negotiation, negotiation->lines[i], &offer->media[i]);
+		apply_offered_media(negotiation, negotiation->lines[i], &said->media[i]);
 	unbind_untakeable(negotiation);
 	for (size_t i = 0; i < stream_count; i++) {
 		/* Refused: no room behind the peer's lines, or it cannot take it. */
@@ -484,8 +506,8 @@ const struct media_line *negotiation_rename_send(struct negotiation *negotiation
 
 		if (!line->is_sending_live || stream->binding != binding)
 			continue;
-		(void)snprintf(stream->stream_id, sizeof(stream->stream_id), "%s", stream_id);
-		(void)snprintf(stream->track_id, sizeof(stream->track_id), "%s", track_id);
+		stream->stream_id = stream_id;
+		stream->track_id = track_id;
 		return line;
 	}
 	return NULL;
@@ -552,20 +574,35 @@ static int check_answer(const struct negotiation *negotiation, const struct sdp 
 	return 0;
 }
 
+/* Without memory it is not remembered, and offered again. */
+static void remember_refused(struct negotiation *negotiation, const struct media_format *format)
+{
+	struct media_format *refused;
+
+	if (negotiation->refused_count == REFUSED_FORMATS_MAX || is_refused(negotiation, format))
+		return;
+	refused = realloc(negotiation->refused,
+			  (negotiation->refused_count + 1) * sizeof(struct media_format));
+	if (!refused)
+		return;
+	negotiation->refused = refused;
+	refused[negotiation->refused_count++] = *format;
+}
+
 /* The peer does not take what a line of ours was to send: not to be tried again. */
 static void refuse_send(struct negotiation *negotiation, struct media_line *line)
 {
 	if (!line->is_sending_wanted || line->send.ssrc != line->offered_ssrc)
 		return;
-	if (negotiation->refused_count < REFUSED_FORMATS_MAX &&
-	    !is_refused(negotiation, &line->send.format))
-		negotiation->refused[negotiation->refused_count++] = line->send.format;
+	remember_refused(negotiation, &line->send.format);
 	unbind(negotiation, line);
 }
 
+/* `said` is emptied if the line is ours. */
 static void apply_answered_media(struct negotiation *negotiation, struct media_line *line,
-				 const struct sdp_media *media)
+				 struct sdp_media *said)
 {
+	const struct sdp_media *media = said;
 	bool has_format;
 
 	line->is_proposed = false;
@@ -578,8 +615,8 @@ static void apply_answered_media(struct negotiation *negotiation, struct media_l
 		return;
 	}
 	if (line->is_ours) {
-		line->remote = *media;
-		line->has_remote = true;
+		keep_media(line, said);
+		media = &line->remote;
 	}
 	line->is_publishing = line->is_publishing && (media->direction & DIRECTION_SEND);
 	has_format = line->is_sending_wanted && find_send_numbers(line, media);
@@ -600,12 +637,16 @@ static void apply_answered_media(struct negotiation *negotiation, struct media_l
 int negotiation_take_answer(struct negotiation *negotiation, const struct sdp *answer,
 			    uint64_t offer_id, struct error *reterr)
 {
+	AUTO(sdp) said = NULL;
 	int r = check_answer(negotiation, answer, offer_id, reterr);
 
 	if (r < 0)
 		return r;
+	said = sdp_copy(answer);
+	if (!said)
+		return -ENOMEM;
 	for (size_t i = 0; i < answer->media_count; i++)
-		apply_answered_media(negotiation, negotiation->lines[i], &answer->media[i]);
+		apply_answered_media(negotiation, negotiation->lines[i], &said->media[i]);
 	keep_remote(negotiation, answer);
 	negotiation->state = NEGOTIATION_STABLE;
 	return 0;

@@ -34,7 +34,7 @@ enum negotiation_state { NEGOTIATION_STABLE, NEGOTIATION_OFFERED };
 struct send_stream {
 	void *binding; /* whose track this is, the edge's; never NULL while in use */
 	struct media_format format;
-	char stream_id[SDP_TOKEN_MAX], track_id[SDP_TOKEN_MAX]; /* msid */
+	const char *stream_id, *track_id; /* msid; borrowed, live as long as it is bound */
 	uint32_t ssrc, rtx_ssrc;
 };
 
@@ -50,7 +50,7 @@ struct media_line {
 	struct media_format format; /* what it sends in, or was last agreed for an idle line */
 	uint8_t payload_type, rtx_payload_type; /* its numbers */
 	uint8_t red_payload_type; /* audio: it sends redundantly, under this one; 0: not */
-	struct sdp_media remote;  /* its side, as last negotiated */
+	struct sdp_media remote;  /* owned: its side, as last negotiated */
 	bool has_remote;
 
 	/* What we send to it. */
@@ -80,7 +80,7 @@ struct negotiation {
 	struct negotiation_identity identity;
 	bool may_publish;		      /* true at first */
 	struct codec_preferences preferences; /* for what it publishes; empty at first: anything */
-	struct media_format refused[REFUSED_FORMATS_MAX]; /* offered once, and not taken */
+	struct media_format *refused;	      /* owned; offered once, and not taken */
 	size_t refused_count;
 	uint8_t remote_fingerprint_sha256[32];
 	char remote_ufrag[SDP_TOKEN_MAX];
@@ -142,7 +142,8 @@ uint8_t negotiation_abs_send_time_id(const struct negotiation *negotiation,
 /* How many layers (simulcast) the peer sends on this m-line: 1 to LAYERS_MAX. */
 uint8_t media_line_layer_count(const struct media_line *line);
 
-/* What is bound to `binding` has another name from now on: the next offer says so, none is needed.
+/* What is bound to `binding` has another name (borrowed) from now on: the next offer says so, none
+ * is needed.
  * Returns its line, borrowed; NULL: there is none, or the peer has not agreed to it yet. */
 const struct media_line *negotiation_rename_send(struct negotiation *negotiation,
 						 const void *binding, const char *stream_id,
@@ -160,7 +161,7 @@ int negotiation_write(const struct negotiation *negotiation, bool as_offer,
 /* The peer answers our offer: the one of `offer_id`, if it says which; 0: it does not, and an
  * answer to another offer is known by its m-lines alone. On failure nothing has changed: -EPROTO
  * "stale_answer" none is outstanding, or it answers another offer -EPROTO "bad_sdp"      -EPROTO
- * "fingerprint_changed" */
+ * "fingerprint_changed"      -ENOMEM */
 int negotiation_take_answer(struct negotiation *negotiation, const struct sdp *answer,
 			    uint64_t offer_id, struct error *reterr) MUST_CHECK;
 

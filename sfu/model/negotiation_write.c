@@ -148,49 +148,61 @@ struct estimation {
 	uint8_t transport_cc_id, abs_send_time_id;
 };
 
+static int add_rtx(struct sdp_media *media, const struct relay_codec *codec,
+		   uint8_t rtx_payload_type, uint8_t payload_type)
+{
+	char fmtp[sizeof("apt=255")];
+	const struct sdp_codec entry = {.payload_type = rtx_payload_type,
+					.name = "rtx",
+					.clock_rate_hz = codec->clock_rate_hz,
+					.apt = payload_type,
+					.fmtp = fmtp};
+
+	(void)snprintf(fmtp, sizeof(fmtp), "apt=%u", payload_type);
+	return sdp_media_add_codec(media, &entry);
+}
+
 /* `offered`: the peer's own entry for it, NULL if it is ours to offer. */
-static void add_codec(struct sdp_media *media, const struct media_format *format,
-		      const struct sdp_codec *offered, uint8_t payload_type,
-		      uint8_t rtx_payload_type, const struct estimation *estimation)
+static int add_codec(struct sdp_media *media, const struct media_format *format,
+		     const struct sdp_codec *offered, uint8_t payload_type,
+		     uint8_t rtx_payload_type, const struct estimation *estimation)
 {
 	const struct relay_codec *codec = format->codec;
-	struct sdp_codec *entry = &media->codecs[media->codec_count++];
+	struct sdp_codec entry = {.payload_type = payload_type,
+				  .clock_rate_hz = codec->clock_rate_hz,
+				  .channels = codec->channels,
+				  .apt = -1,
+				  .fmtp = format->fmtp};
+	int r;
 
-	entry->payload_type = payload_type;
-	(void)snprintf(entry->name, sizeof(entry->name), "%s", codec->name);
-	entry->clock_rate_hz = codec->clock_rate_hz;
-	entry->channels = codec->channels;
-	entry->apt = -1;
-	(void)snprintf(entry->fmtp, sizeof(entry->fmtp), "%s", format->fmtp);
-	entry->transport_cc = estimation->transport_cc_id != 0;
-	entry->goog_remb = estimation->abs_send_time_id != 0 && (!offered || offered->goog_remb);
+	(void)snprintf(entry.name, sizeof(entry.name), "%s", codec->name);
+	entry.transport_cc = estimation->transport_cc_id != 0;
+	entry.goog_remb = estimation->abs_send_time_id != 0 && (!offered || offered->goog_remb);
 	if (codec->has_video_feedback) {
 		/* An answer may take from the offer, not add to it. */
-		entry->nack = !offered || offered->nack;
-		entry->nack_pli = !offered || offered->nack_pli;
-		entry->ccm_fir = !offered || offered->ccm_fir;
+		entry.nack = !offered || offered->nack;
+		entry.nack_pli = !offered || offered->nack_pli;
+		entry.ccm_fir = !offered || offered->ccm_fir;
 	}
-	if (!rtx_payload_type)
-		return;
-	entry = &media->codecs[media->codec_count++];
-	entry->payload_type = rtx_payload_type;
-	(void)snprintf(entry->name, sizeof(entry->name), "rtx");
-	entry->clock_rate_hz = codec->clock_rate_hz;
-	entry->apt = payload_type;
-	(void)snprintf(entry->fmtp, sizeof(entry->fmtp), "apt=%u", payload_type);
+	r = sdp_media_add_codec(media, &entry);
+	if (r < 0 || !rtx_payload_type)
+		return r;
+	return add_rtx(media, codec, rtx_payload_type, payload_type);
 }
 
 /* The same in its redundant form, under the peer's number for it. */
-static void add_red(struct sdp_media *media, uint8_t red_payload_type, uint8_t payload_type)
+static int add_red(struct sdp_media *media, uint8_t red_payload_type, uint8_t payload_type)
 {
-	struct sdp_codec *entry = &media->codecs[media->codec_count++];
+	char fmtp[sizeof("255/255")];
+	const struct sdp_codec entry = {.payload_type = red_payload_type,
+					.name = "red",
+					.clock_rate_hz = 48000,
+					.channels = 2,
+					.apt = -1,
+					.fmtp = fmtp};
 
-	*entry = (struct sdp_codec){.payload_type = red_payload_type,
-				    .name = "red",
-				    .clock_rate_hz = 48000,
-				    .channels = 2,
-				    .apt = -1};
-	(void)snprintf(entry->fmtp, sizeof(entry->fmtp), "%u/%u", payload_type, payload_type);
+	(void)snprintf(fmtp, sizeof(fmtp), "%u/%u", payload_type, payload_type);
+	return sdp_media_add_codec(media, &entry);
 }
 
 /* What the peer calls it, on any of its lines; 0: it has none. */
@@ -207,12 +219,6 @@ static uint8_t red_payload_type_of_peer(const struct negotiation *negotiation, u
 	return 0;
 }
 
-static void add_extension(struct sdp_media *media, enum header_extension extension, uint8_t id)
-{
-	media->extensions[media->extension_count].extension = extension;
-	media->extensions[media->extension_count++].id = id;
-}
-
 /* The peer's number for an extension, from any of its lines: within one bundle a number must mean
  * one thing (RFC 9143 section 9.2). 0: it knows it not, or nothing is known of the peer yet. */
 static uint8_t extension_id_of_peer(const struct negotiation *negotiation,
@@ -225,7 +231,7 @@ static uint8_t extension_id_of_peer(const struct negotiation *negotiation,
 		if (!negotiation->lines[i]->has_remote)
 			continue;
 		*has_remote = true;
-		id = sdp_extension_id(&negotiation->lines[i]->remote, extension);
+		id = negotiation->lines[i]->remote.extension_ids[extension];
 	}
 	return id;
 }
@@ -244,8 +250,8 @@ static void add_offered_extensions(const struct negotiation *negotiation,
 		    has_remote && !negotiation->remote_allows_mixed)
 			continue;
 		if (offered_extensions[i].kind == line->kind && (id || !has_remote))
-			add_extension(media, offered_extensions[i].extension,
-				      id ? id : offered_extensions[i].id);
+			media->extension_ids[offered_extensions[i].extension] =
+				id ? id : offered_extensions[i].id;
 	}
 }
 
@@ -255,11 +261,10 @@ static bool means_one_thing(const struct negotiation *negotiation, uint8_t id,
 			    enum header_extension extension)
 {
 	for (size_t i = 0; i < negotiation->line_count; i++) {
-		const struct sdp_media *remote = &negotiation->lines[i]->remote;
+		const uint8_t *ids = negotiation->lines[i]->remote.extension_ids;
 
-		for (size_t j = 0; j < remote->extension_count; j++)
-			if (remote->extensions[j].id == id &&
-			    remote->extensions[j].extension != extension)
+		for (int other = EXTENSION_NONE + 1; id && other < EXTENSION_COUNT; other++)
+			if (ids[other] == id && other != (int)extension)
 				return false;
 	}
 	return true;
@@ -289,8 +294,8 @@ static struct estimation sent_estimation(const struct negotiation *negotiation)
 static struct estimation agreed_estimation(const struct negotiation *negotiation,
 					   const struct media_line *line)
 {
-	struct estimation estimation = {sdp_extension_id(&line->remote, EXTENSION_TRANSPORT_CC), 0};
-	uint8_t id = sdp_extension_id(&line->remote, EXTENSION_ABS_SEND_TIME);
+	struct estimation estimation = {line->remote.extension_ids[EXTENSION_TRANSPORT_CC], 0};
+	uint8_t id = line->remote.extension_ids[EXTENSION_ABS_SEND_TIME];
 
 	if (!estimation.transport_cc_id && line->is_sending_wanted &&
 	    means_one_thing(negotiation, id, EXTENSION_ABS_SEND_TIME))
@@ -307,16 +312,11 @@ uint8_t negotiation_abs_send_time_id(const struct negotiation *negotiation,
 static void add_received_extensions(const struct negotiation *negotiation,
 				    const struct media_line *line, struct sdp_media *media)
 {
-	uint8_t abs_send_time_id = negotiation_abs_send_time_id(negotiation, line);
-
-	for (size_t i = 0; i < ARRAY_LEN(received_extensions); i++) {
-		uint8_t id = sdp_extension_id(&line->remote, received_extensions[i]);
-
-		if (id)
-			add_extension(media, received_extensions[i], id);
-	}
-	if (abs_send_time_id)
-		add_extension(media, EXTENSION_ABS_SEND_TIME, abs_send_time_id);
+	for (size_t i = 0; i < ARRAY_LEN(received_extensions); i++)
+		media->extension_ids[received_extensions[i]] =
+			line->remote.extension_ids[received_extensions[i]];
+	media->extension_ids[EXTENSION_ABS_SEND_TIME] =
+		negotiation_abs_send_time_id(negotiation, line);
 }
 
 /* All layers that the peer would send are welcome: what of them is used changes from moment to
@@ -331,31 +331,36 @@ static void write_received_layers(const struct media_line *line, struct sdp_medi
 	media->rids_are_received = true;
 }
 
-static void write_send(const struct negotiation *negotiation, const struct media_line *line,
-		       uint8_t rtx_payload_type, struct sdp_media *media)
+static int write_send(const struct negotiation *negotiation, const struct media_line *line,
+		      uint8_t rtx_payload_type, struct sdp_media *media)
 {
-	(void)snprintf(media->msid_stream, sizeof(media->msid_stream), "%s", line->send.stream_id);
-	(void)snprintf(media->msid_track, sizeof(media->msid_track), "%s", line->send.track_id);
-	(void)snprintf(media->cname, sizeof(media->cname), "%s", negotiation->identity.cname);
+	int r = sdp_set_text(&media->msid_stream, line->send.stream_id);
+
+	if (r == 0)
+		r = sdp_set_text(&media->msid_track, line->send.track_id);
+	if (r == 0)
+		r = sdp_set_text(&media->cname, negotiation->identity.cname);
 	media->ssrcs[0] = line->send.ssrc;
 	media->rtx_ssrcs[0] = rtx_payload_type ? line->send.rtx_ssrc : 0;
 	media->ssrc_count = 1;
+	return r;
 }
 
 /* A rejected m-line still has to name a format: the peer's own first one. */
-static void write_rejected(const struct media_line *line, struct sdp_media *media)
+static int write_rejected(const struct media_line *line, struct sdp_media *media)
 {
 	media->rejected = true;
-	if (line->has_remote && line->remote.codec_count > 0)
-		media->codecs[media->codec_count++] = line->remote.codecs[0];
+	return line->remote.codec_count > 0 ? sdp_media_add_codec(media, &line->remote.codecs[0])
+					    : 0;
 }
 
-/* The peer's words for what flows on the line: it is agreed, or about to be in our answer. True: a
- * stream of ours is among it. */
-static bool write_agreed_codec(const struct negotiation *negotiation, const struct media_line *line,
-			       struct sdp_media *media, uint8_t *ret_rtx_payload_type)
+/* The peer's words for what flows on the line: it is agreed, or about to be in our answer. 1: a
+ * stream of ours is among it; 0: none is. */
+static int write_agreed_codec(const struct negotiation *negotiation, const struct media_line *line,
+			      struct sdp_media *media, uint8_t *ret_rtx_payload_type)
 {
 	const struct sdp_codec *theirs, *red;
+	int r = 0;
 	const struct estimation estimation = agreed_estimation(negotiation, line);
 	struct media_format format = line->format;
 	uint8_t payload_type;
@@ -373,59 +378,66 @@ static bool write_agreed_codec(const struct negotiation *negotiation, const stru
 		(void)media_format_read(theirs, &format);
 	/* First comes what the peer is to send. */
 	if (line->is_publishing && line->red_payload_type)
-		add_red(media, line->red_payload_type, payload_type);
-	add_codec(media, &format, line->is_ours ? NULL : theirs, payload_type,
-		  *ret_rtx_payload_type, &estimation);
+		r = add_red(media, line->red_payload_type, payload_type);
+	if (r == 0)
+		r = add_codec(media, &format, line->is_ours ? NULL : theirs, payload_type,
+			      *ret_rtx_payload_type, &estimation);
 	red = is_sent ? sdp_codec_find_red(&line->remote, payload_type) : NULL;
-	if (red && !(line->is_publishing && line->red_payload_type))
-		add_red(media, red->payload_type, payload_type);
-	return is_sent;
+	if (r == 0 && red && !(line->is_publishing && line->red_payload_type))
+		r = add_red(media, red->payload_type, payload_type);
+	return r < 0 ? r : is_sent;
 }
 
-static void write_line(const struct negotiation *negotiation, const struct media_line *line,
-		       bool as_offer, struct sdp_media *media)
+/* The same in an offer, where the line is ours. */
+static int write_offered_codec(const struct negotiation *negotiation, const struct media_line *line,
+			       struct sdp_media *media, uint8_t *ret_rtx_payload_type)
 {
 	const struct estimation estimation = sent_estimation(negotiation);
-	uint8_t rtx_payload_type, red_payload_type;
+	uint8_t red_payload_type =
+		red_payload_type_of_peer(negotiation, line->offered_payload_type);
+	int r = add_codec(media, offered_format(line), NULL, line->offered_payload_type,
+			  line->offered_rtx_payload_type, &estimation);
+
+	if (r == 0 && line->kind == MEDIA_AUDIO && red_payload_type)
+		r = add_red(media, red_payload_type, line->offered_payload_type);
+	*ret_rtx_payload_type = line->offered_rtx_payload_type;
+	return r < 0 ? r : line->is_sending_wanted;
+}
+
+static int write_line(const struct negotiation *negotiation, const struct media_line *line,
+		      bool as_offer, struct sdp_media *media)
+{
+	const struct estimation estimation = sent_estimation(negotiation);
+	uint8_t rtx_payload_type;
 	unsigned direction = DIRECTION_INACTIVE;
-	bool is_sent;
+	int r;
 
 	media->kind = line->kind;
 	memcpy(media->mid, line->mid, sizeof(media->mid));
 	media->rtcp_mux = media->rtcp_rsize = true;
-	if (line->is_rejected) {
-		write_rejected(line, media);
-		return;
-	}
-	if (line->is_ours && as_offer) {
-		rtx_payload_type = line->offered_rtx_payload_type;
-		add_codec(media, offered_format(line), NULL, line->offered_payload_type,
-			  rtx_payload_type, &estimation);
-		red_payload_type =
-			red_payload_type_of_peer(negotiation, line->offered_payload_type);
-		if (line->kind == MEDIA_AUDIO && red_payload_type)
-			add_red(media, red_payload_type, line->offered_payload_type);
-		is_sent = line->is_sending_wanted;
-	} else {
-		is_sent = write_agreed_codec(negotiation, line, media, &rtx_payload_type);
-	}
+	if (line->is_rejected)
+		return write_rejected(line, media);
+	r = line->is_ours && as_offer
+		    ? write_offered_codec(negotiation, line, media, &rtx_payload_type)
+		    : write_agreed_codec(negotiation, line, media, &rtx_payload_type);
 	if (line->is_publishing)
 		direction |= DIRECTION_RECEIVE;
-	if (is_sent) {
+	if (r > 0) {
 		direction |= DIRECTION_SEND;
-		write_send(negotiation, line, rtx_payload_type, media);
+		r = write_send(negotiation, line, rtx_payload_type, media);
 	}
+	if (r < 0)
+		return r;
 	media->direction = (enum sdp_direction)direction;
 	write_received_layers(line, media);
 	if (line->is_ours) {
 		add_offered_extensions(negotiation, line, media);
-		if (estimation.transport_cc_id)
-			add_extension(media, EXTENSION_TRANSPORT_CC, estimation.transport_cc_id);
-		if (estimation.abs_send_time_id)
-			add_extension(media, EXTENSION_ABS_SEND_TIME, estimation.abs_send_time_id);
+		media->extension_ids[EXTENSION_TRANSPORT_CC] = estimation.transport_cc_id;
+		media->extension_ids[EXTENSION_ABS_SEND_TIME] = estimation.abs_send_time_id;
 	} else {
 		add_received_extensions(negotiation, line, media);
 	}
+	return 0;
 }
 
 int negotiation_write(const struct negotiation *negotiation, bool as_offer, struct sdp **ret_sdp)
@@ -434,7 +446,7 @@ int negotiation_write(const struct negotiation *negotiation, bool as_offer, stru
 	/* An answer has the lines of the offer that it answers; ours of the future come after. */
 	size_t line_count =
 		as_offer ? negotiation->line_count : negotiation_agreed_count(negotiation);
-	struct sdp *sdp = sdp_new(line_count, identity->candidate_count);
+	AUTO(sdp) sdp = sdp_new(line_count, identity->candidate_count);
 
 	if (!sdp)
 		return -ENOMEM;
@@ -451,8 +463,12 @@ int negotiation_write(const struct negotiation *negotiation, bool as_offer, stru
 	sdp->session_version = negotiation->session_version;
 	for (size_t i = 0; i < identity->candidate_count; i++)
 		sdp->candidates[i] = identity->candidates[i];
-	for (size_t i = 0; i < line_count; i++)
-		write_line(negotiation, negotiation->lines[i], as_offer, &sdp->media[i]);
-	*ret_sdp = sdp;
+	for (size_t i = 0; i < line_count; i++) {
+		int r = write_line(negotiation, negotiation->lines[i], as_offer, &sdp->media[i]);
+
+		if (r < 0)
+			return r;
+	}
+	*ret_sdp = STEAL(sdp);
 	return 0;
 }

@@ -1,5 +1,8 @@
 #include "sfu/wire/sdp.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -52,11 +55,126 @@ struct sdp *sdp_free(struct sdp *sdp)
 	if (!sdp)
 		return NULL;
 	explicit_bzero(sdp->ice_password, sizeof(sdp->ice_password));
+	for (size_t i = 0; sdp->media && i < sdp->media_count; i++)
+		sdp_media_fini(&sdp->media[i]);
 	free(sdp->media);
 	free(sdp->candidates);
 	free(sdp);
 	return NULL;
 }
+
+/* ---- what an m-line owns ---- */
+
+static void free_fmtp(const struct sdp_codec *codec)
+{
+	free((void *)(uintptr_t)codec->fmtp); /* constant to all but us */
+}
+
+void sdp_media_keep_codecs(struct sdp_media *media, size_t count)
+{
+	while (media->codec_count > count)
+		free_fmtp(&media->codecs[--media->codec_count]);
+}
+
+void sdp_media_fini(struct sdp_media *media)
+{
+	sdp_media_keep_codecs(media, 0);
+	free(media->codecs);
+	free(media->msid_stream);
+	free(media->msid_track);
+	free(media->cname);
+	*media = (struct sdp_media){0};
+}
+
+int sdp_media_add_codec(struct sdp_media *media, const struct sdp_codec *codec)
+{
+	struct sdp_codec *codecs;
+	char *fmtp;
+
+	assert(media->codec_count < SDP_CODECS_MAX);
+	codecs = realloc(media->codecs, (media->codec_count + 1) * sizeof(*codecs));
+	if (!codecs)
+		return -ENOMEM;
+	media->codecs = codecs;
+	fmtp = strdup(codec->fmtp ? codec->fmtp : "");
+	if (!fmtp)
+		return -ENOMEM;
+	codecs[media->codec_count] = *codec;
+	codecs[media->codec_count++].fmtp = fmtp;
+	return 0;
+}
+
+int sdp_codec_set_fmtp(struct sdp_codec *codec, const char *fmtp)
+{
+	char *copy = strdup(fmtp);
+
+	if (!copy)
+		return -ENOMEM;
+	free_fmtp(codec);
+	codec->fmtp = copy;
+	return 0;
+}
+
+void sdp_media_remove_codec(struct sdp_media *media, struct sdp_codec *codec)
+{
+	size_t behind = media->codec_count - (size_t)(codec - media->codecs) - 1;
+
+	free_fmtp(codec);
+	memmove(codec, codec + 1, behind * sizeof(*codec));
+	media->codec_count--;
+}
+
+int sdp_set_text(char **place, const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		return -ENOMEM;
+	free(*place);
+	*place = copy;
+	return 0;
+}
+
+static int copy_media(const struct sdp_media *media, struct sdp_media *copy)
+{
+	int r;
+
+	*copy = *media;
+	copy->codecs = NULL;
+	copy->codec_count = 0;
+	copy->msid_stream = copy->msid_track = copy->cname = NULL;
+	r = sdp_set_text(&copy->msid_stream, media->msid_stream);
+	if (r == 0)
+		r = sdp_set_text(&copy->msid_track, media->msid_track);
+	if (r == 0)
+		r = sdp_set_text(&copy->cname, media->cname);
+	for (size_t i = 0; r == 0 && i < media->codec_count; i++)
+		r = sdp_media_add_codec(copy, &media->codecs[i]);
+	return r;
+}
+
+struct sdp *sdp_copy(const struct sdp *sdp)
+{
+	AUTO(sdp) copy = sdp_new(sdp->media_count, sdp->candidate_count);
+	struct sdp_candidate *candidates;
+	struct sdp_media *media;
+
+	if (!copy)
+		return NULL;
+	media = copy->media;
+	candidates = copy->candidates;
+	*copy = *sdp;
+	copy->media = media;
+	copy->candidates = candidates;
+	for (size_t i = 0; i < sdp->candidate_count; i++)
+		candidates[i] = sdp->candidates[i];
+	for (size_t i = 0; i < sdp->media_count; i++)
+		if (copy_media(&sdp->media[i], &media[i]) < 0)
+			return NULL;
+	return STEAL(copy);
+}
+
+/* ---- look-ups ---- */
 
 const struct sdp_codec *sdp_codec_find(const struct sdp_media *media, const char *name)
 {
@@ -101,15 +219,6 @@ const struct sdp_codec *sdp_codec_find_red(const struct sdp_media *media, uint8_
 			return codec;
 	}
 	return NULL;
-}
-
-uint8_t sdp_extension_id(const struct sdp_media *media, enum header_extension extension)
-{
-	for (size_t i = 0; i < media->extension_count; i++) {
-		if (media->extensions[i].extension == extension)
-			return media->extensions[i].id;
-	}
-	return 0;
 }
 
 struct slice sdp_fmtp_find(const char *fmtp, const char *name)

@@ -19,10 +19,9 @@
 enum {
 	SDP_BYTES_MAX = 128 * 1024,
 	SDP_MEDIA_MAX = 256,
-	SDP_CODECS_MAX = 32,	 /* per m-line; further ones are passed over */
-	SDP_EXTENSIONS_MAX = 16, /* per m-line */
-	SDP_SSRCS_MAX = 8,	 /* per m-line */
-	SDP_LAYERS_MAX = 3,	 /* of simulcast, per m-line; further ones are passed over */
+	SDP_CODECS_MAX = 32, /* per m-line; further ones are passed over */
+	SDP_SSRCS_MAX = 8,   /* per m-line */
+	SDP_LAYERS_MAX = 3,  /* of simulcast, per m-line; further ones are passed over */
 	SDP_MID_MAX = 16,
 	SDP_RID_MAX = 16,
 	SDP_FMTP_MAX = 256, /* parameters of a codec (NUL included) */
@@ -59,9 +58,9 @@ struct sdp_codec {
 	uint8_t payload_type;
 	char name[16]; /* as written: "opus", "VP8", "rtx" */
 	uint32_t clock_rate_hz;
-	uint8_t channels;	 /* 0 if not given */
-	int16_t apt;		 /* rtx: the payload type repaired; otherwise -1 */
-	char fmtp[SDP_FMTP_MAX]; /* the parameters, verbatim; "" if none */
+	uint8_t channels; /* 0 if not given */
+	int16_t apt;	  /* rtx: the payload type repaired; otherwise -1 */
+	const char *fmtp; /* the parameters, verbatim; the m-line's, "" if none */
 	bool nack, nack_pli, ccm_fir, goog_remb, transport_cc; /* a=rtcp-fb, "*" included */
 };
 
@@ -70,15 +69,11 @@ struct sdp_media {
 	char mid[SDP_MID_MAX + 1];
 	bool rejected; /* port 0 (without a=bundle-only) */
 	enum sdp_direction direction;
-	struct sdp_codec codecs[SDP_CODECS_MAX]; /* in order of preference */
+	struct sdp_codec *codecs; /* owned; in order of preference */
 	size_t codec_count;
-	struct {
-		uint8_t id;
-		enum header_extension extension;
-	} extensions[SDP_EXTENSIONS_MAX]; /* known ones only */
-	size_t extension_count;
+	uint8_t extension_ids[EXTENSION_COUNT]; /* 0: it does not list that one */
 	bool rtcp_mux, rtcp_rsize;
-	char msid_stream[SDP_TOKEN_MAX], msid_track[SDP_TOKEN_MAX]; /* "" if none */
+	char *msid_stream, *msid_track;	   /* owned; NULL if none */
 	uint32_t ssrcs[SDP_SSRCS_MAX];	   /* primary media SSRCs, in order */
 	uint32_t rtx_ssrcs[SDP_SSRCS_MAX]; /* by ssrc-group:FID, 0 if none */
 	size_t ssrc_count;
@@ -90,8 +85,8 @@ struct sdp_media {
 	/* Simulcast by SSRC (a=ssrc-group:SIM): so many of `ssrcs`, the first ones, are layers of
 	 * one picture. 0: none. */
 	size_t layer_ssrc_count;
-	char cname[SDP_TOKEN_MAX]; /* written with the SSRCs */
-	uint16_t sctp_port;	   /* application only */
+	char *cname;	    /* owned; written with the SSRCs; NULL: none */
+	uint16_t sctp_port; /* application only */
 };
 
 struct sdp_candidate {
@@ -112,7 +107,7 @@ struct sdp {
 	bool has_fingerprint;
 	enum dtls_setup setup;
 	uint64_t session_id, session_version; /* o= */
-	struct sdp_media *media;	      /* owned */
+	struct sdp_media *media;	      /* owned, with all that is in them */
 	size_t media_count;
 	struct sdp_candidate *candidates; /* owned; written only, not parsed */
 	size_t candidate_count;
@@ -121,6 +116,19 @@ struct sdp {
 struct sdp *sdp_new(size_t media_count, size_t candidate_count); /* zeroed; NULL without memory */
 struct sdp *sdp_free(struct sdp *sdp);
 DEFINE_AUTO(sdp, sdp_free);
+/* With all that it owns. NULL without memory. */
+struct sdp *sdp_copy(const struct sdp *sdp);
+
+/* Free what an m-line owns; it is empty then. */
+void sdp_media_fini(struct sdp_media *media);
+/* Add a copy of a codec and of its a=fmtp (NULL: none), up to SDP_CODECS_MAX. -ENOMEM. */
+int sdp_media_add_codec(struct sdp_media *media, const struct sdp_codec *codec) MUST_CHECK;
+void sdp_media_remove_codec(struct sdp_media *media, struct sdp_codec *codec);
+/* Only the first `count`; the others are freed. */
+void sdp_media_keep_codecs(struct sdp_media *media, size_t count);
+int sdp_codec_set_fmtp(struct sdp_codec *codec, const char *fmtp) MUST_CHECK; /* copied; -ENOMEM */
+/* Put a copy of `text` (NULL: none) in the place of one of an m-line's. -ENOMEM: as before. */
+int sdp_set_text(char **place, const char *text) MUST_CHECK;
 
 /* Does it describe a transport? Where every m-line is rejected (a browser that has stopped all it
  * had) it need not. */
@@ -161,8 +169,6 @@ const struct sdp_codec *sdp_codec_find(const struct sdp_media *media, const char
 const struct sdp_codec *sdp_codec_find_rtx(const struct sdp_media *media, uint8_t payload_type);
 /* The redundant form (RFC 2198) of this audio format. */
 const struct sdp_codec *sdp_codec_find_red(const struct sdp_media *media, uint8_t payload_type);
-uint8_t sdp_extension_id(const struct sdp_media *media,
-			 enum header_extension extension); /* 0: none */
 /* The value of one of an a=fmtp's parameters ("profile-id=0;tier=1"), borrowed; names are told
  * apart without regard to case. {NULL, 0} if it is not there. */
 struct slice sdp_fmtp_find(const char *fmtp, const char *name);

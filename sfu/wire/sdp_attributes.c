@@ -30,9 +30,9 @@ static bool word_is(struct slice word, const char *text)
 	       strncasecmp((const char *)word.data, text, word.length) == 0;
 }
 
-/* Copy into a field of `capacity`; false if it is empty, does not fit or is not ASCII, since these
- * words end up in logs and JSON. */
-static bool word_copy(char *field, size_t capacity, struct slice word)
+/* False if it is empty, longer than what has room in `capacity` or not ASCII, since these words end
+ * up in logs and JSON. */
+static bool word_is_good(struct slice word, size_t capacity)
 {
 	if (word.length == 0 || word.length >= capacity)
 		return false;
@@ -40,6 +40,20 @@ static bool word_copy(char *field, size_t capacity, struct slice word)
 		if (!g_ascii_isprint((gchar)word.data[i]))
 			return false;
 	}
+	return true;
+}
+
+/* A good word as text of its own; NULL without memory. */
+static char *word_duplicate(struct slice word)
+{
+	return strndup((const char *)word.data, word.length);
+}
+
+/* Copy into a field of `capacity`; false if it is not good. */
+static bool word_copy(char *field, size_t capacity, struct slice word)
+{
+	if (!word_is_good(word, capacity))
+		return false;
 	memset(field, 0, capacity);
 	memcpy(field, word.data, word.length);
 	return true;
@@ -260,15 +274,6 @@ struct sdp_codec *sdp_codec_of(struct sdp_media *media, uint64_t payload_type)
 	return NULL;
 }
 
-void sdp_codec_remove(struct sdp_media *media, struct sdp_codec *codec)
-{
-	size_t behind = media->codec_count - (size_t)(codec - media->codecs) - 1;
-
-	memmove(codec, codec + 1, behind * sizeof(*codec));
-	media->codec_count--;
-	memset(&media->codecs[media->codec_count], 0, sizeof(*codec));
-}
-
 /* "96 VP8/90000", "111 opus/48000/2" */
 static int read_rtpmap(struct sdp_parsing *parsing, const char *value)
 {
@@ -300,7 +305,7 @@ static int read_rtpmap(struct sdp_parsing *parsing, const char *value)
 					  codec->payload_type);
 	}
 	if (!word_copy(codec->name, sizeof(codec->name), name)) {
-		sdp_codec_remove(parsing->media, codec);
+		sdp_media_remove_codec(parsing->media, codec);
 		return 0;
 	}
 	codec->clock_rate_hz = (uint32_t)rate;
@@ -321,10 +326,14 @@ static int read_fmtp(struct sdp_parsing *parsing, const char *value)
 		return 0;
 	value += strspn(value, " ");
 	parameters = (struct slice){(const uint8_t *)value, strlen(value)};
-	/* Cut short, the parameters would describe another codec. */
-	if (parameters.length > 0 && !word_copy(codec->fmtp, sizeof(codec->fmtp), parameters))
-		sdp_codec_remove(parsing->media, codec);
-	return 0;
+	if (parameters.length == 0)
+		return 0;
+	/* Cut short, the parameters would describe another codec: it goes for one not offered. */
+	if (!word_is_good(parameters, SDP_FMTP_MAX)) {
+		sdp_media_remove_codec(parsing->media, codec);
+		return 0;
+	}
+	return sdp_codec_set_fmtp(codec, value);
 }
 
 static void codec_add_feedback(struct sdp_codec *codec, struct slice type, struct slice subtype)
@@ -367,17 +376,14 @@ static int read_extmap(struct sdp_parsing *parsing, const char *value)
 
 	if (!sdp_word_take_number(&id_word, UINT32_MAX, &id) || id == 0)
 		return SDP_REFUSE(parsing, "a=extmap", "an id is a number from 1");
-	if (id > UINT8_MAX || media->extension_count == SDP_EXTENSIONS_MAX)
+	if (id > UINT8_MAX)
 		return 0; /* RFC 8285 section 6: ids from 4096 are those not agreed on */
 	for (int i = EXTENSION_NONE + 1; i < EXTENSION_COUNT; i++) {
 		enum header_extension extension = (enum header_extension)i;
 
-		if (!word_is(uri, header_extension_uri(extension)) ||
-		    sdp_extension_id(media, extension) != 0)
-			continue;
-		media->extensions[media->extension_count].id = (uint8_t)id;
-		media->extensions[media->extension_count].extension = extension;
-		media->extension_count++;
+		if (word_is(uri, header_extension_uri(extension)) &&
+		    !media->extension_ids[extension])
+			media->extension_ids[extension] = (uint8_t)id;
 	}
 	return 0;
 }
@@ -388,16 +394,24 @@ static int read_msid(struct sdp_parsing *parsing, const char *value)
 	struct sdp_media *media = parsing->media;
 	struct slice stream = sdp_next_word(&value), track = sdp_next_word(&value);
 
-	if (media->msid_stream[0] || media->msid_track[0])
+	if (media->msid_stream || media->msid_track)
 		return 0;
-	if (!word_is(stream, "-") &&
-	    !word_copy(media->msid_stream, sizeof(media->msid_stream), stream))
-		return SDP_REFUSE(parsing, "a=msid", "a stream has 1 to %d ASCII characters",
-				  SDP_TOKEN_MAX - 1);
-	if (track.length > 0 && !word_copy(media->msid_track, sizeof(media->msid_track), track))
+	if (!word_is(stream, "-")) {
+		if (!word_is_good(stream, SDP_TOKEN_MAX))
+			return SDP_REFUSE(parsing, "a=msid",
+					  "a stream has 1 to %d ASCII characters",
+					  SDP_TOKEN_MAX - 1);
+		media->msid_stream = word_duplicate(stream);
+		if (!media->msid_stream)
+			return -ENOMEM;
+	}
+	if (track.length == 0)
+		return 0;
+	if (!word_is_good(track, SDP_TOKEN_MAX))
 		return SDP_REFUSE(parsing, "a=msid", "a track has up to %d ASCII characters",
 				  SDP_TOKEN_MAX - 1);
-	return 0;
+	media->msid_track = word_duplicate(track);
+	return media->msid_track ? 0 : -ENOMEM;
 }
 
 /* "N cname:NAME", "N msid:STREAM TRACK" and others */
@@ -422,12 +436,15 @@ static int read_ssrc(struct sdp_parsing *parsing, const char *value)
 	if (strncmp(value, "msid:", 5) == 0)
 		return read_msid(parsing, value + 5);
 	attribute = sdp_next_word(&value);
-	if (attribute.length > 6 && memcmp(attribute.data, "cname:", 6) == 0 && !media->cname[0]) {
+	if (attribute.length > 6 && memcmp(attribute.data, "cname:", 6) == 0 && !media->cname) {
 		attribute = (struct slice){attribute.data + 6, attribute.length - 6};
-		if (!word_copy(media->cname, sizeof(media->cname), attribute))
+		if (!word_is_good(attribute, SDP_TOKEN_MAX))
 			return SDP_REFUSE(parsing, "a=ssrc",
 					  "a CNAME has up to %d ASCII characters",
 					  SDP_TOKEN_MAX - 1);
+		media->cname = word_duplicate(attribute);
+		if (!media->cname)
+			return -ENOMEM;
 	}
 	return 0;
 }

@@ -118,16 +118,16 @@ static void format_codec(FILE *out, const struct sdp_codec *codec)
 static void format_ssrc(FILE *out, uint32_t ssrc, const char *cname)
 {
 	(void)fprintf(out, "a=ssrc:%" PRIu32 " cname:", ssrc);
-	put_text(out, cname);
+	put_text(out, cname ? cname : "");
 	(void)fputs("\r\n", out);
 }
 
 static void format_streams(FILE *out, const struct sdp_media *media)
 {
-	if (media->msid_stream[0] || media->msid_track[0]) {
+	if (media->msid_stream || media->msid_track) {
 		(void)fputs("a=msid:", out);
-		put_text(out, media->msid_stream[0] ? media->msid_stream : "-");
-		if (media->msid_track[0]) {
+		put_text(out, media->msid_stream ? media->msid_stream : "-");
+		if (media->msid_track) {
 			(void)fputc(' ', out);
 			put_text(out, media->msid_track);
 		}
@@ -179,9 +179,10 @@ static void format_media_line(FILE *out, const struct sdp_media *media)
 
 static void format_rtp(FILE *out, const struct sdp_media *media)
 {
-	for (size_t i = 0; i < media->extension_count; i++)
-		(void)fprintf(out, "a=extmap:%u %s\r\n", media->extensions[i].id,
-			      header_extension_uri(media->extensions[i].extension));
+	for (int i = EXTENSION_NONE + 1; i < EXTENSION_COUNT; i++)
+		if (media->extension_ids[i])
+			(void)fprintf(out, "a=extmap:%u %s\r\n", media->extension_ids[i],
+				      header_extension_uri((enum header_extension)i));
 	(void)fprintf(out, "a=%s\r\n", direction_names[media->direction]);
 	if (media->rtcp_mux)
 		(void)fputs("a=rtcp-mux\r\n", out);

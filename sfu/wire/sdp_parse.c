@@ -16,10 +16,13 @@ static int read_attribute(struct sdp_parsing *parsing, const GstSDPAttribute *at
 
 /* ---- an m-line as a whole ---- */
 
-static void read_formats(struct sdp_media *media, const GstSDPMedia *line)
+static int read_formats(struct sdp_media *media, const GstSDPMedia *line)
 {
-	for (guint i = 0; i < gst_sdp_media_formats_len(line); i++) {
+	int r = 0;
+
+	for (guint i = 0; r == 0 && i < gst_sdp_media_formats_len(line); i++) {
 		const char *format = gst_sdp_media_get_format(line, i);
+		struct sdp_codec codec = {.apt = -1};
 		uint64_t payload_type;
 
 		if (media->codec_count == SDP_CODECS_MAX)
@@ -27,10 +30,10 @@ static void read_formats(struct sdp_media *media, const GstSDPMedia *line)
 		if (!sdp_next_number(&format, 127, &payload_type) ||
 		    sdp_codec_of(media, payload_type))
 			continue;
-		media->codecs[media->codec_count].payload_type = (uint8_t)payload_type;
-		media->codecs[media->codec_count].apt = -1;
-		media->codec_count++;
+		codec.payload_type = (uint8_t)payload_type;
+		r = sdp_media_add_codec(media, &codec);
 	}
+	return r;
 }
 
 /* RFC 3551 table 4: those that are still offered without an a=rtpmap. */
@@ -69,7 +72,7 @@ static void complete_codecs(struct sdp_media *media)
 		struct sdp_codec *codec = &media->codecs[i];
 
 		if (!codec->name[0] && !codec_set_static(codec)) {
-			sdp_codec_remove(media, codec);
+			sdp_media_remove_codec(media, codec);
 			continue;
 		}
 		codec->apt = apt_of(codec);
@@ -134,13 +137,11 @@ static int parse_media(struct sdp_parsing *parsing, const GstSDPMedia *line)
 	if (!media->rejected && g_strcmp0(protocol, wanted) != 0)
 		return SDP_REFUSE(parsing, "m=", "the protocol must be %s", wanted);
 
-	if (media->kind != MEDIA_APPLICATION)
-		read_formats(media, line);
-	for (guint i = 0; i < gst_sdp_media_attributes_len(line); i++) {
+	r = media->kind != MEDIA_APPLICATION ? read_formats(media, line) : 0;
+	for (guint i = 0; r == 0 && i < gst_sdp_media_attributes_len(line); i++)
 		r = read_attribute(parsing, gst_sdp_media_get_attribute(line, i));
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	complete_codecs(media);
 	complete_ssrcs(media, &parsing->named);
 

@@ -47,8 +47,6 @@ struct sdp_parsing {
 int sdp_attribute_read(struct sdp_parsing *parsing, const char *name, const char *value) MUST_CHECK;
 
 struct sdp_codec *sdp_codec_of(struct sdp_media *media, uint64_t payload_type); /* NULL if none */
-/* Leave a codec out that cannot be described in full: it goes for one not offered. */
-void sdp_codec_remove(struct sdp_media *media, struct sdp_codec *codec);
 
 /* ---- words, the pieces of a value ---- */
 

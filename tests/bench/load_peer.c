@@ -91,34 +91,37 @@ static void describe_us(const struct load_peer *peer, struct sdp *sdp)
 	sdp->has_fingerprint = true;
 }
 
-static void describe_video(struct sdp_media *media, bool with_transport_cc, bool without_rtx)
+static int describe_video(struct sdp_media *media, bool with_transport_cc, bool without_rtx)
 {
+	const struct sdp_codec vp8 = {.payload_type = LOAD_VP8,
+				      .name = "VP8",
+				      .clock_rate_hz = 90000,
+				      .apt = -1,
+				      .nack = true,
+				      .nack_pli = true,
+				      .transport_cc = with_transport_cc};
+	const struct sdp_codec rtx = {.payload_type = LOAD_RTX,
+				      .name = "rtx",
+				      .clock_rate_hz = 90000,
+				      .apt = LOAD_VP8,
+				      .fmtp = "apt=96"};
+	int r = sdp_media_add_codec(media, &vp8);
+
 	media->kind = MEDIA_VIDEO;
-	media->codecs[0] = (struct sdp_codec){.payload_type = LOAD_VP8,
-					      .name = "VP8",
-					      .clock_rate_hz = 90000,
-					      .apt = -1,
-					      .nack = true,
-					      .nack_pli = true,
-					      .transport_cc = with_transport_cc};
-	media->codecs[1] = (struct sdp_codec){.payload_type = LOAD_RTX,
-					      .name = "rtx",
-					      .clock_rate_hz = 90000,
-					      .apt = LOAD_VP8,
-					      .fmtp = "apt=96"};
-	media->codec_count = without_rtx ? 1 : 2;
+	return r < 0 || without_rtx ? r : sdp_media_add_codec(media, &rtx);
 }
 
-static void describe_audio(struct sdp_media *media, bool with_transport_cc)
+static int describe_audio(struct sdp_media *media, bool with_transport_cc)
 {
+	const struct sdp_codec opus = {.payload_type = LOAD_OPUS,
+				       .name = "opus",
+				       .clock_rate_hz = 48000,
+				       .channels = 2,
+				       .apt = -1,
+				       .transport_cc = with_transport_cc};
+
 	media->kind = MEDIA_AUDIO;
-	media->codecs[0] = (struct sdp_codec){.payload_type = LOAD_OPUS,
-					      .name = "opus",
-					      .clock_rate_hz = 48000,
-					      .channels = 2,
-					      .apt = -1,
-					      .transport_cc = with_transport_cc};
-	media->codec_count = 1;
+	return sdp_media_add_codec(media, &opus);
 }
 
 char *load_peer_offer(const struct load_peer *peer, size_t receive_count)
@@ -135,22 +138,21 @@ char *load_peer_offer(const struct load_peer *peer, size_t receive_count)
 		struct sdp_media *media = &offer->media[i];
 		bool is_audio = peer->with_audio && i % 2 == 0;
 
-		if (is_audio)
-			describe_audio(media, peer->with_transport_cc);
-		else
-			describe_video(media, peer->with_transport_cc, peer->without_rtx);
+		int r = is_audio ? describe_audio(media, peer->with_transport_cc)
+				 : describe_video(media, peer->with_transport_cc,
+						  peer->without_rtx);
+
+		if (r < 0 || (!receive_count && sdp_set_text(&media->cname, "load") < 0))
+			return NULL;
 		(void)snprintf(media->mid, sizeof(media->mid), "%u", (unsigned)i);
 		media->rtcp_mux = true;
 		media->direction = receive_count ? DIRECTION_RECEIVE : DIRECTION_SEND;
 		if (peer->with_transport_cc) {
-			media->extensions[0].id = TRANSPORT_CC_ID;
-			media->extensions[0].extension = EXTENSION_TRANSPORT_CC;
-			media->extension_count = 1;
+			media->extension_ids[EXTENSION_TRANSPORT_CC] = TRANSPORT_CC_ID;
 		}
 		if (!receive_count) {
 			media->ssrcs[0] = is_audio ? peer->audio_ssrc : peer->ssrc;
 			media->ssrc_count = 1;
-			memcpy(media->cname, "load", 5);
 		}
 	}
 	return sdp_format(offer);
@@ -171,7 +173,9 @@ char *load_peer_answer(const struct load_peer *peer, const char *offer)
 
 		media->direction = DIRECTION_RECEIVE;
 		media->ssrc_count = media->layer_ssrc_count = media->rid_count = 0;
-		media->msid_stream[0] = media->msid_track[0] = '\0';
+		if (sdp_set_text(&media->msid_stream, NULL) < 0 ||
+		    sdp_set_text(&media->msid_track, NULL) < 0)
+			return NULL;
 	}
 	return sdp_format(answer);
 }
@@ -292,7 +296,7 @@ static int read_candidate(const char *text, struct sockaddr_in *ret_address)
 
 static void read_media(struct load_peer *peer, const struct sdp_media *media)
 {
-	uint8_t id = sdp_extension_id(media, EXTENSION_TRANSPORT_CC);
+	uint8_t id = media->extension_ids[EXTENSION_TRANSPORT_CC];
 
 	if (id && media->kind == MEDIA_AUDIO)
 		peer->audio_transport_cc_id = id;

@@ -45,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const struct relay_codec *codec = relay_codec_find_name(names[i]);
-		struct sdp_codec offered = {.clock_rate_hz = codec->clock_rate_hz};
+		char fmtp[SDP_FMTP_MAX] = {0};
+		struct sdp_codec offered = {.clock_rate_hz = codec->clock_rate_hz, .fmtp = fmtp};
 		struct media_format format;
 		struct picture_sizes sizes;
 
@@ -55,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (codec->picture_sizes && codec->picture_sizes(data, size, &sizes))
 			check_sizes(&sizes);
 		memcpy(offered.name, names[i], strlen(names[i]));
-		memcpy(offered.fmtp, data, size < SDP_FMTP_MAX ? size : SDP_FMTP_MAX - 1);
+		memcpy(fmtp, data, size < SDP_FMTP_MAX ? size : SDP_FMTP_MAX - 1);
 		if (media_format_read(&offered, &format) && !media_format_is_same(&format, &format))
 			__builtin_trap();
 	}

@@ -18,16 +18,16 @@ static char *as_sound(const char *offer)
 	for (size_t i = 0; i < sound->media_count; i++) {
 		media = &sound->media[i];
 		media->kind = MEDIA_AUDIO;
-		media->codec_count = 1;
-		media->codecs[0] = (struct sdp_codec){.payload_type = LOAD_VP8,
-						      .name = "opus",
-						      .clock_rate_hz = 48000,
-						      .channels = 2,
-						      .apt = -1,
-						      .transport_cc = true};
-		media->extensions[0].id = 2;
-		media->extensions[0].extension = EXTENSION_TRANSPORT_CC;
-		media->extension_count = 1;
+		sdp_media_keep_codecs(media, 0);
+		assert_int_equal(
+			sdp_media_add_codec(media, &(struct sdp_codec){.payload_type = LOAD_VP8,
+								       .name = "opus",
+								       .clock_rate_hz = 48000,
+								       .channels = 2,
+								       .apt = -1,
+								       .transport_cc = true}),
+			0);
+		media->extension_ids[EXTENSION_TRANSPORT_CC] = 2;
 	}
 	return sdp_format(sound);
 }
@@ -114,11 +114,11 @@ static char *two_voices(const struct load_peer *peer)
 		struct sdp_media *media = &offer->media[i];
 
 		media->direction = DIRECTION_SEND;
-		media->extensions[0].id = 1;
-		media->extensions[0].extension = EXTENSION_AUDIO_LEVEL;
+		media->extension_ids[EXTENSION_TRANSPORT_CC] = 0;
+		media->extension_ids[EXTENSION_AUDIO_LEVEL] = 1;
 		media->ssrcs[0] = peer->ssrc + i;
 		media->ssrc_count = 1;
-		memcpy(media->cname, "load", 5);
+		assert_int_equal(sdp_set_text(&media->cname, "load"), 0);
 	}
 	return sdp_format(offer);
 }

@@ -96,12 +96,11 @@ struct send_stream stream_in(const char *codec, const char *fmtp, void *binding,
 void add_codec(struct sdp_media *media, const char *name, uint8_t payload_type,
 	       uint32_t clock_rate_hz, int apt)
 {
-	struct sdp_codec *codec = &media->codecs[media->codec_count++];
+	struct sdp_codec codec = {
+		.payload_type = payload_type, .clock_rate_hz = clock_rate_hz, .apt = (int16_t)apt};
 
-	codec->payload_type = payload_type;
-	(void)snprintf(codec->name, sizeof(codec->name), "%s", name);
-	codec->clock_rate_hz = clock_rate_hz;
-	codec->apt = (int16_t)apt;
+	(void)snprintf(codec.name, sizeof(codec.name), "%s", name);
+	assert_int_equal(sdp_media_add_codec(media, &codec), 0);
 }
 
 void fill_media(struct sdp_media *media, enum media_kind kind, const char *mid,
@@ -135,15 +134,15 @@ struct sdp *browser_offer(size_t count)
 
 struct sdp *browser_answer(const struct sdp *offer)
 {
-	struct sdp *answer = sdp_new(offer->media_count, 0);
+	struct sdp *answer = sdp_copy(offer);
 
+	assert_non_null(answer);
 	answer->setup = SETUP_ACTIVE;
 	answer->has_fingerprint = true;
 	for (size_t i = 0; i < offer->media_count; i++) {
 		struct sdp_media *media = &answer->media[i];
 		unsigned direction = offer->media[i].direction;
 
-		*media = offer->media[i];
 		media->direction =
 			(enum sdp_direction)((direction & DIRECTION_SEND ? DIRECTION_RECEIVE : 0) |
 					     (direction & DIRECTION_RECEIVE ? DIRECTION_SEND : 0));
@@ -153,5 +152,5 @@ struct sdp *browser_answer(const struct sdp *offer)
 
 void set_fmtp(struct sdp_media *media, size_t index, const char *fmtp)
 {
-	(void)snprintf(media->codecs[index].fmtp, sizeof(media->codecs[index].fmtp), "%s", fmtp);
+	assert_int_equal(sdp_codec_set_fmtp(&media->codecs[index], fmtp), 0);
 }

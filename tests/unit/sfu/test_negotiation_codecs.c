@@ -10,14 +10,19 @@
 
 static void list_red(struct sdp_media *media, size_t at, uint8_t payload_type, const char *fmtp)
 {
+	const struct sdp_codec red = {.payload_type = payload_type,
+				      .name = "red",
+				      .clock_rate_hz = 48000,
+				      .channels = 2,
+				      .apt = -1,
+				      .fmtp = fmtp};
+	struct sdp_codec added;
+
+	assert_int_equal(sdp_media_add_codec(media, &red), 0);
+	added = media->codecs[media->codec_count - 1];
 	memmove(&media->codecs[at + 1], &media->codecs[at],
-		(media->codec_count++ - at) * sizeof(media->codecs[0]));
-	media->codecs[at] = (struct sdp_codec){.payload_type = payload_type,
-					       .name = "red",
-					       .clock_rate_hz = 48000,
-					       .channels = 2,
-					       .apt = -1};
-	(void)strcpy(media->codecs[at].fmtp, fmtp);
+		(media->codec_count - 1 - at) * sizeof(media->codecs[0]));
+	media->codecs[at] = added;
 }
 
 static void redundant_audio_is_taken_from_who_prefers_it(void **state)
@@ -63,7 +68,7 @@ static void redundant_audio_is_offered_to_who_knows_it(void **state)
 	assert_int_equal(ours->media[2].codecs[1].payload_type, 63);
 	assert_string_equal(ours->media[2].codecs[1].fmtp, fmtp);
 	answer = browser_answer(ours);
-	answer->media[2].codec_count = 1; /* it does not want it here */
+	sdp_media_keep_codecs(&answer->media[2], 1); /* it does not want it here */
 	dialogue_answer(dialogue, answer);
 	assert_true(dialogue->negotiation.lines[2]->is_sending_live);
 	assert_int_equal(dialogue->negotiation.lines[2]->send_red_payload_type, 0);
@@ -86,7 +91,7 @@ static struct sdp *offer_of_many(enum sdp_direction direction)
 	struct sdp *offer = browser_offer(1);
 	struct sdp_media *media = &offer->media[0];
 
-	*media = (struct sdp_media){0};
+	sdp_media_fini(media);
 	fill_media(media, MEDIA_VIDEO, "0", direction);
 	add_codec(media, "VP9", 98, 90000, -1);
 	add_codec(media, "rtx", 99, 90000, 98);
@@ -226,7 +231,7 @@ static void an_answer_without_the_format_is_a_refusal_as_well(void **state)
 	dialogue_send(dialogue, &av1);
 	ours = dialogue_offer(dialogue);
 	theirs = browser_answer(ours);
-	theirs->media[0].codec_count = 0;
+	sdp_media_keep_codecs(&theirs->media[0], 0);
 	dialogue_answer(dialogue, theirs);
 	assert_false(negotiation_has_send(&dialogue->negotiation, &av1));
 	assert_true(dialogue->negotiation.is_dirty);
@@ -288,7 +293,7 @@ static struct sdp *offer_in_any_numbers(struct random *random)
 	struct sdp_media *media = &offer->media[0];
 	uint8_t next = (uint8_t)(96 + random_u64(random) % 8);
 
-	*media = (struct sdp_media){0};
+	sdp_media_fini(media);
 	fill_media(media, MEDIA_OTHER, "0",
 		   random_u64(random) % 2 ? DIRECTION_SEND : DIRECTION_SENDRECV);
 	media->kind = MEDIA_VIDEO;

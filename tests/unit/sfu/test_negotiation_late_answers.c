@@ -132,8 +132,10 @@ static void an_answer_told_twice_leaves_nobody_without_media(void **state)
 		offer = dialogue_offer(dialogue);
 		stale->media[0].direction = DIRECTION_INACTIVE;
 		if (i == 0) {
-			stale->media[0].codecs[0] = offer->media[0].codecs[0];
-			stale->media[0].codec_count = 1;
+			sdp_media_keep_codecs(&stale->media[0], 0);
+			assert_int_equal(
+				sdp_media_add_codec(&stale->media[0], &offer->media[0].codecs[0]),
+				0);
 			dialogue_answer(dialogue, stale);
 			assert_true(dialogue->negotiation.is_dirty);
 		}

@@ -27,6 +27,7 @@ struct track {
 	bool is_live;
 	enum media_kind kind;
 	char mid[SDP_MID_MAX + 1];
+	char stream_id[16], track_id[32];
 };
 
 struct browser_line {
@@ -116,15 +117,17 @@ static struct sdp *through_text(const struct sdp *sdp)
 static void add_codec(struct sdp_media *media, const char *name, uint8_t payload_type,
 		      uint32_t clock_rate_hz, int apt)
 {
-	struct sdp_codec *codec = &media->codecs[media->codec_count++];
+	char fmtp[16] = "";
+	struct sdp_codec codec = {.payload_type = payload_type,
+				  .clock_rate_hz = clock_rate_hz,
+				  .channels = clock_rate_hz == 48000 ? 2 : 0,
+				  .apt = (int16_t)apt,
+				  .fmtp = fmtp};
 
-	*codec = (struct sdp_codec){.payload_type = payload_type,
-				    .clock_rate_hz = clock_rate_hz,
-				    .channels = clock_rate_hz == 48000 ? 2 : 0,
-				    .apt = (int16_t)apt};
-	(void)snprintf(codec->name, sizeof(codec->name), "%s", name);
+	(void)snprintf(codec.name, sizeof(codec.name), "%s", name);
 	if (apt >= 0)
-		(void)snprintf(codec->fmtp, sizeof(codec->fmtp), "apt=%d", apt);
+		(void)snprintf(fmtp, sizeof(fmtp), "apt=%d", apt);
+	assert_int_equal(sdp_media_add_codec(media, &codec), 0);
 }
 
 static struct sdp *browser_sdp(const struct peer *peer, size_t count, enum dtls_setup setup)
@@ -318,15 +321,17 @@ static void note_peaks(struct peer *peer)
 
 static void subscribe(struct world *world, struct peer *to, size_t of, size_t line)
 {
-	const struct track *track = &world->peers[of].tracks[line];
-	struct send_stream stream = {.binding = (void *)(uintptr_t)track,
+	struct track *track = &world->peers[of].tracks[line];
+	struct send_stream stream = {.binding = track,
+				     .stream_id = track->stream_id,
+				     .track_id = track->track_id,
 				     .ssrc = world->next_ssrc++};
 
 	stream.format.codec = track->kind == MEDIA_VIDEO ? relay_codec_find("VP8", 90000)
 							 : relay_codec_find("opus", 48000);
 	stream.rtx_ssrc = track->kind == MEDIA_VIDEO ? world->next_ssrc++ : 0;
-	(void)snprintf(stream.stream_id, sizeof(stream.stream_id), "peer_%zu", of);
-	(void)snprintf(stream.track_id, sizeof(stream.track_id), "track_%zu_%zu", of, line);
+	(void)snprintf(track->stream_id, sizeof(track->stream_id), "peer_%zu", of);
+	(void)snprintf(track->track_id, sizeof(track->track_id), "track_%zu_%zu", of, line);
 	assert_int_equal(negotiation_add_send(&to->negotiation, &stream, NULL), 0);
 	to->ssrc_of[of][line] = stream.ssrc;
 	note_peaks(to);

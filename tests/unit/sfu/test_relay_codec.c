@@ -8,10 +8,9 @@
 
 static struct sdp_codec offered(const char *name, uint32_t clock_rate_hz, const char *fmtp)
 {
-	struct sdp_codec codec = {.clock_rate_hz = clock_rate_hz, .apt = -1};
+	struct sdp_codec codec = {.clock_rate_hz = clock_rate_hz, .apt = -1, .fmtp = fmtp};
 
 	(void)snprintf(codec.name, sizeof(codec.name), "%s", name);
-	(void)snprintf(codec.fmtp, sizeof(codec.fmtp), "%s", fmtp);
 	return codec;
 }
 
@@ -109,8 +108,10 @@ static void opus_keeps_what_it_is_asked_for(void **state)
 
 static void add(struct sdp_media *media, uint8_t payload_type, const char *name, const char *fmtp)
 {
-	media->codecs[media->codec_count] = offered(name, 90000, fmtp);
-	media->codecs[media->codec_count++].payload_type = payload_type;
+	struct sdp_codec codec = offered(name, 90000, fmtp);
+
+	codec.payload_type = payload_type;
+	assert_int_equal(sdp_media_add_codec(media, &codec), 0);
 }
 
 static void the_rooms_order_decides_then_what_most_can_take(void **state)
@@ -135,24 +136,29 @@ static void the_rooms_order_decides_then_what_most_can_take(void **state)
 	assert_int_equal(codec_preferences_choose(&preferences, &media, &format)->payload_type,
 			 106);
 	assert_string_equal(format.fmtp, "packetization-mode=1;profile-level-id=42e01f");
-	media.codec_count = 3;
+	sdp_media_keep_codecs(&media, 0);
+	add(&media, 96, "VP8", "");
+	add(&media, 98, "VP9", "profile-id=0");
 	assert_int_equal(codec_preferences_choose(&preferences, &media, &format)->payload_type, 98);
-	media.codecs[0] = media.codecs[2]; /* VP8 … */
-	media.codec_count = 1;
+	sdp_media_keep_codecs(&media, 0);
+	add(&media, 96, "VP8", "");
 	assert_null(codec_preferences_choose(&preferences, &media, &format));
+	sdp_media_fini(&media);
 }
 
 static void a_kind_that_is_not_named_is_free(void **state)
 {
 	struct codec_preferences preferences = {0};
 	char names[RELAY_CODEC_NAMES_MAX];
-	struct sdp_media media = {.kind = MEDIA_AUDIO, .codec_count = 1};
+	const struct sdp_codec opus = offered("opus", 48000, "");
+	struct sdp_media media = {.kind = MEDIA_AUDIO};
 	struct media_format format;
 
 	(void)state;
-	media.codecs[0] = offered("opus", 48000, "");
+	assert_int_equal(sdp_media_add_codec(&media, &opus), 0);
 	assert_int_equal(codec_preferences_add(&preferences, "AV1", NULL), 0);
 	assert_non_null(codec_preferences_choose(&preferences, &media, &format));
+	sdp_media_fini(&media);
 	codec_preferences_names(&preferences, MEDIA_VIDEO, names);
 	assert_string_equal(names, "AV1");
 	codec_preferences_names(NULL, MEDIA_VIDEO, names);

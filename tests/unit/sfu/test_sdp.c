@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,6 +56,15 @@ static char *fixture(const char *name)
 	return text;
 }
 
+static size_t extension_count(const struct sdp_media *media)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < EXTENSION_COUNT; i++)
+		count += media->extension_ids[i] != 0;
+	return count;
+}
+
 static void a_chromium_offer_is_read(void **state)
 {
 	AUTO_FREE char *text = fixture("chromium_offer.sdp");
@@ -87,8 +97,8 @@ static void a_chromium_offer_is_read(void **state)
 	assert_string_equal(codec->fmtp, "minptime=10;useinbandfec=1");
 	assert_true(codec->transport_cc);
 	assert_false(codec->nack);
-	assert_int_equal(sdp_extension_id(audio, EXTENSION_AUDIO_LEVEL), 1);
-	assert_int_equal(sdp_extension_id(audio, EXTENSION_RID), 0);
+	assert_int_equal(audio->extension_ids[EXTENSION_AUDIO_LEVEL], 1);
+	assert_int_equal(audio->extension_ids[EXTENSION_RID], 0);
 	assert_int_equal(audio->ssrc_count, 1);
 	assert_int_equal(audio->ssrcs[0], 3735928559);
 	assert_int_equal(audio->rtx_ssrcs[0], 0);
@@ -103,8 +113,8 @@ static void a_chromium_offer_is_read(void **state)
 	assert_int_equal(sdp_codec_find_rtx(video, 45)->payload_type, 46);
 	assert_null(sdp_codec_find_rtx(video, 97));
 	assert_null(sdp_codec_find(video, "H265"));
-	assert_int_equal(video->extension_count, 8);
-	assert_int_equal(sdp_extension_id(video, EXTENSION_DEPENDENCY_DESCRIPTOR), 12);
+	assert_int_equal(extension_count(video), 8);
+	assert_int_equal(video->extension_ids[EXTENSION_DEPENDENCY_DESCRIPTOR], 12);
 	assert_true(video->rtcp_mux && video->rtcp_rsize);
 	assert_string_equal(video->msid_stream, "8c1f7d53-3ad5-4ee8-9f3b-5a0c7c0b6f10");
 	assert_string_equal(video->msid_track, "f2b8c6d4-video");
@@ -134,7 +144,7 @@ static void a_firefox_offer_is_read(void **state)
 	assert_int_equal(sdp_codec_find(video, "VP8")->payload_type, 120);
 	assert_true(sdp_codec_find(video, "VP8")->transport_cc);
 	assert_int_equal(sdp_codec_find_rtx(video, 120)->payload_type, 124);
-	assert_int_equal(sdp_extension_id(video, EXTENSION_PLAYOUT_DELAY), 6);
+	assert_int_equal(video->extension_ids[EXTENSION_PLAYOUT_DELAY], 6);
 	assert_int_equal(video->ssrc_count, 1);
 	assert_int_equal(video->ssrcs[0], 2948123377);
 	assert_int_equal(video->rtx_ssrcs[0], 1029384756);
@@ -157,6 +167,48 @@ static void a_webrtcbin_offer_is_read(void **state)
 	assert_string_equal(sdp->media[1].msid_track, "webrtctransceiver1");
 }
 
+static void assert_text_equal(const char *a, const char *b)
+{
+	assert_int_equal(a == NULL, b == NULL);
+	if (a)
+		assert_string_equal(a, b);
+}
+
+static void assert_codec_equal(const struct sdp_codec *a, const struct sdp_codec *b)
+{
+	assert_int_equal(a->payload_type, b->payload_type);
+	assert_string_equal(a->name, b->name);
+	assert_int_equal(a->clock_rate_hz, b->clock_rate_hz);
+	assert_int_equal(a->channels, b->channels);
+	assert_int_equal(a->apt, b->apt);
+	assert_string_equal(a->fmtp, b->fmtp);
+	assert_int_equal(a->nack, b->nack);
+	assert_int_equal(a->nack_pli, b->nack_pli);
+	assert_int_equal(a->ccm_fir, b->ccm_fir);
+	assert_int_equal(a->goog_remb, b->goog_remb);
+	assert_int_equal(a->transport_cc, b->transport_cc);
+}
+
+static void assert_media_equal(const struct sdp_media *a, const struct sdp_media *b)
+{
+	struct sdp_media rest[2];
+
+	assert_int_equal(a->codec_count, b->codec_count);
+	for (size_t i = 0; i < a->codec_count; i++)
+		assert_codec_equal(&a->codecs[i], &b->codecs[i]);
+	assert_text_equal(a->msid_stream, b->msid_stream);
+	assert_text_equal(a->msid_track, b->msid_track);
+	assert_text_equal(a->cname, b->cname);
+	/* Every other byte not written is zero, in both. */
+	memcpy(&rest[0], a, sizeof(rest[0]));
+	memcpy(&rest[1], b, sizeof(rest[1]));
+	for (size_t i = 0; i < 2; i++) {
+		rest[i].codecs = NULL;
+		rest[i].msid_stream = rest[i].msid_track = rest[i].cname = NULL;
+	}
+	assert_memory_equal(&rest[0], &rest[1], sizeof(rest[0]));
+}
+
 static void assert_sdp_equal(const struct sdp *a, const struct sdp *b)
 {
 	assert_string_equal(a->ice_ufrag, b->ice_ufrag);
@@ -169,8 +221,34 @@ static void assert_sdp_equal(const struct sdp *a, const struct sdp *b)
 	assert_int_equal(a->session_id, b->session_id);
 	assert_int_equal(a->session_version, b->session_version);
 	assert_int_equal(a->media_count, b->media_count);
-	/* Every byte not written is zero, in both. */
-	assert_memory_equal(a->media, b->media, a->media_count * sizeof(*a->media));
+	for (size_t i = 0; i < a->media_count; i++)
+		assert_media_equal(&a->media[i], &b->media[i]);
+}
+
+/* What a peer's m-line is kept in for as long as the peer stays: the sum of its blocks. */
+static size_t bytes_of(const struct sdp_media *media)
+{
+	size_t bytes = sizeof(*media) + malloc_usable_size(media->codecs) +
+		       malloc_usable_size(media->msid_stream) +
+		       malloc_usable_size(media->msid_track) + malloc_usable_size(media->cname);
+
+	for (size_t i = 0; i < media->codec_count; i++)
+		bytes += strlen(media->codecs[i].fmtp) + 1;
+	return bytes;
+}
+
+static void a_copy_has_all_and_is_no_larger_than_what_was_said(void **state)
+{
+	AUTO_FREE char *text = fixture("chromium_offer.sdp");
+	AUTO(sdp) sdp = parsed(text);
+	AUTO(sdp) copy = sdp_copy(sdp);
+
+	(void)state;
+	assert_non_null(copy);
+	assert_sdp_equal(sdp, copy);
+	assert_in_range(bytes_of(&copy->media[0]), 0, 1024); /* 8 codecs */
+	assert_in_range(bytes_of(&copy->media[1]), 0, 1536); /* 13 */
+	assert_in_range(sizeof(struct sdp_media), 0, 320);
 }
 
 static void what_is_formatted_parses_to_the_same(void **state)
@@ -221,6 +299,8 @@ static void an_answer_reads_as_browsers_expect(void **state)
 		"a=setup:passive\r\na=mid:2\r\na=sctp-port:5000\r\n"
 		"m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"
 		"a=inactive\r\na=mid:3\r\n";
+	const struct sdp_codec vp8 = {96, "VP8", 90000, .apt = -1, .nack = true, .nack_pli = true};
+	const struct sdp_codec rtx = {97, "rtx", 90000, .apt = 96};
 	AUTO(sdp) sdp = sdp_new(4, 2);
 	AUTO_FREE char *text = NULL;
 
@@ -241,20 +321,18 @@ static void an_answer_reads_as_browsers_expect(void **state)
 		.kind = MEDIA_VIDEO,
 		.mid = "0",
 		.direction = DIRECTION_SEND,
-		.codecs = {{96, "VP8", 90000, .apt = -1, .nack = true, .nack_pli = true},
-			   {97, "rtx", 90000, .apt = 96}},
-		.codec_count = 2,
-		.extensions = {{4, EXTENSION_MID}},
-		.extension_count = 1,
+		.extension_ids = {[EXTENSION_MID] = 4},
 		.rtcp_mux = true,
 		.rtcp_rsize = true,
-		.msid_stream = "peer",
-		.msid_track = "camera",
 		.ssrcs = {1000},
 		.rtx_ssrcs = {1001},
 		.ssrc_count = 1,
-		.cname = "peer",
 	};
+	assert_int_equal(sdp_media_add_codec(&sdp->media[0], &vp8), 0);
+	assert_int_equal(sdp_media_add_codec(&sdp->media[0], &rtx), 0);
+	assert_int_equal(sdp_set_text(&sdp->media[0].msid_stream, "peer"), 0);
+	assert_int_equal(sdp_set_text(&sdp->media[0].msid_track, "camera"), 0);
+	assert_int_equal(sdp_set_text(&sdp->media[0].cname, "peer"), 0);
 	sdp->media[1] = (struct sdp_media){.kind = MEDIA_AUDIO, .mid = "1", .rejected = true};
 	sdp->media[2] =
 		(struct sdp_media){.kind = MEDIA_APPLICATION, .mid = "2", .sctp_port = 5000};
@@ -269,7 +347,7 @@ static void a_name_cannot_begin_a_line(void **state)
 	AUTO_FREE char *text = NULL;
 
 	(void)state;
-	strcpy(sdp->media[0].msid_stream, "x\r\na=candidate:evil");
+	assert_int_equal(sdp_set_text(&sdp->media[0].msid_stream, "x\r\na=candidate:evil"), 0);
 	text = sdp_format(sdp);
 	assert_null(strstr(text, "\r\na=candidate"));
 	assert_non_null(strstr(text, "a=msid:xa=candidate:evil"));
@@ -656,6 +734,7 @@ int main(void)
 		cmocka_unit_test(a_firefox_offer_is_read),
 		cmocka_unit_test(a_webrtcbin_offer_is_read),
 		cmocka_unit_test(what_is_formatted_parses_to_the_same),
+		cmocka_unit_test(a_copy_has_all_and_is_no_larger_than_what_was_said),
 		cmocka_unit_test(an_answer_reads_as_browsers_expect),
 		cmocka_unit_test(a_name_cannot_begin_a_line),
 		cmocka_unit_test(what_cannot_work_is_refused_by_name),
