@@ -1,5 +1,6 @@
 #include "sfu/edge/dtls_link.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -9,8 +10,12 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "sfu/edge/dtls_goodbye.h"
+
 static const char srtp_profiles[] = "SRTP_AEAD_AES_128_GCM:SRTP_AEAD_AES_256_GCM:"
 				    "SRTP_AES128_CM_SHA1_80";
+
+enum { OWN_GOODBYE_MAX = 64 };
 
 struct dtls_identity {
 	SSL_CTX *context;
@@ -19,7 +24,7 @@ struct dtls_identity {
 };
 
 struct dtls_link {
-	SSL *ssl;
+	SSL *ssl; /* NULL once it is settled */
 	enum dtls_role role;
 	enum dtls_state state;
 	bool has_begun;		     /* client: it said hello; server: it took one */
@@ -31,6 +36,10 @@ struct dtls_link {
 	/* The one datagram being read; memory BIOs would lose its boundaries. */
 	const uint8_t *incoming;
 	size_t incoming_length;
+	/* Settled: the peer's goodbye, and ours, sealed in advance. */
+	struct dtls_goodbye goodbye;
+	uint8_t own_goodbye[OWN_GOODBYE_MAX];
+	size_t own_goodbye_length;
 };
 
 /* The text of OpenSSL's newest error; clears its queue. */
@@ -254,6 +263,7 @@ struct dtls_link *dtls_link_free(struct dtls_link *link)
 	if (!link)
 		return NULL;
 	SSL_free(link->ssl);
+	explicit_bzero(&link->goodbye, sizeof(link->goodbye));
 	free(link);
 	return NULL;
 }
@@ -346,6 +356,12 @@ int dtls_link_receive(struct dtls_link *link, const uint8_t *datagram, size_t le
 		return 0;
 	if (link->role == DTLS_SERVER && !link->has_begun && !begins_client_hello(datagram, length))
 		return 0;
+	if (!link->ssl) {
+		if (dtls_goodbye_is_in(&link->goodbye, datagram, length))
+			link->state = DTLS_CLOSED;
+		ERR_clear_error();
+		return 0;
+	}
 	ERR_clear_error();
 	link->incoming = datagram;
 	link->incoming_length = length;
@@ -390,14 +406,50 @@ int dtls_link_tick(struct dtls_link *link, uint64_t now_us, struct error *reterr
 	return 0;
 }
 
+static void keep_own_goodbye(void *data, const uint8_t *datagram, size_t length)
+{
+	struct dtls_link *link = data;
+
+	if (length > sizeof(link->own_goodbye))
+		return;
+	memcpy(link->own_goodbye, datagram, length);
+	link->own_goodbye_length = length;
+}
+
+static void say_goodbye(struct dtls_link *link)
+{
+	if (SSL_alloc_buffers(link->ssl) == 1)
+		(void)SSL_shutdown(link->ssl); /* the answer is not waited for */
+	ERR_clear_error();
+}
+
+void dtls_link_settle(struct dtls_link *link)
+{
+	const dtls_send_fn send = link->send;
+	void *const data = link->data;
+
+	assert(link->role == DTLS_SERVER);
+	if (!link->ssl || link->state != DTLS_CONNECTED ||
+	    dtls_goodbye_init(&link->goodbye, link->ssl) < 0)
+		return;
+	link->send = keep_own_goodbye;
+	link->data = link;
+	say_goodbye(link);
+	link->send = send;
+	link->data = data;
+	SSL_free(link->ssl);
+	link->ssl = NULL;
+}
+
 void dtls_link_close(struct dtls_link *link)
 {
-	if (link->state == DTLS_CONNECTED) {
-		if (SSL_alloc_buffers(link->ssl) == 1)
-			(void)SSL_shutdown(link->ssl); /* the answer is not waited for */
-		link->state = DTLS_CLOSED;
-	}
-	ERR_clear_error();
+	if (link->state != DTLS_CONNECTED)
+		return;
+	if (link->ssl)
+		say_goodbye(link);
+	else if (link->own_goodbye_length > 0)
+		link->send(link->data, link->own_goodbye, link->own_goodbye_length);
+	link->state = DTLS_CLOSED;
 }
 
 int dtls_link_media_crypto(struct dtls_link *link, struct media_crypto **ret_receive,

@@ -3,7 +3,8 @@
  *
  * Datagrams go in and out through the caller; nothing here touches a socket. The handshake is
  * finished only once the peer's certificate has the fingerprint that its SDP announced, and keys
- * are handed out only then.
+ * are handed out only then. Once media has shown that the peer's side of it is finished, too, only
+ * what a goodbye takes is kept (dtls_goodbye.h).
  *
  *   HANDSHAKING --finished, fingerprint right--> CONNECTED --close_notify--> CLOSED
  *   HANDSHAKING --alert, wrong fingerprint, 30 s--> FAILED
@@ -53,13 +54,18 @@ int dtls_link_receive(struct dtls_link *link, const uint8_t *datagram, size_t le
 /* Serve the retransmission timer; call about every 20 ms while HANDSHAKING.
  *   -ETIMEDOUT "dtls_timeout" */
 int dtls_link_tick(struct dtls_link *link, uint64_t now_us, struct error *reterr) MUST_CHECK;
+/* Of a server: the peer's media authenticates, so it has our last flight and will not repeat its
+ * own (RFC 6347 section 4.2.4). The memory of the handshake is given back; whoever asks for
+ * anything of it now is not answered, but a goodbye is said and heard as before. Nothing happens if
+ * it is not connected, was settled, or without memory: tried again with the next call. */
+void dtls_link_settle(struct dtls_link *link);
 /* Say goodbye (close_notify), if connected. */
 void dtls_link_close(struct dtls_link *link);
 
 enum dtls_state dtls_link_state(const struct dtls_link *link);
 
-/* The SRTP keys, in CONNECTED. The client protects with the client's, the server with the server's
- * (RFC 5764 section 4.2). -EPROTO "no_srtp_profile". */
+/* The SRTP keys, in CONNECTED and not settled yet. The client protects with the client's, the
+ * server with the server's (RFC 5764 section 4.2). -EPROTO "no_srtp_profile". */
 int dtls_link_media_crypto(struct dtls_link *link, struct media_crypto **ret_receive,
 			   struct media_crypto **ret_send, struct error *reterr) MUST_CHECK;
 

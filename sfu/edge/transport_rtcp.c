@@ -172,6 +172,7 @@ void transport_on_rtcp(RtcTransport *transport, struct packet *packet)
 void transport_on_plain_rtcp(RtcTransport *transport, const uint8_t *bytes, size_t length)
 {
 	transport->last_heard_us = transport->port->now_us;
+	dtls_link_settle(transport->dtls);
 	if (rtcp_visit(bytes, length, &visitor, transport) < 0)
 		transport->port->counters.dropped_malformed++;
 }

@@ -3,7 +3,7 @@
 
 #include "sfu/edge/dtls_link.h"
 
-enum { QUEUE_MAX = 16, DATAGRAM_MAX = 2048 };
+enum { QUEUE_MAX = 16, DATAGRAM_MAX = 2048, SETTLED = 4 };
 
 struct queue {
 	size_t count, lengths[QUEUE_MAX];
@@ -45,8 +45,8 @@ static const uint8_t *fingerprint_of(const struct dtls_identity *identity)
 	return dtls_identity_fingerprint_sha256(identity);
 }
 
-/* A server gets these bytes before an honest client's first datagram, or after `steps` turns of an
- * honest handshake. Input: how many turns, then the datagram. */
+/* A server gets these bytes before an honest client's first datagram, after `steps` turns of an
+ * honest handshake, or once it has settled (SETTLED). Input: which, then the datagram. */
 static void handshake(unsigned steps, const uint8_t *data, size_t size)
 {
 	static struct queue up, down;
@@ -71,6 +71,12 @@ static void handshake(unsigned steps, const uint8_t *data, size_t size)
 		(void)!dtls_link_media_crypto(server, &in, &out, NULL);
 		(void)media_crypto_free(in);
 		(void)media_crypto_free(out);
+		dtls_link_settle(server);
+		if (steps == SETTLED)
+			(void)!dtls_link_receive(server, data, size,
+						 fingerprint_of(client_identity), NULL);
+		if (dtls_link_state(server) == DTLS_CLOSED && steps == SETTLED)
+			__builtin_trap(); /* nobody can have guessed the keys */
 	}
 out:
 	(void)dtls_link_free(client);
@@ -84,6 +90,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!server_identity && (dtls_identity_new(&server_identity, NULL) < 0 ||
 				 dtls_identity_new(&client_identity, NULL) < 0))
 		return 0;
-	handshake(data[0] % 4, data + 1, size - 1);
+	handshake(data[0] % (SETTLED + 1), data + 1, size - 1);
 	return 0;
 }

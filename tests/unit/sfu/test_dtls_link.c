@@ -1,11 +1,14 @@
 /* Two ends of DTLS-SRTP in one process, their datagrams in queues. */
 #include <errno.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sfu/edge/dtls_link.h"
 #include "tests/unit/cmocka_all.h"
 
-enum { QUEUE_MAX = 32 };
+enum { QUEUE_MAX = 32, SETTLED_BYTES_MAX = 1024, PATIENCE_MS = 20000 };
 
 struct queue {
 	size_t count, longest;
@@ -150,6 +153,178 @@ static void noise_does_not_end_a_connection(void **state)
 	assert_int_equal(dtls_link_state(fixture->server), DTLS_CONNECTED);
 }
 
+/* ---- once media has shown that both sides are finished ---- */
+
+static void connect_and_settle(struct fixture *fixture)
+{
+	const uint8_t *fingerprint = dtls_identity_fingerprint_sha256(fixture->client_identity);
+
+	assert_int_equal(exchange(fixture, fingerprint), 0);
+	assert_int_equal(dtls_link_state(fixture->server), DTLS_CONNECTED);
+	dtls_link_settle(fixture->server);
+	assert_int_equal(fixture->to_client.count, 0); /* its goodbye is not said yet */
+}
+
+static void serve(struct fixture *fixture, const struct queue *queue)
+{
+	for (size_t i = 0; i < queue->count; i++)
+		assert_int_equal(dtls_link_receive(
+					 fixture->server, queue->datagrams[i], queue->lengths[i],
+					 dtls_identity_fingerprint_sha256(fixture->client_identity),
+					 NULL),
+				 0);
+}
+
+static void goodbye_is_heard_by_who_is_settled(void **state)
+{
+	struct fixture *fixture = *state;
+
+	connect_and_settle(fixture);
+	dtls_link_close(fixture->client);
+	assert_int_equal(fixture->to_server.count, 1);
+	serve(fixture, &fixture->to_server);
+	assert_int_equal(dtls_link_state(fixture->server), DTLS_CLOSED);
+}
+
+static void goodbye_is_said_by_who_is_settled(void **state)
+{
+	struct fixture *fixture = *state;
+
+	connect_and_settle(fixture);
+	dtls_link_close(fixture->server);
+	dtls_link_close(fixture->server);
+	assert_int_equal(fixture->to_client.count, 1); /* once */
+	assert_int_equal(
+		dtls_link_receive(fixture->client, fixture->to_client.datagrams[0],
+				  fixture->to_client.lengths[0],
+				  dtls_identity_fingerprint_sha256(fixture->server_identity), NULL),
+		0);
+	assert_int_equal(dtls_link_state(fixture->client), DTLS_CLOSED);
+}
+
+/* One turn of the handshake; what the server says is lost if `is_lost`. */
+static struct queue turn(struct fixture *fixture, bool is_lost)
+{
+	struct queue up = fixture->to_server, down;
+
+	fixture->to_server.count = 0;
+	serve(fixture, &up);
+	down = fixture->to_client;
+	fixture->to_client.count = 0;
+	for (size_t i = 0; !is_lost && i < down.count; i++)
+		assert_int_equal(dtls_link_receive(
+					 fixture->client, down.datagrams[i], down.lengths[i],
+					 dtls_identity_fingerprint_sha256(fixture->server_identity),
+					 NULL),
+				 0);
+	return up;
+}
+
+static void wait_for_the_client_to_repeat_itself(struct fixture *fixture)
+{
+	for (int ms = 0; ms < PATIENCE_MS && fixture->to_server.count == 0; ms += 20) {
+		(void)usleep(20000); /* OpenSSL's timer goes by the real clock */
+		assert_int_equal(dtls_link_tick(fixture->client, 1, NULL), 0);
+	}
+	assert_true(fixture->to_server.count > 0);
+}
+
+static void the_last_flight_is_repeated_until_it_is_settled(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue hello, last, repeated;
+
+	assert_int_equal(dtls_link_tick(fixture->client, 1, NULL), 0);
+	hello = turn(fixture, false);
+	last = turn(fixture, true);
+	assert_int_equal(dtls_link_state(fixture->server), DTLS_CONNECTED);
+	assert_int_equal(dtls_link_state(fixture->client), DTLS_HANDSHAKING);
+	wait_for_the_client_to_repeat_itself(fixture);
+	repeated = turn(fixture, false);
+	assert_int_equal(dtls_link_state(fixture->client), DTLS_CONNECTED);
+
+	/* Whatever of it comes again from now on, or a handshake from the beginning, is of who has
+	 * no part in this, or late: it ends nothing, and nothing is said to it. */
+	dtls_link_settle(fixture->server);
+	serve(fixture, &hello);
+	serve(fixture, &last);
+	serve(fixture, &repeated);
+	assert_int_equal(fixture->to_client.count, 0);
+	assert_int_equal(dtls_link_state(fixture->server), DTLS_CONNECTED);
+	dtls_link_close(fixture->client);
+	serve(fixture, &fixture->to_server);
+	assert_int_equal(dtls_link_state(fixture->server), DTLS_CLOSED);
+}
+
+static void noise_does_not_end_what_is_settled(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue noise = {.count = 4, .lengths = {15, 15, 39, 7}};
+	static const uint8_t open_alert[] = {21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0};
+	static const uint8_t sealed_header[] = {21, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 26};
+
+	connect_and_settle(fixture);
+	memcpy(noise.datagrams[0], open_alert, sizeof(open_alert));
+	memcpy(noise.datagrams[1], open_alert, sizeof(open_alert));
+	noise.datagrams[1][4] = 1; /* of the sealed epoch, and not sealed */
+	memcpy(noise.datagrams[2], sealed_header, sizeof(sealed_header));
+	memcpy(noise.datagrams[3], sealed_header, 7);
+	serve(fixture, &noise);
+	assert_int_equal(dtls_link_state(fixture->server), DTLS_CONNECTED);
+}
+
+/* ---- what it costs ---- */
+
+static size_t openssl_bytes;
+
+static void *counting_malloc(size_t size, const char *file, int line)
+{
+	void *block = malloc(size);
+
+	(void)file;
+	(void)line;
+	openssl_bytes += malloc_usable_size(block);
+	return block;
+}
+
+static void *counting_realloc(void *block, size_t size, const char *file, int line)
+{
+	size_t before = malloc_usable_size(block);
+
+	(void)file;
+	(void)line;
+	if (size == 0) {
+		free(block);
+		openssl_bytes -= before;
+		return NULL;
+	}
+	block = realloc(block, size);
+	if (block)
+		openssl_bytes += malloc_usable_size(block) - before;
+	return block;
+}
+
+static void counting_free(void *block, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	openssl_bytes -= malloc_usable_size(block);
+	free(block);
+}
+
+/* All that OpenSSL holds for a server's end goes when it settles; what is ours is small. */
+static void what_is_settled_costs_next_to_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t before;
+
+	connect_and_settle(fixture);
+	before = openssl_bytes;
+	assert_in_range(malloc_usable_size(fixture->server), 1, SETTLED_BYTES_MAX);
+	fixture->server = dtls_link_free(fixture->server);
+	assert_int_equal(openssl_bytes, before);
+}
+
 /* Whoever can write the client's address may be first, with anything. */
 static void a_forged_first_record_does_not_end_a_handshake(void **state)
 {
@@ -207,8 +382,17 @@ int main(void)
 		TEST(another_certificate_is_refused),
 		TEST(goodbye_is_heard),
 		TEST(noise_does_not_end_a_connection),
+		TEST(goodbye_is_heard_by_who_is_settled),
+		TEST(goodbye_is_said_by_who_is_settled),
+		TEST(the_last_flight_is_repeated_until_it_is_settled),
+		TEST(noise_does_not_end_what_is_settled),
+		TEST(what_is_settled_costs_next_to_nothing),
 		TEST(a_forged_first_record_does_not_end_a_handshake),
 		TEST(useless_hellos_end_at_some_time),
 	};
+
+	/* Before it has allocated anything. */
+	assert_int_equal(CRYPTO_set_mem_functions(counting_malloc, counting_realloc, counting_free),
+			 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
