@@ -423,7 +423,7 @@ static void rtc_transport_finalize(GObject *object)
 	rtc_transport_stop(transport);
 	transport->dtls = dtls_link_free(transport->dtls);
 	free(transport->arrivals);
-	free(transport->history);
+	transport->history = send_history_free(transport->history);
 	transport->crypto_in = media_crypto_free(transport->crypto_in);
 	transport->crypto_out = media_crypto_free(transport->crypto_out);
 	G_OBJECT_CLASS(rtc_transport_parent_class)->finalize(object);

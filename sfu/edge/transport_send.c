@@ -300,7 +300,7 @@ static void number_stream(struct send_stream_out *stream, const struct media_lin
 	if (!is_repeated)
 		stream->abs_send_time_id = abs_send_time_id;
 	if (stream->transport_cc_id && !transport->history)
-		transport->history = calloc(1, sizeof(*transport->history));
+		transport->history = send_history_new();
 	if (stream->transport_cc_id && is_repeated)
 		stream->numbers = calloc(1, sizeof(*stream->numbers));
 	if (!transport->history || (is_repeated && !stream->numbers))
