@@ -1,5 +1,5 @@
-/* test_addresses.c - where peers are: strangers on TCP, other ports, the same one again, and
- * silence. */
+/* test_addresses.c - where peers are: strangers on TCP, other ports, the same one again, goodbyes,
+ * and silence. */
 #include "tests/integration/relay/pair.h"
 
 #include <arpa/inet.h>
@@ -119,11 +119,19 @@ static void move_to_another_port(struct load_peer *peer)
 	(void)usleep(30000);
 }
 
+static void report(struct load_peer *peer)
+{
+	uint8_t packet[256];
+	struct writer writer = writer_over(packet, sizeof(packet));
+
+	rtcp_write_receiver_report(&writer, 1, NULL, 0);
+	load_peer_send_rtcp(peer, packet, writer.offset, sizeof(packet));
+}
+
 static void who_gets_another_port_is_known_by_its_keys(void **state)
 {
 	struct pair *pair = *state;
-	uint8_t report[256], forged[64] = {0x80, 96, 0, 1};
-	struct writer writer = writer_over(report, sizeof(report));
+	uint8_t forged[64] = {0x80, 96, 0, 1};
 	struct load_peer stranger;
 
 	(void)pair_start_flow(pair);
@@ -131,8 +139,7 @@ static void who_gets_another_port_is_known_by_its_keys(void **state)
 	assert_true(pair_flows(pair));
 	move_to_another_port(&pair->viewer);
 	assert_false(pair_flows(pair)); /* it has said nothing from there yet */
-	rtcp_write_receiver_report(&writer, 1, NULL, 0);
-	load_peer_send_rtcp(&pair->viewer, report, writer.offset, sizeof(report));
+	report(&pair->viewer);
 	assert_true(pair_flows(pair));
 	/* Who has not the keys takes nobody's place. */
 	assert_int_equal(load_peer_init(&stranger, pair->identity), 0);
@@ -161,6 +168,40 @@ static void who_falls_silent_is_let_go_within_5_s(void **state)
 	assert_in_range(clock_now_us() - since_us, 4000000, 5000000);
 }
 
+static bool hears_goodbye(const struct pair *pair, struct load_peer *peer)
+{
+	uint8_t packet[2048];
+
+	for (int i = 0; i < 1000 && dtls_link_state(peer->link) == DTLS_CONNECTED; i++) {
+		ssize_t got = recv(peer->fd, packet, sizeof(packet), 0);
+
+		if (got <= 0)
+			(void)usleep(10000);
+		else if (packet_kind_of(packet, (size_t)got) == PACKET_DTLS)
+			assert_int_equal(
+				dtls_link_receive(peer->link, packet, (size_t)got,
+						  dtls_identity_fingerprint_sha256(pair->identity),
+						  NULL),
+				0);
+	}
+	return dtls_link_state(peer->link) == DTLS_CLOSED;
+}
+
+/* The SFU has let go of the handshake's memory by then, but for the keys of this. */
+static void goodbyes_are_said_and_heard_once_media_flows(void **state)
+{
+	struct pair *pair = *state;
+
+	(void)pair_start_flow(pair);
+	report(&pair->publisher);
+	report(&pair->viewer);
+	assert_true(pair_flows(pair)); /* the reports came before */
+	dtls_link_close(pair->publisher.link);
+	pair_wait_until(pair, "peers", 1); /* its silence would be borne for longer */
+	fake_hub_leave(&pair->hub, "relay", "viewer");
+	assert_true(hears_goodbye(pair, &pair->viewer));
+}
+
 int main(void)
 {
 	const struct CMUnitTest one[] = {
@@ -168,6 +209,7 @@ int main(void)
 		PAIR_TEST(one_address_holds_no_more_than_its_share_of_tcp),
 		PAIR_TEST(who_returns_on_the_same_address_keeps_it),
 		PAIR_TEST(who_gets_another_port_is_known_by_its_keys),
+		PAIR_TEST(goodbyes_are_said_and_heard_once_media_flows),
 		PAIR_TEST(who_falls_silent_is_let_go_within_5_s),
 	};
 	const struct CMUnitTest two[] = {
