@@ -138,9 +138,9 @@ char *load_peer_offer(const struct load_peer *peer, size_t receive_count)
 		struct sdp_media *media = &offer->media[i];
 		bool is_audio = peer->with_audio && i % 2 == 0;
 
-		int r = is_audio ? describe_audio(media, peer->with_transport_cc)
-				 : describe_video(media, peer->with_transport_cc,
-						  peer->without_rtx);
+		int r = is_audio
+				? describe_audio(media, peer->with_transport_cc)
+				: describe_video(media, peer->with_transport_cc, peer->without_rtx);
 
 		if (r < 0 || (!receive_count && sdp_set_text(&media->cname, "load") < 0))
 			return NULL;

@@ -167,6 +167,8 @@ static void a_muted_track_is_not_forwarded_until_it_is_unmuted(void **state)
 	uint8_t packet[2048];
 
 	assert_int_equal(fake_hub_mute(&pair->hub, "relay", "publisher", true), 0);
+	while (next_media(&pair->viewer, packet, &header)) /* what was on its way before */
+		last = header.sequence_number;
 	for (int i = 0; i < 20; i++)
 		load_peer_publish(&pair->publisher, PACKET_BYTES, true);
 	assert_false(next_media(&pair->viewer, packet, &header));
