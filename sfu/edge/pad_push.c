@@ -2,7 +2,7 @@
 
 enum { IN_THE_WAY = GST_PAD_FLAG_BLOCKED | GST_PAD_FLAG_FLUSHING | GST_PAD_FLAG_EOS };
 
-static gboolean is_plain(const GstPad *pad)
+static gboolean is_plain(GstPad *pad)
 {
 	return pad->num_probes == 0 && !(GST_OBJECT_FLAGS(pad) & IN_THE_WAY);
 }
