@@ -39,6 +39,7 @@ static const struct relay_scenario scenarios[] = {
 	{"1 room of 10", 1, 10, 10, 9, true, false},
 	{"2 rooms of 10", 2, 10, 10, 9, true, false},
 	{"3 rooms of 10", 3, 10, 10, 9, true, false},
+	{"6 rooms of 10", 6, 10, 10, 9, true, true},
 };
 
 static const char *const quick_ones[] = {"1 -> 50", "1 -> 200", "1 room of 10"};

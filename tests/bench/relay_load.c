@@ -16,6 +16,7 @@ enum {
 	REPORT_US = 1000000,
 	SLOTS_TO_STAY_ALIVE = 20, /* while viewers join, whose handshakes need the core */
 	FRAME_PACKETS = 5,
+	PHASE_SLOTS = 7, /* from one publisher to the next; the pattern repeats after 20 */
 	FRAMES_TO_KEYFRAME = 30,
 	BATCH = 32
 };
@@ -121,6 +122,8 @@ static void *publish_all(void *argument)
 
 	for (uint64_t turn = 0; !atomic_load(&load->should_stop); turn++) {
 		uint64_t due_us = started_us + turn * SLOT_US / load->publisher_count;
+		uint64_t slot = turn / load->publisher_count;
+		unsigned index = (unsigned)(turn % load->publisher_count);
 
 		if (atomic_load(&load->is_paused)) {
 			sleep_until(clock_now_us() + SLOT_US);
@@ -128,14 +131,13 @@ static void *publish_all(void *argument)
 			turn--;
 			continue;
 		}
-		/* They take turns within a slot, as cameras do. */
+		/* They take turns within a slot, and no two cameras take their pictures at the same
+		 * time. */
 		sleep_until(due_us);
-		if (!atomic_load(&load->is_full) &&
-		    turn / load->publisher_count % SLOTS_TO_STAY_ALIVE != 0)
+		if (!atomic_load(&load->is_full) && slot % SLOTS_TO_STAY_ALIVE != 0)
 			continue;
 		(void)atomic_fetch_add(&load->published,
-				       publish_slot(&load->peers[turn % load->publisher_count],
-						    turn / load->publisher_count,
+				       publish_slot(&load->peers[index], slot + index * PHASE_SLOTS,
 						    load->scenario->in_bursts));
 	}
 	return NULL;
