@@ -138,7 +138,9 @@ export class Call extends EventTarget {
     this.socket = socket;
     socket.onmessage = (event) => {
       const message = JSON.parse(event.data);
-      this.queue = this.queue.then(() => this.receive(message)).catch((error) => this.emit("problem", error));
+      // Last words: the socket closes behind them, which must not be heard first.
+      if (message.type === "kicked") this.end(kickedText(message));
+      else this.queue = this.queue.then(() => this.isOver || this.receive(message)).catch((error) => this.emit("problem", error));
     };
     socket.onclose = (event) => this.socket === socket && this.closed(event);
   }
@@ -185,9 +187,6 @@ export class Call extends EventTarget {
         return this.switchLayers(message);
       case "slot":
         return this.moveSlot(message);
-      case "kicked":
-        this.end(kickedText(message));
-        return;
       case "error":
         this.refused(new RealtimeError(message.code, message.detail, message.field));
     }
