@@ -10,14 +10,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct srtp_gcm_key {
-	struct gcm_key_data schedule; /* first: it wants to be aligned */
-	bool is_long;		      /* 256 bits */
+/* What the library has for this processor, for one length of key. It keeps nothing between calls.
+ */
+struct functions {
+	aes_gcm_pre_t prepare;
+	aes_gcm_enc_dec_t encrypt, decrypt;
+	aes_gcm_init_t begin;
+	aes_gcm_enc_dec_update_t encrypt_more;
+	aes_gcm_enc_dec_finalize_t end_encryption;
 };
 
-/* The library's table of functions for this processor, for the life of the process. What is used
- * of it here keeps nothing between calls. */
-static IMB_MGR *functions;
+struct srtp_gcm_key {
+	struct gcm_key_data schedule; /* first: it wants to be aligned */
+	const struct functions *functions;
+};
+
+static struct functions of_128_bits, of_256_bits; /* for the life of the process */
+static bool is_usable;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void choose_functions(void)
@@ -28,11 +37,14 @@ static void choose_functions(void)
 		return;
 	init_mb_mgr_auto(manager, NULL);
 	/* Without the instructions the library imitates them, which is slow. */
-	if (imb_get_errno(manager) != 0 || !(manager->features & IMB_FEATURE_AESNI)) {
-		free_mb_mgr(manager);
-		return;
-	}
-	functions = manager;
+	is_usable = imb_get_errno(manager) == 0 && (manager->features & IMB_FEATURE_AESNI);
+	of_128_bits = (struct functions){manager->gcm128_pre,	     manager->gcm128_enc,
+					 manager->gcm128_dec,	     manager->gcm128_init,
+					 manager->gcm128_enc_update, manager->gcm128_enc_finalize};
+	of_256_bits = (struct functions){manager->gcm256_pre,	     manager->gcm256_enc,
+					 manager->gcm256_dec,	     manager->gcm256_init,
+					 manager->gcm256_enc_update, manager->gcm256_enc_finalize};
+	free_mb_mgr(manager);
 }
 
 static struct srtp_gcm_key *key_free(struct srtp_gcm_key *key)
@@ -51,52 +63,28 @@ static struct srtp_gcm_key *key_new(const uint8_t *bytes, size_t length)
 
 	if (!key)
 		return NULL;
-	key->is_long = length == 32;
-	if (key->is_long)
-		IMB_AES256_GCM_PRE(functions, bytes, &key->schedule);
-	else
-		IMB_AES128_GCM_PRE(functions, bytes, &key->schedule);
+	key->functions = length == 16 ? &of_128_bits : &of_256_bits;
+	key->functions->prepare(bytes, &key->schedule);
 	return key;
-}
-
-/* In two stretches: what we put before the body is not next to it. */
-static void seal_both(struct srtp_gcm_key *key, const uint8_t *nonce, struct slice aad,
-		      struct slice prefix, struct slice body, uint8_t *out, uint8_t *tag)
-{
-	const struct gcm_key_data *schedule = &key->schedule;
-	struct gcm_context_data context;
-
-	if (key->is_long) {
-		IMB_AES256_GCM_INIT(functions, schedule, &context, nonce, aad.data, aad.length);
-		IMB_AES256_GCM_ENC_UPDATE(functions, schedule, &context, out, prefix.data,
-					  prefix.length);
-		IMB_AES256_GCM_ENC_UPDATE(functions, schedule, &context, out + prefix.length,
-					  body.data, body.length);
-		IMB_AES256_GCM_ENC_FINALIZE(functions, schedule, &context, tag, SRTP_GCM_TAG_BYTES);
-	} else {
-		IMB_AES128_GCM_INIT(functions, schedule, &context, nonce, aad.data, aad.length);
-		IMB_AES128_GCM_ENC_UPDATE(functions, schedule, &context, out, prefix.data,
-					  prefix.length);
-		IMB_AES128_GCM_ENC_UPDATE(functions, schedule, &context, out + prefix.length,
-					  body.data, body.length);
-		IMB_AES128_GCM_ENC_FINALIZE(functions, schedule, &context, tag, SRTP_GCM_TAG_BYTES);
-	}
 }
 
 static int seal(struct srtp_gcm_key *key, const uint8_t nonce[SRTP_GCM_NONCE_BYTES],
 		struct slice aad, struct slice prefix, struct slice body, uint8_t *out,
 		uint8_t *tag)
 {
+	const struct functions *with = key->functions;
 	struct gcm_context_data context;
 
-	if (prefix.length > 0)
-		seal_both(key, nonce, aad, prefix, body, out, tag);
-	else if (key->is_long)
-		IMB_AES256_GCM_ENC(functions, &key->schedule, &context, out, body.data, body.length,
-				   nonce, aad.data, aad.length, tag, SRTP_GCM_TAG_BYTES);
-	else
-		IMB_AES128_GCM_ENC(functions, &key->schedule, &context, out, body.data, body.length,
-				   nonce, aad.data, aad.length, tag, SRTP_GCM_TAG_BYTES);
+	if (prefix.length == 0) {
+		with->encrypt(&key->schedule, &context, out, body.data, body.length, nonce,
+			      aad.data, aad.length, tag, SRTP_GCM_TAG_BYTES);
+		return 0;
+	}
+	/* What we put before the body is not next to it. */
+	with->begin(&key->schedule, &context, nonce, aad.data, aad.length);
+	with->encrypt_more(&key->schedule, &context, out, prefix.data, prefix.length);
+	with->encrypt_more(&key->schedule, &context, out + prefix.length, body.data, body.length);
+	with->end_encryption(&key->schedule, &context, tag, SRTP_GCM_TAG_BYTES);
 	return 0;
 }
 
@@ -106,12 +94,8 @@ static int open_sealed(struct srtp_gcm_key *key, const uint8_t nonce[SRTP_GCM_NO
 	struct gcm_context_data context;
 	uint8_t expected[SRTP_GCM_TAG_BYTES];
 
-	if (key->is_long)
-		IMB_AES256_GCM_DEC(functions, &key->schedule, &context, body, body, length, nonce,
-				   aad.data, aad.length, expected, SRTP_GCM_TAG_BYTES);
-	else
-		IMB_AES128_GCM_DEC(functions, &key->schedule, &context, body, body, length, nonce,
-				   aad.data, aad.length, expected, SRTP_GCM_TAG_BYTES);
+	key->functions->decrypt(&key->schedule, &context, body, body, length, nonce, aad.data,
+				aad.length, expected, SRTP_GCM_TAG_BYTES);
 	return CRYPTO_memcmp(expected, tag, SRTP_GCM_TAG_BYTES) == 0 ? 0 : -EKEYREJECTED;
 }
 
@@ -121,7 +105,7 @@ static const struct srtp_gcm_library library = {"intel-ipsec-mb", key_new, key_f
 const struct srtp_gcm_library *srtp_gcm_ipsec_mb(void)
 {
 	(void)pthread_once(&once, choose_functions);
-	return functions ? &library : NULL;
+	return is_usable ? &library : NULL;
 }
 
 #else
