@@ -495,7 +495,8 @@ static bool conceals_next(struct load_peer *peer)
 	return peer->conceals && peer->concealed++ % peer->conceals != 0;
 }
 
-bool load_peer_note(struct load_peer *peer, const uint8_t *packet, size_t length, uint64_t now_us)
+bool load_peer_note(struct load_peer *peer, const uint8_t *packet, size_t length,
+		    uint64_t arrival_us)
 {
 	struct rtp_header header;
 	struct slice number;
@@ -508,7 +509,7 @@ bool load_peer_note(struct load_peer *peer, const uint8_t *packet, size_t length
 		if (number.length == 2 && !conceals_next(peer))
 			arrival_log_on_packet(&peer->arrivals,
 					      (uint16_t)(number.data[0] << 8 | number.data[1]),
-					      header.ssrc, now_us);
+					      header.ssrc, arrival_us);
 	}
 	return !(peer->rtx_payload_types[header.payload_type / 64] >> header.payload_type % 64 & 1);
 }
@@ -547,8 +548,7 @@ struct load_peer_drained load_peer_drain(struct load_peer *peer)
 	alignas(struct cmsghdr)
 		uint8_t controls[LOAD_DRAIN_MAX][CMSG_SPACE(sizeof(struct timespec))];
 	struct load_peer_drained drained = {0};
-	uint64_t now_us = clock_now_us();
-	int last = -1;
+	int media[LOAD_DRAIN_MAX], sample;
 
 	for (int i = 0; i < LOAD_DRAIN_MAX; i++) {
 		iovecs[i] = (struct iovec){.iov_base = packets[i], .iov_len = sizeof(packets[i])};
@@ -559,12 +559,13 @@ struct load_peer_drained load_peer_drain(struct load_peer *peer)
 	}
 	drained.packets = recvmmsg(peer->fd, messages, LOAD_DRAIN_MAX, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < drained.packets; i++)
-		if (load_peer_note(peer, packets[i], messages[i].msg_len, now_us)) {
-			drained.media++;
-			last = i;
-		}
-	if (last >= 0)
-		sample_latency(peer, packets[last], messages[last].msg_len,
-			       kernel_time_us(&messages[last].msg_hdr), &drained);
+		if (load_peer_note(peer, packets[i], messages[i].msg_len,
+				   kernel_time_us(&messages[i].msg_hdr)))
+			media[drained.media++] = i;
+	if (drained.media > 0) {
+		sample = media[peer->drain_count++ % (unsigned)drained.media];
+		sample_latency(peer, packets[sample], messages[sample].msg_len,
+			       kernel_time_us(&messages[sample].msg_hdr), &drained);
+	}
 	return drained;
 }

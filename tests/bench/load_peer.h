@@ -33,6 +33,7 @@ struct load_peer {
 	uint32_t receive_ssrc, receive_rtx_ssrc;	/* of the first section it watches */
 	uint64_t rtx_payload_types[2];			/* bit n of word n / 64: n is RTX */
 	struct arrival_log arrivals;			/* since the last feedback */
+	unsigned drain_count;
 	unsigned conceals, concealed; /* of so many packets it tells of one alone; 0: of all */
 };
 
@@ -40,7 +41,7 @@ struct load_peer {
 struct load_peer_drained {
 	int packets;	     /* datagrams in all */
 	int media;	     /* packets of media; repeats and padding are none */
-	bool has_sample;     /* one was readable: the last */
+	bool has_sample;     /* one of them was readable, each time another */
 	uint32_t latency_us; /* of that one, from before it was published until the kernel had it */
 };
 
@@ -72,7 +73,8 @@ void load_peer_send_rtcp(struct load_peer *peer, uint8_t *packet, size_t length,
  * came within `timeout_ms`. */
 size_t load_peer_receive(struct load_peer *peer, int timeout_ms, uint8_t *packet);
 /* Note a packet, as it came, for the next feedback; true if it is media. */
-bool load_peer_note(struct load_peer *peer, const uint8_t *packet, size_t length, uint64_t now_us);
+bool load_peer_note(struct load_peer *peer, const uint8_t *packet, size_t length,
+		    uint64_t arrival_us);
 /* Read what has come, at most LOAD_DRAIN_MAX packets. */
 struct load_peer_drained load_peer_drain(struct load_peer *peer);
 
