@@ -7,8 +7,9 @@
 enum {
 	STREAMS_MAX = 256,
 	INTERVAL_US = 20000,
-	MANY = 16,	  /* subscriptions: from here on, less often */
-	GONE_US = 1000000 /* so long without a packet: the publisher does not send that layer */
+	TICK_EARLY_US = 5000, /* a tick may come a little before its time */
+	MANY = 16,	      /* subscriptions: from here on, less often */
+	GONE_US = 1000000     /* so long without a packet: the publisher does not send that layer */
 };
 
 static bool has_spatial(const struct room_track *track)
@@ -339,7 +340,7 @@ void room_peer_tick_layers(struct room_peer *peer)
 {
 	uint64_t elapsed_us = peer->room->context->port->now_us - peer->layers_chosen_us;
 
-	if (elapsed_us >= INTERVAL_US * (1 + peer->subscription_count / MANY))
+	if (elapsed_us + TICK_EARLY_US >= INTERVAL_US * (1 + peer->subscription_count / MANY))
 		room_peer_choose_layers(peer);
 }
 

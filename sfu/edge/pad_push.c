@@ -19,3 +19,29 @@ void pad_push_list(GstPad *source, GstBufferList *list)
 	else
 		(void)gst_pad_push_list(source, gst_buffer_list_ref(list));
 }
+
+/* ---- memory ---- */
+
+enum { LINE_BYTES = 64, PRIVATE_LINES = 4 };
+
+static void ask_for_pad(const GstPad *pad)
+{
+	__builtin_prefetch(&GST_OBJECT_FLAGS(pad));
+	__builtin_prefetch(&pad->element_private);
+	__builtin_prefetch(&GST_PAD_PEER(pad));
+	__builtin_prefetch(&GST_PAD_CHAINLISTFUNC(pad));
+	__builtin_prefetch(&pad->num_probes);
+}
+
+void pad_push_ask_for(GstPad *source, unsigned step)
+{
+	const GstPad *sink = step > 0 ? GST_PAD_PEER(source) : NULL;
+	const char *private = step > 1 && sink ? sink->element_private : NULL;
+
+	if (step == 0)
+		ask_for_pad(source);
+	else if (step == 1 && sink)
+		ask_for_pad(sink);
+	for (int line = 0; private && line < PRIVATE_LINES; line++)
+		__builtin_prefetch(private + line * LINE_BYTES);
+}

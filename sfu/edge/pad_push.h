@@ -14,4 +14,10 @@
 /* `list` is borrowed. Nothing happens where the pad is not linked. */
 void pad_push_list(GstPad *source, GstBufferList *list);
 
+/* Of many pads in turn none is in the processor's cache, and each push would wait for memory a
+ * dozen times. So they are asked for some pushes ahead, in three steps that each need what the one
+ * before has brought: the pad, the pad it is linked to, and what that keeps as its private data. */
+enum { PAD_PUSH_STEPS = 3 };
+void pad_push_ask_for(GstPad *source, unsigned step);
+
 #endif

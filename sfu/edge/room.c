@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 
 enum {
@@ -84,6 +85,7 @@ void room_peer_free(struct room_peer *peer)
 		(void)gst_bin_remove(GST_BIN_CAST(room->bin), GST_ELEMENT_CAST(peer->transport));
 		gst_object_unref(peer->transport);
 	}
+	list_remove(&peer->due_link);
 	if (!list_is_empty(&peer->link)) {
 		list_remove(&peer->link);
 		room->peer_count -= peer->kind != PEER_REMOTE;
@@ -129,6 +131,7 @@ static int peer_new(struct room *room, const struct peer_request *request,
 	peer->mutes = request->mutes;
 	peer->joined_us = room->context->port->now_us;
 	list_init(&peer->link);
+	list_init(&peer->due_link);
 	list_init(&peer->tracks);
 	list_init(&peer->subscriptions);
 	r = room_peer_start_negotiation(peer);
@@ -158,6 +161,7 @@ struct room_peer *room_peer_new_remote(struct room *room, const char *peer_id, u
 	peer->worker = worker;
 	list_init(&peer->tracks);
 	list_init(&peer->subscriptions);
+	list_init(&peer->due_link);
 	list_init(&peer->link);
 	list_append(&room->peers, &peer->link);
 	return peer;
@@ -356,8 +360,6 @@ static void tick_peer(struct room_peer *peer)
 	}
 	if (peer->has_ended)
 		return;
-	if (peer->is_connected && !peer->is_connected_told)
-		tell_connected(peer);
 	LIST_FOR_EACH (track, &peer->tracks, link) {
 		rtc_track_tick(track->element);
 		room_track_use_exported_layers(track);
@@ -373,7 +375,10 @@ void room_tick(struct room *room)
 	bool has_more;
 
 	LIST_FOR_EACH (peer, &room->peers, link) {
-		tick_peer(peer);
+		if (peer->is_connected && !peer->is_connected_told && !peer->has_ended)
+			tell_connected(peer);	    /* before anybody who has come has the floor */
+		if (list_is_empty(&peer->due_link)) /* else it is late already */
+			list_append(room->context->due_peers, &peer->due_link);
 	}
 	room_listen(room);
 	parts_tick(room);
@@ -387,6 +392,16 @@ void room_tick(struct room *room)
 			}
 		}
 	} while (has_more);
+}
+
+void room_tick_due_peers(struct list *due_peers, uint64_t until_us)
+{
+	struct list *first;
+
+	while ((first = list_first(due_peers)) && clock_now_us() < until_us) {
+		list_remove(first);
+		tick_peer(LIST_ITEM(first, struct room_peer, due_link));
+	}
 }
 
 /* ---- telling ---- */

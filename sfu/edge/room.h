@@ -55,6 +55,7 @@ struct room_events {
 
 struct room_context { /* what all rooms of a worker share; borrowed */
 	struct media_port *port;
+	struct list *due_peers; /* whose tick is due; of all rooms */
 	const struct dtls_identity *dtls;
 	const struct room_events *events;
 	void *events_data;
@@ -125,8 +126,12 @@ void room_describe_view(struct room *room, const char *peer_id, const json_t *vi
 int room_mute(struct room *room, const char *peer_id, const struct mutes *mutes, json_t *state,
 	      json_t **ret_tracks, struct error *reterr) MUST_CHECK;
 
-/* Timers, every 20 ms: transports, keyframe requests, delayed offers, the silent and the ended. */
+/* Timers, every 20 ms: speakers, parts, who has ended. Its peers are due then: each one's
+ * transport, keyframe requests, layers and delayed offers are seen to in room_tick_due_peers(), of
+ * all rooms, until the clock shows `until_us`. Those who are left are for the next call: packets
+ * come first. */
 void room_tick(struct room *room);
+void room_tick_due_peers(struct list *due_peers, uint64_t until_us);
 
 /* {room_id, peers: [{peer_id, kind, state, tracks}]}, as HELLO has it. */
 json_t *room_describe(const struct room *room);

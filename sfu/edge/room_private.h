@@ -47,7 +47,8 @@ struct subscription {
 };
 
 struct room_peer {
-	struct list link; /* in room.peers */
+	struct list link;     /* in room.peers */
+	struct list due_link; /* in room_context.due_peers while its tick is due */
 	struct room *room;
 	char peer_id[PEER_ID_MAX + 1];
 	enum peer_kind kind;

@@ -12,6 +12,7 @@
 enum {
 	VIDEO_PACKETS_KEPT = 1024,
 	AUDIO_PACKETS_KEPT = 128,
+	KEPT_US = 1500000, /* who gets a packet later than that has gone on without it */
 	PADDED_AT_ONCE = 64,
 	/* What is older would be shown too late, and for long: players take their time from the
 	 * first picture. */
@@ -232,8 +233,11 @@ static void keep(struct layer *layer, struct packet *packet)
 		layer->highest_sequence = packet->header.sequence_number;
 	layer->has_packet = true;
 	(void)gst_buffer_ref(packet->buffer);
-	replaced = packet_ring_put(layer->ring, packet->header.sequence_number, packet);
+	replaced = packet_ring_put(layer->ring, packet->header.sequence_number, packet->arrival_us,
+				   packet);
 	if (replaced)
+		packet_release(replaced);
+	while ((replaced = packet_ring_take_older(layer->ring, packet->arrival_us - KEPT_US)))
 		packet_release(replaced);
 	if (packet->is_keyframe_start)
 		note_keyframe(layer, packet);
@@ -269,6 +273,16 @@ static void pad_runs(GstBufferList *list)
 			packet_pad(packets[i], items[i].padding_bytes);
 }
 
+static void look_ahead(const RtcTrack *track, guint i)
+{
+	for (guint step = 0; step < PAD_PUSH_STEPS; step++) {
+		guint ahead = i + PAD_PUSH_STEPS - step;
+
+		if (ahead < track->consumers->len)
+			pad_push_ask_for(consumer_at(track, ahead)->pad, step);
+	}
+}
+
 static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferList *list)
 {
 	RtcTrack *track = (RtcTrack *)parent;
@@ -292,9 +306,11 @@ static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferLi
 	if (track->is_video && count > 1 && !track->is_mirror)
 		pad_runs(list);
 	/* A subscriber that is not linked or not ready is its own business, never the others'. */
-	for (guint i = 0; i < track->consumers->len; i++)
+	for (guint i = 0; i < track->consumers->len; i++) {
+		look_ahead(track, i);
 		if (consumer_at(track, i)->layers & bit)
 			pad_push_list(consumer_at(track, i)->pad, list);
+	}
 	gst_buffer_list_unref(list);
 	return GST_FLOW_OK;
 }

@@ -63,41 +63,52 @@ struct receive_stream {
 	uint32_t clock_rate_hz;
 };
 
-/* One m-line's outgoing stream. */
+/* One m-line's outgoing stream. Of each there is one for each subscriber, so all of them are never
+ * in the processor's cache: what a packet needs comes first. */
 struct send_stream_out {
-	struct list link; /* in RtcTransport.send_streams */
 	RtcTransport *transport;
-	GstPad *pad;	 /* sink; the element's */
-	RtcTrack *track; /* a reference */
-	struct forwarder forwarder;
+	struct srtp_stream *srtp;	/* borrowed from crypto_out; NULL: nothing was sent yet */
+	struct sent_numbers *numbers;	/* owned; where what is sent has to be repeated with them */
 	bool is_paced;			/* pictures; sound goes at once */
-	struct sender_clock clock;	/* the publisher's, told by an event */
 	uint8_t red_payload_type;	/* 0: it does not take redundant audio */
 	uint8_t incoming_dependency_id; /* the publisher's number of that descriptor; 0: none */
 	uint8_t transport_cc_id;	/* of the extension that numbers what we send; 0: none */
-	struct sent_numbers *numbers;	/* owned; where what is sent has to be repeated with them */
 	uint8_t abs_send_time_id;	/* of the one that tells when, where nothing is numbered */
-	uint64_t reported_at_us;	/* our last SR */
+	struct forwarder forwarder;
+
+	struct list link;	   /* in RtcTransport.send_streams */
+	GstPad *pad;		   /* sink; the element's */
+	RtcTrack *track;	   /* a reference */
+	struct sender_clock clock; /* the publisher's, told by an event */
+	uint64_t reported_at_us;   /* our last SR */
 };
 
 struct _RtcTransport {
 	GstElement parent;
 	enum transport_state state;
 	struct transport_config config;
+
+	/* What each packet to the participant needs, so that it lies together. */
 	struct media_port *port;
+	struct media_crypto *crypto_out;
+	struct held_packets *held;    /* owned; NULL: nothing waits (transport_pace.c) */
+	struct send_history *history; /* owned; NULL until something numbered is sent to it */
+	struct pacer pacer;
+	int selected;  /* index in paths, -1: none */
+	uint8_t probe; /* what is sent now is of this probe; 0: none */
+	struct transport_counters counters;
 
 	/* The present ones at [generation % 2], those before an ICE restart in the other place. */
 	struct ice_credentials credentials[2];
 	unsigned generation;
 	struct checked_path paths[TRANSPORT_PATHS_MAX];
 	size_t path_count;
-	int selected; /* index in paths, -1: none */
 	uint64_t last_heard_us, last_rtp_us;
 
 	bool has_fingerprint;
 	uint8_t fingerprint_sha256[32];
 	struct dtls_link *dtls; /* NULL until the first DTLS datagram */
-	struct media_crypto *crypto_in, *crypto_out;
+	struct media_crypto *crypto_in;
 
 	struct list receive_streams, send_streams;
 	struct { /* the publisher's; 0: none */
@@ -112,17 +123,12 @@ struct _RtcTransport {
 	uint64_t rtt_us, reported_at_us, feedback_at_us;
 
 	/* What the way to the participant carries. */
-	struct send_history *history; /* owned; NULL until something numbered is sent to it */
 	struct bandwidth bandwidth;
 	uint64_t wanted_bps; /* what could be sent if there were room */
 	uint64_t remb_bps, remb_at_us;
 	double retransmit_bytes; /* what it may make us repeat now */
 	unsigned results_left;	 /* of so many packets it may tell now how they fared */
-	struct pacer pacer;
-	struct held_packets *held; /* owned; NULL: nothing waits (transport_pace.c) */
-	struct list pacing_link;   /* in media_port.pacing while something does */
-	uint8_t probe;		   /* what is sent now is of this probe; 0: none */
-	struct transport_counters counters;
+	struct list pacing_link; /* in media_port.pacing while something is held */
 };
 
 void transport_end(RtcTransport *transport, const struct error *error);

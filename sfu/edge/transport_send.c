@@ -160,9 +160,9 @@ void send_stream_send(struct send_stream_out *stream, const struct packet *packe
 			      forwarder->ssrc, sequence_number, out, &outgoing);
 	outgoing_write_descriptor(stream, span, packet, &outgoing);
 	payload = outgoing_payload(packet, &outgoing, &payload_bytes);
-	length = media_crypto_protect_rtp(transport->crypto_out, out, EGRESS_PACKET_MAX,
-					  outgoing.header_bytes, outgoing.prefix,
-					  outgoing.prefix_bytes, payload, payload_bytes);
+	length = media_crypto_protect_rtp_on(
+		transport->crypto_out, &stream->srtp, out, EGRESS_PACKET_MAX, outgoing.header_bytes,
+		outgoing.prefix, outgoing.prefix_bytes, payload, payload_bytes);
 	if (length < 0) {
 		on_send_failure(transport, length);
 		return;

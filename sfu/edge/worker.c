@@ -20,6 +20,7 @@
 
 enum {
 	TICK_US = 20000,
+	TICK_SLICE_US = 100,  /* of each turn's time for what is due, and a quarter of the turn */
 	BATCHES_PER_TURN = 4, /* then commands and timers get their chance */
 	COMMANDS_PER_TURN = 16,
 	REBIND_TRIES_PER_TICK = 64
@@ -69,6 +70,7 @@ struct worker {
 	struct receive_batch *batch;
 	struct room_context context;
 	struct list postponed;	     /* commands */
+	struct list due_peers;	     /* of the rooms: room_tick_due_peers() */
 	GHashTable *rooms;	     /* by id, of owned struct room */
 	struct histogram forwarding; /* how long turns took in which packets came in and went out */
 };
@@ -353,18 +355,36 @@ static void receive(struct worker *worker)
 	}
 }
 
-/* Everything leaves, and with it what this turn of the loop has added to the way of its packets. */
+/* Everything leaves. */
 static void flush(struct worker *worker)
 {
-	const struct egress_counters *counters = egress_counters(worker->port.egress);
-	uint64_t before = counters->packets;
-
 	worker_tell_parts(worker); /* first: they can begin meanwhile */
 	egress_flush(worker->port.egress);
 	if (worker->port.tcp)
 		tcp_port_flush(worker->port.tcp);
+}
+
+/* The same, noting what this turn of the loop has added to the way of its packets. */
+static void flush_media(struct worker *worker)
+{
+	const struct egress_counters *counters = egress_counters(worker->port.egress);
+	uint64_t before = counters->packets;
+
+	flush(worker);
 	if (counters->packets != before)
 		histogram_observe(&worker->forwarding, clock_now_us() - worker->port.now_us);
+}
+
+/* All peers at once would hold the packets up. */
+static void tick_due_peers(struct worker *worker)
+{
+	uint64_t now_us = clock_now_us();
+
+	if (list_is_empty(&worker->due_peers))
+		return;
+	room_tick_due_peers(&worker->due_peers,
+			    now_us + TICK_SLICE_US + (now_us - worker->port.now_us) / 4);
+	flush(worker);
 }
 
 /* As {sum_us, counts: […]}: core/metrics.h has the bounds. */
@@ -377,14 +397,20 @@ static json_t *describe_histogram(const struct histogram *histogram)
 	return json_pack("{s:I, s:o}", "sum_us", (json_int_t)histogram->sum_us, "counts", counts);
 }
 
-/* Something is there: give what belongs to it a moment to come, if the worker is busy. */
-static void gather(struct worker *worker)
+/* Until something is there; where calls are going on, for a while, after which something is. */
+static int await(struct worker *worker, struct epoll_event *events, int events_max)
 {
 	unsigned us = turn_pace_wait_us(&worker->pace);
 	struct timespec pause = {.tv_nsec = us * 1000L};
 
-	if (us > 0)
+	if (us > 0) {
 		(void)nanosleep(&pause, NULL); /* cut short, it just gathers less */
+		return epoll_wait(worker->epoll_fd, events, events_max, 0);
+	}
+	if (!list_is_empty(&worker->due_peers))
+		return epoll_wait(worker->epoll_fd, events, events_max, 0);
+	return epoll_wait(worker->epoll_fd, events, events_max,
+			  list_is_empty(&worker->port.pacing) ? -1 : PACER_TURN_MS);
 }
 
 static void loop(struct worker *worker)
@@ -393,12 +419,9 @@ static void loop(struct worker *worker)
 	uint64_t count_of_wakes;
 
 	while (!stop_is_wanted(worker)) {
-		int count = epoll_wait(worker->epoll_fd, events, ARRAY_LEN(events),
-				       list_is_empty(&worker->port.pacing) ? -1 : PACER_TURN_MS);
-
+		int count = await(worker, events, ARRAY_LEN(events));
 		uint64_t began_us;
 
-		gather(worker);
 		worker->port.now_us = began_us = clock_now_us();
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.fd == worker->port.fd) {
@@ -422,7 +445,8 @@ static void loop(struct worker *worker)
 			}
 		}
 		transport_release_due(&worker->port);
-		flush(worker);
+		flush_media(worker);
+		tick_due_peers(worker);
 		turn_pace_on_turn(&worker->pace, began_us, clock_now_us());
 	}
 }
@@ -446,7 +470,9 @@ static int set_up(struct worker *worker, struct error *reterr)
 		return r;
 	worker->port.take = transport_dispatch;
 	overload_init(&worker->overload, config->cpu_limit_percent);
+	list_init(&worker->due_peers);
 	worker->context = (struct room_context){.port = &worker->port,
+						.due_peers = &worker->due_peers,
 						.preferences = config->preferences,
 						.audio_streams_max = config->audio_streams_max,
 						.video_streams_max = config->video_streams_max,

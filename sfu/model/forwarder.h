@@ -72,9 +72,6 @@ struct forwarder {
 	/* Spatial layers in one stream: what should flow, and what may. */
 	uint8_t target_spatial, spatial_bound;
 	uint8_t picture_spatial; /* the one that the present picture was sent up to */
-	struct forwarder_span spans[FORWARDER_SPANS];
-	unsigned span; /* the present one's index */
-	struct forwarder_clock clocks[LAYERS_MAX];
 
 	uint16_t highest_input_sequence; /* of the layer that flows */
 	uint32_t last_input_timestamp;
@@ -88,6 +85,11 @@ struct forwarder {
 	bool is_between_pictures; /* what went out last was the end of one */
 
 	uint32_t packet_count, octet_count; /* for sender reports; they wrap */
+
+	/* Behind what each packet needs, which so lies together. */
+	unsigned span; /* the present one's index */
+	struct forwarder_span spans[FORWARDER_SPANS];
+	struct forwarder_clock clocks[LAYERS_MAX];
 };
 
 struct forwarder_input {

@@ -18,8 +18,13 @@ struct packet_ring *packet_ring_new(size_t capacity);
 /* The ring must have been emptied with packet_ring_take_any(). */
 struct packet_ring *packet_ring_free(struct packet_ring *ring);
 
-/* Put a packet in. Returns the one it replaces (the caller's to release), or NULL. */
-void *packet_ring_put(struct packet_ring *ring, uint16_t sequence_number, void *packet) MUST_CHECK;
+/* Put a packet in that arrived at this time. Returns the one it replaces (the caller's to release),
+ * or NULL. */
+void *packet_ring_put(struct packet_ring *ring, uint16_t sequence_number, uint64_t arrival_us,
+		      void *packet) MUST_CHECK;
+/* Take the oldest out if it arrived before that time; NULL: there is none. One that came when all
+ * its neighbours had been taken out stays until its place is needed. */
+void *packet_ring_take_older(struct packet_ring *ring, uint64_t before_us) MUST_CHECK;
 /* Borrowed, or NULL. */
 void *packet_ring_find(const struct packet_ring *ring, uint16_t sequence_number);
 /* Take packets out one by one until NULL. */

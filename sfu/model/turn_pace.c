@@ -27,24 +27,24 @@ unsigned turn_pace_load_percent(const struct turn_pace *pace)
 unsigned turn_pace_wait_us(const struct turn_pace *pace)
 {
 	static const struct {
-		unsigned load_percent, wait_us;
+		int load_percent, wait_us;
 	} curve[] = {
-		{TURN_IDLE_PERCENT, 0},
-		{TURN_CALL_PERCENT, TURN_WAIT_US},
-		{TURN_BUSY_PERCENT, TURN_WAIT_US},
-		{TURN_FULL_PERCENT, TURN_WAIT_MAX_US},
+		{TURN_IDLE_PERCENT, TURN_WAIT_FIRST_US},
+		{TURN_CALL_PERCENT, TURN_WAIT_MAX_US},
+		{TURN_BUSY_PERCENT, TURN_WAIT_BUSY_US},
+		{TURN_FULL_PERCENT, TURN_WAIT_FULL_US},
 	};
-	unsigned load = turn_pace_load_percent(pace);
+	int load = (int)turn_pace_load_percent(pace);
 
-	for (size_t i = 0; i < ARRAY_LEN(curve); i++) {
-		if (load > curve[i].load_percent)
-			continue;
-		if (i == 0)
-			return 0;
-		return curve[i - 1].wait_us +
-		       (curve[i].wait_us - curve[i - 1].wait_us) *
-			       (load - curve[i - 1].load_percent) /
-			       (curve[i].load_percent - curve[i - 1].load_percent);
+	if (load < TURN_IDLE_PERCENT)
+		return 0;
+	for (size_t i = 1; i < ARRAY_LEN(curve); i++) {
+		int width = curve[i].load_percent - curve[i - 1].load_percent;
+		int rise = curve[i].wait_us - curve[i - 1].wait_us;
+
+		if (load <= curve[i].load_percent)
+			return (unsigned)(curve[i - 1].wait_us +
+					  rise * (load - curve[i - 1].load_percent) / width);
 	}
-	return TURN_WAIT_MAX_US;
+	return TURN_WAIT_FULL_US;
 }

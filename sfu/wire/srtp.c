@@ -268,30 +268,43 @@ static bool rtp_fits(const struct media_crypto *crypto, size_t capacity, size_t 
 	return body_bytes <= INT_MAX && capacity - header_bytes >= body_bytes + crypto->tag_bytes;
 }
 
-int media_crypto_protect_rtp(struct media_crypto *crypto, uint8_t *out, size_t capacity,
-			     size_t header_bytes, const uint8_t *prefix, size_t prefix_bytes,
-			     const uint8_t *payload, size_t payload_bytes)
+int media_crypto_protect_rtp_on(struct media_crypto *crypto, struct srtp_stream **stream,
+				uint8_t *out, size_t capacity, size_t header_bytes,
+				const uint8_t *prefix, size_t prefix_bytes, const uint8_t *payload,
+				size_t payload_bytes)
 {
-	struct srtp_stream *stream;
+	struct srtp_window *window;
 	uint64_t index;
 	int r, length;
 
 	if (!rtp_fits(crypto, capacity, header_bytes, prefix_bytes + payload_bytes))
 		return -EMSGSIZE;
-	r = find_outgoing(crypto, u32_at(out + 8), &stream);
+	r = *stream ? 0 : find_outgoing(crypto, u32_at(out + 8), stream);
 	if (r < 0)
 		return r;
-	index = srtp_window_estimate(&stream->rtp, (uint16_t)(out[2] << 8 | out[3]));
+	assert((*stream)->ssrc == u32_at(out + 8));
+	window = &(*stream)->rtp;
+	index = srtp_window_estimate(window, (uint16_t)(out[2] << 8 | out[3]));
 	if (index > rtp_index_max)
 		return -EOVERFLOW;
-	r = srtp_window_check(&stream->rtp, index);
+	r = srtp_window_check(window, index);
 	if (r < 0)
 		return r;
 	length = seal_rtp(crypto, out, header_bytes, index, (struct slice){prefix, prefix_bytes},
 			  (struct slice){payload, payload_bytes});
 	if (length >= 0)
-		srtp_window_accept(&stream->rtp, index);
+		srtp_window_accept(window, index);
 	return length;
+}
+
+int media_crypto_protect_rtp(struct media_crypto *crypto, uint8_t *out, size_t capacity,
+			     size_t header_bytes, const uint8_t *prefix, size_t prefix_bytes,
+			     const uint8_t *payload, size_t payload_bytes)
+{
+	struct srtp_stream *stream = NULL;
+
+	return media_crypto_protect_rtp_on(crypto, &stream, out, capacity, header_bytes, prefix,
+					   prefix_bytes, payload, payload_bytes);
 }
 
 int media_crypto_protect_rtp_again(struct media_crypto *crypto, uint8_t *out, size_t capacity,

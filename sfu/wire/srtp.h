@@ -76,6 +76,13 @@ int media_crypto_unprotect_rtcp(struct media_crypto *crypto, uint8_t *packet,
 int media_crypto_protect_rtp(struct media_crypto *crypto, uint8_t *out, size_t capacity,
 			     size_t header_bytes, const uint8_t *prefix, size_t prefix_bytes,
 			     const uint8_t *payload, size_t payload_bytes) MUST_CHECK;
+/* The same where many go out under one SSRC, which is looked up once: *stream is NULL at first, and
+ * again once the SSRC is forgotten. */
+struct srtp_stream;
+int media_crypto_protect_rtp_on(struct media_crypto *crypto, struct srtp_stream **stream,
+				uint8_t *out, size_t capacity, size_t header_bytes,
+				const uint8_t *prefix, size_t prefix_bytes, const uint8_t *payload,
+				size_t payload_bytes) MUST_CHECK;
 /* Encrypt a packet once more, to answer a NACK where RTX was not negotiated. Only for a packet
  * byte-identical to the one sent, header and payload: the same nonce then yields the same bytes
  * and tells nobody anything. Changes no state. Errors as above, but -ENOENT for an index that is

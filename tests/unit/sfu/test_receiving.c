@@ -193,7 +193,7 @@ static void the_ring_keeps_the_newest(void **state)
 
 	(void)state;
 	for (uint16_t i = 0; i < 6; i++)
-		replaced = packet_ring_put(ring, (uint16_t)(65533 + i), &packets[i]);
+		replaced = packet_ring_put(ring, (uint16_t)(65533 + i), i, &packets[i]);
 	assert_ptr_equal(replaced, &packets[1]);
 	assert_null(packet_ring_find(ring, 65533));
 	assert_null(packet_ring_find(ring, 65534));
@@ -203,6 +203,48 @@ static void the_ring_keeps_the_newest(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_non_null(packet_ring_take_any(ring));
 	assert_null(packet_ring_take_any(ring));
+	(void)packet_ring_free(ring);
+}
+
+/* Takes out what is older and counts it. */
+static int older_count(struct packet_ring *ring, uint64_t before_us)
+{
+	int count = 0;
+
+	while (packet_ring_take_older(ring, before_us))
+		count++;
+	return count;
+}
+
+static void the_ring_gives_the_oldest_back(void **state)
+{
+	struct packet_ring *ring = packet_ring_new(16);
+	int packet;
+
+	(void)state;
+	assert_int_equal(older_count(ring, UINT64_MAX), 0);
+	for (uint16_t i = 0; i < 8; i++)
+		if (i != 1) /* lost */
+			(void)!packet_ring_put(ring, (uint16_t)(65532 + i), 100 + i, &packet);
+	assert_int_equal(older_count(ring, 100), 0);
+	assert_int_equal(older_count(ring, 104), 3);
+	assert_null(packet_ring_find(ring, 65535));
+	assert_non_null(packet_ring_find(ring, 0));
+	/* The lost one comes, when all about it is gone: it waits for its place to be needed. */
+	assert_null(packet_ring_put(ring, 65533, 110, &packet));
+	assert_int_equal(older_count(ring, 106), 2);
+	assert_non_null(packet_ring_find(ring, 65533));
+	/* The numbers jump: what cannot be reached is not looked for. The newest stays. */
+	assert_null(packet_ring_put(ring, 30000, 120, &packet));
+	assert_int_equal(older_count(ring, UINT64_MAX), 0);
+	assert_non_null(packet_ring_find(ring, 30000));
+	while (packet_ring_take_any(ring))
+		;
+	assert_null(packet_ring_put(ring, 7, 130, &packet)); /* begins anew */
+	assert_null(packet_ring_put(ring, 8, 131, &packet));
+	assert_int_equal(older_count(ring, UINT64_MAX), 1);
+	while (packet_ring_take_any(ring))
+		;
 	(void)packet_ring_free(ring);
 }
 
@@ -243,6 +285,7 @@ int main(void)
 		cmocka_unit_test(a_way_that_loses_most_has_collapsed),
 		cmocka_unit_test(a_collapse_is_over_when_nothing_more_is_known_of_it),
 		cmocka_unit_test(the_ring_keeps_the_newest),
+		cmocka_unit_test(the_ring_gives_the_oldest_back),
 		cmocka_unit_test(arrivals_are_told_once_and_late_ones_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

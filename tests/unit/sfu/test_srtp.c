@@ -398,6 +398,34 @@ static void a_forgotten_ssrc_is_refused_both_ways(void **state)
 			 -EEXIST);
 }
 
+/* Under SSRC 7, whose stream is looked up where *stream is NULL. */
+static int protect_on(struct media_crypto *sender, struct srtp_stream **stream, uint16_t sequence)
+{
+	uint8_t packet[128];
+
+	rtp_header_encode(packet, 96, false, false, false, sequence, 0, 7);
+	return media_crypto_protect_rtp_on(sender, stream, packet, sizeof(packet), RTP_HEADER_BYTES,
+					   NULL, 0, (const uint8_t *)"media", 5);
+}
+
+static void a_stream_is_looked_up_once(void **state)
+{
+	AUTO(media_crypto) sender = crypto_for(SRTP_SUITE_AEAD_AES_128_GCM);
+	struct srtp_stream *stream = NULL, *again = NULL;
+
+	(void)state;
+	assert_true(protect_on(sender, &stream, 1) > 0);
+	assert_non_null(stream);
+	assert_int_equal(protect_on(sender, &stream, 1), -EALREADY);
+	assert_true(protect_on(sender, &again, 2) > 0);
+	assert_ptr_equal(again, stream);
+	assert_int_equal(protect_on(sender, &stream, 2), -EALREADY);
+	media_crypto_forget(sender, 7);
+	stream = NULL;
+	assert_int_equal(protect_on(sender, &stream, 3), -EEXIST);
+	assert_null(stream);
+}
+
 static void forged_ssrcs_take_up_no_room(void **state)
 {
 	AUTO(media_crypto) sender = crypto_for(SRTP_SUITE_AES128_CM_SHA1_80);
@@ -461,6 +489,7 @@ int main(void)
 		cmocka_unit_test(a_prefix_is_encrypted_with_the_payload),
 		cmocka_unit_test(a_buffer_too_small_uses_no_index_up),
 		cmocka_unit_test(a_forgotten_ssrc_is_refused_both_ways),
+		cmocka_unit_test(a_stream_is_looked_up_once),
 		cmocka_unit_test(forged_ssrcs_take_up_no_room),
 		cmocka_unit_test(srtcp_without_encryption_is_refused),
 		cmocka_unit_test(an_unknown_suite_is_refused),
