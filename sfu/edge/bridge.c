@@ -14,6 +14,7 @@ struct inbox {
 	pthread_mutex_t lock; /* guards the chain */
 	struct chain chain;
 	atomic_size_t packets; /* in the chain; read by senders without the lock */
+	atomic_bool is_busy;
 	int wake_fd;
 };
 
@@ -104,6 +105,7 @@ struct bridge *bridge_new(size_t worker_count)
 		(void)pthread_mutex_init(&inbox->lock, NULL);
 		chain_init(&inbox->chain);
 		atomic_init(&inbox->packets, 0);
+		atomic_init(&inbox->is_busy, false);
 		inbox->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	}
 	for (size_t i = 0; i < worker_count; i++)
@@ -182,6 +184,16 @@ void bridge_post(struct bridge_end *end, unsigned to, struct parcel *parcel)
 	lane->chain.end = &parcel->next;
 	lane->packets += packets_in(parcel);
 	end->has_posted = true;
+}
+
+void bridge_say_busy(struct bridge_end *end, bool is_busy)
+{
+	atomic_store(&end->bridge->inboxes[end->worker].is_busy, is_busy);
+}
+
+bool bridge_is_busy(const struct bridge_end *end, unsigned worker)
+{
+	return atomic_load(&end->bridge->inboxes[worker].is_busy);
 }
 
 void bridge_note_dropped(struct bridge_end *end, size_t packets)

@@ -70,6 +70,9 @@ int bridge_end_fd(const struct bridge_end *end);
 bool bridge_accepts(const struct bridge_end *end, unsigned to);
 /* `parcel` is taken. NULL (nothing, for want of memory) is let pass, and counted as dropped. */
 void bridge_post(struct bridge_end *end, unsigned to, struct parcel *parcel);
+/* Whether a worker has too much to do (overload.h), as it said last. */
+void bridge_say_busy(struct bridge_end *end, bool is_busy);
+bool bridge_is_busy(const struct bridge_end *end, unsigned worker);
 void bridge_note_dropped(struct bridge_end *end, size_t packets);
 uint64_t bridge_dropped(const struct bridge_end *end);
 /* Hand over what was posted. */

@@ -24,7 +24,7 @@ void pad_push_list(GstPad *source, GstBufferList *list)
 
 enum { LINE_BYTES = 64, PRIVATE_LINES = 4 };
 
-static void ask_for_pad(const GstPad *pad)
+static void ask_for_pad(GstPad *pad)
 {
 	__builtin_prefetch(&GST_OBJECT_FLAGS(pad));
 	__builtin_prefetch(&pad->element_private);
@@ -35,7 +35,7 @@ static void ask_for_pad(const GstPad *pad)
 
 void pad_push_ask_for(GstPad *source, unsigned step)
 {
-	const GstPad *sink = step > 0 ? GST_PAD_PEER(source) : NULL;
+	GstPad *sink = step > 0 ? GST_PAD_PEER(source) : NULL;
 	const char *private = step > 1 && sink ? sink->element_private : NULL;
 
 	if (step == 0)

@@ -134,6 +134,21 @@ void parts_tell_speaker(const struct room *room)
 			post(room, PARCEL_SPEAKER, i, room->speaker);
 }
 
+bool parts_are_busy(const struct room *room)
+{
+	const struct parts *parts = room->context->parts;
+
+	for (unsigned i = 0; room->others && i < parts->worker_count; i++)
+		if (room->others[i] && bridge_is_busy(parts->end, i))
+			return true;
+	return false;
+}
+
+void parts_say_busy(struct parts *parts, bool is_busy)
+{
+	bridge_say_busy(parts->end, is_busy);
+}
+
 void room_track_export(struct room_track *track)
 {
 	const struct room *room = track->publisher->room;

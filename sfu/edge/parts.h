@@ -29,6 +29,8 @@ int parts_fd(const struct parts *parts);
 bool parts_receive(struct parts *parts, uint64_t *now_us);
 /* Hand over what the rooms had to say. */
 void parts_flush(struct parts *parts);
+/* This worker has too much to do, or no longer: the other parts of its rooms are to know. */
+void parts_say_busy(struct parts *parts, bool is_busy);
 /* Packets that other workers were too slow to take. */
 uint64_t parts_dropped(const struct parts *parts);
 

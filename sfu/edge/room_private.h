@@ -161,6 +161,8 @@ void parts_remove_room(struct room *room);
 /* Tell the other parts how its tracks stand. Every 20 ms. */
 void parts_tick(struct room *room);
 void parts_tell_speaker(const struct room *room);
+/* Does another part's worker have too much to do? */
+bool parts_are_busy(const struct room *room);
 /* Of all parts, is it this one that gives the floor? */
 bool room_decides(const struct room *room);
 /* It is new, or its numbers have changed: the other parts hear of it. */

@@ -147,11 +147,17 @@ static int write_answer(struct room_peer *peer, char **ret_answer)
 	return *ret_answer ? 0 : -ENOMEM;
 }
 
+/* What is published goes out by all workers that have a part of the room. */
+static bool has_too_much_to_do(const struct room *room)
+{
+	return room->context->overload->refuses || parts_are_busy(room);
+}
+
 /* Who publishes already may go on, and change what it publishes. */
 static int check_load(const struct room_peer *peer, const struct sdp *offer, struct error *reterr)
 {
-	if (!peer->room->context->overload->refuses || !list_is_empty(&peer->tracks) ||
-	    !peer->negotiation.may_publish)
+	if (!list_is_empty(&peer->tracks) || !peer->negotiation.may_publish ||
+	    !has_too_much_to_do(peer->room))
 		return 0;
 	for (size_t i = 0; i < offer->media_count; i++)
 		if (!offer->media[i].rejected && (offer->media[i].direction & DIRECTION_SEND))

@@ -312,11 +312,13 @@ static void watch_load(struct worker *worker)
 	const struct overload *overload = &worker->overload;
 	unsigned load_percent = turn_pace_load_percent(&worker->pace);
 
-	if (overload_update(&worker->overload, load_percent, worker->port.now_us))
-		LOG(LOG_WARNING, LOG_WEBRTC, "load_changed", LOG_INT("worker", worker->index),
-		    LOG_INT("load_percent", load_percent),
-		    LOG_INT("refuses_publishers", overload->refuses),
-		    LOG_INT("share_percent", overload->share_percent));
+	if (!overload_update(&worker->overload, load_percent, worker->port.now_us))
+		return;
+	if (worker->context.parts)
+		parts_say_busy(worker->context.parts, overload->refuses);
+	LOG(LOG_WARNING, LOG_WEBRTC, "load_changed", LOG_INT("worker", worker->index),
+	    LOG_INT("load_percent", load_percent), LOG_INT("refuses_publishers", overload->refuses),
+	    LOG_INT("share_percent", overload->share_percent));
 }
 
 static void tick(struct worker *worker)

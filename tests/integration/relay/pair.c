@@ -46,6 +46,13 @@ int pair_start_busy_worker(void **state)
 	return start(state, 1);
 }
 
+int pair_start_two_busy_workers(void **state)
+{
+	(void)setenv("WEBRTC_PEERS_PER_WORKER", "1", 1);
+	(void)setenv("WEBRTC_CPU_LIMIT", "3", 1);
+	return start(state, 2);
+}
+
 int pair_stop_sfu(void **state)
 {
 	struct pair *pair = *state;

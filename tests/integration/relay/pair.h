@@ -24,15 +24,19 @@ struct pair {
 };
 
 /* A group: the SFU has one worker; or two, and room for one peer of the room on each, so that the
- * publisher is on one and the viewer on the other; or one that is too busy at 1 % of a core. */
+ * publisher is on one and the viewer on the other; or one that is too busy at 1 % of a core; or two
+ * that are at 3 %. */
 #define RUN_ON_ONE_WORKER(tests) cmocka_run_group_tests(tests, pair_start_sfu, pair_stop_sfu)
 #define RUN_ON_TWO_WORKERS(tests)                                                                  \
 	cmocka_run_group_tests(tests, pair_start_two_workers, pair_stop_sfu)
 #define RUN_ON_A_BUSY_WORKER(tests)                                                                \
 	cmocka_run_group_tests(tests, pair_start_busy_worker, pair_stop_sfu)
+#define RUN_ON_TWO_BUSY_WORKERS(tests)                                                             \
+	cmocka_run_group_tests(tests, pair_start_two_busy_workers, pair_stop_sfu)
 int pair_start_sfu(void **state);
 int pair_start_two_workers(void **state);
 int pair_start_busy_worker(void **state);
+int pair_start_two_busy_workers(void **state);
 int pair_stop_sfu(void **state);
 
 #define PAIR_TEST(function) cmocka_unit_test_setup_teardown(function, pair_set_up, pair_tear_down)
