@@ -14,7 +14,7 @@ struct inbox {
 	pthread_mutex_t lock; /* guards the chain */
 	struct chain chain;
 	atomic_size_t packets; /* in the chain; read by senders without the lock */
-	atomic_bool is_busy;
+	atomic_bool is_busy;   /* its worker; read by the others */
 	int wake_fd;
 };
 

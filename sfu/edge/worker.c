@@ -404,15 +404,13 @@ static int await(struct worker *worker, struct epoll_event *events, int events_m
 {
 	unsigned us = turn_pace_wait_us(&worker->pace);
 	struct timespec pause = {.tv_nsec = us * 1000L};
+	int timeout_ms = list_is_empty(&worker->port.pacing) ? -1 : PACER_TURN_MS;
 
-	if (us > 0) {
+	if (us > 0)
 		(void)nanosleep(&pause, NULL); /* cut short, it just gathers less */
-		return epoll_wait(worker->epoll_fd, events, events_max, 0);
-	}
-	if (!list_is_empty(&worker->due_peers))
-		return epoll_wait(worker->epoll_fd, events, events_max, 0);
-	return epoll_wait(worker->epoll_fd, events, events_max,
-			  list_is_empty(&worker->port.pacing) ? -1 : PACER_TURN_MS);
+	if (us > 0 || !list_is_empty(&worker->due_peers))
+		timeout_ms = 0;
+	return epoll_wait(worker->epoll_fd, events, events_max, timeout_ms);
 }
 
 static void loop(struct worker *worker)

@@ -33,7 +33,7 @@ struct load_peer {
 	uint32_t receive_ssrc, receive_rtx_ssrc;	/* of the first section it watches */
 	uint64_t rtx_payload_types[2];			/* bit n of word n / 64: n is RTX */
 	struct arrival_log arrivals;			/* since the last feedback */
-	unsigned drain_count;
+	unsigned drain_count;	      /* which of the packets read in one go is the sample */
 	unsigned conceals, concealed; /* of so many packets it tells of one alone; 0: of all */
 };
 

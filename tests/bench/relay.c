@@ -129,11 +129,12 @@ static double process_memory_kib(pid_t pid)
 static unsigned long stolen_ticks(void)
 {
 	unsigned long stolen = 0;
-	char line[256];
+	char line[256], name[16];
+	int length = snprintf(name, sizeof(name), "cpu%d ", SERVER_CORE);
 	FILE *file = fopen("/proc/stat", "re");
 
 	while (file && fgets(line, sizeof(line), file))
-		if (strncmp(line, "cpu0 ", 5) == 0)
+		if (strncmp(line, name, (size_t)length) == 0)
 			(void)sscanf(line, "%*s %*u %*u %*u %*u %*u %*u %*u %lu", &stolen);
 	if (file)
 		(void)fclose(file);

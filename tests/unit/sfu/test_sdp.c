@@ -1,60 +1,10 @@
 #include <errno.h>
 #include <malloc.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "sfu/wire/sdp.h"
 #include "tests/unit/sfu/random.h"
-
-/* The smallest offer there is, in pieces to be replaced. */
-#define SESSION "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
-#define GROUP "a=group:BUNDLE 0\r\n"
-#define LINE "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\n"
-#define UFRAG "a=ice-ufrag:4ZcD\r\n"
-#define PASSWORD "a=ice-pwd:2/1muCWoOi3uLifh0NuRHlti\r\n"
-#define DIGEST                                                                                     \
-	"3A:59:9C:11:07:E2:6D:4F:80:B4:21:D5:1E:4C:F7:66:0B:92:C3:7A:85:EE:18:4D:F2:31:5B:A9:6C:"  \
-	"D0:27:8E"
-#define FINGERPRINT "a=fingerprint:sha-256 " DIGEST "\r\n"
-#define SETUP "a=setup:actpass\r\n"
-#define TRANSPORT UFRAG PASSWORD FINGERPRINT SETUP
-#define MID "a=mid:0\r\n"
-#define MUX "a=rtcp-mux\r\n"
-#define OPUS "a=rtpmap:111 opus/48000/2\r\n"
-#define SMALLEST SESSION GROUP LINE TRANSPORT MID MUX OPUS
-
-static struct sdp *parsed(const char *text)
-{
-	struct error error = {0};
-	struct sdp *sdp = NULL;
-	int r = sdp_parse(text, strlen(text), &sdp, &error);
-
-	if (r < 0)
-		print_message("%s %s: %s\n", error.code, error.field, error.message);
-	assert_int_equal(r, 0);
-	return sdp;
-}
-
-static char *fixture(const char *name)
-{
-	char path[512];
-	char *text = calloc(1, 1 << 16);
-	FILE *file;
-
-	assert_non_null(text);
-	(void)snprintf(path, sizeof(path), "%s/sdp/%s", RT_FIXTURES, name);
-	file = fopen(path, "rb");
-	assert_non_null(file);
-	assert_true(fread(text, 1, (1 << 16) - 1, file) > 0);
-	(void)fclose(file);
-	return text;
-}
+#include "tests/unit/sfu/sdp_text.h"
 
 static size_t extension_count(const struct sdp_media *media)
 {
@@ -353,87 +303,6 @@ static void a_name_cannot_begin_a_line(void **state)
 	assert_non_null(strstr(text, "a=msid:xa=candidate:evil"));
 }
 
-static void what_cannot_work_is_refused_by_name(void **state)
-{
-	static const struct {
-		const char *text, *field, *rule;
-	} cases[] = {
-		{"", "v=", "version"},
-		{"hello", "v=", "version"},
-		{"v=1\r\n", "v=", "version"},
-		{"v=0\r\n", "o=", "number"},
-		{"v=0\r\no=- x 1 IN IP4 0.0.0.0\r\n", "o=", "number"},
-		{"v=0\r\no=- 1 99999999999999999999 IN IP4 0.0.0.0\r\n", "o=", "number"},
-		{SESSION "nonsense\r\n", "", "letter"},
-		{SESSION "a\r\n", "", "letter"},
-		{SESSION " a=x\r\n", "", "letter"},
-		{SESSION "y=x\r\n", "", "stands"},
-		{SMALLEST "s=-\r\n", "", "stands"},
-		{SESSION "a=x\ry\r\n", "", "control"},
-		{SESSION "a=x\x1b[2J\r\n", "", "control"},
-		{SESSION GROUP LINE PASSWORD FINGERPRINT MID MUX, "a=ice-ufrag", "missing"},
-		{SESSION GROUP LINE UFRAG FINGERPRINT MID MUX, "a=ice-pwd", "missing"},
-		{SESSION GROUP LINE "a=ice-ufrag:abc\r\n", "a=ice-ufrag", "4 to"},
-		{SESSION GROUP LINE "a=ice-pwd:short\r\n", "a=ice-pwd", "22 to"},
-		{SESSION GROUP LINE UFRAG PASSWORD MID MUX, "a=fingerprint", "SHA-256"},
-		{SESSION GROUP LINE UFRAG PASSWORD
-		 "a=fingerprint:sha-1 "
-		 "00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13\r\n" MID MUX,
-		 "a=fingerprint", "SHA-256"},
-		{SESSION GROUP LINE "a=fingerprint:sha-256 AB:CD\r\n", "a=fingerprint", "32 bytes"},
-		{SESSION GROUP LINE "a=fingerprint:sha-256 G" DIGEST "\r\n", "a=fingerprint",
-		 "32 bytes"},
-		{SESSION FINGERPRINT GROUP LINE
-		 "a=fingerprint:sha-256 00"
-		 ":59:9C:11:07:E2:6D:4F:80:B4:21:D5:1E:4C:F7:66:0B:92:C3:7A:"
-		 "85:EE:18:4D:F2:31:5B:A9:6C:D0:27:8E\r\n",
-		 "a=fingerprint", "one certificate"},
-		{SESSION SETUP GROUP LINE "a=setup:active\r\n", "a=setup", "alike"},
-		{SESSION GROUP LINE "a=setup:holdconn\r\n", "a=setup", "actpass"},
-		{SESSION GROUP LINE TRANSPORT MUX, "a=mid", "every"},
-		{SESSION GROUP LINE TRANSPORT MUX MID MID, "a=mid", "has one"},
-		{SESSION GROUP LINE "a=mid:12345678901234567\r\n", "a=mid", "1 to 16"},
-		{SESSION GROUP LINE "a=mid:\xc3\xa9\r\n", "a=mid", "ASCII"},
-		{SMALLEST LINE MID MUX OPUS, "a=mid", "twice"},
-		{SMALLEST LINE "a=mid:1\r\n" MUX OPUS, "a=group:BUNDLE", "\"1\""},
-		{SESSION LINE TRANSPORT MID MUX LINE "a=mid:1\r\n" MUX, "a=group:BUNDLE", "\"0\""},
-		{SESSION "a=group:BUNDLE 00\r\n" LINE TRANSPORT MID MUX, "a=group:BUNDLE", "\"0\""},
-		{SESSION GROUP LINE TRANSPORT MID, "a=rtcp-mux", "multiplex"},
-		{SESSION GROUP "m=audio 9 RTP/AVP 0\r\n" TRANSPORT MID MUX, "m=", "SAVPF"},
-		{SESSION GROUP "m=application 9 TCP/DTLS/SCTP x\r\n" TRANSPORT MID, "m=", "SCTP"},
-		{SMALLEST "a=rtpmap:128 opus/48000\r\n", "a=rtpmap", "127"},
-		{SESSION GROUP LINE "a=rtpmap:111 opus\r\n", "a=rtpmap", "clock rate"},
-		{SESSION GROUP LINE "a=rtpmap:111 opus/0\r\n", "a=rtpmap", "clock rate"},
-		{SESSION GROUP LINE "a=rtpmap:111 opus/48000/999\r\n", "a=rtpmap", "channel"},
-		{SMALLEST "a=extmap:0 urn:ietf:params:rtp-hdrext:sdes:mid\r\n", "a=extmap", "1"},
-		{SESSION "a=group:BUNDLE 0 1\r\n" LINE TRANSPORT MID MUX OPUS
-			 "a=ssrc:7 cname:x\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\n" MUX
-			 "a=ssrc:7 cname:x\r\n",
-		 "a=ssrc", "7 is there twice"},
-		{SMALLEST "a=ssrc:4294967296 cname:x\r\n", "a=ssrc", "32 bits"},
-		{SMALLEST "a=ssrc-group:FID 1\r\n", "a=ssrc-group", "two"},
-		{SMALLEST "a=sctp-port:65536\r\n", "a=sctp-port", "port"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct error error = {0};
-		struct sdp *sdp = NULL;
-		int r;
-
-		r = sdp_parse(cases[i].text, strlen(cases[i].text), &sdp, &error);
-		if (r != -EPROTO || strcmp(error.field, cases[i].field) != 0 ||
-		    !strstr(error.message, cases[i].rule))
-			fail_msg("case %zu: %d %s: %s", i, r, error.field, error.message);
-		assert_string_equal(error.code, "bad_sdp");
-		assert_int_equal(error.number, -EPROTO);
-		assert_null(sdp);
-		/* and without anybody asking why */
-		assert_int_equal(sdp_parse(cases[i].text, strlen(cases[i].text), &sdp, NULL),
-				 -EPROTO);
-	}
-}
-
 static void the_SMALLEST_is_enough(void **state)
 {
 	AUTO(sdp) sdp = parsed(SMALLEST);
@@ -591,18 +460,6 @@ static void what_is_beyond_the_limits_is_refused(void **state)
 	assert_null(none);
 }
 
-static void a_zero_byte_is_refused(void **state)
-{
-	char text[] = SMALLEST;
-	struct sdp *sdp = NULL;
-	struct error error = {0};
-
-	(void)state;
-	text[strlen(SESSION) + 3] = '\0';
-	assert_int_equal(sdp_parse(text, sizeof(text) - 1, &sdp, &error), -EPROTO);
-	assert_null(sdp);
-}
-
 static void damaged_offers_are_refused_or_read_but_never_harm(void **state)
 {
 	AUTO_FREE char *text = fixture("chromium_offer.sdp");
@@ -628,108 +485,9 @@ static void damaged_offers_are_refused_or_read_but_never_harm(void **state)
 }
 
 /* A Chromium offer of three layers, cut to what matters; and our answer to it. */
-static void layers_are_read_and_answered(void **state)
-{
-	AUTO_FREE char *text = fixture("chromium_offer.sdp");
-	AUTO_FREE char *offer = NULL, *answer = NULL;
-	AUTO(sdp) first = parsed(text);
-	AUTO(sdp) again = NULL;
-	struct sdp_media *video = NULL;
-
-	(void)state;
-	for (size_t i = 0; i < first->media_count; i++)
-		if (first->media[i].kind == MEDIA_VIDEO)
-			video = &first->media[i];
-	assert_non_null(video);
-	assert_int_equal(video->rid_count, 0);
-	memcpy(video->rids[0], "q", 2);
-	memcpy(video->rids[1], "h", 2);
-	memcpy(video->rids[2], "f", 2);
-	video->rid_count = 3;
-	offer = sdp_format(first);
-	assert_non_null(strstr(offer, "a=rid:h send\r\n"));
-	assert_non_null(strstr(offer, "a=simulcast:send q;h;f\r\n"));
-	again = parsed(offer);
-	video = &again->media[video - first->media];
-	assert_int_equal(video->rid_count, 3);
-	assert_false(video->rids_are_received);
-	assert_string_equal(video->rids[2], "f");
-	video->rids_are_received = true;
-	answer = sdp_format(again);
-	assert_non_null(strstr(answer, "a=simulcast:recv q;h;f\r\n"));
-}
-
-static void layers_in_other_words(void **state)
-{
-	static const struct {
-		const char *value;
-		size_t count;
-		const char *first, *last;
-		bool is_received;
-	} cases[] = {
-		{"send q;~h;f", 3, "q", "f", false},	 {"send a,b;c", 2, "a", "c", false},
-		{"recv x send y;z", 2, "y", "z", false}, {"recv x;y", 2, "x", "y", true},
-		{"send 1;2;3;4;5", 3, "1", "3", false},	 {"send", 0, "", "", false},
-		{"sideways a;b", 0, "", "", false},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		AUTO_FREE char *text = NULL;
-		AUTO(sdp) sdp = NULL;
-		const struct sdp_media *media;
-
-		assert_true(asprintf(&text, "%sa=simulcast:%s\r\n", SMALLEST, cases[i].value) > 0);
-		sdp = parsed(text);
-		media = &sdp->media[sdp->media_count - 1];
-		assert_int_equal(media->rid_count, cases[i].count);
-		if (cases[i].count == 0)
-			continue;
-		assert_string_equal(media->rids[0], cases[i].first);
-		assert_string_equal(media->rids[cases[i].count - 1], cases[i].last);
-		assert_int_equal(media->rids_are_received, cases[i].is_received);
-	}
-}
-
-static void two_layers_of_one_rid_are_refused(void **state)
-{
-	AUTO_FREE char *text = NULL;
-	AUTO(sdp) sdp = NULL;
-	struct error error = {0};
-
-	(void)state;
-	assert_true(asprintf(&text, "%sa=simulcast:send q;h;q\r\n", SMALLEST) > 0);
-	assert_int_equal(sdp_parse(text, strlen(text), &sdp, &error), -EPROTO);
-	assert_string_equal(error.field, "a=simulcast");
-}
-
-static void layers_by_ssrc(void **state)
-{
-	AUTO_FREE char *text = NULL;
-	AUTO(sdp) sdp = NULL;
-	const struct sdp_media *media;
-
-	(void)state;
-	assert_true(asprintf(&text,
-			     "%sa=ssrc-group:FID 3 13\r\na=ssrc-group:FID 1 11\r\n"
-			     "a=ssrc:13 cname:x\r\na=ssrc:3 cname:x\r\na=ssrc:1 cname:x\r\n"
-			     "a=ssrc:2 cname:x\r\na=ssrc-group:SIM 1 2 3\r\n",
-			     SMALLEST) > 0);
-	sdp = parsed(text);
-	media = &sdp->media[sdp->media_count - 1];
-	assert_int_equal(media->layer_ssrc_count, 3);
-	assert_int_equal(media->ssrc_count, 3);
-	for (uint32_t i = 0; i < 3; i++)
-		assert_int_equal(media->ssrcs[i], i + 1);
-	assert_int_equal(media->rtx_ssrcs[0], 11);
-	assert_int_equal(media->rtx_ssrcs[1], 0);
-	assert_int_equal(media->rtx_ssrcs[2], 13);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_layers_of_one_rid_are_refused),
 		cmocka_unit_test(a_chromium_offer_is_read),
 		cmocka_unit_test(a_firefox_offer_is_read),
 		cmocka_unit_test(a_webrtcbin_offer_is_read),
@@ -737,7 +495,6 @@ int main(void)
 		cmocka_unit_test(a_copy_has_all_and_is_no_larger_than_what_was_said),
 		cmocka_unit_test(an_answer_reads_as_browsers_expect),
 		cmocka_unit_test(a_name_cannot_begin_a_line),
-		cmocka_unit_test(what_cannot_work_is_refused_by_name),
 		cmocka_unit_test(the_SMALLEST_is_enough),
 		cmocka_unit_test(the_first_m_lines_ice_credentials_count),
 		cmocka_unit_test(a_rejected_m_line_needs_nothing),
@@ -746,10 +503,6 @@ int main(void)
 		cmocka_unit_test(forty_codecs_and_twenty_ssrcs_are_cut_to_the_first),
 		cmocka_unit_test(offers_of_200_m_lines_and_over_64_kilobytes_are_read),
 		cmocka_unit_test(what_is_beyond_the_limits_is_refused),
-		cmocka_unit_test(a_zero_byte_is_refused),
-		cmocka_unit_test(layers_are_read_and_answered),
-		cmocka_unit_test(layers_in_other_words),
-		cmocka_unit_test(layers_by_ssrc),
 		cmocka_unit_test(damaged_offers_are_refused_or_read_but_never_harm),
 	};
 

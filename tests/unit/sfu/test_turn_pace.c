@@ -69,7 +69,9 @@ static void one_long_turn_is_not_load(void **state)
 
 	(void)state;
 	turn_pace_on_turn(&pace, now_us, now_us + 60000);
-	assert_in_range(turn_pace_load_percent(&pace), 2, 30);
+	assert_in_range(turn_pace_load_percent(&pace), TURN_IDLE_PERCENT, TURN_FULL_PERCENT);
+	(void)work(&pace, now_us + 60000, 100);
+	assert_int_equal(turn_pace_load_percent(&pace), 2); /* and soon forgotten */
 }
 
 static void what_was_long_ago_does_not_count(void **state)
