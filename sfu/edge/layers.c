@@ -26,19 +26,6 @@ uint8_t room_track_layer_count(const struct room_track *track)
 	return spatial_count < LAYERS_MAX ? spatial_count : LAYERS_MAX;
 }
 
-static uint64_t last_packet_us(const struct room_track *track)
-{
-	uint64_t last_us = 0;
-
-	for (uint8_t i = 0; i < room_track_layer_count(track); i++) {
-		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
-
-		if (activity.last_packet_us > last_us)
-			last_us = activity.last_packet_us;
-	}
-	return last_us;
-}
-
 /* VP9's own descriptor tells layers apart. Of AV1 who does not agree to the dependency descriptor
  * can make nothing of more than the lowest. */
 static bool takes_spatial(const struct subscription *subscription)
@@ -48,13 +35,23 @@ static bool takes_spatial(const struct subscription *subscription)
 	       rtc_transport_sends_dependencies(subscription->transport_pad);
 }
 
-/* What the publisher sends of it now. A layer is gone when others go on without it: where all are
- * silent the picture just stands still. */
+/* What is sent to the subscriber now has just been left off by the publisher: another layer is
+ * needed at once. */
+static bool has_lost_layer(const struct subscription *subscription)
+{
+	uint8_t current = rtc_transport_layer(subscription->transport_pad);
+
+	return current != LAYER_NONE &&
+	       rtc_track_layer_activity(subscription->track->element, current).is_gone;
+}
+
+/* What the publisher sends of it now; and what it would if somebody wanted it, unless there is no
+ * time to tell it so. */
 static void observe(struct subscription *subscription)
 {
 	const struct room_track *track = subscription->track;
 	struct allocator_stream *stream = &subscription->allocation;
-	uint64_t last_us = last_packet_us(track);
+	bool is_in_haste = has_lost_layer(subscription);
 
 	stream->layer_count = takes_spatial(subscription) ? room_track_layer_count(track) : 1;
 	stream->is_source_congested = room_track_source_is_congested(track);
@@ -62,8 +59,8 @@ static void observe(struct subscription *subscription)
 		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
 
 		stream->layers[i] = (struct allocator_layer){
-			.is_live = last_us - activity.last_packet_us < ALLOCATOR_SILENCE_US ||
-				   layer_switch_is_off(&track->layers, i),
+			.is_live = !activity.is_gone ||
+				   (!is_in_haste && layer_switch_is_off(&track->layers, i)),
 			.bitrate_bps = activity.bitrate_bps,
 			.size = activity.size};
 		memcpy(stream->layers[i].reduced_bps, activity.reduced_bps,

@@ -5,6 +5,7 @@
 #include "sfu/edge/pad_push.h"
 #include "sfu/edge/transport_private.h"
 #include "sfu/model/keyframe_gate.h"
+#include "sfu/model/layer_pulse.h"
 #include "sfu/model/nack_tracker.h"
 #include "sfu/model/packet_ring.h"
 #include "sfu/model/padding_plan.h"
@@ -29,6 +30,7 @@ struct layer {
 	struct packet_ring *ring;
 	struct keyframe_gate gate;
 	struct layer_activity activity;
+	struct layer_pulse pulse;
 	uint64_t metered_bytes[TEMPORAL_REDUCED + 1]; /* by temporal layer, the last: and above */
 	uint64_t metered_at_us;
 	bool is_told_wanted;
@@ -205,6 +207,24 @@ static void take_sizes(struct layer *layer, const struct picture_sizes *sizes)
 			track->layers[i].activity.size = sizes->layers[i];
 }
 
+static bool is_gone(const RtcTrack *track, uint8_t layer)
+{
+	for (uint8_t i = 0; i < LAYERS_MAX; i++)
+		if (layer_pulse_is_gone(&track->layers[layer].pulse, &track->layers[i].pulse))
+			return true;
+	return false;
+}
+
+/* A spatial layer may have no pad, and so but a place. */
+static void feel_pulse(RtcTrack *track, uint8_t layer, const struct packet *packet)
+{
+	struct layer_pulse *pulse = &track->layers[layer].pulse;
+
+	if (is_gone(track, layer))
+		layer_pulse_on_return(pulse, packet->arrival_us);
+	layer_pulse_on_packet(pulse, packet->header.rtp_timestamp, packet->arrival_us);
+}
+
 static void measure(struct layer *layer, const struct packet *packet)
 {
 	uint8_t temporal = packet->picture.temporal_layer;
@@ -216,6 +236,8 @@ static void measure(struct layer *layer, const struct packet *packet)
 	counted->metered_bytes[temporal < TEMPORAL_REDUCED ? temporal : TEMPORAL_REDUCED] +=
 		packet->length + WIRE_OVERHEAD_BYTES;
 	counted->activity.last_packet_us = packet->arrival_us;
+	if (layer->track->is_video)
+		feel_pulse(layer->track, (uint8_t)(counted - layer->track->layers), packet);
 }
 
 static void keep(struct layer *layer, struct packet *packet)
@@ -366,8 +388,11 @@ struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t la
 {
 	struct layer_activity activity = track->layers[layer].activity;
 
-	if (track->spatial_count <= 1 || track->is_mirror || !activity.bitrate_bps)
-		return activity; /* a mirror is told the sum */
+	if (track->is_mirror)
+		return activity; /* it is told all of it */
+	activity.is_gone = is_gone(track, layer);
+	if (track->spatial_count <= 1 || !activity.bitrate_bps)
+		return activity;
 	for (uint8_t i = 0; i < layer; i++) {
 		const struct layer_activity *below = &track->layers[i].activity;
 

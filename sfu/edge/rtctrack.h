@@ -38,6 +38,7 @@ uint8_t rtc_track_spatial_count(const RtcTrack *track);
 /* What a layer carries now; a spatial layer with those below it, which it needs. */
 struct layer_activity {
 	uint64_t last_packet_us;		/* 0: nothing came yet */
+	bool is_gone;				/* the others go on without it */
 	uint64_t bitrate_bps;			/* while it came last */
 	struct picture_size size;		/* 0: not known */
 	uint64_t reduced_bps[TEMPORAL_REDUCED]; /* of its lowest temporal layers */

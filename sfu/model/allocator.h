@@ -30,7 +30,6 @@ enum {
 	ALLOCATOR_DWELL_MAX_US = 32000000, /* after many failures */
 	ALLOCATOR_BETTER_PERCENT = 125, /* of the budget that it failed with: it may come before */
 	ALLOCATOR_MARGIN_PERCENT = 15,	/* to step up */
-	ALLOCATOR_SILENCE_US = 300000,	/* a layer that others go on without for so long is gone */
 	ALLOCATOR_PRIORITY_DEFAULT = 1, /* higher is more important */
 	ALLOCATOR_BUDGET_UNLIMITED = -1,
 	/* Temporal layers that can be left out one by one: with those above they make three steps.
