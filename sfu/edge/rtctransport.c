@@ -453,7 +453,6 @@ RtcTransport *rtc_transport_new(const struct transport_config *config)
 	transport->config = *config;
 	transport->port = config->port;
 	transport->last_heard_us = config->port->now_us;
-	transport->rtt_us = DEFAULT_RTT_US;
 	bandwidth_init(&transport->bandwidth, config->port->now_us);
 	random_bytes(&transport->local_ssrc, sizeof(transport->local_ssrc));
 	transport->config.ice_ufrag = transport->config.ice_password = NULL; /* not ours to keep */

@@ -47,7 +47,8 @@ void transport_on_feedback(RtcTransport *transport, struct slice packet)
 {
 	if (rtcp_read_transport_feedback(packet, on_result, transport) < 0)
 		transport->port->counters.dropped_malformed++;
-	bandwidth_on_feedback(&transport->bandwidth, transport->port->now_us, transport->rtt_us);
+	bandwidth_on_feedback(&transport->bandwidth, transport->port->now_us,
+			      round_trip_us(&transport->round_trip));
 }
 
 void transport_on_remb(RtcTransport *transport, uint64_t bitrate_bps)

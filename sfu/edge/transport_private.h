@@ -10,18 +10,14 @@
 #include "sfu/model/nack_tracker.h"
 #include "sfu/model/pacer.h"
 #include "sfu/model/receive_stats.h"
+#include "sfu/model/round_trip.h"
 #include "sfu/model/send_history.h"
 #include "sfu/model/sender_clock.h"
 #include "sfu/model/sent_numbers.h"
 #include "sfu/model/uplink_health.h"
 #include "sfu/wire/dependency_descriptor.h"
 
-enum {
-	TRANSPORT_PATHS_MAX = 8,
-	DEFAULT_RTT_US = 100000,
-	REPORT_INTERVAL_US = 1000000,
-	FEEDBACK_INTERVAL_US = 50000
-};
+enum { TRANSPORT_PATHS_MAX = 8, REPORT_INTERVAL_US = 1000000, FEEDBACK_INTERVAL_US = 50000 };
 
 /* A path that passed an authenticated check. */
 struct checked_path {
@@ -120,7 +116,8 @@ struct _RtcTransport {
 	struct sender_clock clock;
 
 	uint32_t local_ssrc; /* ours in RTCP */
-	uint64_t rtt_us, reported_at_us, feedback_at_us;
+	struct round_trip round_trip;
+	uint64_t reported_at_us, feedback_at_us;
 
 	/* What the way to the participant carries. */
 	struct bandwidth bandwidth;

@@ -235,6 +235,15 @@ static bool account(struct receive_stream *stream, struct packet *packet)
 	return true;
 }
 
+/* How long the publisher took to send it again. What comes late by itself answers nothing. */
+static void note_answer(struct receive_stream *stream)
+{
+	uint64_t sample_us = nack_tracker_round_trip_us(&stream->nacks);
+
+	if (sample_us)
+		round_trip_on_sample(&stream->transport->round_trip, sample_us);
+}
+
 /* False: it says that it is redundant, and cannot be taken apart for who has no use for that. */
 static bool read_red(const struct receive_stream *stream, struct packet *packet)
 {
@@ -273,6 +282,7 @@ void transport_on_plain_rtp(RtcTransport *transport, struct datagram *datagram, 
 	struct media_port *port = transport->port;
 	struct packet *packet = datagram->packet;
 	struct receive_stream *stream;
+	bool is_repeat;
 
 	if (rtp_header_decode(packet->bytes, length, false, &packet->header) < 0) {
 		port->counters.dropped_malformed++;
@@ -287,11 +297,15 @@ void transport_on_plain_rtp(RtcTransport *transport, struct datagram *datagram, 
 		stream = latch_ssrc(transport, packet);
 	if (!stream)
 		return;
-	if (packet->header.ssrc == stream->rtx_ssrc && !restore_from_rtx(stream, packet))
+	is_repeat = packet->header.ssrc == stream->rtx_ssrc;
+	if (is_repeat && !restore_from_rtx(stream, packet))
 		return;
-	if (carries_media(stream, packet->header.payload_type) && read_red(stream, packet) &&
-	    account(stream, packet))
-		hand_over(stream, datagram);
+	if (!carries_media(stream, packet->header.payload_type) || !read_red(stream, packet) ||
+	    !account(stream, packet))
+		return;
+	if (is_repeat)
+		note_answer(stream);
+	hand_over(stream, datagram);
 }
 
 void transport_deliver_pending(struct media_port *port)

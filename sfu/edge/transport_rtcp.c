@@ -111,11 +111,7 @@ static void on_report_block(void *data, uint32_t reporter_ssrc,
 	if (!block->last_sr || !send_stream_find_ssrc(transport, block->ssrc))
 		return;
 	round_trip = now - block->last_sr - block->delay_since_last_sr; /* 1/65536 s */
-	if (round_trip < 10u << 16) {
-		uint64_t sample_us = ((uint64_t)round_trip * 1000000u) >> 16;
-
-		transport->rtt_us = (transport->rtt_us * 7 + sample_us) / 8;
-	}
+	round_trip_on_sample(&transport->round_trip, ((uint64_t)round_trip * 1000000u) >> 16);
 }
 
 static void on_nack(void *data, uint32_t media_ssrc, const uint16_t *sequence_numbers, size_t count)
@@ -211,8 +207,9 @@ static void ask_for_missing(struct receive_stream *stream)
 	RtcTransport *transport = stream->transport;
 	uint16_t missing[RTCP_NACK_MAX];
 	struct writer writer;
-	size_t count = nack_tracker_due(&stream->nacks, transport->port->now_us, transport->rtt_us,
-					missing, RTCP_NACK_MAX);
+	size_t count = nack_tracker_due(&stream->nacks, transport->port->now_us,
+					round_trip_wait_us(&transport->round_trip), missing,
+					RTCP_NACK_MAX);
 
 	if (count > 0 && stream->wants_nack && stream->is_wanted) {
 		writer = begin(transport);

@@ -83,7 +83,8 @@ json_t *rtc_transport_stats(RtcTransport *transport)
 			 (json_int_t)transport->wanted_bps, "uplink_collapsed",
 			 transport->port && rtc_transport_uplink_has_collapsed(transport),
 			 "receiving", receiving);
-	(void)json_object_set_new(told, "rtt_ms", milliseconds((double)transport->rtt_us / 1000));
+	(void)json_object_set_new(
+		told, "rtt_ms", milliseconds((double)round_trip_us(&transport->round_trip) / 1000));
 	/* null: it tells nothing of its way. */
 	(void)json_object_set_new(
 		told, "estimate_bps",

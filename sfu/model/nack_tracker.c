@@ -12,11 +12,14 @@ static void forget(struct nack_tracker *tracker, size_t from, size_t to)
 	tracker->missing_count -= to - from;
 }
 
-static enum nack_arrival late_packet(struct nack_tracker *tracker, uint16_t sequence_number)
+static enum nack_arrival late_packet(struct nack_tracker *tracker, uint16_t sequence_number,
+				     uint64_t now_us)
 {
 	for (size_t i = 0; i < tracker->missing_count; i++) {
 		if (tracker->missing[i].sequence_number != sequence_number)
 			continue;
+		if (tracker->missing[i].tries == 1)
+			tracker->answered_in_us = now_us - tracker->missing[i].asked_at_us;
 		forget(tracker, i, i + 1);
 		return NACK_RECOVERED;
 	}
@@ -28,13 +31,14 @@ enum nack_arrival nack_tracker_on_packet(struct nack_tracker *tracker, uint16_t 
 {
 	uint16_t gap;
 
+	tracker->answered_in_us = 0;
 	if (!tracker->has_packet) {
 		tracker->has_packet = true;
 		tracker->highest_sequence = sequence_number;
 		return NACK_IN_ORDER;
 	}
 	if (!rtp_sequence_is_newer(sequence_number, tracker->highest_sequence))
-		return late_packet(tracker, sequence_number);
+		return late_packet(tracker, sequence_number, now_us);
 	gap = (uint16_t)(sequence_number - tracker->highest_sequence - 1);
 	if (gap > NACK_TRACKED_MAX - tracker->missing_count) {
 		tracker->missing_count = 0;
@@ -64,14 +68,15 @@ void nack_tracker_on_keyframe(struct nack_tracker *tracker, uint16_t sequence_nu
 	forget(tracker, 0, before);
 }
 
-size_t nack_tracker_due(struct nack_tracker *tracker, uint64_t now_us, uint64_t rtt_us,
+size_t nack_tracker_due(struct nack_tracker *tracker, uint64_t now_us, uint64_t wait_us,
 			uint16_t *ret_sequence_numbers, size_t capacity)
 {
-	uint64_t repeat_us = rtt_us > NACK_REPEAT_MIN_US ? rtt_us : NACK_REPEAT_MIN_US;
 	size_t count = 0;
 
 	for (size_t i = 0; i < tracker->missing_count;) {
 		uint64_t age_us = now_us - tracker->missing[i].since_us;
+		uint64_t least_us = (uint64_t)NACK_REPEAT_MIN_US * tracker->missing[i].tries;
+		uint64_t repeat_us = wait_us > least_us ? wait_us : least_us;
 
 		if (tracker->missing[i].tries >= NACK_TRIES_MAX || age_us > NACK_GIVE_UP_US) {
 			tracker->wants_keyframe = true;

@@ -6,6 +6,7 @@
 #include "sfu/model/nack_tracker.h"
 #include "sfu/model/packet_ring.h"
 #include "sfu/model/receive_stats.h"
+#include "sfu/model/round_trip.h"
 #include "sfu/model/sender_clock.h"
 #include "sfu/model/uplink_health.h"
 #include "tests/unit/cmocka_all.h"
@@ -27,6 +28,63 @@ static void a_gap_is_asked_for_after_reordering_had_its_chance(void **state)
 	assert_int_equal(nack_tracker_due(&tracker, 64000, 50000, due, 8), 1);
 	assert_int_equal(due[0], 0);
 	assert_int_equal(nack_tracker_on_packet(&tracker, 65535, 65000), NACK_DUPLICATE_OR_LATE);
+}
+
+static void what_stays_missing_is_asked_for_more_and_more_seldom(void **state)
+{
+	struct nack_tracker tracker = {0};
+	unsigned asked_at_ms[NACK_TRIES_MAX], count = 0;
+	uint16_t due[8];
+
+	(void)state;
+	(void)nack_tracker_on_packet(&tracker, 10, 1000000);
+	(void)nack_tracker_on_packet(&tracker, 12, 1000000);
+	for (unsigned ms = 0; ms < 200; ms++)
+		if (nack_tracker_due(&tracker, 1000000 + ms * 1000, 2000, due, 8) == 1)
+			asked_at_ms[count++] = ms;
+	assert_int_equal(count, 4);
+	assert_int_equal(asked_at_ms[0], 10);
+	assert_int_equal(asked_at_ms[1], 30);
+	assert_int_equal(asked_at_ms[2], 70);
+	assert_int_equal(asked_at_ms[3], 130);
+	/* Where the way takes longer, that counts. */
+	assert_int_equal(nack_tracker_due(&tracker, 1000000 + 300000, 200000, due, 8), 0);
+	assert_int_equal(nack_tracker_due(&tracker, 1000000 + 330000, 200000, due, 8), 1);
+}
+
+static void an_answer_to_one_question_tells_the_round_trip(void **state)
+{
+	struct nack_tracker tracker = {0};
+	uint16_t due[8];
+
+	(void)state;
+	(void)nack_tracker_on_packet(&tracker, 10, 1000000);
+	(void)nack_tracker_on_packet(&tracker, 13, 1000000);
+	assert_int_equal(nack_tracker_due(&tracker, 1010000, 50000, due, 8), 2);
+	(void)nack_tracker_on_packet(&tracker, 11, 1017000);
+	assert_int_equal(nack_tracker_round_trip_us(&tracker), 7000);
+	(void)nack_tracker_on_packet(&tracker, 14, 1018000);
+	assert_int_equal(nack_tracker_round_trip_us(&tracker), 0);
+	assert_int_equal(nack_tracker_due(&tracker, 1060000, 50000, due, 8), 1);
+	(void)nack_tracker_on_packet(&tracker, 12, 1061000); /* of which question? */
+	assert_int_equal(nack_tracker_round_trip_us(&tracker), 0);
+}
+
+static void a_round_trip_is_believed_at_once_and_then_smoothed(void **state)
+{
+	struct round_trip round_trip = {0};
+
+	(void)state;
+	assert_int_equal(round_trip_us(&round_trip), ROUND_TRIP_DEFAULT_US);
+	round_trip_on_sample(&round_trip, 4000);
+	assert_int_equal(round_trip_us(&round_trip), 4000);
+	assert_int_equal(round_trip_wait_us(&round_trip), 6000);
+	round_trip_on_sample(&round_trip, 60000000); /* a report block may say anything */
+	assert_int_equal(round_trip_us(&round_trip), 4000);
+	for (unsigned i = 0; i < 50; i++)
+		round_trip_on_sample(&round_trip, 20000);
+	assert_in_range(round_trip_us(&round_trip), 19000, 20000);
+	assert_in_range(round_trip_wait_us(&round_trip), 19000, 21000);
 }
 
 static void what_stays_missing_becomes_a_keyframe_wish(void **state)
@@ -275,6 +333,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_gap_is_asked_for_after_reordering_had_its_chance),
+		cmocka_unit_test(what_stays_missing_is_asked_for_more_and_more_seldom),
+		cmocka_unit_test(an_answer_to_one_question_tells_the_round_trip),
+		cmocka_unit_test(a_round_trip_is_believed_at_once_and_then_smoothed),
 		cmocka_unit_test(what_stays_missing_becomes_a_keyframe_wish),
 		cmocka_unit_test(a_huge_gap_is_not_repaired),
 		cmocka_unit_test(a_keyframe_makes_older_losses_moot),
