@@ -4,9 +4,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 
-enum { SOCKET_BUFFER_BYTES = 8 << 20, CONTROL_BYTES = 64 };
+enum {
+	SOCKET_BUFFER_BYTES = 8 << 20,
+	CONTROL_BYTES =
+		CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct timespec)),
+	OLD_US = 1000000 /* nothing waits so long in the socket: a clock was set meanwhile */
+};
 
 /* ---- look-ups ---- */
 
@@ -75,6 +81,7 @@ static int open_socket(uint16_t number, struct error *reterr)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+	(void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) < 0 ||
 	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
 		r = -errno;
@@ -231,18 +238,45 @@ struct receive_batch *receive_batch_free(struct receive_batch *batch)
 	return NULL;
 }
 
-/* The address the datagram came to. */
-static struct in6_addr local_of(struct msghdr *message)
+/* What the kernel says of a datagram. */
+struct origin {
+	struct in6_addr local; /* the address it came to */
+	uint64_t unix_us;      /* when it came; 0: not told */
+};
+
+static struct origin origin_of(struct msghdr *message)
 {
+	struct origin origin = {.local = in6addr_any};
+
 	for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
 		if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_PKTINFO) {
 			struct in6_pktinfo info;
 
 			memcpy(&info, CMSG_DATA(at), sizeof(info));
-			return info.ipi6_addr;
+			origin.local = info.ipi6_addr;
+		} else if (at->cmsg_level == SOL_SOCKET && at->cmsg_type == SCM_TIMESTAMPNS) {
+			struct timespec came;
+
+			memcpy(&came, CMSG_DATA(at), sizeof(came));
+			origin.unix_us =
+				(uint64_t)came.tv_sec * 1000000u + (uint64_t)came.tv_nsec / 1000u;
 		}
 	}
-	return in6addr_any;
+	return origin;
+}
+
+/* In our own clock, never backwards and never later than this turn. What is fed back to a publisher
+ * is what it takes its way for: packets that a busy moment held up here did not come all at once.
+ */
+static uint64_t arrival_us(struct media_port *port, const struct origin *origin, uint64_t epoch_us)
+{
+	uint64_t came_us = origin->unix_us - epoch_us;
+
+	if (!origin->unix_us || came_us > port->now_us || port->now_us - came_us > OLD_US)
+		came_us = port->now_us;
+	if (came_us > port->arrived_us)
+		port->arrived_us = came_us;
+	return port->arrived_us;
 }
 
 /* Make the places used last time ready: an empty packet where the last one was taken over. */
@@ -271,6 +305,7 @@ size_t media_port_receive(struct media_port *port, struct receive_batch *batch,
 			  struct datagram **ret_datagrams)
 {
 	size_t room = refill(port, batch);
+	uint64_t epoch_us = clock_unix_us() - clock_now_us(); /* of our clock */
 	int count = recvmmsg(port->fd, batch->messages, (unsigned)room, MSG_DONTWAIT, NULL);
 
 	batch->used = room < RECEIVE_BATCH ? RECEIVE_BATCH : count > 0 ? (size_t)count : 0;
@@ -279,14 +314,15 @@ size_t media_port_receive(struct media_port *port, struct receive_batch *batch,
 	for (int i = 0; i < count; i++) {
 		struct datagram *datagram = &batch->datagrams[i];
 		struct msghdr *message = &batch->messages[i].msg_hdr;
+		struct origin origin = origin_of(message);
 		/* Cut short means longer than anything we take: an empty one is dropped. */
 		size_t length = message->msg_flags & MSG_TRUNC ? 0 : batch->messages[i].msg_len;
 
 		packet_set_length(datagram->packet, length);
-		datagram->packet->arrival_us = port->now_us;
+		datagram->packet->arrival_us = arrival_us(port, &origin, epoch_us);
 		datagram->path = (struct net_path){.remote = batch->sources[i].sin6_addr,
 						   .remote_port = batch->sources[i].sin6_port,
-						   .local = local_of(message)};
+						   .local = origin.local};
 		port->counters.bytes_in += length;
 	}
 	port->counters.packets_in += (uint64_t)count;

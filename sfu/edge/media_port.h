@@ -33,7 +33,8 @@ struct media_port {
 	struct tcp_port *tcp; /* NULL: none */
 	struct packet_pool *pool;
 	struct stun_server *stun;
-	uint64_t now_us; /* of this turn of the loop: one clock read for a whole batch */
+	uint64_t now_us;     /* of this turn of the loop: one clock read for a whole batch */
+	uint64_t arrived_us; /* when the last datagram reached the socket */
 	struct media_port_counters counters;
 	unsigned rebind_tries; /* how many more owners of unknown paths may be looked for in this
 				  tick */

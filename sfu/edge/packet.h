@@ -28,7 +28,7 @@ struct packet {
 	struct packet_pool *pool;
 	struct packet *next_free;
 	size_t length;
-	uint64_t arrival_us;
+	uint64_t arrival_us; /* when it reached the socket: not later than this turn's time */
 	struct rtp_header header;
 	bool is_keyframe_start;
 	uint8_t layer;	       /* of its track */
