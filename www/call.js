@@ -16,6 +16,9 @@
  */
 import { backoffMs, FINAL_CODES, RealtimeError, socketUrl } from "./realtime.js";
 
+/** The server keeps the place of who lost its connection for 10 s: a try or two must fall into that. */
+const BACKOFF_MAX_MS = 4_000;
+
 /**
  * The camera in three sizes: everyone gets the one that fits its tile and its network. "L1T3" has Chromium send VP9
  * as three streams as well, and not as layers of one; in each, pictures can be left out where a network is narrow.
@@ -156,7 +159,7 @@ export class Call extends EventTarget {
       return;
     }
     this.emit("state", "reconnecting");
-    setTimeout(() => this.isOver || this.openSocket(), backoffMs(this.attempt++));
+    setTimeout(() => this.isOver || this.openSocket(), backoffMs(this.attempt++, BACKOFF_MAX_MS));
   }
 
   async receive(message) {

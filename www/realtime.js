@@ -31,8 +31,8 @@ const SSE_EVENTS = ["message", "notification", "binary_data", "presence", "join"
 const COUNTED = new Set(["message", "binary", "notification"]);
 
 /** Full jitter: anywhere between nothing and the doubled limit. */
-export function backoffMs(attempt) {
-  return Math.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt);
+export function backoffMs(attempt, mostMs = BACKOFF_MAX_MS) {
+  return Math.random() * Math.min(mostMs, BACKOFF_FIRST_MS * 2 ** attempt);
 }
 
 /** The address of a WebSocket on the host that served this page. */

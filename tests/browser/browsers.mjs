@@ -64,13 +64,14 @@ export function received(page) {
     for (const [peerId, tile] of tiles) {
       const stream = tile.video.srcObject;
       if (peerId === "own" || !stream) continue;
-      const entry = (peers[tile.peer?.name ?? peerId] = { frames: 0, energy: 0, audioPackets: 0, lost: 0 });
+      const entry = (peers[tile.peer?.name ?? peerId] = { frames: 0, energy: 0, audioPackets: 0, lost: 0, losses: [] });
       for (const track of stream.getTracks()) {
         const receiver = call.connection.getReceivers().find((candidate) => candidate.track === track);
         const stats = await receiver.getStats();
         for (const report of stats.values()) {
           if (report.type !== "inbound-rtp") continue;
           entry.lost += report.packetsLost ?? 0;
+          if (report.packetsLost) entry.losses.push(`${report.packetsLost} of ${report.kind}`);
           if (report.kind === "video") {
             entry.frames = report.framesDecoded ?? 0;
             entry.codec = stats.get(report.codecId)?.mimeType;

@@ -21,7 +21,7 @@ async function assertEveryoneSeesEveryone(pages, names) {
       return others.every((name) => goesOn(now, name)) && now;
     }, 5_000);
     for (const name of others) {
-      assert.equal(peers[name].lost, 0, `${names[i]} misses nothing of ${name}`);
+      assert.equal(peers[name].lost, 0, `${names[i]} misses nothing of ${name}: ${peers[name].losses}`);
     }
     const mediaPorts = Array.from({ length: 16 }, (_, worker) => system.port + 2 + worker);
     assert.ok(remotes.length > 0 && remotes.every((port) => mediaPorts.includes(port)),
