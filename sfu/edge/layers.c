@@ -52,6 +52,7 @@ static void observe(struct subscription *subscription)
 	const struct room_track *track = subscription->track;
 	struct allocator_stream *stream = &subscription->allocation;
 	bool is_in_haste = has_lost_layer(subscription);
+	uint64_t now_us = subscription->subscriber->room->context->port->now_us;
 
 	stream->layer_count = takes_spatial(subscription) ? room_track_layer_count(track) : 1;
 	stream->is_source_congested = room_track_source_is_congested(track);
@@ -59,8 +60,9 @@ static void observe(struct subscription *subscription)
 		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
 
 		stream->layers[i] = (struct allocator_layer){
-			.is_live = !activity.is_gone ||
-				   (!is_in_haste && layer_switch_is_off(&track->layers, i)),
+			.is_live =
+				!activity.is_gone ||
+				(!is_in_haste && layer_switch_may_come(&track->layers, i, now_us)),
 			.bitrate_bps = activity.bitrate_bps,
 			.size = activity.size};
 		memcpy(stream->layers[i].reduced_bps, activity.reduced_bps,

@@ -35,6 +35,22 @@ static void what_nobody_needs_is_left_off_until_somebody_does(void **state)
 	assert_int_equal(layers.off, 1 << 1);
 }
 
+/* Who wants it is not to give it up before the publisher has heard. */
+static void what_was_switched_on_may_still_come_for_a_while(void **state)
+{
+	struct layer_switch layers = {0};
+	uint64_t now_us = 1000000000;
+
+	(void)state;
+	(void)run(&layers, ALL, 1, &now_us, 7);
+	assert_true(layer_switch_may_come(&layers, 2, now_us)); /* it is off */
+	assert_false(layer_switch_may_come(&layers, 1, now_us));
+	layer_switch_use(&layers, 2, now_us);
+	assert_true(layer_switch_run(&layers, 3, 0, 3, now_us));
+	assert_true(layer_switch_may_come(&layers, 2, now_us + LAYER_COMING_US - 1));
+	assert_false(layer_switch_may_come(&layers, 2, now_us + LAYER_COMING_US));
+}
+
 static void the_smallest_stays_on(void **state)
 {
 	struct layer_switch layers = {0};
@@ -73,6 +89,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_nobody_needs_is_left_off_until_somebody_does),
+		cmocka_unit_test(what_was_switched_on_may_still_come_for_a_while),
 		cmocka_unit_test(the_smallest_stays_on),
 		cmocka_unit_test(who_does_not_obey_is_told_once),
 		cmocka_unit_test(what_the_publisher_leaves_off_itself_is_not_switched),
