@@ -12,6 +12,7 @@
 
 #include "core/json.h"
 #include "core/unix_listener.h"
+#include "tests/bench/free_ports.h"
 
 enum { PATIENCE_MS = 20000 }; /* the machine may be busy */
 
@@ -70,8 +71,7 @@ static int greet(struct fake_hub *hub)
 	return r;
 }
 
-static void run_sfu(const struct fake_hub *hub, const char *program, unsigned port,
-		    unsigned workers)
+static void run_sfu(const struct fake_hub *hub, const char *program, unsigned workers)
 {
 	char text[16];
 
@@ -81,7 +81,7 @@ static void run_sfu(const struct fake_hub *hub, const char *program, unsigned po
 	(void)setenv("REALTIME_SFU_CONTROL", hub->control_path, 1);
 	(void)setenv("REALTIME_LOG_LEVEL", "warning", 1);
 	(void)setenv("WEBRTC_ANNOUNCED_IPS", "127.0.0.1", 1);
-	(void)snprintf(text, sizeof(text), "%u", port);
+	(void)snprintf(text, sizeof(text), "%u", hub->media_port);
 	(void)setenv("WEBRTC_UDP_PORT", text, 1);
 	(void)snprintf(text, sizeof(text), "%u", workers);
 	(void)setenv("WEBRTC_WORKERS", text, 1);
@@ -90,11 +90,12 @@ static void run_sfu(const struct fake_hub *hub, const char *program, unsigned po
 	_exit(127);
 }
 
-int fake_hub_start(struct fake_hub *hub, const char *program, unsigned port, unsigned workers)
+int fake_hub_start(struct fake_hub *hub, const char *program, unsigned workers)
 {
 	int r;
 
 	*hub = (struct fake_hub){.fd = -1, .listener = -1, .next_request_id = 1};
+	hub->media_port = free_ports(workers);
 	(void)snprintf(hub->folder, sizeof(hub->folder), "/tmp/relay-bench-XXXXXX");
 	if (!mkdtemp(hub->folder))
 		return -errno;
@@ -105,7 +106,7 @@ int fake_hub_start(struct fake_hub *hub, const char *program, unsigned port, uns
 		return hub->listener;
 	hub->sfu = fork();
 	if (hub->sfu == 0)
-		run_sfu(hub, program, port, workers);
+		run_sfu(hub, program, workers);
 	r = hub->sfu < 0 ? -errno : greet(hub);
 	if (r == 0)
 		r = bus_client_new(hub->control_path, "api", &no_events, NULL, &hub->control);

@@ -9,6 +9,7 @@
 
 struct fake_hub {
 	char folder[64], bus_path[96], control_path[96];
+	unsigned media_port; /* of the first worker; the others' follow */
 	pid_t sfu;
 	int listener, fd;
 	uint32_t next_request_id;
@@ -19,9 +20,8 @@ struct fake_hub {
 	struct bus_client *control;
 };
 
-/* Start `program` with media ports from `port` on and `workers` threads, and wait for its HELLO. */
-int fake_hub_start(struct fake_hub *hub, const char *program, unsigned port,
-		   unsigned workers) MUST_CHECK;
+/* Start `program` with so many threads on media ports that are free, and wait for its HELLO. */
+int fake_hub_start(struct fake_hub *hub, const char *program, unsigned workers) MUST_CHECK;
 /* -EIO if the SFU did not end well: a crash, or a sanitizer's verdict. */
 int fake_hub_stop(struct fake_hub *hub) MUST_CHECK;
 /* PEER_JOIN with an offer; the answer is malloc()ed. */

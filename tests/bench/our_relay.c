@@ -5,8 +5,6 @@
 #include "tests/bench/fake_hub.h"
 #include "tests/bench/relay_server.h"
 
-enum { MEDIA_PORT = 28400 };
-
 struct our_relay {
 	const char *program;
 	struct fake_hub hub;
@@ -34,7 +32,7 @@ static int start(void *data, pid_t *ret_pid)
 
 	(void)setenv("WEBRTC_AUDIO_STREAMS", "0", 1); /* everyone gets everything, as elsewhere */
 	(void)setenv("WEBRTC_VIDEO_STREAMS", "0", 1);
-	r = fake_hub_start(&relay->hub, relay->program, MEDIA_PORT, 1);
+	r = fake_hub_start(&relay->hub, relay->program, 1);
 	*ret_pid = relay->hub.sfu;
 	return r;
 }

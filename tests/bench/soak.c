@@ -27,8 +27,6 @@
 #include "tests/unit/sfu/random.h"
 
 enum {
-	PORT_FIRST = 20000, /* below those that the system hands out, */
-	PORT_END = 28000,   /* and those that other tests insist on */
 	WORKERS = 2,
 	ROOMS = 4,
 	PEERS = 24,
@@ -68,36 +66,6 @@ static void on_stop(int signal_number)
 {
 	(void)signal_number;
 	is_told_to_stop = 1;
-}
-
-/* ---- ports ---- */
-
-static bool is_free(unsigned port, int type)
-{
-	const struct sockaddr_in address = {.sin_family = AF_INET,
-					    .sin_port = htons((uint16_t)port)};
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
-	bool is_bound = bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
-
-	if (fd >= 0)
-		(void)close(fd);
-	return is_bound;
-}
-
-/* One for each worker, next to each other, for UDP and TCP; 0: none. */
-static unsigned free_ports(struct random *random)
-{
-	for (int i = 0; i < 100; i++) {
-		unsigned port = PORT_FIRST + random_below(random, PORT_END - PORT_FIRST - WORKERS);
-		unsigned free_count = 0;
-
-		while (free_count < WORKERS && is_free(port + free_count, SOCK_DGRAM) &&
-		       is_free(port + free_count, SOCK_STREAM))
-			free_count++;
-		if (free_count == WORKERS)
-			return port;
-	}
-	return 0;
 }
 
 /* ---- what the process holds ---- */
@@ -373,11 +341,10 @@ static int usage(void)
 /* Returns how it went: 0, or less. */
 static int start_and_run(struct soak *soak, const char *program, uint64_t length_us)
 {
-	struct random elsewhere = {clock_unix_us()}; /* the same seed may run twice at a time */
 	int r = dtls_identity_new(&soak->identity, NULL);
 
 	if (r == 0)
-		r = fake_hub_start(&soak->hub, program, free_ports(&elsewhere), WORKERS);
+		r = fake_hub_start(&soak->hub, program, WORKERS);
 	if (r < 0)
 		(void)fprintf(stderr, "cannot start %s: %s\n", program, strerror(-r));
 	else

@@ -1,10 +1,15 @@
-# Real browsers, and other clients, in a network namespace of their own; one at a time, they need both cores.
+# Real browsers, and other clients, in a network namespace of their own. One at a time; those that encode
+# pictures need both cores, beside those that only show pages another test can run.
+set(pages clients docs messaging)
 foreach(name call clients codecs docs encrypted messaging moderation network overload padding parts simulcast slots svc tcp temporal)
 	add_test(NAME browser-${name}
 		COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/browser/in-namespace.sh
 			node --test --test-concurrency=1 ${CMAKE_CURRENT_SOURCE_DIR}/browser/${name}.test.mjs)
-	set_tests_properties(browser-${name} PROPERTIES LABELS browser RUN_SERIAL ON TIMEOUT 300
+	set_tests_properties(browser-${name} PROPERTIES LABELS browser TIMEOUT 300 RESOURCE_LOCK browsers
 		ENVIRONMENT "RT_BUILD=${CMAKE_BINARY_DIR}")
+	if(NOT name IN_LIST pages)
+		set_tests_properties(browser-${name} PROPERTIES RUN_SERIAL ON)
+	endif()
 endforeach()
 set_tests_properties(browser-svc PROPERTIES TIMEOUT 420) # it waits for networks and encoders to settle
 

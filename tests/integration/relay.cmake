@@ -1,4 +1,4 @@
-# realtime-sfu as a publisher and a viewer see it. One at a time: its media ports are fixed.
+# realtime-sfu as a publisher and a viewer see it.
 add_library(relay_pair STATIC integration/relay/pair.c integration/relay/heard.c)
 target_link_libraries(relay_pair PUBLIC load_peer PkgConfig::CMOCKA)
 foreach(name packets attacks addresses sound probes feedback parts overload)
@@ -7,6 +7,6 @@ foreach(name packets attacks addresses sound probes feedback parts overload)
 	add_test(NAME integration-relay_${name} COMMAND test_relay_${name})
 	# GLib is not built for TSan, which would take its slices for races.
 	set_tests_properties(integration-relay_${name} PROPERTIES LABELS integration TIMEOUT 180
-		RESOURCE_LOCK relay_ports ENVIRONMENT
+		ENVIRONMENT
 		"${RT_TEST_ENV};G_SLICE=always-malloc;TSAN_OPTIONS=exitcode=66;REALTIME_SFU=$<TARGET_FILE:realtime-sfu>")
 endforeach()

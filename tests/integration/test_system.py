@@ -33,6 +33,8 @@ PION = BUILD / "tests" / "pion_client"
 OFFER = (ROOT / "tests" / "fixtures" / "sdp" / "webrtcbin_offer.sdp").read_text()
 PROGRAMS = ("api", "realtimed", "sfu")
 GATEWAYS = ("fastcgi", "scgi")
+# Of media, which comes to the relay the same way whatever the web server speaks.
+with_either_gateway = pytest.mark.parametrize("system", GATEWAYS[:1], indirect=True)
 
 
 @pytest.fixture(scope="module", params=GATEWAYS)
@@ -277,6 +279,7 @@ def meet(system: System, publisher: str, viewer: str, *film: Path) -> dict:
     return told
 
 
+@with_either_gateway
 @pytest.mark.parametrize("publisher, viewer", [("aiortc_client.py", "aiortc_client.py"),
                                                ("aiortc_client.py", "webrtc_client.py"),
                                                ("webrtc_client.py", "aiortc_client.py")])
@@ -285,6 +288,7 @@ def test_stacks_of_others_meet(system: System, publisher: str, viewer: str) -> N
     assert meet(system, publisher, viewer)["video_frames" if publisher == "aiortc_client.py" else "deleted"]
 
 
+@with_either_gateway
 def test_who_estimates_by_the_time_of_sending_is_sent_it(system: System) -> None:
     """aiortc tells what its way carries (REMB) once it has seen for 3 s when the relay sends, and how it arrives."""
     publisher = start_publishing(system, "times")
@@ -312,6 +316,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(not PION.exists(), reason="needs golang-go and golang-github-pion-webrtc.v3-dev")
+@with_either_gateway
 @pytest.mark.parametrize("publisher, viewer", [("pion_client", "pion_client"),
                                                ("pion_client", "aiortc_client.py"),
                                                ("webrtc_client.py", "pion_client")])
@@ -321,7 +326,7 @@ def test_pion_meets_the_others(system: System, film: Path, publisher: str, viewe
 
 
 @pytest.mark.skipif(not PION.exists(), reason="needs golang-go and golang-github-pion-webrtc.v3-dev")
-@pytest.mark.parametrize("system", GATEWAYS[:1], indirect=True)
+@with_either_gateway
 def test_ice_is_restarted_by_patch(system: System, film: Path) -> None:
     """Of who publishes and of who watches (RFC 9725 section 4.3.2); the media goes on."""
     room = "restarts"
@@ -359,6 +364,7 @@ def test_a_kicked_publisher_is_gone_from_the_relay(own_system: System) -> None:
     assert result_of(viewer)["deleted"] == 204
 
 
+@with_either_gateway
 @pytest.mark.parametrize("codec", ["VP9", "H264"])
 def test_other_codecs_are_watched_as_well(system: System, codec: str) -> None:
     """The viewer comes late, to a publisher that makes a keyframe only when it is asked for one."""
@@ -448,6 +454,7 @@ def stun_check(username: str, password: str) -> bytes:
     return head(8) + attributes + struct.pack(">HHI", 0x8028, 4, crc)
 
 
+@with_either_gateway
 def test_junk_is_counted_and_dropped_and_the_call_goes_on(system: System) -> None:
     publisher = start_publishing(system, "target")
     viewer = start_watching(system, "target")

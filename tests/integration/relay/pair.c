@@ -22,7 +22,7 @@ static int start(void **state, unsigned workers)
 		fail_msg("REALTIME_SFU must be the path of realtime-sfu");
 	assert_int_equal(dtls_identity_new(&pair->identity, NULL), 0);
 	(void)setenv("G_DEBUG", "fatal-warnings", 1); /* GStreamer's are of our making */
-	return fake_hub_start(&pair->hub, program, MEDIA_PORT, workers);
+	return fake_hub_start(&pair->hub, program, workers);
 }
 
 int pair_start_sfu(void **state)

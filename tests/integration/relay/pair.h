@@ -3,7 +3,7 @@
  *
  * The SFU (the program that REALTIME_SFU names) and the fake hub that it obeys serve a group of
  * tests; the two peers are each test's own, made and connected before it. `*state` is the pair.
- * Media ports are fixed: no two of these programs run at the same time. Thread: one.
+ * Thread: one.
  */
 #ifndef TESTS_INTEGRATION_RELAY_PAIR_H
 #define TESTS_INTEGRATION_RELAY_PAIR_H
@@ -15,7 +15,7 @@
 #include "tests/bench/fake_hub.h"
 #include "tests/bench/load_peer.h"
 
-enum { MEDIA_PORT = 28500, PACKET_BYTES = 400, PATIENCE_MS = 2000 };
+enum { PACKET_BYTES = 400, PATIENCE_MS = 2000 };
 
 struct pair {
 	struct load_peer publisher, viewer; /* the test's */

@@ -10,10 +10,10 @@
 #include "core/clock.h"
 #include "sfu/wire/rtcp.h"
 
-static int dial_tcp(void)
+static int dial_tcp(const struct pair *pair)
 {
 	const struct sockaddr_in sfu = {.sin_family = AF_INET,
-					.sin_port = htons(MEDIA_PORT),
+					.sin_port = htons((uint16_t)pair->hub.media_port),
 					.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -40,7 +40,7 @@ static void a_stranger_on_tcp_is_counted_and_let_go(void **state)
 		   malformed = pair_counter(pair, "dropped_malformed");
 	struct rtp_header header;
 	uint8_t packet[2048];
-	int silent = dial_tcp(), noisy = dial_tcp(), endless = dial_tcp();
+	int silent = dial_tcp(pair), noisy = dial_tcp(pair), endless = dial_tcp(pair);
 	uint64_t since_us = clock_now_us();
 
 	(void)pair_start_flow(pair);
@@ -62,11 +62,11 @@ static void a_stranger_on_tcp_is_counted_and_let_go(void **state)
 static void one_address_holds_no_more_than_its_share_of_tcp(void **state)
 {
 	enum { MORE = 80, SHARE = 64 };
+	const struct pair *pair = *state;
 	int fds[MORE];
 
-	(void)state;
 	for (size_t i = 0; i < MORE; i++)
-		fds[i] = dial_tcp();
+		fds[i] = dial_tcp(pair);
 	for (size_t i = 0; i < MORE - SHARE; i++) /* the oldest make room */
 		assert_true(is_closed_within(fds[i], 2));
 	for (size_t i = 0; i < MORE; i++)
