@@ -467,6 +467,7 @@ static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 	struct layer *layer = gst_pad_get_element_private(pad);
 
 	if (rtc_layer_damaged_is(event)) {
+		keyframe_gate_on_damage(&layer->gate);
 		want_keyframe_for_all(layer);
 		gst_event_unref(event);
 		return TRUE;

@@ -7,6 +7,7 @@
 #include "sfu/model/arrival_log.h"
 #include "sfu/model/bandwidth.h"
 #include "sfu/model/forwarder.h"
+#include "sfu/model/keyframe_wish.h"
 #include "sfu/model/nack_tracker.h"
 #include "sfu/model/pacer.h"
 #include "sfu/model/receive_stats.h"
@@ -77,6 +78,7 @@ struct send_stream_out {
 	RtcTrack *track;	   /* a reference */
 	struct sender_clock clock; /* the publisher's, told by an event */
 	uint64_t reported_at_us;   /* our last SR */
+	struct keyframe_wish keyframe_wish;
 };
 
 struct _RtcTransport {
@@ -150,8 +152,10 @@ struct receive_stream *receive_stream_find_ssrc(RtcTransport *transport, uint32_
 /* transport_send.c */
 void send_stream_free(struct send_stream_out *stream);
 struct send_stream_out *send_stream_find_ssrc(RtcTransport *transport, uint32_t ssrc);
-/* Ask the publisher for a keyframe. */
+/* Ask the publisher for a keyframe, as soon as the subscriber may. */
 void send_stream_want_keyframe(struct send_stream_out *stream);
+/* What was withheld, when its time has come. */
+void send_stream_tick(struct send_stream_out *stream);
 /* Protect and queue one RTCP packet of `length` bytes that stands in `bytes[EGRESS_PACKET_MAX]`,
  * as reserved with egress_reserve(). */
 void transport_commit_rtcp(RtcTransport *transport, uint8_t *bytes, size_t length);

@@ -302,9 +302,9 @@ static void feed_back_arrivals(RtcTransport *transport)
 	}
 }
 
-/* The first one goes as soon as there is something to say: until then a player cannot bring sound
- * and picture together. */
-static void report_sending(RtcTransport *transport)
+/* The first report goes as soon as there is something to say: until then a player cannot bring
+ * sound and picture together. */
+static void tick_sending(RtcTransport *transport)
 {
 	uint64_t now_us = transport->port->now_us;
 	struct send_stream_out *send;
@@ -316,6 +316,7 @@ static void report_sending(RtcTransport *transport)
 		    forwarder->clocks[forwarder->layer].has_report &&
 		    now_us - send->reported_at_us >= REPORT_INTERVAL_US)
 			write_sender_report(send);
+		send_stream_tick(send);
 	}
 }
 
@@ -331,7 +332,7 @@ void transport_rtcp_tick(RtcTransport *transport)
 	if (now_us - transport->feedback_at_us >= FEEDBACK_INTERVAL_US) {
 		transport->feedback_at_us = now_us;
 		feed_back_arrivals(transport);
-		report_sending(transport);
+		tick_sending(transport);
 	}
 	if (now_us - transport->reported_at_us >= REPORT_INTERVAL_US) {
 		transport->reported_at_us = now_us;

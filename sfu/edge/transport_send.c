@@ -168,6 +168,8 @@ void send_stream_send(struct send_stream_out *stream, const struct packet *packe
 		return;
 	}
 	egress_commit(egress, target, (size_t)length);
+	if (packet->is_keyframe_start)
+		keyframe_wish_on_keyframe(&stream->keyframe_wish);
 	if (stream->numbers)
 		sent_numbers_put(stream->numbers, sequence_number, outgoing.transport_sequence);
 	if (outgoing.is_numbered)
@@ -204,11 +206,24 @@ static GstFlowReturn sink_chain(GstPad *pad, GstObject *parent, GstBuffer *buffe
 
 /* ---- what else goes out ---- */
 
+static void ask_for_keyframe(struct send_stream_out *stream)
+{
+	(void)gst_pad_push_event(stream->pad,
+				 rtc_keyframe_request_new(stream->forwarder.target_layer));
+}
+
 void send_stream_want_keyframe(struct send_stream_out *stream)
 {
-	if (stream->forwarder.needs_keyframe && stream->forwarder.target_layer != LAYER_NONE)
-		(void)gst_pad_push_event(stream->pad,
-					 rtc_keyframe_request_new(stream->forwarder.target_layer));
+	if (stream->forwarder.needs_keyframe && stream->forwarder.target_layer != LAYER_NONE &&
+	    keyframe_wish_make(&stream->keyframe_wish, stream->transport->port->now_us))
+		ask_for_keyframe(stream);
+}
+
+void send_stream_tick(struct send_stream_out *stream)
+{
+	if (stream->forwarder.target_layer != LAYER_NONE &&
+	    keyframe_wish_tick(&stream->keyframe_wish, stream->transport->port->now_us))
+		ask_for_keyframe(stream);
 }
 
 void transport_commit_rtcp(RtcTransport *transport, uint8_t *bytes, size_t length)
@@ -390,8 +405,10 @@ void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent)
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);
 	bool is_news = stream->forwarder.target_layer != layer;
 
-	if (is_news)
+	if (is_news) {
 		forwarder_set_target(&stream->forwarder, layer);
+		keyframe_wish_on_other_layer(&stream->keyframe_wish);
+	}
 	/* It may have become urgent since, while the keyframe is still on its way. */
 	if (is_urgent && stream->forwarder.layer != layer)
 		forwarder_cut(&stream->forwarder);

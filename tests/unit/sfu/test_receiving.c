@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "sfu/model/arrival_log.h"
-#include "sfu/model/keyframe_gate.h"
 #include "sfu/model/nack_tracker.h"
 #include "sfu/model/packet_ring.h"
 #include "sfu/model/receive_stats.h"
@@ -169,29 +168,6 @@ static void lip_sync_survives_the_relay(void **state)
 	assert_int_equal(sender_clock_rtp_time(&clock, &video, 90000, now), 900000 - 90000);
 }
 
-static void keyframe_wishes_are_few_and_repeated_until_served(void **state)
-{
-	struct keyframe_gate gate = {0};
-
-	(void)state;
-	assert_true(keyframe_gate_want(&gate, 1000000));
-	assert_false(keyframe_gate_want(&gate, 1100000));
-	assert_false(keyframe_gate_tick(&gate, 1200000));
-	assert_true(keyframe_gate_tick(&gate, 1300000));
-	/* Less and less often, so that a full way is not kept full. */
-	assert_false(keyframe_gate_tick(&gate, 1800000));
-	assert_true(keyframe_gate_tick(&gate, 1900000));
-	assert_false(keyframe_gate_tick(&gate, 3000000));
-	assert_true(keyframe_gate_tick(&gate, 3100000));
-	keyframe_gate_on_keyframe(&gate);
-	assert_false(keyframe_gate_tick(&gate, 9000000));
-	/* And a later wish starts from the shortest interval again. */
-	assert_true(keyframe_gate_want(&gate, 9000000));
-	assert_true(keyframe_gate_tick(&gate, 9300000));
-	keyframe_gate_put_off(&gate);
-	assert_true(keyframe_gate_tick(&gate, 9320000));
-}
-
 static void a_clock_that_says_anything_is_followed(void **state)
 {
 	struct sender_clock clock = {0};
@@ -341,7 +317,6 @@ int main(void)
 		cmocka_unit_test(a_keyframe_makes_older_losses_moot),
 		cmocka_unit_test(reports_count_losses_and_wraps),
 		cmocka_unit_test(lip_sync_survives_the_relay),
-		cmocka_unit_test(keyframe_wishes_are_few_and_repeated_until_served),
 		cmocka_unit_test(a_clock_that_says_anything_is_followed),
 		cmocka_unit_test(a_way_that_loses_most_has_collapsed),
 		cmocka_unit_test(a_collapse_is_over_when_nothing_more_is_known_of_it),
