@@ -1,5 +1,5 @@
-/* allowance.h - so many at once, and from then on one each while (the generic cell rate algorithm of
- * ITU-T I.371). Zeroed: all of it is there. Thread: worker. */
+/* allowance.h - so many at once, and from then on one each while (the generic cell rate algorithm
+ * of ITU-T I.371). Zeroed: all of it is there. Thread: worker. */
 #ifndef SFU_MODEL_ALLOWANCE_H
 #define SFU_MODEL_ALLOWANCE_H
 

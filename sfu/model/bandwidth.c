@@ -13,6 +13,10 @@ static const double
 	loss_high = 0.10, loss_low = 0.02, collapse_loss = 0.3, collapse_arrived = 0.6,
 	probe_share = 0.95, probe_margin = 1.1;
 
+/* After which the receiver's clock begins anew: 24 bits of 64 ms (draft-holmer-rmcat-transport-wide
+ * -cc-extensions-01 section 3.1), 12.4 days. */
+static const int64_t arrival_period_us = (INT64_C(1) << 24) * 64000;
+
 enum {
 	LOSS_WINDOW_US = 300000,
 	LOSS_VERDICT_US = 1200000, /* after a fall because of loss: did it help? */
@@ -255,6 +259,20 @@ static void on_loss_window(struct bandwidth *bandwidth, uint64_t now_us)
 
 /* ---- feedback ---- */
 
+/* The receiver's clock as it goes on: the time nearest to the last one that it can stand for. */
+static int64_t unwrap(struct bandwidth *bandwidth, int64_t arrival_us)
+{
+	int64_t ahead_us = (arrival_us - bandwidth->arrival_us) % arrival_period_us;
+
+	if (ahead_us > arrival_period_us / 2)
+		ahead_us -= arrival_period_us;
+	else if (ahead_us < -arrival_period_us / 2)
+		ahead_us += arrival_period_us;
+	bandwidth->arrival_us = bandwidth->heard_at_us ? bandwidth->arrival_us + ahead_us
+						       : arrival_period_us + arrival_us;
+	return bandwidth->arrival_us;
+}
+
 void bandwidth_on_result(struct bandwidth *bandwidth, uint64_t now_us, uint64_t sent_us,
 			 size_t byte_count, uint8_t probe, bool has_arrived, int64_t arrival_us)
 {
@@ -264,6 +282,7 @@ void bandwidth_on_result(struct bandwidth *bandwidth, uint64_t now_us, uint64_t 
 		return;
 	}
 	(void)now_us;
+	arrival_us = unwrap(bandwidth, arrival_us);
 	rate_add(&bandwidth->arrived, (uint64_t)arrival_us, byte_count);
 	if (probe && probe == bandwidth->probe.id) {
 		on_probe_result(bandwidth, byte_count, arrival_us);

@@ -49,6 +49,7 @@ struct bandwidth {
 	double estimate_bps;
 	struct delay_trend trend;
 	struct rate_window sent, arrived;
+	int64_t arrival_us;		/* the last one told, unwrapped */
 	double link_bps, link_variance; /* where it had to fall lately; 0: not known */
 	uint64_t grown_at_us, lowered_at_us;
 	/* Loss, told by feedback. */
@@ -69,7 +70,8 @@ void bandwidth_init(struct bandwidth *bandwidth, uint64_t now_us);
 void bandwidth_on_sent(struct bandwidth *bandwidth, uint64_t now_us, size_t byte_count);
 
 /* One feedback packet: bandwidth_on_result() for each packet that it tells of, in order, then
- * bandwidth_on_feedback(). `arrival_us` is the receiver's clock. */
+ * bandwidth_on_feedback(). `arrival_us` is the receiver's clock, which begins
+ * anew after 12.4 days. */
 void bandwidth_on_result(struct bandwidth *bandwidth, uint64_t now_us, uint64_t sent_us,
 			 size_t byte_count, uint8_t probe, bool has_arrived, int64_t arrival_us);
 void bandwidth_on_feedback(struct bandwidth *bandwidth, uint64_t now_us, uint64_t rtt_us);

@@ -21,9 +21,8 @@ struct keyframe_wish {
 static inline bool keyframe_wish_make(struct keyframe_wish *wish, uint64_t now_us)
 {
 	if (!wish->is_open) {
-		wish->is_withheld = !allowance_is_left(&wish->allowance, now_us,
-						       KEYFRAME_WISHES_AT_ONCE,
-						       KEYFRAME_WISH_EACH_US);
+		wish->is_withheld = !allowance_is_left(
+			&wish->allowance, now_us, KEYFRAME_WISHES_AT_ONCE, KEYFRAME_WISH_EACH_US);
 		if (wish->is_withheld)
 			return false;
 		allowance_take(&wish->allowance, now_us, KEYFRAME_WISH_EACH_US);

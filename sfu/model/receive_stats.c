@@ -1,5 +1,6 @@
 #include "sfu/model/receive_stats.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "sfu/wire/rtp.h"
@@ -16,14 +17,12 @@ static void update_jitter(struct receive_stats *stats, uint32_t rtp_timestamp, u
 {
 	uint32_t arrival = (uint32_t)(now_us * stats->clock_rate_hz / 1000000u);
 	uint32_t transit = arrival - rtp_timestamp;
-	int32_t difference = (int32_t)(transit - stats->transit);
+	double difference = (double)(int32_t)(transit - stats->transit);
 
 	stats->transit = transit;
 	if (is_first)
 		return;
-	if (difference < 0)
-		difference = -difference;
-	stats->jitter += ((double)difference - stats->jitter) / 16;
+	stats->jitter += (fabs(difference) - stats->jitter) / 16;
 }
 
 void receive_stats_on_packet(struct receive_stats *stats, uint16_t sequence_number,

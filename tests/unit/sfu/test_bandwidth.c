@@ -17,6 +17,8 @@ enum {
 	SECOND_US = 1000000
 };
 
+#define RECEIVER_PERIOD_US ((INT64_C(1) << 24) * 64000)
+
 struct flying {
 	uint64_t sent_us;
 	double arrival_us; /* negative: lost */
@@ -29,6 +31,7 @@ struct simulation {
 	uint64_t now_us, feedback_us;
 	double link_bps, queue_us, delay_us, jitter_us, loss;
 	double free_at_us, last_arrival_us;
+	int64_t receiver_ahead_us; /* its clock, of ours */
 	double owed_bytes;
 	struct flying flight[FLIGHT_MAX];
 	size_t first, count;
@@ -94,7 +97,8 @@ static void feed_back(struct simulation *simulation)
 
 		bandwidth_on_result(&simulation->bandwidth, simulation->now_us, flying->sent_us,
 				    flying->byte_count, flying->probe, flying->arrival_us >= 0,
-				    (int64_t)flying->arrival_us / 250 * 250);
+				    ((int64_t)flying->arrival_us + simulation->receiver_ahead_us) /
+					    250 * 250 % RECEIVER_PERIOD_US);
 	}
 	simulation->first = (simulation->first + told) % FLIGHT_MAX;
 	simulation->count -= told;
@@ -234,6 +238,24 @@ static void jitter_is_no_queue(void **state)
 		print_message("jitter %.0f ms: %.0f\n", jitters_us[i] / 1000,
 			      estimate_kbps(simulation));
 		assert_true(simulation->bandwidth.estimate_bps > 1.5e6);
+	}
+}
+
+/* Its 24 bits are over after 12.4 days, in the middle of a call. */
+static void the_receivers_clock_may_begin_anew(void **state)
+{
+	struct simulation *simulation = *state;
+	double before_bps;
+
+	start(simulation, 2e6);
+	simulation->receiver_ahead_us =
+		RECEIVER_PERIOD_US - (int64_t)simulation->now_us - 20 * SECOND_US;
+	run(simulation, 19.5, 3e6, 3e6);
+	before_bps = simulation->bandwidth.estimate_bps;
+	for (int i = 0; i < 50; i++) {
+		run(simulation, 0.1, 3e6, 3e6);
+		assert_true(simulation->bandwidth.estimate_bps > 0.7 * before_bps);
+		assert_true(simulation->bandwidth.estimate_bps < 1.5 * before_bps);
 	}
 }
 
@@ -445,6 +467,7 @@ int main(void)
 		cmocka_unit_test(it_follows_a_link_that_becomes_narrow_and_wide_again),
 		cmocka_unit_test(loss_that_is_not_ours_is_borne),
 		cmocka_unit_test(jitter_is_no_queue),
+		cmocka_unit_test(the_receivers_clock_may_begin_anew),
 		cmocka_unit_test(probes_find_what_is_not_used),
 		cmocka_unit_test(where_nothing_can_be_repeated_padding_finds_the_way_back),
 		cmocka_unit_test(the_way_is_tried_out_while_a_picture_is_waited_for),

@@ -1,4 +1,5 @@
-/* test_keyframe_wishes.c - how often keyframes are asked for: of a publisher, and by a subscriber. */
+/* test_keyframe_wishes.c - how often keyframes are asked for: of a publisher, and by a subscriber.
+ */
 #include "tests/unit/cmocka_all.h"
 
 #include "sfu/model/keyframe_gate.h"

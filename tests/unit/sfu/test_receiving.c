@@ -168,6 +168,18 @@ static void lip_sync_survives_the_relay(void **state)
 	assert_int_equal(sender_clock_rtp_time(&clock, &video, 90000, now), 900000 - 90000);
 }
 
+/* Half of all times away, which has no positive counterpart. */
+static void a_timestamp_that_says_anything_is_borne(void **state)
+{
+	struct receive_stats stats;
+
+	(void)state;
+	receive_stats_init(&stats, 90000);
+	receive_stats_on_packet(&stats, 1, 0, 100, 0);
+	receive_stats_on_packet(&stats, 2, UINT32_C(1) << 31, 100, 0);
+	assert_in_range(receive_stats_report(&stats, 1, 0).jitter, (1u << 27) - 1, (1u << 27) + 1);
+}
+
 static void a_clock_that_says_anything_is_followed(void **state)
 {
 	struct sender_clock clock = {0};
@@ -317,6 +329,7 @@ int main(void)
 		cmocka_unit_test(a_keyframe_makes_older_losses_moot),
 		cmocka_unit_test(reports_count_losses_and_wraps),
 		cmocka_unit_test(lip_sync_survives_the_relay),
+		cmocka_unit_test(a_timestamp_that_says_anything_is_borne),
 		cmocka_unit_test(a_clock_that_says_anything_is_followed),
 		cmocka_unit_test(a_way_that_loses_most_has_collapsed),
 		cmocka_unit_test(a_collapse_is_over_when_nothing_more_is_known_of_it),
