@@ -110,7 +110,8 @@ struct _RtcTransport {
 
 	struct list receive_streams, send_streams;
 	struct { /* the publisher's; 0: none */
-		uint8_t mid, rid, repaired_rid, transport_cc, audio_level, dependency_descriptor;
+		uint8_t mid, rid, repaired_rid, transport_cc, audio_level, dependency_descriptor,
+			capture_time;
 	} extension_ids;
 	struct arrival_log *arrivals; /* owned; NULL until it publishes with numbers */
 	struct uplink_health uplink;

@@ -194,6 +194,16 @@ static bool read_dependencies(struct receive_stream *stream, struct packet *pack
 	return true;
 }
 
+/* What we send on is timed by our clock, not by the publisher's: the reports that go with it are.
+ */
+static void pass_on_capture_time(const RtcTransport *transport, struct packet *packet)
+{
+	struct slice element = extension_of(packet, transport->extension_ids.capture_time);
+
+	if (element.data && transport->clock.has_offset)
+		rtp_capture_time_pass_on(packet->bytes, element, -transport->clock.offset_ntp);
+}
+
 /* What its payload's first bytes tell, once for all subscribers. */
 static enum keyframe_start inspect(struct receive_stream *stream, struct packet *packet)
 {
@@ -232,6 +242,7 @@ static bool account(struct receive_stream *stream, struct packet *packet)
 		nack_tracker_on_keyframe(&stream->nacks, header->sequence_number);
 	receive_stats_on_packet(&stream->stats, header->sequence_number, header->rtp_timestamp,
 				packet->length, packet->arrival_us);
+	pass_on_capture_time(stream->transport, packet);
 	return true;
 }
 
@@ -489,6 +500,8 @@ int rtc_transport_receive(RtcTransport *transport, const struct media_line *line
 			  &transport->extension_ids.audio_level);
 	take_extension_id(&line->remote, EXTENSION_DEPENDENCY_DESCRIPTOR,
 			  &transport->extension_ids.dependency_descriptor);
+	take_extension_id(&line->remote, EXTENSION_ABS_CAPTURE_TIME,
+			  &transport->extension_ids.capture_time);
 	if (transport->extension_ids.transport_cc && !transport->arrivals)
 		transport->arrivals = calloc(1, sizeof(*transport->arrivals));
 	return transport->extension_ids.transport_cc && !transport->arrivals ? -ENOMEM : 0;

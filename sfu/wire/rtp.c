@@ -247,3 +247,20 @@ void rtp_header_encode(uint8_t out[RTP_HEADER_BYTES], uint8_t payload_type, bool
 		out[8 + i] = (uint8_t)(ssrc >> (24 - 8 * i));
 	}
 }
+
+/* ---- abs-capture-time ---- */
+
+void rtp_capture_time_pass_on(uint8_t *bytes, struct slice element, int64_t ahead_ntp)
+{
+	enum { CAPTURED_BYTES = 8, OFFSET_BYTES = 8 };
+	uint8_t *offset = bytes + (element.data - bytes) + CAPTURED_BYTES;
+	uint64_t ahead = 0;
+
+	if (element.length != CAPTURED_BYTES + OFFSET_BYTES)
+		return;
+	for (int i = 0; i < OFFSET_BYTES; i++)
+		ahead = ahead << 8 | offset[i];
+	ahead += (uint64_t)ahead_ntp;
+	for (int i = 0; i < OFFSET_BYTES; i++)
+		offset[i] = (uint8_t)(ahead >> (56 - 8 * i));
+}

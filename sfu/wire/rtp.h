@@ -75,6 +75,12 @@ int rtp_extension_block_rewrite(const struct rtp_header *header, const uint8_t *
 int rtp_extension_block_append(uint8_t *out, size_t length, size_t capacity, uint8_t id,
 			       const uint8_t *data, size_t data_bytes) MUST_CHECK;
 
+/* The abs-capture-time extension, `element` of the packet `bytes`: when a picture or sound was
+ * captured, by its source's clock, and maybe how far that is ahead of the sender's. Whoever passes
+ * the packet on becomes the sender: move the second on by what the last sender's clock is ahead of
+ * the next one's, in 2^-32 s. Where it is not told nothing happens. */
+void rtp_capture_time_pass_on(uint8_t *bytes, struct slice element, int64_t ahead_ntp);
+
 /* When a packet is sent, as the abs-send-time extension tells it: 24 bits, 6.18 seconds. */
 enum { RTP_ABS_SEND_TIME_BYTES = 3 };
 static inline void rtp_abs_send_time_encode(uint8_t out[RTP_ABS_SEND_TIME_BYTES], uint64_t now_us)

@@ -5,7 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/clock.h"
+#include "sfu/wire/rtcp.h"
 #include "tests/integration/relay/heard.h"
+
+enum { CAPTURE_TIME_ID = 3, CLOCK_BEHIND_S = 100 };
 
 /* An offer of sound in place of the picture, with packets that are numbered for feedback. */
 static char *as_sound(const char *offer)
@@ -28,6 +32,7 @@ static char *as_sound(const char *offer)
 								       .transport_cc = true}),
 			0);
 		media->extension_ids[EXTENSION_TRANSPORT_CC] = 2;
+		media->extension_ids[EXTENSION_ABS_CAPTURE_TIME] = CAPTURE_TIME_ID;
 	}
 	return sdp_format(sound);
 }
@@ -97,6 +102,69 @@ static void no_keyframe_is_asked_of_sound(void **state)
 			heard_take(&heard, packet, length);
 	}
 	assert_int_equal(heard.pli_ssrc, 0);
+	load_peer_fini(&publisher);
+	load_peer_fini(&viewer);
+}
+
+/* The publisher's clock is behind ours by CLOCK_BEHIND_S. */
+static void report_late_clock(struct load_peer *publisher)
+{
+	const struct rtcp_sender_info info = {.ntp = ntp_from_unix_us(clock_unix_us()) -
+						     ((uint64_t)CLOCK_BEHIND_S << 32)};
+	uint8_t packet[256];
+	struct writer writer = writer_over(packet, sizeof(packet));
+
+	rtcp_write_sender_report(&writer, publisher->ssrc, &info, NULL, 0);
+	load_peer_send_rtcp(publisher, packet, writer.offset, sizeof(packet));
+}
+
+/* Sound that was captured at the NTP time 7 by a clock that goes with the publisher's. */
+static void publish_captured(struct load_peer *publisher)
+{
+	uint8_t packet[256] = {0}, payload[100] = {0};
+	uint8_t extension[24] = {0xbe, 0xde, 0, 5, CAPTURE_TIME_ID << 4 | 15, 0, 0, 0, 7};
+	int r;
+
+	rtp_header_encode(packet, LOAD_VP8, false, true, false, publisher->sequence_number++, 0,
+			  publisher->ssrc);
+	memcpy(packet + RTP_HEADER_BYTES, extension, sizeof(extension));
+	r = media_crypto_protect_rtp(publisher->out, packet, sizeof(packet),
+				     RTP_HEADER_BYTES + sizeof(extension), NULL, 0, payload,
+				     sizeof(payload));
+	assert_true(r > 0);
+	assert_int_equal(send(publisher->fd, packet, (size_t)r, 0), r);
+}
+
+/* A viewer knows our clock, by our reports, and needs to be told how that of the source stands to
+ * it: 100 s behind. Until the publisher has reported we do not know. */
+static void the_clock_of_the_source_is_told_by_ours(void **state)
+{
+	struct pair *pair = *state;
+	struct load_peer publisher, viewer;
+	uint64_t until_us = clock_now_us() + PATIENCE_MS * 1000u;
+	double behind_s = 0;
+
+	join_with_sound(pair, &publisher, &viewer);
+	while (behind_s == 0 && clock_now_us() < until_us) {
+		uint8_t packet[2048];
+		struct rtp_header header;
+		size_t length;
+
+		report_late_clock(&publisher);
+		publish_captured(&publisher);
+		length = load_peer_receive(&viewer, 100, packet);
+		if (packet_kind_of(packet, length) == PACKET_RTP &&
+		    rtp_header_decode(packet, length, false, &header) == 0) {
+			struct slice told = rtp_extension_find(&header, packet, CAPTURE_TIME_ID);
+			struct reader reader = reader_over(told.data, told.length);
+
+			assert_int_equal(told.length, 16);
+			assert_int_equal(read_uint(&reader, 4), 7);
+			(void)read_uint(&reader, 4);
+			behind_s = (double)(int64_t)read_uint(&reader, 8) / 4294967296.0;
+		}
+	}
+	assert_true(behind_s < 0.5 - CLOCK_BEHIND_S && behind_s > -0.5 - CLOCK_BEHIND_S);
 	load_peer_fini(&publisher);
 	load_peer_fini(&viewer);
 }
@@ -205,6 +273,7 @@ int main(void)
 	const struct CMUnitTest one[] = {
 		PAIR_TEST(numbered_sound_is_not_repeated),
 		PAIR_TEST(no_keyframe_is_asked_of_sound),
+		PAIR_TEST(the_clock_of_the_source_is_told_by_ours),
 		PAIR_TEST(who_has_two_voices_gets_the_floor_once),
 	};
 	const struct CMUnitTest two[] = {

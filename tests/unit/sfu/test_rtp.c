@@ -183,6 +183,22 @@ static void one_byte_elements_are_found_by_id(void **state)
 	assert_null(rtp_extension_find(&header, one_byte_packet, 0).data);
 }
 
+static void the_offset_of_a_capture_time_is_moved_on(void **state)
+{
+	uint8_t bytes[16] = {0, 0, 0, 7, 0, 0, 0, 8, 0, 0, 0, 0, 0x80, 0, 0, 0};
+	const uint8_t captured[8] = {0, 0, 0, 7, 0, 0, 0, 8};
+	const uint8_t behind[8] = {0xff, 0xff, 0xff, 0xfe, 0x80, 0, 0, 0};
+
+	(void)state;
+	rtp_capture_time_pass_on(bytes, (struct slice){bytes, 16}, -(INT64_C(2) << 32));
+	assert_memory_equal(bytes, captured, 8);
+	assert_memory_equal(bytes + 8, behind, 8);
+	/* One that does not tell it is left alone. */
+	rtp_capture_time_pass_on(bytes, (struct slice){bytes, 8}, INT64_C(1) << 32);
+	assert_memory_equal(bytes, captured, 8);
+	assert_memory_equal(bytes + 8, behind, 8);
+}
+
 static void two_byte_elements_may_be_empty_and_have_large_ids(void **state)
 {
 	struct rtp_header header;
@@ -432,6 +448,7 @@ int main(void)
 		cmocka_unit_test(a_header_longer_than_a_datagram_is_refused),
 		cmocka_unit_test(an_extension_of_an_unknown_profile_is_skipped),
 		cmocka_unit_test(one_byte_elements_are_found_by_id),
+		cmocka_unit_test(the_offset_of_a_capture_time_is_moved_on),
 		cmocka_unit_test(two_byte_elements_may_be_empty_and_have_large_ids),
 		cmocka_unit_test(damage_and_id_15_end_the_elements),
 		cmocka_unit_test(extensions_are_renumbered_in_their_own_form),
