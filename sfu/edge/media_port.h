@@ -38,6 +38,7 @@ struct media_port {
 	struct media_port_counters counters;
 	unsigned rebind_tries; /* how many more owners of unknown paths may be looked for in this
 				  tick */
+	unsigned rebind_tried; /* of the owners of the unknown path that was looked for last */
 	struct list pacing;    /* transports of which something waits (transport_pace.c) */
 	/* Receive streams that got packets in this turn (receive_stream.pending_link). */
 	struct list pending;

@@ -108,11 +108,14 @@ static void who_returns_on_the_same_address_keeps_it(void **state)
 }
 
 /* A NAT forgot and gives another port; the client does not notice. */
-static void move_to_another_port(struct load_peer *peer)
+/* A port of `address` (of the loopback's net). */
+static void move_to(struct load_peer *peer, const char *address)
 {
+	struct sockaddr_in own = {.sin_family = AF_INET};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	assert_true(fd >= 0);
+	assert_int_equal(inet_pton(AF_INET, address, &own.sin_addr), 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof(own)), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&peer->sfu, sizeof(peer->sfu)), 0);
 	(void)close(peer->fd);
 	peer->fd = fd;
@@ -128,19 +131,22 @@ static void report(struct load_peer *peer)
 	load_peer_send_rtcp(peer, packet, writer.offset, sizeof(packet));
 }
 
-static void who_gets_another_port_is_known_by_its_keys(void **state)
+static void who_gets_another_address_is_known_by_its_keys(void **state)
 {
+	static const char *const addresses[] = {"127.0.0.1", "127.0.0.2"};
 	struct pair *pair = *state;
 	uint8_t forged[64] = {0x80, 96, 0, 1};
 	struct load_peer stranger;
 
 	(void)pair_start_flow(pair);
-	move_to_another_port(&pair->publisher);
-	assert_true(pair_flows(pair));
-	move_to_another_port(&pair->viewer);
-	assert_false(pair_flows(pair)); /* it has said nothing from there yet */
-	report(&pair->viewer);
-	assert_true(pair_flows(pair));
+	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+		move_to(&pair->publisher, addresses[i]);
+		assert_true(pair_flows(pair));
+		move_to(&pair->viewer, addresses[i]);
+		assert_false(pair_flows(pair)); /* it has said nothing from there yet */
+		report(&pair->viewer);
+		assert_true(pair_flows(pair));
+	}
 	/* Who has not the keys takes nobody's place. */
 	assert_int_equal(load_peer_init(&stranger, pair->identity), 0);
 	assert_int_equal(connect(stranger.fd, (struct sockaddr *)&pair->viewer.sfu,
@@ -151,6 +157,46 @@ static void who_gets_another_port_is_known_by_its_keys(void **state)
 		assert_true(send(stranger.fd, forged, sizeof(forged), 0) > 0);
 	assert_true(pair_flows(pair));
 	load_peer_fini(&stranger);
+}
+
+static bool is_answered(struct load_peer *publisher)
+{
+	uint64_t until_us = clock_now_us() + PATIENCE_MS * 1000u;
+	uint8_t packet[2048];
+
+	while (clock_now_us() < until_us) {
+		load_peer_publish(publisher, PACKET_BYTES, true);
+		if (load_peer_receive(publisher, 60, packet) > 0)
+			return true;
+	}
+	return false;
+}
+
+/* All of them silent, so any of them it may be, and more than are tried at a time. */
+static void who_is_one_of_many_is_found_as_well(void **state)
+{
+	enum { MANY = 160, EVERY = 20 };
+	struct pair *pair = *state;
+	struct load_peer *peers = calloc(MANY, sizeof(*peers));
+
+	assert_non_null(peers);
+	for (size_t i = 0; i < MANY; i++) {
+		AUTO_FREE char *offer = NULL;
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "one%zu", i);
+		assert_int_equal(load_peer_init(&peers[i], pair->identity), 0);
+		peers[i].with_transport_cc = true;
+		offer = load_peer_offer(&peers[i], 0);
+		pair_join_with(pair, &peers[i], id, "whip", offer);
+	}
+	for (size_t i = 0; i < MANY; i += EVERY) {
+		move_to(&peers[i], "127.0.0.1");
+		assert_true(is_answered(&peers[i]));
+	}
+	for (size_t i = 0; i < MANY; i++)
+		load_peer_fini(&peers[i]);
+	free(peers);
 }
 
 static void who_falls_silent_is_let_go_within_5_s(void **state)
@@ -208,7 +254,8 @@ int main(void)
 		PAIR_TEST(a_stranger_on_tcp_is_counted_and_let_go),
 		PAIR_TEST(one_address_holds_no_more_than_its_share_of_tcp),
 		PAIR_TEST(who_returns_on_the_same_address_keeps_it),
-		PAIR_TEST(who_gets_another_port_is_known_by_its_keys),
+		PAIR_TEST(who_gets_another_address_is_known_by_its_keys),
+		PAIR_TEST(who_is_one_of_many_is_found_as_well),
 		PAIR_TEST(goodbyes_are_said_and_heard_once_media_flows),
 		PAIR_TEST(who_falls_silent_is_let_go_within_5_s),
 	};
