@@ -207,9 +207,12 @@ static void ask_for_missing(struct receive_stream *stream)
 	RtcTransport *transport = stream->transport;
 	uint16_t missing[RTCP_NACK_MAX];
 	struct writer writer;
-	size_t count = nack_tracker_due(&stream->nacks, transport->port->now_us,
-					round_trip_wait_us(&transport->round_trip), missing,
-					RTCP_NACK_MAX);
+	uint64_t now_us = transport->port->now_us;
+	uint64_t late_us =
+		transport->arrivals ? arrival_log_late_us(transport->arrivals, now_us) : 0;
+	size_t count =
+		nack_tracker_due(&stream->nacks, now_us, round_trip_wait_us(&transport->round_trip),
+				 late_us, missing, RTCP_NACK_MAX);
 
 	if (count > 0 && stream->wants_nack && stream->is_wanted) {
 		writer = begin(transport);
@@ -296,7 +299,8 @@ static void feed_back_arrivals(RtcTransport *transport)
 	while (has_more) {
 		struct writer writer = begin(transport);
 
-		has_more = arrival_log_write(transport->arrivals, transport->local_ssrc, &writer);
+		has_more = arrival_log_write(transport->arrivals, transport->local_ssrc,
+					     transport->port->now_us, &writer);
 		if (has_more)
 			finish(transport, &writer);
 	}

@@ -69,8 +69,9 @@ void nack_tracker_on_keyframe(struct nack_tracker *tracker, uint16_t sequence_nu
 }
 
 size_t nack_tracker_due(struct nack_tracker *tracker, uint64_t now_us, uint64_t wait_us,
-			uint16_t *ret_sequence_numbers, size_t capacity)
+			uint64_t late_us, uint16_t *ret_sequence_numbers, size_t capacity)
 {
+	uint64_t patience_us = late_us > NACK_REORDER_US ? late_us : NACK_REORDER_US;
 	size_t count = 0;
 
 	for (size_t i = 0; i < tracker->missing_count;) {
@@ -83,7 +84,7 @@ size_t nack_tracker_due(struct nack_tracker *tracker, uint64_t now_us, uint64_t 
 			forget(tracker, i, i + 1);
 			continue;
 		}
-		if (count < capacity && age_us >= NACK_REORDER_US &&
+		if (count < capacity && age_us >= patience_us &&
 		    (tracker->missing[i].tries == 0 ||
 		     now_us - tracker->missing[i].asked_at_us >= repeat_us)) {
 			ret_sequence_numbers[count++] = tracker->missing[i].sequence_number;

@@ -14,7 +14,7 @@
 enum {
 	NACK_TRACKED_MAX = 256, /* more missing at once: give up and want a keyframe */
 	NACK_TRIES_MAX = 10,
-	NACK_REORDER_US = 10000,    /* patience with reordering before the first request */
+	NACK_REORDER_US = 10000, /* patience with reordering before the first request, at least */
 	NACK_REPEAT_MIN_US = 20000, /* times the tries: never ask again faster than this */
 	NACK_GIVE_UP_US = 1000000
 };
@@ -39,9 +39,9 @@ enum nack_arrival nack_tracker_on_packet(struct nack_tracker *tracker, uint16_t 
 /* A keyframe began at this sequence number: nothing before it matters any more. */
 void nack_tracker_on_keyframe(struct nack_tracker *tracker, uint16_t sequence_number);
 /* What to ask for now, ascending, at most `capacity`; counts as asked. The answer to a request
- * takes at most `wait_us`. */
+ * takes at most `wait_us`; what was overtaken may still come by itself for `late_us`. */
 size_t nack_tracker_due(struct nack_tracker *tracker, uint64_t now_us, uint64_t wait_us,
-			uint16_t *ret_sequence_numbers, size_t capacity);
+			uint64_t late_us, uint16_t *ret_sequence_numbers, size_t capacity);
 /* How long the packet that came last was waited for, if it was asked for, and but once; 0
  * otherwise. */
 static inline uint64_t nack_tracker_round_trip_us(const struct nack_tracker *tracker)

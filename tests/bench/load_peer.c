@@ -456,7 +456,7 @@ void load_peer_feed_back(struct load_peer *peer)
 	struct writer writer = writer_over(packet, 1200);
 
 	rtcp_write_receiver_report(&writer, peer->ssrc, NULL, 0);
-	if (arrival_log_write(&peer->arrivals, peer->ssrc, &writer))
+	if (arrival_log_write(&peer->arrivals, peer->ssrc, clock_now_us(), &writer))
 		load_peer_send_rtcp(peer, packet, writer.offset, sizeof(packet));
 }
 

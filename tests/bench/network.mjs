@@ -29,15 +29,15 @@ const { ONE_WORKER } = await import("../browser/network.mjs");
 const quick = process.argv.includes("--quick");
 const only = process.argv.includes("--only") ? process.argv[process.argv.indexOf("--only") + 1] : "";
 
-console.log("network                                           stall s    aim  longest s  frames   back s  widths");
+console.log("network                                           stall s    aim  longest s  frames   back s   aim  widths");
 const system = await System.start([], ONE_WORKER);
 try {
   for (const scenario of SCENARIOS.filter(({ name }) => name.includes(only))) {
     const { stallMs, longestMs, frames, backMs, widths } = await runScenario(system, scenario, quick ? 8 : 20);
     const back = backMs === undefined ? "" : backMs === null ? "never" : (backMs / 1000).toFixed(1);
     console.log(
-      `${scenario.name.padEnd(47)} ${(stallMs / 1000).toFixed(2).padStart(9)} ${aimed(scenario).padStart(6)} ` +
-        `${(longestMs / 1000).toFixed(2).padStart(10)} ${String(frames).padStart(7)} ${back.padStart(8)}  ${widths.join(" ")}`,
+      `${scenario.name.padEnd(47)} ${(stallMs / 1000).toFixed(2).padStart(9)} ${aimed(scenario.aimMs).padStart(6)} ` +
+        `${(longestMs / 1000).toFixed(2).padStart(10)} ${String(frames).padStart(7)} ${back.padStart(8)} ${aimed(scenario.backAimMs).padStart(5)}  ${widths.join(" ")}`,
     );
   }
 } finally {

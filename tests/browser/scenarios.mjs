@@ -6,6 +6,7 @@ import { backAt, Network, shown, sleep, watch, withoutCamera } from "./network.m
  * `side` is whose network it is; `browser` is that end's, the other is Chromium. `during` holds while it is measured; with `good` the network is good again after
  * `badSeconds`, and the time until the picture is whole is measured as well.
  */
+const DISORDER = "delay=20 jitter=5 reorder=10 duplicate=5";
 const NETWORKS = [
   { name: "good", side: "viewer", during: "both", aimMs: 0 },
   { name: "5 % lost to the viewer", side: "viewer", during: "down loss=5", aimMs: 0 },
@@ -15,18 +16,24 @@ const NETWORKS = [
   { name: "200 ms RTT, 30 ms jitter, viewer", side: "viewer", during: "both delay=100 jitter=30", aimMs: 0 },
   { name: "200 ms RTT, 30 ms jitter, publisher", side: "publisher", during: "both delay=100 jitter=30", aimMs: 0 },
   { name: "300 kbit/s to the viewer for 10 s", side: "viewer", before: "both rate=3000", during: "down rate=300",
-    good: "both rate=3000", badSeconds: 10, aimMs: 1500 },
+    good: "both rate=3000", badSeconds: 10, aimMs: 1500, backAimMs: 10_000 },
   { name: "300 kbit/s from the publisher for 10 s", side: "publisher", before: "both rate=3000", during: "up rate=300",
     good: "both rate=3000", badSeconds: 10, aimMs: 2000 },
-  { name: "the viewer's address changes", side: "viewer", during: "rebind", aimMs: 500 },
-  { name: "the publisher's address changes", side: "publisher", during: "rebind", aimMs: 500 },
+  { name: "5 % lost in bursts, to the viewer", side: "viewer", during: "down loss=5 burst=5", aimMs: 500 },
+  { name: "5 % lost in bursts, from the publisher", side: "publisher", during: "up loss=5 burst=5", aimMs: 500 },
+  { name: "10 % overtake, 5 % come twice, viewer", side: "viewer", during: `both ${DISORDER}`, aimMs: 0 },
+  { name: "10 % overtake, 5 % come twice, publisher", side: "publisher", during: `both ${DISORDER}`, aimMs: 0 },
+  { name: "the viewer's port changes", side: "viewer", during: "rebind", aimMs: 500 },
+  { name: "the publisher's port changes", side: "publisher", during: "rebind", aimMs: 500 },
+  { name: "the viewer's address changes", side: "viewer", during: "rebind 127.0.0.2", aimMs: 500 },
+  { name: "the publisher's address changes", side: "publisher", during: "rebind 127.0.0.2", aimMs: 500 },
 ];
 
 export const SCENARIOS = ["chromium", "firefox"].flatMap((browser) =>
   NETWORKS.map((scenario) => ({ ...scenario, browser, name: browser === "chromium" ? scenario.name : `${scenario.name}, Firefox` })),
 );
 
-export const aimed = ({ aimMs }) => (aimMs === 0 ? "0" : `< ${aimMs / 1000}`);
+export const aimed = (aimMs) => (aimMs === undefined ? "" : aimMs === 0 ? "0" : `< ${aimMs / 1000}`);
 
 let rooms = 0;
 

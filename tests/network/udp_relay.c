@@ -8,7 +8,8 @@
  *
  *   up|down|both [loss=PERCENT] [burst=PACKETS] [delay=MS] [jitter=MS] [rate=KBIT_S] [queue=MS]
  *                [duplicate=PERCENT] [reorder=PERCENT]
- *   rebind       the server sees every client at another address from now on (a NAT forgot)
+ *   rebind [ADDRESS]  the server sees every client at another port from now on (a NAT forgot), or
+ *                     there at this address, which is one of this machine's own
  *   count        answered "up PASSED LOST down PASSED LOST"
  *
  * "up" is from client to server. What a line does not name is 0. burst is the mean length of a
@@ -66,6 +67,7 @@ static struct link links[2];
 static struct client clients[CLIENTS_MAX];
 static size_t client_count;
 static struct sockaddr_in server;
+static struct sockaddr_in seen = {.sin_family = AF_INET}; /* where the server sees clients; any */
 static int listen_fd;
 
 /* ---- chance ---- */
@@ -228,7 +230,8 @@ static int socket_to_server(void)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&server, sizeof(server)) < 0) {
+	if (fd < 0 || bind(fd, (struct sockaddr *)&seen, sizeof(seen)) < 0 ||
+	    connect(fd, (struct sockaddr *)&server, sizeof(server)) < 0) {
 		perror("udp_relay: socket");
 		exit(1);
 	}
@@ -274,14 +277,17 @@ static void receive_from_server(const struct client *client)
 }
 
 /* The old sockets stay open until the new ones have other ports. */
-static void rebind(void)
+static bool rebind_to(const char *address)
 {
+	if (address && inet_pton(AF_INET, address, &seen.sin_addr) != 1)
+		return false;
 	for (size_t i = 0; i < client_count; i++) {
 		int old = clients[i].server_fd;
 
 		clients[i].server_fd = socket_to_server();
 		(void)close(old);
 	}
+	return true;
 }
 
 /* ---- commands ---- */
@@ -335,18 +341,18 @@ static bool set_directions(const char *name, char *rest)
 static void obey(char *line)
 {
 	char *rest = NULL, *name = strtok_r(line, " ", &rest);
+	bool is_understood;
 
-	if (name && strcmp(name, "rebind") == 0)
-		rebind();
-	else if (name && strcmp(name, "count") == 0) {
+	if (name && strcmp(name, "count") == 0) {
 		(void)printf("up %lu %lu down %lu %lu\n", links[UP].passed, links[UP].lost,
 			     links[DOWN].passed, links[DOWN].lost);
 		return;
-	} else if (!name || !set_directions(name, rest)) {
-		(void)puts("not understood");
-		return;
 	}
-	(void)puts("ok");
+	if (name && strcmp(name, "rebind") == 0)
+		is_understood = rebind_to(strtok_r(NULL, " ", &rest));
+	else
+		is_understood = name && set_directions(name, rest);
+	(void)puts(is_understood ? "ok" : "not understood");
 }
 
 /* False: standard input has ended. */

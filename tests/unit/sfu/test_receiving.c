@@ -18,13 +18,13 @@ static void a_gap_is_asked_for_after_reordering_had_its_chance(void **state)
 	(void)state;
 	assert_int_equal(nack_tracker_on_packet(&tracker, 65534, 1000), NACK_IN_ORDER);
 	assert_int_equal(nack_tracker_on_packet(&tracker, 1, 2000), NACK_IN_ORDER);
-	assert_int_equal(nack_tracker_due(&tracker, 3000, 50000, due, 8), 0);
-	assert_int_equal(nack_tracker_due(&tracker, 13000, 50000, due, 8), 2);
+	assert_int_equal(nack_tracker_due(&tracker, 3000, 50000, 0, due, 8), 0);
+	assert_int_equal(nack_tracker_due(&tracker, 13000, 50000, 0, due, 8), 2);
 	assert_int_equal(due[0], 65535);
 	assert_int_equal(due[1], 0);
-	assert_int_equal(nack_tracker_due(&tracker, 40000, 50000, due, 8), 0);
+	assert_int_equal(nack_tracker_due(&tracker, 40000, 50000, 0, due, 8), 0);
 	assert_int_equal(nack_tracker_on_packet(&tracker, 65535, 50000), NACK_RECOVERED);
-	assert_int_equal(nack_tracker_due(&tracker, 64000, 50000, due, 8), 1);
+	assert_int_equal(nack_tracker_due(&tracker, 64000, 50000, 0, due, 8), 1);
 	assert_int_equal(due[0], 0);
 	assert_int_equal(nack_tracker_on_packet(&tracker, 65535, 65000), NACK_DUPLICATE_OR_LATE);
 }
@@ -39,7 +39,7 @@ static void what_stays_missing_is_asked_for_more_and_more_seldom(void **state)
 	(void)nack_tracker_on_packet(&tracker, 10, 1000000);
 	(void)nack_tracker_on_packet(&tracker, 12, 1000000);
 	for (unsigned ms = 0; ms < 200; ms++)
-		if (nack_tracker_due(&tracker, 1000000 + ms * 1000, 2000, due, 8) == 1)
+		if (nack_tracker_due(&tracker, 1000000 + ms * 1000, 2000, 0, due, 8) == 1)
 			asked_at_ms[count++] = ms;
 	assert_int_equal(count, 4);
 	assert_int_equal(asked_at_ms[0], 10);
@@ -47,8 +47,8 @@ static void what_stays_missing_is_asked_for_more_and_more_seldom(void **state)
 	assert_int_equal(asked_at_ms[2], 70);
 	assert_int_equal(asked_at_ms[3], 130);
 	/* Where the way takes longer, that counts. */
-	assert_int_equal(nack_tracker_due(&tracker, 1000000 + 300000, 200000, due, 8), 0);
-	assert_int_equal(nack_tracker_due(&tracker, 1000000 + 330000, 200000, due, 8), 1);
+	assert_int_equal(nack_tracker_due(&tracker, 1000000 + 300000, 200000, 0, due, 8), 0);
+	assert_int_equal(nack_tracker_due(&tracker, 1000000 + 330000, 200000, 0, due, 8), 1);
 }
 
 static void an_answer_to_one_question_tells_the_round_trip(void **state)
@@ -59,12 +59,12 @@ static void an_answer_to_one_question_tells_the_round_trip(void **state)
 	(void)state;
 	(void)nack_tracker_on_packet(&tracker, 10, 1000000);
 	(void)nack_tracker_on_packet(&tracker, 13, 1000000);
-	assert_int_equal(nack_tracker_due(&tracker, 1010000, 50000, due, 8), 2);
+	assert_int_equal(nack_tracker_due(&tracker, 1010000, 50000, 0, due, 8), 2);
 	(void)nack_tracker_on_packet(&tracker, 11, 1017000);
 	assert_int_equal(nack_tracker_round_trip_us(&tracker), 7000);
 	(void)nack_tracker_on_packet(&tracker, 14, 1018000);
 	assert_int_equal(nack_tracker_round_trip_us(&tracker), 0);
-	assert_int_equal(nack_tracker_due(&tracker, 1060000, 50000, due, 8), 1);
+	assert_int_equal(nack_tracker_due(&tracker, 1060000, 50000, 0, due, 8), 1);
 	(void)nack_tracker_on_packet(&tracker, 12, 1061000); /* of which question? */
 	assert_int_equal(nack_tracker_round_trip_us(&tracker), 0);
 }
@@ -95,7 +95,7 @@ static void what_stays_missing_becomes_a_keyframe_wish(void **state)
 	(void)nack_tracker_on_packet(&tracker, 10, 1000);
 	(void)nack_tracker_on_packet(&tracker, 12, 1000);
 	assert_false(nack_tracker_take_keyframe_wish(&tracker));
-	assert_int_equal(nack_tracker_due(&tracker, 1000 + NACK_GIVE_UP_US + 1, 0, due, 8), 0);
+	assert_int_equal(nack_tracker_due(&tracker, 1000 + NACK_GIVE_UP_US + 1, 0, 0, due, 8), 0);
 	assert_true(nack_tracker_take_keyframe_wish(&tracker));
 	assert_false(nack_tracker_take_keyframe_wish(&tracker));
 }
@@ -121,7 +121,7 @@ static void a_keyframe_makes_older_losses_moot(void **state)
 	(void)nack_tracker_on_packet(&tracker, 13, 1000);
 	(void)nack_tracker_on_packet(&tracker, 15, 1000);
 	nack_tracker_on_keyframe(&tracker, 13);
-	assert_int_equal(nack_tracker_due(&tracker, 20000, 0, due, 8), 1);
+	assert_int_equal(nack_tracker_due(&tracker, 20000, 0, 0, due, 8), 1);
 	assert_int_equal(due[0], 14);
 }
 
@@ -302,19 +302,73 @@ static void arrivals_are_told_once_and_late_ones_again(void **state)
 
 	(void)state;
 	assert_non_null(log);
-	assert_false(arrival_log_write(log, 1, &writer));
+	assert_false(arrival_log_write(log, 1, 1030000, &writer));
 	arrival_log_on_packet(log, 65535, 9, 1000000);
 	arrival_log_on_packet(log, 1, 9, 1020000);
-	assert_true(arrival_log_write(log, 1, &writer));
+	assert_true(arrival_log_write(log, 1, 1030000, &writer));
 	assert_int_equal((bytes[12] << 8) | bytes[13], 65535);
 	assert_int_equal((bytes[14] << 8) | bytes[15], 3);
 	writer = writer_over(bytes, sizeof(bytes));
-	assert_false(arrival_log_write(log, 1, &writer));
+	assert_false(arrival_log_write(log, 1, 1030000, &writer));
 	arrival_log_on_packet(log, 0, 9, 1030000);
-	assert_true(arrival_log_write(log, 1, &writer));
+	assert_true(arrival_log_write(log, 1, 1030000, &writer));
 	assert_int_equal((bytes[12] << 8) | bytes[13], 0);
 	assert_int_equal((bytes[14] << 8) | bytes[15], 2);
 	free(log);
+}
+
+static unsigned told_count(const uint8_t feedback[1200])
+{
+	return (unsigned)(feedback[14] << 8 | feedback[15]);
+}
+
+/* Some overtake the others by 20 ms: feedback that is due meanwhile does not call those lost. */
+static void what_was_overtaken_is_not_told_of_as_lost(void **state)
+{
+	struct arrival_log *log = calloc(1, sizeof(*log));
+	uint8_t bytes[1200];
+	struct writer writer = writer_over(bytes, sizeof(bytes));
+
+	(void)state;
+	assert_non_null(log);
+	arrival_log_on_packet(log, 1, 9, 1000000);
+	arrival_log_on_packet(log, 3, 9, 1001000);
+	assert_int_equal(arrival_log_late_us(log, 1001000), 0);
+	arrival_log_on_packet(log, 2, 9, 1021000);
+	assert_int_equal(arrival_log_late_us(log, 1021000), 20000);
+	assert_true(arrival_log_write(log, 1, 1021000, &writer));
+	assert_int_equal(told_count(bytes), 3);
+	/* The sixth overtakes the fourth and the fifth, and the seventh as well. */
+	arrival_log_on_packet(log, 6, 9, 1040000);
+	arrival_log_on_packet(log, 7, 9, 1041000);
+	writer = writer_over(bytes, sizeof(bytes));
+	assert_false(arrival_log_write(log, 1, 1050000, &writer));
+	arrival_log_on_packet(log, 4, 9, 1055000);
+	writer = writer_over(bytes, sizeof(bytes));
+	assert_true(arrival_log_write(log, 1, 1056000, &writer));
+	assert_int_equal(told_count(bytes), 1);
+	/* What does not come in that time is lost. */
+	writer = writer_over(bytes, sizeof(bytes));
+	assert_true(arrival_log_write(log, 1, 1060000, &writer));
+	assert_int_equal(told_count(bytes), 3);
+	/* Where all come in order again nothing is held back. */
+	arrival_log_on_packet(log, 9, 9, 9000000);
+	writer = writer_over(bytes, sizeof(bytes));
+	assert_true(arrival_log_write(log, 1, 9000000, &writer));
+	assert_int_equal(told_count(bytes), 2);
+	free(log);
+}
+
+static void what_was_overtaken_is_not_asked_for(void **state)
+{
+	struct nack_tracker tracker = {0};
+	uint16_t due[8];
+
+	(void)state;
+	(void)nack_tracker_on_packet(&tracker, 10, 1000000);
+	(void)nack_tracker_on_packet(&tracker, 12, 1000000);
+	assert_int_equal(nack_tracker_due(&tracker, 1024000, 50000, 25000, due, 8), 0);
+	assert_int_equal(nack_tracker_due(&tracker, 1025000, 50000, 25000, due, 8), 1);
 }
 
 int main(void)
@@ -336,6 +390,8 @@ int main(void)
 		cmocka_unit_test(the_ring_keeps_the_newest),
 		cmocka_unit_test(the_ring_gives_the_oldest_back),
 		cmocka_unit_test(arrivals_are_told_once_and_late_ones_again),
+		cmocka_unit_test(what_was_overtaken_is_not_told_of_as_lost),
+		cmocka_unit_test(what_was_overtaken_is_not_asked_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
