@@ -21,6 +21,8 @@ enum {
 	LOSS_WINDOW_US = 300000,
 	LOSS_VERDICT_US = 1200000, /* after a fall because of loss: did it help? */
 	LOSS_PACKETS_MIN = 10,
+	COLLAPSE_RUNS_MIN = 3,
+	COLLAPSE_LOST_MIN = 60,
 	PROBE_US = 15000, /* at the rate in question */
 	PROBE_BYTES_MIN = 4000,
 	PROBE_SMALL_BYTES_MIN = 2000, /* where the packets are small */
@@ -223,6 +225,12 @@ static void grow(struct bandwidth *bandwidth, uint64_t now_us, uint64_t rtt_us, 
 
 /* ---- loss ---- */
 
+static void begin_window(struct bandwidth *bandwidth, uint64_t now_us)
+{
+	bandwidth->window_lost = bandwidth->window_count = bandwidth->window_runs = 0;
+	bandwidth->loss_window_us = now_us;
+}
+
 /* A fall because of loss that changed nothing: the way loses so much by itself. */
 static void judge_last_fall(struct bandwidth *bandwidth, uint64_t now_us)
 {
@@ -243,8 +251,7 @@ static void on_loss_window(struct bandwidth *bandwidth, uint64_t now_us)
 	double excess;
 
 	bandwidth->loss = (double)bandwidth->window_lost / bandwidth->window_count;
-	bandwidth->window_lost = bandwidth->window_count = 0;
-	bandwidth->loss_window_us = now_us;
+	begin_window(bandwidth, now_us);
 	judge_last_fall(bandwidth, now_us);
 	if (bandwidth->loss < bandwidth->inherent_loss) /* it has become better */
 		bandwidth->inherent_loss += 0.2 * (bandwidth->loss - bandwidth->inherent_loss);
@@ -276,12 +283,13 @@ static int64_t unwrap(struct bandwidth *bandwidth, int64_t arrival_us)
 void bandwidth_on_result(struct bandwidth *bandwidth, uint64_t now_us, uint64_t sent_us,
 			 size_t byte_count, uint8_t probe, bool has_arrived, int64_t arrival_us)
 {
-	bandwidth->window_count++;
-	if (!has_arrived) {
-		bandwidth->window_lost++;
-		return;
-	}
 	(void)now_us;
+	bandwidth->window_count++;
+	bandwidth->window_lost += !has_arrived;
+	bandwidth->window_runs += !has_arrived && !bandwidth->is_in_run;
+	bandwidth->is_in_run = !has_arrived;
+	if (!has_arrived)
+		return;
 	arrival_us = unwrap(bandwidth, arrival_us);
 	rate_add(&bandwidth->arrived, (uint64_t)arrival_us, byte_count);
 	if (probe && probe == bandwidth->probe.id) {
@@ -296,7 +304,12 @@ static bool has_collapsed(const struct bandwidth *bandwidth, double arrived_bps)
 {
 	double sent_bps = rate_of(&bandwidth->sent, BANDWIDTH_WINDOW_SLOTS / 2);
 
-	return bandwidth->window_count >= LOSS_PACKETS_MIN &&
+	/* A queue that is full lets one in now and then; what a moment on the air takes, it takes
+	 * at once, and the next packets pass. */
+	bool is_full = bandwidth->window_runs >= COLLAPSE_RUNS_MIN ||
+		       bandwidth->window_lost >= COLLAPSE_LOST_MIN;
+
+	return is_full && bandwidth->window_count >= LOSS_PACKETS_MIN &&
 	       bandwidth->window_lost - bandwidth->inherent_loss * bandwidth->window_count >
 		       collapse_loss * bandwidth->window_count &&
 	       arrived_bps > 0 && arrived_bps < collapse_arrived * sent_bps;
@@ -313,8 +326,7 @@ void bandwidth_on_feedback(struct bandwidth *bandwidth, uint64_t now_us, uint64_
 		finish_probe(bandwidth, now_us);
 	if (has_collapsed(bandwidth, lately_bps)) {
 		lower(bandwidth, decrease * lately_bps, now_us);
-		bandwidth->window_lost = bandwidth->window_count = 0;
-		bandwidth->loss_window_us = now_us;
+		begin_window(bandwidth, now_us);
 		return;
 	}
 	if (bandwidth->trend.verdict == DELAY_OVERUSE)

@@ -5,7 +5,8 @@
  *     otherwise it grows, slowly near where it last had to fall.
  *   - loss: only what comes on top of what the way loses anyway. A link that drops 15 % of any
  * traffic is not congested, and sending less would not help.
- *   - collapse: where most is lost and little arrives, the estimate follows at once.
+ *   - collapse: where most is lost and little arrives, again and again, the estimate follows at
+ * once. One burst of losses is none.
  *   - probes: what is sent by far less than the estimate proves nothing, so growth is bounded by
  * what arrived; a short burst shows whether there is more.
  *
@@ -53,7 +54,8 @@ struct bandwidth {
 	double link_bps, link_variance; /* where it had to fall lately; 0: not known */
 	uint64_t grown_at_us, lowered_at_us;
 	/* Loss, told by feedback. */
-	unsigned window_lost, window_count;
+	unsigned window_lost, window_count, window_runs; /* of lost packets, one behind the other */
+	bool is_in_run;
 	uint64_t loss_window_us;
 	double loss, inherent_loss;	     /* of the last window; of the way itself */
 	double loss_before, estimate_before; /* at the last fall because of loss; 0: none */

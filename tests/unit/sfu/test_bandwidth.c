@@ -30,6 +30,8 @@ struct simulation {
 	struct bandwidth bandwidth;
 	uint64_t now_us, feedback_us;
 	double link_bps, queue_us, delay_us, jitter_us, loss;
+	double burst; /* mean length of a loss, in packets; 0: one */
+	bool is_losing;
 	double free_at_us, last_arrival_us;
 	int64_t receiver_ahead_us; /* its clock, of ours */
 	double owed_bytes;
@@ -55,6 +57,20 @@ static double chance(void)
 	return (double)rand() / ((double)RAND_MAX + 1);
 }
 
+/* Gilbert's model. */
+static bool is_lost(struct simulation *simulation)
+{
+	double loss = simulation->loss, burst = fmax(simulation->burst, 1);
+
+	if (burst <= 1)
+		simulation->is_losing = chance() < loss;
+	else if (simulation->is_losing)
+		simulation->is_losing = chance() >= 1 / burst;
+	else
+		simulation->is_losing = chance() < loss / (burst * (1 - loss));
+	return simulation->is_losing;
+}
+
 static void send_packet(struct simulation *simulation, size_t byte_count, uint8_t probe)
 {
 	struct flying *flying =
@@ -64,8 +80,7 @@ static void send_packet(struct simulation *simulation, size_t byte_count, uint8_
 	assert_true(simulation->count <= FLIGHT_MAX);
 	*flying = (struct flying){simulation->now_us, -1, byte_count, probe};
 	bandwidth_on_sent(&simulation->bandwidth, simulation->now_us, byte_count);
-	if (chance() < simulation->loss ||
-	    start_us - (double)simulation->now_us > simulation->queue_us) {
+	if (is_lost(simulation) || start_us - (double)simulation->now_us > simulation->queue_us) {
 		simulation->lost_count++;
 		return;
 	}
@@ -222,6 +237,29 @@ static void loss_that_is_not_ours_is_borne(void **state)
 		run(simulation, 10, 2e6, 2.2e6);
 		print_message("%.0f %% lost: %.0f\n", losses[i] * 100, estimate_kbps(simulation));
 		assert_true(simulation->bandwidth.estimate_bps > 1.5e6);
+	}
+}
+
+/* Now and then a burst takes most of what is sent in a moment; on average it is little. */
+static void loss_in_bursts_is_borne_as_well(void **state)
+{
+	static const double bursts[] = {3, 5, 10};
+	struct simulation *simulation = *state;
+
+	for (size_t i = 0; i < 3; i++) {
+		double least_bps = INFINITY;
+
+		start(simulation, 10e6);
+		simulation->loss = 0.05;
+		simulation->burst = bursts[i];
+		run(simulation, 5, 2e6, 2.2e6);
+		for (int ms = 0; ms < 60000; ms += 100) {
+			run(simulation, 0.1, 2e6, 2.2e6);
+			least_bps = fmin(least_bps, simulation->bandwidth.estimate_bps);
+		}
+		print_message("5 %% lost in bursts of %.0f: never below %.0f\n", bursts[i],
+			      least_bps / 1000);
+		assert_true(least_bps > 1.5e6);
 	}
 }
 
@@ -466,6 +504,7 @@ int main(void)
 		cmocka_unit_test(it_settles_near_what_the_link_carries),
 		cmocka_unit_test(it_follows_a_link_that_becomes_narrow_and_wide_again),
 		cmocka_unit_test(loss_that_is_not_ours_is_borne),
+		cmocka_unit_test(loss_in_bursts_is_borne_as_well),
 		cmocka_unit_test(jitter_is_no_queue),
 		cmocka_unit_test(the_receivers_clock_may_begin_anew),
 		cmocka_unit_test(probes_find_what_is_not_used),
