@@ -87,8 +87,7 @@ class SignalingClient(ReconnectingSocket):
 
     async def send(self, **fields: Any) -> None:
         """Any message of section 5, such as type="track"; fields that are None are left out."""
-        if not self.is_open:
-            raise self._ended or RealtimeError("closed", "connect() first: the client is closed")
+        self._check_open()
         try:
             async with asyncio.timeout(self.request_timeout):
                 await self._welcomed.wait()
@@ -125,7 +124,6 @@ class SignalingClient(ReconnectingSocket):
         self.joined = message
         self.peer_id = message.get("peer_id")
         self._resume_token = message.get("resume_token")
-        self._outgoing.clear()  # of a call that may be another one now
 
     async def close(self) -> None:
         await super().close()

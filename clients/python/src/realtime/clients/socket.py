@@ -142,6 +142,10 @@ class ReconnectingSocket:
         """Connected, or about to be again."""
         return self._running is not None
 
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise self._ended or RealtimeError("closed", "connect() first: the client is closed")
+
     async def connect(self) -> None:
         """Returns when the server has welcomed us. RealtimeError if it refuses for good, or does
         not do so in time; in the meantime attempts are repeated."""
@@ -326,6 +330,7 @@ class ReconnectingSocket:
                     self._last_refusal = message
                 elif self._is_greeting(message):
                     self._last_refusal = None
+                    self._outgoing.clear()  # of another connection, perhaps of another call
                     self._on_welcome(message)
                     self._welcomed.set()
                     self._has_outgoing.set()

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import json
 import logging
 import ssl as tls
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
 
@@ -19,32 +14,13 @@ from ..credentials import Credentials, TokenSource
 from ..errors import RealtimeError
 from ..models import BinaryMessage, ChannelMessage, Message
 from ..rest import RestClient
+from .channel_socket import ChannelSocket
 from .signaling_client import SignalingClient
-from .socket import Outgoing, ReconnectingSocket
-from .subscription import Position, Subscription
 
 log = logging.getLogger("realtime.websocket")
 
-ANSWERS_ONLY = frozenset({"welcome", "pong", "ack", "subscribed"})
-"""What is of no use but to what asked for it."""
-TRANSIENT_CODES = frozenset(
-    {"store_busy", "store_failed", "store_full", "out_of_memory", "rate_limited", "busy"}
-)
-REPEATABLE = frozenset({"history", "presence"})  # they change nothing
-TEXT_EXTRA, META_EXTRA = 65536, 16400  # bytes around those of a message
-NOTIFIED_MAX = 1000  # as many as the server keeps for a user
-REFRESH_AT = 0.8  # of a token's remaining life
-REFRESH_PAUSE_S = 1.0  # at least, between two
 
-
-@dataclass(eq=False)
-class _Request:
-    outgoing: Outgoing
-    answer: asyncio.Future[Message]
-    is_repeatable: bool  # asking twice does no harm: it has an idempotency_key
-
-
-class WSClient(ReconnectingSocket):
+class WSClient(ChannelSocket):
     """A connection to `url`, "ws://host/realtime/ws", that is kept up:
 
         async with WSClient(url) as client:
@@ -98,16 +74,6 @@ class WSClient(ReconnectingSocket):
         self.rest = RestClient(
             url, credentials=self.credentials, ssl=ssl, timeout=max(request_timeout, open_timeout)
         )
-        self.connection_id: str | None = None
-        self.user_id: str | None = None
-        self._send_limit: int | None = None  # bytes; the server's
-        self._ids = itertools.count(1)
-        self._requests: dict[int, _Request] = {}
-        self._subscriptions: dict[str, Subscription] = {}
-        self._asked: dict[int, Subscription] = {}  # on this connection, by the request's id
-        self._refreshing: asyncio.Task[None] | None = None
-        self._timers: set[asyncio.TimerHandle] = set()
-        self._notified: dict[str, None] = {}  # ids of the newest notifications, oldest first
         self._room_id = room_id
         self._rooms: dict[str, SignalingClient] = {}
 
@@ -221,115 +187,6 @@ class WSClient(ReconnectingSocket):
             data=data,
             **options,
         )
-
-    async def ping(self, *, timeout: float | None = None) -> float:
-        """Seconds to the server and back."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        await self.request("ping", timeout=timeout)
-        return loop.time() - began
-
-    async def request(self, kind: str, *, timeout: float | None = None, **fields: Any) -> Message:
-        """Send a message of any type and wait for what answers it. Fields that are None are left
-        out, except `data` of a message."""
-        body = {"type": kind}
-        for name, value in fields.items():
-            if value is not None or (name == "data" and kind != "notification"):
-                body[name] = value
-        return await self._ask(
-            lambda request_id: _encode({**body, "id": request_id}),
-            timeout,
-            kind in REPEATABLE or fields.get("idempotency_key") is not None,
-        )
-
-    # ---- channels ----
-
-    async def subscribe_to_channel(
-        self,
-        channel: str,
-        filters: dict[str, Any] | None = None,
-        *,
-        history: int | None = None,
-        presence: bool = False,
-        join_leave: bool = False,
-        info: Any = None,
-        recover: Mapping[str, Any] | None = None,
-        timeout: float | None = None,
-    ) -> Message:
-        """Hear a channel from now on, the newest stored messages of it first (`history` of them at
-        most). Returns the server's `subscribed`.
-
-        `filters` are `binary_data` (bool), `max_file_size` (bytes), `allowed_types` (media ranges)
-        and `notification_types`. `presence` asks for a list of who is there, `join_leave` for who
-        comes and goes, and `info` is what others read of us in both. `recover` is the last message
-        that was dealt with earlier, or its {epoch, offset}, perhaps by another run of the program:
-        what came after it is replayed. `*` in the name stands for any run of characters, where the
-        server allows that; what was missed of such a pattern is not replayed.
-        """
-        options: dict[str, Any] = {}
-        if filters:
-            options["filters"] = filters
-        if history is not None:
-            options["history"] = {"limit": history}
-        if presence:
-            options["presence"] = True
-        if join_leave:
-            options["join_leave"] = True
-        if info is not None:
-            options["info"] = info
-        subscription = Subscription(channel, options, asyncio.get_running_loop().create_future())
-        if channel in self._subscriptions:
-            subscription.take_over(self._subscriptions[channel])
-        if recover is not None:
-            subscription.resume_at(Position(str(recover["epoch"]), int(recover["offset"])))
-        self._check_open()
-        self._subscriptions[channel] = subscription
-        if self.is_connected:
-            self._send_subscribe(subscription)
-        try:
-            async with asyncio.timeout(self.request_timeout if timeout is None else timeout):
-                return await asyncio.shield(subscription.answer)
-        except TimeoutError:
-            self._drop(subscription)
-            raise _timed_out() from None
-        except BaseException:
-            self._drop(subscription)
-            raise
-
-    subscribe = subscribe_to_channel
-
-    async def unsubscribe(self, channel: str, *, timeout: float | None = None) -> None:
-        if self._subscriptions.pop(channel, None) is None or not self.is_connected:
-            return
-        try:
-            await self.request("unsubscribe", channel=channel, timeout=timeout)
-        except RealtimeError as error:
-            if error.code not in ("disconnected", "not_subscribed"):  # then it has ended, too
-                raise
-
-    async def history(
-        self,
-        channel: str,
-        limit: int = 100,
-        *,
-        since: Mapping[str, Any] | None = None,
-        reverse: bool = False,
-        timeout: float | None = None,
-    ) -> list[Message]:
-        """Stored messages, oldest first: the newest `limit`, or those after a position."""
-        answer = await self.request(
-            "history",
-            channel=channel,
-            limit=limit,
-            since=dict(since) if since else None,
-            reverse=reverse or None,
-            timeout=timeout,
-        )
-        return [Message(message) for message in answer.get("messages") or []]
-
-    async def presence(self, channel: str, *, timeout: float | None = None) -> Message:
-        """Who is there: {members, version}."""
-        return await self.request("presence", channel=channel, timeout=timeout)
 
     # ---- calls ----
 
@@ -484,232 +341,18 @@ class WSClient(ReconnectingSocket):
             await self.leave_room(room_id)
         await super().close()
 
-    # ---- requests ----
-
-    def _check_open(self) -> None:
-        if not self.is_open:
-            raise self._ended or RealtimeError("closed", "connect() first: the client is closed")
-
-    async def _ask(
-        self,
-        make_frame: Callable[[int], str | bytes],
-        timeout: float | None,
-        is_repeatable: bool,
-    ) -> Message:
-        self._check_open()
-        request_id = next(self._ids)
-        frame = make_frame(request_id)
-        self._check_size(frame)
-        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        request = _Request(Outgoing(frame), answer, is_repeatable)
-        self._requests[request_id] = request
-        if self.is_connected:
-            self._queue(request.outgoing)
-        try:
-            async with asyncio.timeout(self.request_timeout if timeout is None else timeout):
-                return await answer
-        except TimeoutError:
-            raise _timed_out() from None
-        finally:
-            del self._requests[request_id]
-
-    def _check_size(self, frame: str | bytes) -> None:
-        """The server closes the connection of whoever sends too much, for whatever else was
-        under way there as well."""
-        if self._send_limit is None:
-            return
-        is_text = isinstance(frame, str)
-        # The limit is one of bytes as they are; base64 makes four characters of three.
-        limit = self._send_limit * 4 // 3 + TEXT_EXTRA if is_text else self._send_limit + META_EXTRA
-        size = len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode())
-        if size > limit:
-            detail = f"more than the {self._send_limit} bytes that the server takes"
-            raise RealtimeError("message_too_big", detail)
-
-    def _send_subscribe(self, subscription: Subscription) -> None:
-        request_id = next(self._ids)
-        self._asked[request_id] = subscription
-        body = {"type": "subscribe", "id": request_id, **subscription.ask()}
-        self._queue(Outgoing(_encode(body)))
-
-    def _drop(self, subscription: Subscription) -> None:
-        subscription.answer.cancel()
-        if self._subscriptions.get(subscription.channel) is not subscription:
-            return
-        if subscription.older is not None:
-            self._subscriptions[subscription.channel] = subscription.older
-        else:
-            del self._subscriptions[subscription.channel]
-
-    # ---- what the server says ----
+    # ---- what is spoken ----
 
     def _subprotocols(self) -> list[str]:
         return ["realtime.v1+bin", "realtime.v1"] if self.native_binary else ["realtime.v1"]
 
-    def _is_greeting(self, message: Message) -> bool:
-        return bool(message.get("type") == "welcome")
-
-    def _is_awaited(self) -> bool:
-        return bool(self._requests) or bool(self._asked)
-
     def _is_expected(self) -> bool:
-        return bool(self._subscriptions) or bool(self._rooms)
+        return super()._is_expected() or bool(self._rooms)
 
     def _decode(self, frame: str | bytes) -> Message:
         if isinstance(frame, bytes):
             return Message.with_payload(*native.decode(frame))
         return super()._decode(frame)
-
-    def _on_welcome(self, message: Message) -> None:
-        self.connection_id = message.get("connection_id")
-        self.user_id = message.get("user_id")
-        self._send_limit = message.get("max_message_size")
-        self._ping_interval_s = float(message.get("ping_interval") or self._ping_interval_s)
-        self._outgoing.clear()
-        self._asked.clear()
-        for subscription in self._subscriptions.values():
-            self._send_subscribe(subscription)
-        for request in self._requests.values():
-            request.outgoing.is_sent = False
-            self._queue(request.outgoing)
-        self._plan_refresh(message)
-
-    def _on_loss(self, error: RealtimeError, is_over: bool) -> None:
-        self.connection_id = None
-        self._asked.clear()
-        if self._refreshing:
-            self._refreshing.cancel()
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        for request in self._requests.values():
-            if is_over:
-                _fail(request.answer, error)
-            elif request.outgoing.is_sent and not request.is_repeatable:
-                detail = "the connection was lost before the answer; it may have been done or not"
-                _fail(request.answer, RealtimeError("disconnected", detail))
-        if is_over:
-            for subscription in self._subscriptions.values():
-                _fail(subscription.answer, error)
-            self._subscriptions.clear()
-
-    async def _on_message(self, message: Message) -> None:
-        kind = message.get("type")
-        request_id = message.get("id")
-        subscription = self._asked.pop(request_id, None) if isinstance(request_id, int) else None
-        if subscription is not None:
-            await self._on_subscribe_answer(subscription, message)
-            return
-        request = self._requests.get(request_id) if isinstance(request_id, int) else None
-        if request is not None:
-            if kind == "error":
-                _fail(request.answer, RealtimeError.from_message(message))
-            elif not request.answer.done():
-                request.answer.set_result(message)
-            return
-        if kind == "unsubscribed":
-            self._subscriptions.pop(str(message.get("channel")), None)
-        if kind in ANSWERS_ONLY or request_id is not None or not self._is_new(message):
-            return
-        await self._inbox.put(message)
-
-    def _is_new(self, message: Message) -> bool:
-        if message.get("type") not in ("message", "binary", "notification"):
-            return True
-        if message.get("type") == "notification" and not self._is_new_notification(message):
-            return False
-        channel = message.get("channel")
-        if not isinstance(channel, str):
-            return True
-        exact = self._subscriptions.get(channel)
-        if exact is not None:
-            return exact.accept(message)
-        for subscription in self._subscriptions.values():
-            if subscription.covers(channel):
-                return subscription.accept(message)
-        return True
-
-    def _is_new_notification(self, message: Message) -> bool:
-        """A user's notifications come without being asked for, and again to the next connection
-        if the server died before it noted that they had been delivered."""
-        notification_id = message.get("notification_id")
-        if not isinstance(notification_id, str):
-            return True
-        is_new = notification_id not in self._notified
-        self._notified[notification_id] = None
-        if len(self._notified) > NOTIFIED_MAX:
-            del self._notified[next(iter(self._notified))]
-        return is_new
-
-    async def _on_subscribe_answer(self, subscription: Subscription, message: Message) -> None:
-        channel = subscription.channel
-        if self._subscriptions.get(channel) is not subscription:
-            if channel not in self._subscriptions and message.get("type") == "subscribed":
-                self._queue(Outgoing(_encode({"type": "unsubscribe", "channel": channel})))
-            return  # nobody waits for it any more
-        if message.get("type") == "error":
-            await self._on_subscribe_refused(subscription, message)
-            return
-        lost = subscription.start(message)
-        if not subscription.answer.done():
-            subscription.answer.set_result(message)
-        if lost is not None:
-            await self._inbox.put(Message(type="gap", channel=channel, reason=lost))
-
-    async def _on_subscribe_refused(self, subscription: Subscription, message: Message) -> None:
-        error = RealtimeError.from_message(message)
-        was_there = subscription.answer.done()
-        if was_there and (error.code in TRANSIENT_CODES or error.retry_after is not None):
-            self._later(
-                self._backoff.first_s + (error.retry_after or 0),
-                lambda: self._send_again(subscription),
-            )
-            return
-        _fail(subscription.answer, error)
-        self._drop(subscription)
-        if was_there:
-            await self._inbox.put(
-                Message(
-                    type="unsubscribed",
-                    channel=subscription.channel,
-                    code=error.code,
-                    reason=error.detail,
-                )
-            )
-
-    def _send_again(self, subscription: Subscription) -> None:
-        if self._subscriptions.get(subscription.channel) is subscription and self.is_connected:
-            self._send_subscribe(subscription)
-
-    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
-        def run() -> None:
-            self._timers.discard(timer)
-            action()
-
-        timer = asyncio.get_running_loop().call_later(delay_s, run)
-        self._timers.add(timer)
-
-    # ---- staying who we are ----
-
-    def _plan_refresh(self, welcome: Message) -> None:
-        expires_at, server_time = welcome.get("expires_at"), welcome.get("server_time")
-        if self.credentials.can_refresh and expires_at and server_time:
-            # Our clock may be wrong; the server's is what counts.
-            skew_ms = server_time - time.time() * 1000
-            self._refreshing = asyncio.create_task(self._refresh(expires_at, skew_ms))
-
-    async def _refresh(self, expires_at: int | None, skew_ms: float) -> None:
-        delay_s = 0.0
-        while expires_at:
-            left_s = (expires_at - skew_ms) / 1000 - time.time()
-            await asyncio.sleep(max(delay_s, left_s * REFRESH_AT))
-            delay_s = REFRESH_PAUSE_S
-            try:
-                answer = await self.request("refresh", token=await self.credentials.token())
-            except RealtimeError as error:
-                log.warning("the token could not be refreshed: %s", error)
-                continue  # soon again; when it is too late, the next connection has a new one
-            expires_at = answer.get("expires_at")
 
 
 def create_authenticated_client(
@@ -719,17 +362,3 @@ def create_authenticated_client(
     if token is None and api_key is None:
         raise ValueError("give a token or an API key")
     return WSClient(url, token=token, api_key=api_key, **options)
-
-
-def _encode(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _fail(future: asyncio.Future[Message], error: RealtimeError) -> None:
-    if not future.done():
-        future.set_exception(error)
-        future.exception()  # whoever waited may have gone
-
-
-def _timed_out() -> RealtimeError:
-    return RealtimeError("timeout", "the server did not answer in time")
