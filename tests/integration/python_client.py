@@ -36,6 +36,29 @@ def quick() -> Backoff:
     return Backoff(0.02, 0.1)
 
 
+class Hopeless(Backoff):
+    """For a client whose open_timeout is TIME_S: when some attempts have failed, it has passed, without being waited for."""
+
+    TIME_S = 10.0
+
+    def __init__(self, attempts: int = 3) -> None:
+        super().__init__(0.02, 0.1)
+        self.attempts = attempts
+
+    def next_s(self, at_least_s: float = 0.0) -> float:
+        delay_s = super().next_s(at_least_s)
+        if self.attempt == self.attempts:
+            skip(self.TIME_S)
+        return delay_s
+
+
+def skip(time_s: float) -> None:
+    """Whatever was to happen within this time happens next."""
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    loop.time = lambda: now() + time_s
+
+
 def key_of(daemon: Realtimed, user_id: str) -> str:
     key = "rtk_" + hashlib.sha256(user_id.encode()).hexdigest()[:40]
     with sqlite3.connect(daemon.database) as db:

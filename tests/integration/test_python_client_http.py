@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake_http import HEAD, chunked, http_server
 from fake_server import fake_server
-from python_client import quick, run
+from python_client import Hopeless, quick, run
 
 from realtime import Message, RealtimeError, RestClient, ServerEvent, SSEClient, WebRTCRoom, WSClient
 from realtime.routes import webrtc_rooms
@@ -120,7 +120,7 @@ def test_a_stream_that_is_refused_says_why() -> None:
                 await SSEClient(origin + "/", "c").connect()
             assert error.value.code == "bad_answer"
             with pytest.raises(RealtimeError) as error:
-                await SSEClient(origin + "/", "c", open_timeout=3, backoff=quick()).connect()
+                await SSEClient(origin + "/", "c", open_timeout=Hopeless.TIME_S, backoff=Hopeless()).connect()
             assert error.value.code == "unreachable" and "HTTP/1.1" in error.value.detail
 
     run(work())
@@ -254,13 +254,13 @@ def test_tls_is_spoken_and_a_strangers_certificate_refused(tmp_path: Path) -> No
             async with SSEClient(origin + "/", "c", ssl=trusting) as client:
                 assert (await anext(client.events())).data == 1
             with pytest.raises(RealtimeError) as error:
-                await SSEClient(origin + "/", "c", open_timeout=3, backoff=quick()).connect()
+                await SSEClient(origin + "/", "c", open_timeout=Hopeless.TIME_S, backoff=Hopeless()).connect()
             assert "certificate" in error.value.detail.lower()
         async with fake_server(ssl=served) as server:
             async with WSClient(server.url, ssl=trusting) as client:
                 await client.ping()
             with pytest.raises(RealtimeError) as error:
-                await WSClient(server.url, open_timeout=3, backoff=quick()).connect()
+                await WSClient(server.url, open_timeout=Hopeless.TIME_S, backoff=Hopeless()).connect()
             assert "certificate" in error.value.detail.lower()
 
     run(work())
