@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,6 +25,9 @@ from answer import Answer, ask
 from children import spawn
 from realtimed import Realtimed
 from tools import fronts
+
+if TYPE_CHECKING:
+    from guarded_system import System
 
 API = Path(os.environ.get("REALTIME_API", "build/asan/api/realtime-api"))
 
@@ -168,3 +172,21 @@ def daemon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Realtimed
     yield running
     if running.process:
         running.stop()
+
+
+@pytest.fixture(scope="module")
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A guarded one for a whole module, with the settings that it calls SYSTEM."""
+    from guarded_system import System  # it is made of the Stack above
+
+    running = System(tmp_path_factory.mktemp("system"), **getattr(request.module, "SYSTEM", {}))
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def host(system: System) -> str:
+    """Who may moderate every room."""
+    return system.moderator()

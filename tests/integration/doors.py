@@ -15,11 +15,6 @@ from guarded_system import ROOMS, SIGNALING, System
 from realtimed import Client, connect, get
 
 
-def host_of(system: System, user: str = "host") -> str:
-    """The token of somebody who may moderate every room."""
-    return system.token(user, rooms={"*": ["subscribe", "publish", "moderate"]})
-
-
 @asynccontextmanager
 async def played_sfu(system: System) -> AsyncIterator[bus.BusPeer]:
     sfu = bus.BusPeer(system.daemon.bus, "sfu")

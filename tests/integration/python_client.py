@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sqlite3
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 

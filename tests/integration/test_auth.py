@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,18 +18,8 @@ import pytest
 import websockets
 from answer import Answer
 from bearer import SECRET, base64url, bearer, token_of
-from conftest import API
 from guarded_system import ROOMS, SIGNALING, WS, System
 from realtimed import Client, Realtimed, connect, events
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    running = System(tmp_path_factory.mktemp("auth"))
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 @asynccontextmanager

@@ -5,30 +5,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import bus_peer as bus
 import pytest
 import websockets
 from conftest import wait_until
-from doors import asked, enter, host_of, joined, no_secret_is_logged, offered, played_sfu, refused, room
+from doors import asked, enter, joined, no_secret_is_logged, offered, played_sfu, refused, room
 from guarded_system import ROOMS, SIGNALING, System
 from realtimed import Client, connect
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    running = System(tmp_path_factory.mktemp("doors"))
-    try:
-        yield running
-    finally:
-        running.stop()
-
-
-@pytest.fixture
-def host(system: System) -> str:
-    return host_of(system)
 
 
 # ---- lock ----
@@ -200,7 +185,7 @@ def test_the_loop_goes_on_while_passwords_are_looked_at(system: System, host: st
 
 def test_stopping_while_passwords_are_looked_at_is_clean(tmp_path: Path) -> None:
     system = System(tmp_path, REALTIME_DRAIN_TIME="0")
-    host = host_of(system)
+    host = system.moderator()
     secret = system.remember("never mind")
     for number in range(30):
         room(system, host, f"stop{number}", password=secret)
@@ -346,7 +331,7 @@ def test_who_comes_back_keeps_the_place(system: System, host: str) -> None:
 
 def test_an_invite_stands_in_for_a_credential(tmp_path: Path) -> None:
     system = System(tmp_path, WEBSOCKET_AUTH_REQUIRED="true")
-    host = host_of(system)
+    host = system.moderator()
     path = room(system, host, "strict")
     made = invite(system, host, path)
 

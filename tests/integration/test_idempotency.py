@@ -9,9 +9,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import fake_bus
 import pytest
@@ -21,15 +19,7 @@ from conftest import Stack, wait_until
 from guarded_system import System
 
 ROOMS, SEND = "/realtime/webrtc/rooms", "/realtime/send"
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    running = System(tmp_path_factory.mktemp("idempotency"), WEBRTC_MAX_ROOMS="10000")
-    try:
-        yield running
-    finally:
-        running.stop()
+SYSTEM = {"WEBRTC_MAX_ROOMS": "10000"}
 
 
 def post(system: System, path: str, body: object, key: str, user: str = "ann", **headers: str) -> Answer:

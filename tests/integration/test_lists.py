@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from answer import pages
 from guarded_system import System
 from realtimed import chat, connect
 from samples import PNG
 
 FILES = "/realtime/files"
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    it = System(tmp_path_factory.mktemp("lists"))
-    try:
-        yield it
-    finally:
-        it.stop()
 
 
 def items_by_page(system: System, path: str, name: str, credential: str) -> list[list]:

@@ -7,29 +7,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import bus_peer as bus
-import pytest
 from answer import pages
 from conftest import wait_until
-from doors import asked, enter, host_of, joined, leave_reasons, missed, no_secret_is_logged, offered, played_sfu, refused, room
+from doors import asked, enter, joined, leave_reasons, missed, no_secret_is_logged, offered, played_sfu, refused, room
 from guarded_system import ROOMS, System
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    running = System(tmp_path_factory.mktemp("moderation"))
-    try:
-        yield running
-    finally:
-        running.stop()
-
-
-@pytest.fixture
-def host(system: System) -> str:
-    return host_of(system)
 
 
 # ---- kick ----
@@ -194,7 +178,7 @@ def test_a_ban_kicks_holds_and_ends(system: System, host: str) -> None:
                 answer = await offered(system, f"{path}/{kind}", ann)
                 assert (answer.status, answer.json["code"]) == (403, "banned")
             # A moderator's token does not help who is banned.
-            assert await refused(system, "ban", host_of(system, "ann")) == "banned"
+            assert await refused(system, "ban", system.moderator("ann")) == "banned"
             again = await asked(system, "POST", f"{path}/bans", {"user_id": "ann"}, host)
             assert again.json["ban_id"] == ban["ban_id"] and again.json["expires_at"] is None
             assert made.headers["Location"] == f"{path}/bans/{ban['ban_id']}"
@@ -256,7 +240,7 @@ def test_lists_of_bans_and_invites_come_in_pages(system: System, host: str) -> N
 def test_bans_outlive_a_restart_and_hold_for_who_comes_back(tmp_path: Path) -> None:
     """Made while realtimed is away, of somebody whose media the SFU still carries; and by SQL."""
     system = System(tmp_path)
-    host = host_of(system)
+    host = system.moderator()
     path = room(system, host, "later")
 
     async def run() -> None:
