@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+# What helpers assert is shown as what tests assert is: with the values.
+pytest.register_assert_rewrite(*(file.stem for file in Path(__file__).parent.glob("*.py")
+                                 if file.stem != "conftest" and not file.stem.startswith("test_")))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients" / "python" / "src"))

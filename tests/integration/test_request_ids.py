@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import websockets
 from conftest import wait_until
+from contract_world import SDP, Sfu
 from front_site import Site, site_fixture
-from test_contract import SDP, Sfu
 
 ROOMS = "/realtime/webrtc/rooms"
 
