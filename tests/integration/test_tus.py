@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from answer import Answer
 from conftest import wait_until
+from files import a_system, base64_of, files_in, get, hear_one
 from guarded_system import System
 from samples import GZIP, PNG, large_text
-from test_files import a_system, base64_of, files_in, get, hear_one, upload
 
 UPLOADS = "/realtime/uploads"
 
@@ -25,12 +25,9 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("tus")
     (folder / "namespaces.json").write_text(json.dumps({"namespaces": [
         {"channels": "members_*", "subscribe": "users", "publish": "users"}]}))
-    it = System(folder, request.param, REALTIME_ANONYMOUS_PUBLISH="true", BINARY_MAX_FILE_SIZE="2MiB",
-                REALTIME_NAMESPACES=str(folder / "namespaces.json"))
-    try:
+    with a_system(folder, request.param, BINARY_MAX_FILE_SIZE="2MiB",
+                  REALTIME_NAMESPACES=str(folder / "namespaces.json")) as it:
         yield it
-    finally:
-        it.stop()
 
 
 def tus(system: System, method: str, path: str, body: bytes | None = None, credential: str | None = None,

@@ -1,5 +1,5 @@
 # realtimed and the API together, behind a web server.
-foreach(name attacks auth contract doors files fronts idempotency lists moderation python_client_system request_ids search tus tus_client webhooks)
+foreach(name attacks auth contract doors file_failures files fronts idempotency lists moderation python_client_system request_ids search tus tus_client webhooks)
 	add_test(NAME integration-${name}
 		COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider test_${name}.py
 		WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/integration)
