@@ -1,5 +1,5 @@
 # Integration tests of realtimed alone: Debian's python3 with pytest and websockets.
-foreach(name chat binary channels durability namespaces notifications operations signaling python_client
+foreach(name chat connecting daemon binary channels durability namespaces notifications operations signaling python_client
 		python_client_losses python_client_resuming python_client_fake python_client_http)
 	add_test(NAME integration-${name}
 		COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider test_${name}.py
