@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -212,3 +213,12 @@ async def events(
         yield stream
     finally:
         writer.close()
+
+
+async def hold_up_store(client: Client, lock: sqlite3.Connection) -> None:
+    """Takes the database's lock, for which the store's thread waits from now on with one message of the client."""
+    await client.say(type="message", channel="c", data=1)
+    await client.hear("ack")
+    lock.execute("BEGIN IMMEDIATE")
+    await client.say(type="message", channel="c", data=1, persistent=True)
+    await asyncio.sleep(0.2)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import websockets
 from bus_peer import PUBLISH, BusPeer, Refused
-from realtimed import Realtimed, chat, events, raw_websocket, started
+from realtimed import Realtimed, chat, events, hold_up_store, raw_websocket, started
 
 
 def test_a_message_reaches_websocket_and_sse_alike(daemon: Realtimed) -> None:
@@ -304,11 +304,7 @@ def test_a_group_that_the_store_gives_up_is_stored_not_even_in_part(daemon: Real
 
     async def run() -> None:
         async with chat(daemon) as ann:
-            await ann.say(type="message", channel="c", data=1)
-            await ann.hear("ack")
-            lock.execute("BEGIN IMMEDIATE")
-            await ann.say(type="message", channel="c", data=1, persistent=True)
-            await asyncio.sleep(0.2)  # it waits for the lock alone; the others become one group
+            await hold_up_store(ann, lock)  # it waits alone; the others become one group
             for data in (2, 666, 3):
                 await ann.say(type="message", channel="c", data=data, persistent=True)
             await asyncio.sleep(0.2)

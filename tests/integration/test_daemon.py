@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from realtimed import BINARY, Realtimed, chat, connect, events, get, started
+from realtimed import BINARY, Realtimed, chat, connect, events, get, hold_up_store, started
 
 
 def test_http_is_answered_plainly(daemon: Realtimed) -> None:
@@ -74,11 +74,7 @@ def test_ending_while_a_key_is_looked_up(tmp_path: Path) -> None:
 
     async def run() -> None:
         async with chat(daemon) as ann:
-            await ann.say(type="message", channel="c", data=1)
-            await ann.hear("ack")
-            lock.execute("BEGIN IMMEDIATE")
-            await ann.say(type="message", channel="c", data=1, persistent=True)
-            await asyncio.sleep(0.2)  # the store's thread waits for the lock now
+            await hold_up_store(ann, lock)
             async with connect(daemon, "/realtime/ws?api_key=rtk_wrong"):
                 await asyncio.to_thread(daemon.stop)
 
