@@ -58,4 +58,7 @@ async def hear_one(system: System, channel: str, act: object, kind: str = "binar
         await client.say(type="subscribe", channel=channel)
         await client.hear("subscribed")
         result = await asyncio.to_thread(act)
-        return result, await client.hear(kind)
+        try:
+            return result, await client.hear(kind)
+        except TimeoutError:
+            raise AssertionError(f"nothing was heard of {result}") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from answer import Answer
 from bearer import SECRET, bearer, token_of
-from conftest import API, Stack
+from conftest import API, Stack, wait_until
 from realtimed import Realtimed
 
 WS, SIGNALING, ROOMS = "/realtime/ws", "/realtime/webrtc/signaling", "/realtime/webrtc/rooms"
@@ -36,6 +36,8 @@ class System:
         self.stack.start_api()
         self.stack.start_nginx(f"127.0.0.1:{self.daemon.port}")
         self.stack.wait_until_up()
+        # The API answers before it has found realtimed, and what needs that is refused until then.
+        wait_until(lambda: self.stack.try_get("/realtime/health") == 200, 30)
 
     def stop(self) -> None:
         self.stack.stop_all()

@@ -46,7 +46,6 @@ class Searched(System):
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searched]:
     running = Searched(tmp_path_factory.mktemp("search"))
     try:
-        wait_until(lambda: running.ask("GET", "/realtime/health").status == 200)
         yield running
     finally:
         running.stop()
