@@ -39,6 +39,8 @@ let rooms = 0;
 
 /** Settle first: estimates and layers need some seconds to find their level. */
 const SETTLE_MS = 8_000;
+/** How long the picture has to become whole again. */
+const BACK_SECONDS = 10;
 
 /** @returns {Promise<{stallMs: number, longestMs: number, frames: number, backMs?: number | null, widths: number[]}>} */
 export async function runScenario(system, scenario, seconds = 20, settleMs = SETTLE_MS) {
@@ -56,14 +58,17 @@ export async function runScenario(system, scenario, seconds = 20, settleMs = SET
     await sleep(settleMs);
     const before = (await shown(viewer, 2)).lastWidth;
     await network.command(scenario.during);
+    let measuredSeconds = seconds;
     if (scenario.good) {
-      await sleep(scenario.badSeconds * 1000);
+      const { badSeconds } = scenario;
+      measuredSeconds = Math.max(seconds, badSeconds + BACK_SECONDS);
+      await sleep(badSeconds * 1000);
       await network.command(scenario.good);
-      await sleep((seconds - scenario.badSeconds > 0 ? seconds - scenario.badSeconds : seconds) * 1000);
+      await sleep((measuredSeconds - badSeconds) * 1000);
     } else {
       await sleep(seconds * 1000);
     }
-    const result = await shown(viewer, scenario.good ? Math.max(seconds, scenario.badSeconds + 2) : seconds);
+    const result = await shown(viewer, measuredSeconds);
     if (scenario.good) {
       const at = backAt(result.timeline, before);
       result.backMs = at === null ? null : Math.max(0, at - scenario.badSeconds * 1000);
