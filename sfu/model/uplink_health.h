@@ -2,8 +2,8 @@
  *
  * By its transport-wide sequence numbers: where much of a short time is missing, the publisher's
  * own estimate will follow within a second. Until then a keyframe would only fill the way further,
- * and a large layer is not going to get through. A way that loses some packets all the time is not
- * meant.
+ * and a large layer is not going to get through. Neither a way that loses some packets all the time
+ * is meant, nor a burst of losses: a queue that is full lets one in now and then.
  *
  * Thread: worker.
  */
@@ -16,8 +16,11 @@
 
 enum {
 	UPLINK_WINDOW_US = 150000,
+	UPLINK_DOUBT_US = 300000, /* at most, where it may have been a burst */
 	UPLINK_WINDOW_PACKETS = 20,
 	UPLINK_COLLAPSE_PERCENT = 40,
+	UPLINK_GAPS_MIN = 3,
+	UPLINK_MISSING_MIN = 60, /* or so many, however they lie */
 	UPLINK_HOLD_US = 1000000 /* after the last bad window; who sends next to nothing then is
 				    not judged anew */
 };
@@ -25,7 +28,7 @@ enum {
 struct uplink_health {
 	bool has_packet;
 	uint16_t highest_sequence;
-	unsigned expected, received; /* in the present window */
+	unsigned expected, received, gaps; /* in the present window */
 	uint64_t byte_count;
 	uint64_t window_us;	  /* when it began */
 	uint64_t carried_bps;	  /* what came through in the last bad window */

@@ -218,6 +218,21 @@ static void a_way_that_loses_most_has_collapsed(void **state)
 	assert_false(uplink_has_collapsed(&health, now_us + UPLINK_HOLD_US));
 }
 
+/* As on the air, when somebody else has it for a moment. */
+static void a_burst_of_losses_is_no_collapse(void **state)
+{
+	struct uplink_health health = {0};
+	uint16_t sequence = 65500;
+	uint64_t now_us = 1000000;
+
+	(void)state;
+	for (int i = 0; i < 300; i++, now_us += 4000) {
+		sequence = (uint16_t)(sequence + (i % 75 == 20 ? 40 : 1)); /* 39 of 114 missing */
+		uplink_health_on_packet(&health, sequence, 1000, now_us);
+		assert_false(uplink_is_collapsing(&health, now_us));
+	}
+}
+
 /* Who sends little after that, or nothing, is not judged anew; keyframes must be asked for again.
  */
 static void a_collapse_is_over_when_nothing_more_is_known_of_it(void **state)
@@ -389,6 +404,7 @@ int main(void)
 		cmocka_unit_test(a_collapse_is_over_when_nothing_more_is_known_of_it),
 		cmocka_unit_test(the_ring_keeps_the_newest),
 		cmocka_unit_test(the_ring_gives_the_oldest_back),
+		cmocka_unit_test(a_burst_of_losses_is_no_collapse),
 		cmocka_unit_test(arrivals_are_told_once_and_late_ones_again),
 		cmocka_unit_test(what_was_overtaken_is_not_told_of_as_lost),
 		cmocka_unit_test(what_was_overtaken_is_not_asked_for),
