@@ -52,7 +52,6 @@ static int start_transport(struct room_peer *peer)
 					  .ice_ufrag = identity->ice_ufrag,
 					  .ice_password = identity->ice_password,
 					  .cname = identity->cname,
-					  .is_patient = peer->kind == PEER_CALL,
 					  .events = &transport_events,
 					  .events_data = peer};
 	char name[PEER_ID_MAX + 16];

@@ -11,10 +11,10 @@
 enum {
 	DTLS_RECORD_HEADER_BYTES = 13,
 	DTLS_VERSION_MAJOR = 254, /* 1.0, 1.2 and 1.3 alike (RFC 6347 section 4.1) */
-	/* A peer whose media we heard lately is gone when it says nothing at all for this long. */
-	SILENCE_ACTIVE_US = 4500000,
-	/* One that signals may be on its way to another network, and restart ICE there. */
-	SILENCE_PATIENT_US = 10000000,
+	/* A peer whose media we heard lately is gone when it says nothing at all for this long. It
+	 * may be on its way to another network: clients notice after some 5 s (RFC 7675) and
+	 * restart ICE there, by signalling or by PATCH. */
+	SILENCE_ACTIVE_US = 10000000,
 	/* One that sends no media has only its reports and consent checks to be heard by: GStreamer
 	 * reports every 7.5 s at the slowest, Firefox checks every 6. */
 	SILENCE_IDLE_US = 15000000,
@@ -270,6 +270,9 @@ static void on_dtls_connected(RtcTransport *transport)
 		transport_end(transport, &error);
 		return;
 	}
+	/* From here on only what authenticates is heard: a check, or what the keys open. Anybody
+	 * can write a datagram that looks like DTLS, in the peer's name. */
+	transport->last_heard_us = transport->port->now_us;
 	set_state(transport, TRANSPORT_CONNECTED);
 	transport->config.events->connected(transport->config.events_data);
 }
@@ -293,7 +296,6 @@ static void on_dtls(RtcTransport *transport, const struct packet *packet)
 	before = dtls_link_state(transport->dtls);
 	r = dtls_link_receive(transport->dtls, packet->bytes, packet->length,
 			      transport->fingerprint_sha256, &error);
-	transport->last_heard_us = transport->port->now_us;
 	if (r < 0)
 		transport_end(transport, &error);
 	else if (before == DTLS_HANDSHAKING && dtls_link_state(transport->dtls) == DTLS_CONNECTED)
@@ -354,10 +356,10 @@ void transport_dispatch(struct media_port *port, struct datagram *datagram)
 static void check_silence(RtcTransport *transport)
 {
 	uint64_t now_us = transport->port->now_us;
-	bool is_active = now_us - transport->last_rtp_us < MEDIA_RECENTLY_US;
-	uint64_t limit_us = !is_active			   ? SILENCE_IDLE_US
-			    : transport->config.is_patient ? SILENCE_PATIENT_US
-							   : SILENCE_ACTIVE_US;
+	/* As it was when it fell silent, however long ago that is. */
+	bool is_active = transport->last_rtp_us &&
+			 transport->last_heard_us - transport->last_rtp_us < MEDIA_RECENTLY_US;
+	uint64_t limit_us = is_active ? SILENCE_ACTIVE_US : SILENCE_IDLE_US;
 	struct error error;
 
 	if (transport->state != TRANSPORT_CONNECTED || now_us - transport->last_heard_us < limit_us)

@@ -40,7 +40,6 @@ struct transport_config {
 	const struct dtls_identity *dtls;     /* borrowed */
 	const char *ice_ufrag, *ice_password; /* copied */
 	const char *cname;		      /* borrowed, outlives the transport */
-	bool is_patient; /* it signals and can come back: its silence is borne for longer */
 	const struct transport_events *events;
 	void *events_data;
 };

@@ -214,7 +214,7 @@ def result_of(client: subprocess.Popen[str]) -> dict:
     return json.loads(output)
 
 
-FRAMES = 200  # nearly 7 s: longer than the relay bears silence of somebody who sends media
+FRAMES = 200  # nearly 7 s: longer than there is between two checks of consent (RFC 7675)
 
 
 def start_publishing(system: System, room_id: str) -> subprocess.Popen[str]:
