@@ -327,10 +327,30 @@ static struct room_track *mirror_new(struct room *room, const struct parcel *par
 	mirror->from = parcel->from;
 	mirror->id = parcel->mirror;
 	track->mirror = mirror;
-	memcpy(track->track_id, told->track_id, sizeof(track->track_id));
 	memcpy(track->source, told->source, sizeof(track->source));
 	(void)g_hash_table_insert(mirror->parts->mirrors, &mirror->id, mirror);
 	return track;
+}
+
+/* Both were published before either worker heard of the other's: the lower worker's keeps the name.
+ */
+static void rename_namesake(struct room *room, const struct parcel *parcel)
+{
+	const struct track_told *told = parcel->body;
+	struct room_peer *peer;
+
+	if (parcel->from > room->context->parts->worker)
+		return;
+	LIST_FOR_EACH (peer, &room->peers, link) {
+		struct room_track *track;
+
+		LIST_FOR_EACH (track, &peer->tracks, link) {
+			if (!track->mirror && strcmp(track->track_id, told->track_id) == 0) {
+				room_track_rename(track);
+				return;
+			}
+		}
+	}
 }
 
 void mirror_on_track(struct room *room, const struct parcel *parcel)
@@ -344,6 +364,11 @@ void mirror_on_track(struct room *room, const struct parcel *parcel)
 	track->format = told->format;
 	track->incoming = told->incoming;
 	track->layer_count = told->layer_count;
+	if (strcmp(track->track_id, told->track_id) != 0) {
+		memcpy(track->track_id, told->track_id, sizeof(track->track_id));
+		rename_namesake(room, parcel);
+		room_track_renamed(track);
+	}
 	add_pads(track->mirror, told->layer_count);
 	if (!mirror)
 		room_offer_track(track); /* the tick negotiates it */

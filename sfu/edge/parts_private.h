@@ -44,7 +44,7 @@ struct mirror {
 struct track_told {
 	char peer_id[PEER_ID_MAX + 1];
 	char mid[SDP_MID_MAX + 1];
-	char track_id[SDP_TOKEN_MAX];
+	char track_id[TRACK_ID_MAX + 1];
 	char source[16];
 	enum media_kind kind;
 	uint8_t layer_count;

@@ -250,6 +250,16 @@ void room_publish_changed(struct room_peer *peer)
 				room_tracks_to_json(peer));
 }
 
+/* Its publisher may go by its own name for it, and by that of the world. */
+static bool is_called(const struct room_track *track, const char *mid, const char *track_id)
+{
+	if (mid && strcmp(track->mid, mid) != 0)
+		return false;
+	return track_id ? strcmp(track->own_id, track_id) == 0 ||
+				  strcmp(track->track_id, track_id) == 0
+			: mid != NULL;
+}
+
 void room_describe_track(struct room *room, const char *peer_id, const json_t *description)
 {
 	struct room_peer *peer = room_peer_find(room, peer_id);
@@ -262,8 +272,7 @@ void room_describe_track(struct room *room, const char *peer_id, const json_t *d
 	if (!peer)
 		return;
 	LIST_FOR_EACH (track, &peer->tracks, link) {
-		if ((mid && strcmp(track->mid, mid) != 0) ||
-		    (track_id && strcmp(track->track_id, track_id) != 0) || (!mid && !track_id))
+		if (!is_called(track, mid, track_id))
 			continue;
 		if (source && (strcmp(source, "camera") == 0 || strcmp(source, "microphone") == 0 ||
 			       strcmp(source, "screen") == 0))

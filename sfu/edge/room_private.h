@@ -8,6 +8,8 @@
 
 struct room_peer;
 
+enum { TRACK_ID_MAX = 64 }; /* RFC 8830 section 2 */
+
 /* How a publisher calls what its packets bring, as last negotiated. */
 struct track_names {
 	uint8_t extension_ids[EXTENSION_COUNT];
@@ -19,8 +21,10 @@ struct room_track {
 	struct list link; /* in room_peer.tracks */
 	struct room_peer *publisher;
 	char mid[SDP_MID_MAX + 1];
-	char track_id[SDP_TOKEN_MAX];
-	char source[16]; /* "camera", "microphone", "screen" or "" */
+	char track_id[TRACK_ID_MAX +
+		      1];	    /* as the world calls it: one name, one track of the room */
+	char own_id[SDP_TOKEN_MAX]; /* as its publisher does; "": it does not say */
+	char source[16];	    /* "camera", "microphone", "screen" or "" */
 	bool is_muted;
 	enum media_kind kind;
 	uint8_t layer_count;	    /* streams; see room_track_layer_count() */
@@ -114,6 +118,10 @@ bool room_peer_sync_tracks(struct room_peer *peer);
  */
 struct room_track *room_track_new(struct room_peer *peer, const char *mid, enum media_kind kind);
 void room_track_free(struct room_track *track);
+/* Another part has a track of this name as well, and keeps it. */
+void room_track_rename(struct room_track *track);
+/* It has another name: who is sent it is offered that. */
+void room_track_renamed(const struct room_track *track);
 /* Subscribe everyone in a call. */
 void room_offer_track(struct room_track *track);
 /* Link what may flow, unlink what may not. */

@@ -18,6 +18,40 @@ static struct room_track *track_find(const struct room_peer *peer, const char *m
 	return NULL;
 }
 
+static bool id_is_taken(const struct room_track *besides, const char *id)
+{
+	struct room_peer *peer;
+
+	LIST_FOR_EACH (peer, &besides->publisher->room->peers, link) {
+		struct room_track *track;
+
+		LIST_FOR_EACH (track, &peer->tracks, link) {
+			if (track != besides && strcmp(track->track_id, id) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The publisher's own name for it (NULL: it has none) if nobody else's track is called so: two of a
+ * kind (GStreamer calls each one's "webrtctransceiver1") would be taken for each other, and anybody
+ * may copy a name. */
+static void choose_id(struct room_track *track, const char *wanted)
+{
+	char id[TRACK_ID_MAX + 1] = "";
+
+	if (wanted && strlen(wanted) <= TRACK_ID_MAX)
+		(void)snprintf(id, sizeof(id), "%s", wanted);
+	for (unsigned n = 1; !*id || id_is_taken(track, id); n++) {
+		int length =
+			snprintf(id, sizeof(id), "%.40s-%s", track->publisher->peer_id, track->mid);
+
+		if (n > 1)
+			(void)snprintf(id + length, sizeof(id) - (size_t)length, "-%u", n);
+	}
+	memcpy(track->track_id, id, sizeof(track->track_id));
+}
+
 struct room_track *room_track_new(struct room_peer *peer, const char *mid, enum media_kind kind)
 {
 	struct room_track *track = calloc(1, sizeof(*track));
@@ -36,8 +70,6 @@ struct room_track *room_track_new(struct room_peer *peer, const char *mid, enum 
 	track->publisher = peer;
 	list_init(&track->exports);
 	(void)snprintf(track->mid, sizeof(track->mid), "%s", mid);
-	(void)snprintf(track->track_id, sizeof(track->track_id), "%.*s-%s", PEER_ID_MAX,
-		       peer->peer_id, mid);
 	(void)snprintf(track->source, sizeof(track->source), "%s",
 		       kind == MEDIA_VIDEO ? "camera" : "microphone");
 	track->kind = kind;
@@ -50,18 +82,21 @@ struct room_track *room_track_new(struct room_peer *peer, const char *mid, enum 
 	return track;
 }
 
-static struct room_track *track_of_line(struct room_peer *peer, const struct media_line *line)
+/* `id` is what it was called before; "": nothing. */
+static struct room_track *track_of_line(struct room_peer *peer, const struct media_line *line,
+					const char *id)
 {
 	struct room_track *track = room_track_new(peer, line->mid, line->kind);
 
 	if (!track)
 		return NULL;
 	if (line->remote.msid_track)
-		(void)snprintf(track->track_id, sizeof(track->track_id), "%s",
-			       line->remote.msid_track);
+		(void)snprintf(track->own_id, sizeof(track->own_id), "%s", line->remote.msid_track);
+	choose_id(track, *id ? id : track->own_id);
 	LOG(LOG_INFO, LOG_WEBRTC, "track_published", LOG_TEXT("room", peer->room->room_id),
 	    LOG_TEXT("peer", peer->peer_id), LOG_TEXT("mid", track->mid),
-	    LOG_TEXT("codec", line->format.codec->name), LOG_TEXT("fmtp", line->format.fmtp));
+	    LOG_TEXT("track", track->track_id), LOG_TEXT("codec", line->format.codec->name),
+	    LOG_TEXT("fmtp", line->format.fmtp));
 	return track;
 }
 
@@ -95,6 +130,32 @@ void room_track_free(struct room_track *track)
 	free(track);
 }
 
+void room_track_renamed(const struct room_track *track)
+{
+	struct room_peer *peer;
+
+	LIST_FOR_EACH (peer, &track->publisher->room->peers, link) {
+		struct subscription *subscription;
+
+		LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
+			if (subscription->track == track && peer->kind == PEER_CALL)
+				peer->negotiation.is_dirty = true; /* what it has is the name */
+		}
+	}
+}
+
+void room_track_rename(struct room_track *track)
+{
+	choose_id(track, NULL);
+	LOG(LOG_INFO, LOG_WEBRTC, "track_renamed",
+	    LOG_TEXT("room", track->publisher->room->room_id),
+	    LOG_TEXT("peer", track->publisher->peer_id), LOG_TEXT("mid", track->mid),
+	    LOG_TEXT("track", track->track_id));
+	room_track_export(track);
+	room_track_renamed(track);
+	room_publish_changed(track->publisher);
+}
+
 static void link_receive_pads(struct room_track *track, GstPad *const pads[LAYERS_MAX])
 {
 	for (uint8_t layer = 0; layer < LAYERS_MAX && pads[layer]; layer++) {
@@ -120,10 +181,12 @@ static bool publish(struct room_peer *peer, const struct media_line *line)
 	struct room_track *track = track_find(peer, line->mid);
 	bool is_new;
 	GstPad *pads[LAYERS_MAX];
+	char id[TRACK_ID_MAX + 1] = "";
 
 	if (track && !media_format_is_same(&track->format, &line->format)) {
 		/* It goes on in another codec: to its subscribers that is another track. To the
 		 * transport it is the same stream, under SSRCs that it may not be told again. */
+		memcpy(id, track->track_id, sizeof(id));
 		room_track_free(track);
 		track = NULL;
 	}
@@ -131,7 +194,7 @@ static bool publish(struct room_peer *peer, const struct media_line *line)
 	if (rtc_transport_receive(peer->transport, line, pads) < 0)
 		return false;
 	if (!track)
-		track = track_of_line(peer, line);
+		track = track_of_line(peer, line, id);
 	if (!track)
 		return false;
 	track->format = line->format;

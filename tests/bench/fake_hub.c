@@ -164,11 +164,25 @@ static int ask(struct fake_hub *hub, enum bus_message message, const json_t *bod
 	return r;
 }
 
+static json_t *join_body(const char *room_id, const char *peer_id, const char *kind,
+			 const char *offer)
+{
+	return json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id, "kind",
+			 kind, "sdp", offer);
+}
+
+void fake_hub_join_unheard(struct fake_hub *hub, const char *room_id, const char *peer_id,
+			   const char *kind, const char *offer)
+{
+	AUTO_JSON body = join_body(room_id, peer_id, kind, offer);
+
+	(void)send_frame(hub, BUS_REQUEST, BUS_PEER_JOIN, hub->next_request_id++, body);
+}
+
 int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id, const char *kind,
 		  const char *offer, char **ret_answer)
 {
-	AUTO_JSON body = json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
-				   "kind", kind, "sdp", offer);
+	AUTO_JSON body = join_body(room_id, peer_id, kind, offer);
 	AUTO_JSON answer = NULL;
 	const char *sdp;
 	int r = ask(hub, BUS_PEER_JOIN, body, &answer);

@@ -27,6 +27,9 @@ int fake_hub_stop(struct fake_hub *hub) MUST_CHECK;
 /* PEER_JOIN with an offer; the answer is malloc()ed. */
 int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id, const char *kind,
 		  const char *offer, char **ret_answer) MUST_CHECK;
+/* The same without waiting for the answer, which nobody gets. */
+void fake_hub_join_unheard(struct fake_hub *hub, const char *room_id, const char *peer_id,
+			   const char *kind, const char *offer);
 /* PEER_MUTE of its video. */
 int fake_hub_mute(struct fake_hub *hub, const char *room_id, const char *peer_id,
 		  bool is_muted) MUST_CHECK;
