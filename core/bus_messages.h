@@ -22,8 +22,9 @@ enum { BUS_VERSION = 1 };
 #define BUS_MESSAGES(X)                                                                            \
 	/* any -> server, request, first on a connection: {role: "api"|"sfu", pid, rooms?}         \
 	 *   -> {role: "realtimed"|"sfu", pid, epoch}. `rooms` (sfu only) is what it still serves: \
-	 *   [{room_id, peers: [{peer_id, kind: "call"|"whip"|"whep", state, tracks}]}], `state`   \
-	 *   being what PEER_JOIN gave it to keep */                                               \
+	 *   [{room_id, peers: [{peer_id, kind: "call"|"whip"|"whep", state, tracks,               \
+	 *   connection_state, failure?: {code, detail}}]}], `state` being what PEER_JOIN gave it  \
+	 *   to keep */                                                                            \
 	X(HELLO, 1, "hello")                                                                       \
                                                                                                    \
 	/* ---- api -> realtimed ---- */                                                           \
@@ -137,9 +138,11 @@ enum { BUS_VERSION = 1 };
 	/* event: {room_id, peer_id, tracks: [{track_id, mid, kind, source, muted, codec}]}: what  \
 	 *   it publishes now, whole */                                                            \
 	X(PEER_TRACKS, 64, "peer_tracks")                                                          \
-	/* event: {room_id, peer_id, state: "connecting"|"connected"|"failed", reason?} */         \
+	/* event: {room_id, peer_id, state: "connecting"|"connected"|"failed", code?, detail?}:    \
+	 * how its media gets on. Who has "failed" is there all the same, and may try again */                   \
 	X(PEER_STATE, 65, "peer_state")                                                            \
-	/* event: {room_id, peer_id, reason}: the SFU let it go (silent for too long, failed) */   \
+	/* event: {room_id, peer_id, reason, detail?}: the SFU let it go (silent for too long,     \
+	 *   failed); `reason` is a code, `detail` a sentence */                                   \
 	X(PEER_GONE, 66, "peer_gone")                                                              \
 	/* event: {room_id, peer_id, mid, layers: [{rid, active}], or of layers inside one stream  \
 	 * [{spatial_layer, active}]}: tell the peer which layers of its picture are of use to     \

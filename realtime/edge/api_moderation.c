@@ -35,7 +35,7 @@ int api_get_participant(struct daemon *daemon, const json_t *body, json_t **ret_
 	if (r == 0)
 		return json_missing("peer_id", reterr);
 	if (r > 0)
-		*ret_answer = json_pack("{s:o}", "participant", peer_to_json(peer));
+		*ret_answer = json_pack("{s:o}", "participant", peer_to_participant_json(peer));
 	return r < 0 ? r : 0;
 }
 
@@ -95,7 +95,7 @@ static void on_sfu_muted(void *data, void *context, const json_t *answer, const 
 		bus_peer_refuse(asker, BUS_MUTE, (uint32_t)mute->token, error ? error : &gone);
 	else
 		bus_peer_respond(asker, BUS_MUTE, (uint32_t)mute->token,
-				 json_pack("{s:o}", "participant", peer_to_json(peer)));
+				 json_pack("{s:o}", "participant", peer_to_participant_json(peer)));
 }
 
 static int flag_get(const json_t *body, const char *name, int *ret_flag, struct error *reterr)

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/json.h"
+
 static const char *const kind_names[] = {
 	[PEER_CALL] = "call", [PEER_WHIP] = "whip", [PEER_WHEP] = "whep"};
 
@@ -83,6 +85,42 @@ json_t *peer_to_json(const struct peer *peer)
 			 "kind", peer_kind_name(peer->kind), "joined_at",
 			 (json_int_t)peer->joined_at_unix_ms, "tracks", peer->tracks, "audio_muted",
 			 (int)peer->audio_muted, "video_muted", (int)peer->video_muted);
+}
+
+static const char *const connection_names[] = {[CONNECTION_NEW] = "new",
+					       [CONNECTION_CONNECTING] = "connecting",
+					       [CONNECTION_CONNECTED] = "connected",
+					       [CONNECTION_FAILED] = "failed"};
+
+json_t *peer_to_participant_json(const struct peer *peer)
+{
+	json_t *told = peer_to_json(peer);
+	json_t *failure = peer->connection == CONNECTION_FAILED
+				  ? json_pack("{s:s, s:s}", "code", peer->failure.code, "detail",
+					      peer->failure.message)
+				  : json_null();
+	const char *state = peer->room->is_mesh ? NULL : connection_names[peer->connection];
+
+	(void)json_object_set_new(told, "connection_state",
+				  state ? json_string(state) : json_null());
+	(void)json_object_set_new(told, "failure", failure);
+	return told;
+}
+
+bool peer_take_connection(struct peer *peer, const char *state, const json_t *failure)
+{
+	const char *code = json_text_of(failure, "code");
+
+	for (size_t i = 0; i < ARRAY_LEN(connection_names); i++) {
+		if (strcmp(connection_names[i], state) != 0)
+			continue;
+		peer->connection = (enum connection_state)i;
+		if (peer->connection == CONNECTION_FAILED)
+			(void)error_set(&peer->failure, -ENOTCONN, *code ? code : "failed", "%s",
+					json_text_of(failure, "detail"));
+		return true;
+	}
+	return false;
 }
 
 json_t *peer_state_to_json(const struct peer *peer)
@@ -212,5 +250,16 @@ json_t *call_room_peers_to_json(const struct call_room *room, const struct peer 
 	LIST_FOR_EACH (peer, &room->peers, room_link)
 		if (peer != besides && peer->is_announced)
 			(void)json_array_append_new(peers, peer_to_json(peer));
+	return peers;
+}
+
+json_t *call_room_participants_to_json(const struct call_room *room)
+{
+	json_t *peers = json_array();
+	struct peer *peer;
+
+	LIST_FOR_EACH (peer, &room->peers, room_link)
+		if (peer->is_announced)
+			(void)json_array_append_new(peers, peer_to_participant_json(peer));
 	return peers;
 }

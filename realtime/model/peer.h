@@ -15,6 +15,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "core/error.h"
 #include "core/id.h"
 #include "core/list.h"
 #include "realtime/model/subscriber.h"
@@ -22,6 +23,14 @@
 #include "realtime/wire/signal.h"
 
 enum peer_kind { PEER_CALL, PEER_WHIP, PEER_WHEP };
+
+/* How its media gets on with the SFU, as the SFU says. */
+enum connection_state {
+	CONNECTION_NEW, /* nothing was negotiated yet */
+	CONNECTION_CONNECTING,
+	CONNECTION_CONNECTED,
+	CONNECTION_FAILED /* it may try again */
+};
 
 enum { PEER_ID_SIZE = PEER_ID_MAX + 1, PEER_NAME_MAX = 200, RESUME_HASH_SIZE = 65 };
 
@@ -51,6 +60,8 @@ struct peer {
 	char name[PEER_NAME_MAX + 1];
 	char resume_hash[RESUME_HASH_SIZE]; /* SHA-256 of the token, in hex; "" for whip, whep */
 	json_t *tracks;			    /* owned; an array */
+	enum connection_state connection;
+	struct error failure; /* why it is FAILED: code and message */
 	int64_t joined_at_unix_ms;
 	struct signaling_session *session; /* borrowed; NULL while detached, and for whip, whep */
 	uint64_t linger_until_us;	   /* while detached */
@@ -78,6 +89,10 @@ void peer_recall_muted(struct peer *peer);
  * it.
  */
 json_t *peer_to_json(const struct peer *peer);
+/* The same with {connection_state, failure}, as the API shows it; in a mesh room both are null. */
+json_t *peer_to_participant_json(const struct peer *peer);
+/* The SFU says so of it; `failure` is {code, detail}. False: we know no such state. */
+bool peer_take_connection(struct peer *peer, const char *state, const json_t *failure);
 /* What the SFU keeps for us across a restart, and taking it back. */
 json_t *peer_state_to_json(const struct peer *peer);
 void peer_state_from_json(struct peer *peer, const json_t *state);
@@ -106,5 +121,7 @@ struct call_room *call_room_free(struct call_room *room);
 int64_t call_room_participant_count(const struct call_room *room);
 /* Of everyone announced except `besides` (may be NULL): an array. */
 json_t *call_room_peers_to_json(const struct call_room *room, const struct peer *besides);
+/* The same of everyone, as the API shows them. */
+json_t *call_room_participants_to_json(const struct call_room *room);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "realtime/model/switchboard_private.h"
 #include "realtime/wire/reply.h"
 
@@ -15,12 +16,14 @@ int switchboard_init(struct switchboard *board, const struct switchboard_events 
 		.started_at_us = now_us, .events = events, .events_data = events_data};
 	list_init(&board->waiting);
 	board->kicked_ids = json_object();
-	if (board->kicked_ids && table_init(&board->rooms) == 0) {
+	board->ended = json_array();
+	if (board->kicked_ids && board->ended && table_init(&board->rooms) == 0) {
 		if (table_init(&board->peers) == 0)
 			return 0;
 		table_fini(&board->rooms);
 	}
 	json_decref(board->kicked_ids);
+	json_decref(board->ended);
 	return -ENOMEM;
 }
 
@@ -88,6 +91,7 @@ void switchboard_fini(struct switchboard *board)
 	table_fini(&board->peers);
 	table_fini(&board->rooms);
 	json_decref(board->kicked_ids);
+	json_decref(board->ended);
 }
 
 /* ---- telling ---- */
@@ -290,6 +294,8 @@ int switchboard_resume(struct switchboard *board, struct signaling_session *sess
 void switchboard_leave(struct switchboard *board, struct peer *peer, const char *reason,
 		       bool tell_sfu)
 {
+	if (peer->connection == CONNECTION_FAILED && strcmp(reason, "left") == 0)
+		reason = peer->failure.code;
 	if (tell_sfu && !peer->room->is_mesh)
 		board->events->sfu_event(board->events_data, BUS_PEER_LEAVE,
 					 json_pack("{s:s, s:s}", "room_id", peer->room->room_id,
@@ -363,14 +369,55 @@ void switchboard_on_sfu_answer(struct switchboard *board, const char *peer_id, u
 	board->events->http_started(board->events_data, token, peer_id, answer, error);
 }
 
+void switchboard_note_ended(struct switchboard *board, const struct peer *peer, const char *code,
+			    const char *detail)
+{
+	if (peer->kind == PEER_CALL)
+		return; /* it was told */
+	if (json_array_size(board->ended) == ENDED_MAX)
+		(void)json_array_remove(board->ended, 0);
+	(void)json_array_append_new(
+		board->ended,
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "room_id", peer->room->room_id,
+			  "peer_id", peer->peer_id, "user_id", peer->user_id, "kind",
+			  peer_kind_name(peer->kind), "code", code, "detail", detail));
+}
+
+static bool was_of_caller(const json_t *ended, const struct caller *caller)
+{
+	struct peer peer = {0};
+
+	if (peer_kind_parse(json_text_of(ended, "kind"), &peer.kind) < 0)
+		return false;
+	(void)snprintf(peer.user_id, sizeof(peer.user_id), "%s", json_text_of(ended, "user_id"));
+	return peer_check_caller(&peer, caller, NULL) == 0;
+}
+
+static int session_not_found(const struct switchboard *board, const char *room_id,
+			     const char *peer_id, const struct caller *caller, struct error *reterr)
+{
+	const json_t *ended;
+	size_t i;
+
+	json_array_foreach (board->ended, i, ended)
+		if (strcmp(json_text_of(ended, "peer_id"), peer_id) == 0 &&
+		    strcmp(json_text_of(ended, "room_id"), room_id) == 0 &&
+		    was_of_caller(ended, caller))
+			return error_set(reterr, -ENOENT, "session_not_found",
+					 "the session has ended (%s): %s",
+					 json_text_of(ended, "code"),
+					 json_text_of(ended, "detail"));
+	return error_set(reterr, -ENOENT, "session_not_found", "there is no such session in %s",
+			 room_id);
+}
+
 int switchboard_http_find(const struct switchboard *board, const char *room_id, const char *peer_id,
 			  const struct caller *caller, struct peer **ret_peer, struct error *reterr)
 {
 	struct peer *peer = switchboard_peer_find(board, peer_id);
 
 	if (!peer || peer->kind == PEER_CALL || strcmp(peer->room->room_id, room_id) != 0)
-		return error_set(reterr, -ENOENT, "session_not_found",
-				 "there is no such session in %s", room_id);
+		return session_not_found(board, room_id, peer_id, caller, reterr);
 	if (peer_check_caller(peer, caller, reterr) < 0)
 		return -EACCES;
 	*ret_peer = peer;
@@ -428,7 +475,7 @@ static void add_occupancy(json_t *rooms, const struct call_room *room)
 
 	LIST_FOR_EACH (peer, &room->peers, room_link)
 		viewers += peer->kind == PEER_WHEP;
-	(void)json_object_set_new(entry, "participants", call_room_peers_to_json(room, NULL));
+	(void)json_object_set_new(entry, "participants", call_room_participants_to_json(room));
 	(void)json_object_set_new(entry, "viewers", json_integer(viewers));
 	(void)json_object_set_new(rooms, room->room_id, entry);
 }

@@ -19,6 +19,7 @@ enum {
 	LINGER_US = 10000000,	   /* for a detached peer's client to come back */
 	KICK_MEMORY_US = 30000000, /* for the SFU to have read of a kick, while it is connected */
 	RESUME_WAIT_US = 2000000,  /* for the SFU to say who is there, after our start */
+	ENDED_MAX = 64,		   /* sessions by HTTP of which we know why they ended */
 	RESUME_TOKEN_CHARS = 32,
 	CLIENT_ADDRESS_SIZE = 64
 };
@@ -91,6 +92,8 @@ struct switchboard {
 	bool is_sfu_connected, was_sfu_heard;
 	json_t *kicked_ids; /* owned; {peer_id: when it may be forgotten, 0 until the timer says}
 			       of whom the SFU is to let go and may not have heard it */
+	json_t *ended; /* owned; [{room_id, peer_id, user_id, kind, code, detail}], the newest last
+			*/
 	uint64_t started_at_us;
 	const struct switchboard_events *events;
 	void *events_data;
@@ -116,7 +119,8 @@ int switchboard_join(struct switchboard *board, struct signaling_session *sessio
 int switchboard_resume(struct switchboard *board, struct signaling_session *session,
 		       struct error *reterr) MUST_CHECK;
 
-/* Take `peer` out, telling everyone who should hear of it. It is freed. */
+/* Take `peer` out, telling everyone who should hear of it. It is freed. Who "left" because its
+ * media did not get through is said to have left for that. */
 void switchboard_leave(struct switchboard *board, struct peer *peer, const char *reason,
 		       bool tell_sfu);
 
@@ -126,7 +130,7 @@ int switchboard_http_start(struct switchboard *board, const struct room_facts *f
 			   enum peer_kind kind, const json_t *request, uint64_t token,
 			   int64_t now_unix_ms, struct error *reterr) MUST_CHECK;
 /* The caller's own HTTP session in that room. *ret_peer is borrowed.
- *   -ENOENT "session_not_found"   -EACCES "forbidden" */
+ *   -ENOENT "session_not_found", with the reason if the SFU has ended it   -EACCES "forbidden" */
 int switchboard_http_find(const struct switchboard *board, const char *room_id, const char *peer_id,
 			  const struct caller *caller, struct peer **ret_peer,
 			  struct error *reterr) MUST_CHECK;

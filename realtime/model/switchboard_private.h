@@ -14,4 +14,9 @@ void peer_tell_kicked(const struct peer *peer, const char *code, const char *wor
 /* Tell the room {type, peer}, except `besides`. */
 void peer_announce(const struct peer *peer, const char *type, const struct peer *besides);
 
+/* Its session, if it is one by HTTP, was ended by the SFU: whoever asks for it hears why, as long
+ * as it is among the last ENDED_MAX. */
+void switchboard_note_ended(struct switchboard *board, const struct peer *peer, const char *code,
+			    const char *detail);
+
 #endif

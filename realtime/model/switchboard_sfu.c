@@ -81,6 +81,9 @@ static void hear_room(struct switchboard *board, const json_t *said, json_t *pre
 		if (!peer)
 			continue;
 		peer_take_tracks(peer, json_object_get(item, "tracks"));
+		/* An older SFU says none: it is as it was. */
+		(void)peer_take_connection(peer, json_text_of(item, "connection_state"),
+					   json_object_get(item, "failure"));
 		(void)json_object_set_new(present, peer->peer_id, json_true());
 	}
 }
@@ -106,6 +109,7 @@ static void visit_absent(void *data, struct table_link *link)
 		return;
 	}
 	(void)json_array_clear(peer->tracks);
+	peer->connection = CONNECTION_NEW;
 	body = peer_join_body(peer);
 	board->events->sfu_join(board->events_data, peer, 0, body);
 	body = reply_new("signal", NULL);
@@ -218,19 +222,51 @@ static void on_speaks(const struct peer *peer)
 	switchboard_tell_room(peer->room, NULL, news);
 }
 
+static void tell_connection(const struct peer *peer, const char *state, const char *code,
+			    const char *detail)
+{
+	json_t *news = reply_new("connection-state", NULL);
+
+	(void)json_object_set_new(news, "room_id", json_string(peer->room->room_id));
+	(void)json_object_set_new(news, "state", json_string(state));
+	if (*code) {
+		(void)json_object_set_new(news, "code", json_string(code));
+		(void)json_object_set_new(news, "detail", json_string(detail));
+	}
+	peer_tell(peer, news);
+}
+
+static void on_state(struct peer *peer, const json_t *said)
+{
+	const char *state = json_text_of(said, "state");
+
+	if (peer_take_connection(peer, state, said))
+		tell_connection(peer, state, json_text_of(said, "code"),
+				json_text_of(said, "detail"));
+}
+
+/* It said so itself: nothing has failed. */
+static bool is_goodbye(const char *reason)
+{
+	return strcmp(reason, "bye") == 0 || strcmp(reason, "closed_by_peer") == 0;
+}
+
 /* The SFU let it go. Its client may come back and join anew. */
 static void on_gone(struct switchboard *board, struct peer *peer, const json_t *said)
 {
 	const char *reason = *json_text_of(said, "reason") ? json_text_of(said, "reason") : "gone";
+	const char *detail = *json_text_of(said, "detail") ? json_text_of(said, "detail") : reason;
 
 	if (peer->session) {
 		struct error error;
 
+		tell_connection(peer, is_goodbye(reason) ? "closed" : "failed", reason, detail);
 		(void)error_set(&error, -ENOTCONN, "media_lost", "the media server let you go: %s",
-				reason);
+				detail);
 		peer_tell(peer, reply_new_error(NULL, &error));
 		peer_close_session(peer, CLOSE_INTERNAL, "media lost");
 	}
+	switchboard_note_ended(board, peer, reason, detail);
 	switchboard_leave(board, peer, reason, false);
 }
 
@@ -253,6 +289,8 @@ void switchboard_on_sfu_event(struct switchboard *board, enum bus_message messag
 		on_slot(peer, body);
 	else if (message == BUS_PEER_SPEAKS)
 		on_speaks(peer);
+	else if (message == BUS_PEER_STATE)
+		on_state(peer, body);
 	else if (message == BUS_PEER_GONE)
 		on_gone(board, peer, body);
 }

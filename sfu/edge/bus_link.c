@@ -108,21 +108,23 @@ static void on_speaker(void *data, const char *room_id, const char *peer_id)
 		   json_pack("{s:s, s:s}", "room_id", room_id, "peer_id", peer_id));
 }
 
-static void on_state(void *data, const char *room_id, const char *peer_id, const char *state)
+static void on_state(void *data, const char *room_id, const char *peer_id, const char *state,
+		     const struct error *failure)
 {
 	send_event(data, BUS_PEER_STATE,
-		   json_pack("{s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id, "state",
-			     state));
+		   json_pack("{s:s, s:s, s:s, s:s*, s:s*}", "room_id", room_id, "peer_id", peer_id,
+			     "state", state, "code", failure ? failure->code : NULL, "detail",
+			     failure ? failure->message : NULL));
 }
 
-static void on_gone(void *data, const char *room_id, const char *peer_id, const char *reason)
+static void on_gone(void *data, const char *room_id, const char *peer_id, const struct error *why)
 {
 	struct bus_link *link = data;
 
 	placement_forget(link->placement, room_id, peer_id);
 	send_event(data, BUS_PEER_GONE,
-		   json_pack("{s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id, "reason",
-			     reason));
+		   json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
+			     "reason", why->code, "detail", why->message));
 }
 
 const struct room_events bus_link_room_events = {.signal = on_signal,
@@ -330,7 +332,7 @@ static void do_event(struct worker *worker, json_t *body, uint32_t message, void
 
 	if (!room && peer_id && message == BUS_PEER_RESUMED)
 		on_gone(data, json_string_value(json_object_get(body, "room_id")), peer_id,
-			"unknown");
+			&room_unknown_peer);
 	if (peer_id && message == BUS_PEER_LEAVE)
 		placement_forget(link->placement,
 				 json_string_value(json_object_get(body, "room_id")), peer_id);

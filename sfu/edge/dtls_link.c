@@ -273,6 +273,16 @@ enum dtls_state dtls_link_state(const struct dtls_link *link)
 	return link->state;
 }
 
+bool dtls_link_has_begun(const struct dtls_link *link)
+{
+	return link->has_begun;
+}
+
+const char *dtls_link_last_reason(const struct dtls_link *link)
+{
+	return link->last_reason;
+}
+
 static int check_fingerprint(struct dtls_link *link, const uint8_t fingerprint_sha256[32],
 			     struct error *reterr)
 {

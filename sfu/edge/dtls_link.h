@@ -63,6 +63,9 @@ void dtls_link_settle(struct dtls_link *link);
 void dtls_link_close(struct dtls_link *link);
 
 enum dtls_state dtls_link_state(const struct dtls_link *link);
+/* Of a server: has it taken a hello? If not, why the last was of no use; NULL: none came. */
+bool dtls_link_has_begun(const struct dtls_link *link);
+const char *dtls_link_last_reason(const struct dtls_link *link);
 
 /* The SRTP keys, in CONNECTED and not settled yet. The client protects with the client's, the
  * server with the server's (RFC 5764 section 4.2). -EPROTO "no_srtp_profile". */

@@ -6,9 +6,8 @@
 #include "core/clock.h"
 #include "core/log.h"
 
-enum {
-	HTTP_CONNECT_US = 15000000 /* whip, whep: nobody else would notice that they never came */
-};
+const struct error room_unknown_peer = {
+	.code = "unknown", .message = "the media server does not know you; it was restarted"};
 
 /* ---- peers ---- */
 
@@ -36,7 +35,7 @@ static void on_ended(void *data, const struct error *error)
 	struct room_peer *peer = data;
 
 	peer->has_ended = true;
-	peer->end_error = *error;
+	peer->failure = *error;
 }
 
 static const struct transport_events transport_events = {.connected = on_connected,
@@ -223,13 +222,13 @@ int room_join(struct room *room, const struct peer_request *request, char **ret_
 	return 0;
 }
 
-static void remove_peer(struct room_peer *peer, const char *reason)
+static void remove_peer(struct room_peer *peer, const struct error *why)
 {
 	struct room *room = peer->room;
 
 	LOG(LOG_INFO, LOG_WEBRTC, "peer_left", LOG_TEXT("room", room->room_id),
-	    LOG_TEXT("peer", peer->peer_id), LOG_TEXT("reason", reason),
-	    LOG_INT("peers", room->peer_count - 1));
+	    LOG_TEXT("peer", peer->peer_id), LOG_TEXT("reason", why->code),
+	    LOG_TEXT("detail", why->message), LOG_INT("peers", room->peer_count - 1));
 	room_peer_free(peer);
 	room_negotiate_all(room);
 }
@@ -239,7 +238,7 @@ void room_leave(struct room *room, const char *peer_id)
 	struct room_peer *peer = room_peer_find(room, peer_id);
 
 	if (peer)
-		remove_peer(peer, "left");
+		remove_peer(peer, &(struct error){.code = "left"});
 }
 
 void room_publish_changed(struct room_peer *peer)
@@ -316,30 +315,23 @@ int room_mute(struct room *room, const char *peer_id, const struct mutes *mutes,
 
 /* ---- time ---- */
 
-static void tell_connected(struct room_peer *peer)
+static void welcome(struct room_peer *peer)
 {
-	const struct room_context *context = peer->room->context;
-
-	peer->is_connected_told = true;
-	LOG(LOG_INFO, LOG_WEBRTC, "peer_connected", LOG_TEXT("room", peer->room->room_id),
-	    LOG_TEXT("peer", peer->peer_id),
-	    LOG_INT("after_ms", (context->port->now_us - peer->joined_us) / 1000));
 	room_peer_sync_subscriptions(peer);
-	context->events->state(context->events_data, peer->room->room_id, peer->peer_id,
-			       "connected");
+	room_peer_tell_connected(peer);
 	room_tell_speaker(peer->room); /* it has not heard yet */
 }
 
 static void let_go(struct room_peer *peer)
 {
 	const struct room_context *context = peer->room->context;
-	char room_name[ROOM_ID_MAX + 1], peer_name[PEER_ID_MAX + 1], reason[48];
+	char room_name[ROOM_ID_MAX + 1], peer_name[PEER_ID_MAX + 1];
+	const struct error failure = peer->failure;
 
 	memcpy(room_name, peer->room->room_id, sizeof(room_name));
 	memcpy(peer_name, peer->peer_id, sizeof(peer_name));
-	memcpy(reason, peer->end_error.code, sizeof(reason));
-	remove_peer(peer, reason);
-	context->events->gone(context->events_data, room_name, peer_name, reason);
+	remove_peer(peer, &failure);
+	context->events->gone(context->events_data, room_name, peer_name, &failure);
 }
 
 static void tick_remote_peer(const struct room_peer *peer)
@@ -360,12 +352,8 @@ static void tick_peer(struct room_peer *peer)
 		return;
 	}
 	rtc_transport_tick(peer->transport);
-	if (peer->kind != PEER_CALL && !peer->is_connected && !peer->has_ended &&
-	    peer->room->context->port->now_us - peer->joined_us > HTTP_CONNECT_US) {
-		peer->has_ended = true;
-		(void)error_set(&peer->end_error, -ETIMEDOUT, "never_connected",
-				"no connection within 15 s");
-	}
+	if (!peer->has_ended)
+		room_peer_check_connection(peer);
 	if (peer->has_ended)
 		return;
 	LIST_FOR_EACH (track, &peer->tracks, link) {
@@ -383,8 +371,9 @@ void room_tick(struct room *room)
 	bool has_more;
 
 	LIST_FOR_EACH (peer, &room->peers, link) {
-		if (peer->is_connected && !peer->is_connected_told && !peer->has_ended)
-			tell_connected(peer);	    /* before anybody who has come has the floor */
+		if (peer->is_connected && peer->connection != CONNECTION_CONNECTED &&
+		    !peer->has_ended)
+			welcome(peer);		    /* before anybody who has come has the floor */
 		if (list_is_empty(&peer->due_link)) /* else it is late already */
 			list_append(room->context->due_peers, &peer->due_link);
 	}
@@ -445,12 +434,15 @@ json_t *room_describe(const struct room *room)
 	struct room_peer *peer;
 
 	LIST_FOR_EACH (peer, &room->peers, link) {
+		json_t *told;
+
 		if (peer->kind == PEER_REMOTE)
 			continue;
-		(void)json_array_append_new(
-			peers, json_pack("{s:s, s:s, s:O?, s:o}", "peer_id", peer->peer_id, "kind",
-					 room_peer_kind(peer), "state", peer->state, "tracks",
-					 room_tracks_to_json(peer)));
+		told = json_pack("{s:s, s:s, s:O?, s:o}", "peer_id", peer->peer_id, "kind",
+				 room_peer_kind(peer), "state", peer->state, "tracks",
+				 room_tracks_to_json(peer));
+		room_peer_add_connection(peer, told);
+		(void)json_array_append_new(peers, told);
 	}
 	return json_pack("{s:s, s:o}", "room_id", room->room_id, "peers", peers);
 }

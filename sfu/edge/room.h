@@ -7,7 +7,8 @@
  * What must be told to the peers and to realtimed leaves through struct room_events.
  * A large room has parts on several workers (parts.h); this is one of them.
  *
- * Sources: room.c (who is there), room_signaling.c (offers and answers), subscription.c (pads).
+ * Sources: room.c (who is there), room_connection.c (does its media get through), room_signaling.c
+ * (offers and answers), subscription.c (pads).
  * Thread: worker.
  */
 #ifndef SFU_EDGE_ROOM_H
@@ -48,10 +49,15 @@ struct room_events {
 		     const char *publisher_id, const char *track_id);
 	/* Somebody else speaks now. */
 	void (*speaker)(void *data, const char *room_id, const char *peer_id);
-	void (*state)(void *data, const char *room_id, const char *peer_id, const char *state);
+	/* Its media is "connecting", "connected" or "failed"; `failure` says why, of the last. */
+	void (*state)(void *data, const char *room_id, const char *peer_id, const char *state,
+		      const struct error *failure);
 	/* The room let the peer go by itself. */
-	void (*gone)(void *data, const char *room_id, const char *peer_id, const char *reason);
+	void (*gone)(void *data, const char *room_id, const char *peer_id, const struct error *why);
 };
+
+/* Why somebody is gone whom the SFU does not know. */
+extern const struct error room_unknown_peer;
 
 struct room_context { /* what all rooms of a worker share; borrowed */
 	struct media_port *port;
@@ -133,7 +139,8 @@ int room_mute(struct room *room, const char *peer_id, const struct mutes *mutes,
 void room_tick(struct room *room);
 void room_tick_due_peers(struct list *due_peers, uint64_t until_us);
 
-/* {room_id, peers: [{peer_id, kind, state, tracks}]}, as HELLO has it. */
+/* {room_id, peers: [{peer_id, kind, state, tracks, connection_state, failure?}]}, as HELLO has it.
+ */
 json_t *room_describe(const struct room *room);
 /* How everyone's media fares, {room_id, speaker, peers: [...]}; see room_stats.c. */
 json_t *room_stats(const struct room *room);

@@ -50,6 +50,13 @@ struct subscription {
 	bool is_unwanted;		    /* it said so: not for now */
 };
 
+enum connection_state { /* room_connection.c */
+			CONNECTION_NEW,
+			CONNECTION_CONNECTING,
+			CONNECTION_CONNECTED,
+			CONNECTION_FAILED
+};
+
 struct room_peer {
 	struct list link;     /* in room.peers */
 	struct list due_link; /* in room_context.due_peers while its tick is due */
@@ -66,9 +73,10 @@ struct room_peer {
 	size_t subscription_count;
 	uint64_t joined_us, layers_chosen_us;
 	bool has_offered; /* it has sent an offer of its own */
-	bool is_connected, is_connected_told;
-	bool has_ended; /* noted by a transport event, acted on in the tick */
-	struct error end_error;
+	enum connection_state connection;
+	uint64_t awaited_since_us;    /* while CONNECTING */
+	bool is_connected, has_ended; /* noted by a transport event, acted on in the tick */
+	struct error failure;	      /* why it has ended, or FAILED */
 };
 
 struct room {
@@ -108,6 +116,15 @@ int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t 
 /* Offer what has changed, if it is the SFU's turn. */
 void room_peer_negotiate(struct room_peer *peer);
 void room_negotiate_all(struct room *room);
+
+/* room_connection.c */
+/* It has been told where we are: it should connect, from now on. */
+void room_peer_await_connection(struct room_peer *peer);
+void room_peer_tell_connected(struct room_peer *peer);
+/* Has it taken too long? Often. */
+void room_peer_check_connection(struct room_peer *peer);
+/* {connection_state, failure?} */
+void room_peer_add_connection(const struct room_peer *peer, json_t *told);
 
 /* subscription.c */
 /* Bring tracks and receive pads in line with what was negotiated. True: what it publishes changed.

@@ -197,6 +197,7 @@ int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t 
 		return r;
 	peer->has_offered = true;
 	rtc_transport_set_fingerprint(peer->transport, peer->negotiation.remote_fingerprint_sha256);
+	room_peer_await_connection(peer);
 	if (room_peer_sync_tracks(peer))
 		room_publish_changed(peer);
 	room_peer_sync_subscriptions(peer);
@@ -264,6 +265,8 @@ static int on_answer(struct room_peer *peer, const json_t *signal, struct error 
 	if (r < 0)
 		return r;
 	rtc_transport_set_fingerprint(peer->transport, peer->negotiation.remote_fingerprint_sha256);
+	if (peer->connection == CONNECTION_NEW)
+		room_peer_await_connection(peer);
 	if (room_peer_sync_tracks(peer))
 		room_publish_changed(peer);
 	room_peer_sync_subscriptions(peer);
@@ -322,8 +325,10 @@ static int patch_ice(struct room_peer *peer, const struct sdp_fragment *fragment
 				       "a=ice-pwd; candidates belong to one ICE session");
 	if (*fragment->ice_ufrag)
 		is_restart = negotiation_restart_ice(&peer->negotiation, fragment->ice_ufrag);
-	if (is_restart)
+	if (is_restart) {
 		restart_ice(peer);
+		room_peer_await_connection(peer);
+	}
 	(void)json_object_set_new(answer, "ice_session",
 				  json_string(peer->negotiation.identity.ice_ufrag));
 	/* Asked for once more, it may be that the answer was lost. */
@@ -384,7 +389,7 @@ static int handle_signal(struct room_peer *peer, const json_t *signal, struct er
 	}
 	if (strcmp(type, "bye") == 0) {
 		peer->has_ended = true;
-		(void)error_set(&peer->end_error, -ECONNRESET, "bye", "the peer said goodbye");
+		(void)error_set(&peer->failure, -ECONNRESET, "bye", "the peer said goodbye");
 		return 0;
 	}
 	return error_set_field(reterr, -EINVAL, "bad_field", "signal_type",
@@ -440,7 +445,7 @@ void room_resume(struct room *room, const char *peer_id)
 
 	if (!peer) {
 		room->context->events->gone(room->context->events_data, room->room_id, peer_id,
-					    "unknown");
+					    &room_unknown_peer);
 		return;
 	}
 	room_publish_changed(peer);

@@ -307,6 +307,37 @@ static void on_dtls(RtcTransport *transport, const struct packet *packet)
 	}
 }
 
+void rtc_transport_explain(const RtcTransport *transport, unsigned seconds, struct error *ret_error)
+{
+	static const char code[] = "never_connected";
+	const struct media_port *port = transport->port;
+	const char *reason = transport->dtls ? dtls_link_last_reason(transport->dtls) : NULL;
+
+	if (transport->state == TRANSPORT_NEW)
+		(void)error_set(ret_error, -ETIMEDOUT, code,
+				"nothing of yours has reached port %u of the media server within "
+				"%u s: a firewall seems to be in the way; try another network, or "
+				"have a TURN server set up (WEBRTC_TURN_URLS)",
+				port->candidate_count ? port->candidates[0].port : 0, seconds);
+	else if (transport->dtls && dtls_link_has_begun(transport->dtls))
+		(void)error_set(ret_error, -ETIMEDOUT, code,
+				"your connectivity checks arrive, but the DTLS handshake stopped "
+				"half-way and was not done within %u s: a firewall or VPN may lose "
+				"larger packets; try another network",
+				seconds);
+	else if (reason)
+		(void)error_set(ret_error, -ETIMEDOUT, code,
+				"your connectivity checks arrive, but no DTLS hello that can be "
+				"used came within %u s: %s",
+				seconds, reason);
+	else
+		(void)error_set(ret_error, -ETIMEDOUT, code,
+				"your connectivity checks arrive, but no DTLS hello came within "
+				"%u s: a firewall may let nothing else through; try another "
+				"network, or a TURN server (WEBRTC_TURN_URLS)",
+				seconds);
+}
+
 /* ---- datagrams ---- */
 
 void transport_dispatch(struct media_port *port, struct datagram *datagram)

@@ -49,6 +49,9 @@ RtcTransport *rtc_transport_new(const struct transport_config *config);
 /* Say goodbye to the peer, leave the port. The element stays until its last reference goes. */
 void rtc_transport_stop(RtcTransport *transport);
 enum transport_state rtc_transport_state(const RtcTransport *transport);
+/* Say "never_connected": how far it has come in so many seconds, and what may help. */
+void rtc_transport_explain(const RtcTransport *transport, unsigned seconds,
+			   struct error *ret_error);
 /* The path in use, for statistics; NULL if there is none yet. */
 const struct net_path *rtc_transport_path(const RtcTransport *transport);
 

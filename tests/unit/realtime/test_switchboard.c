@@ -182,6 +182,7 @@ static void tracks_and_loss_of_media_are_told_to_the_room(void **state)
 	hears(&bob, "peer-updated", NULL, NULL);
 	switchboard_on_sfu_event(&exchange->board, BUS_PEER_GONE, body);
 	hears(&ann, "peer-left", "reason", "silent");
+	hears(&bob, "connection-state", "state", "failed");
 	hears(&bob, "error", "code", "media_lost");
 	assert_int_equal(bob.outbox.close_code, CLOSE_INTERNAL);
 	client_close(&ann);
