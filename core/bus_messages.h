@@ -45,7 +45,8 @@ enum { BUS_VERSION = 1 };
 	 */                                                                                        \
 	X(HUB_STATUS, 17, "hub_status")                                                            \
 	/* request: {room_ids?: []} -> {rooms: {room_id: {participants: [{peer_id, user_id, name,  \
-	 *   kind, joined_at, tracks}]}}}; without room_ids every room that has somebody in it.    \
+	 *   kind, joined_at, tracks, audio_muted, video_muted, connection_state, failure}],       \
+	 *   viewers}}}; without room_ids every room that has somebody in it.                      \
 	 * request: {counts: true} -> {rooms: {room_id: how many}}, of these */                    \
 	X(ROOM_OCCUPANCY, 18, "room_occupancy")                                                    \
 	/* event: {room_id, name, max_participants, mode, ...}: tell its peers room-updated */     \
@@ -139,7 +140,7 @@ enum { BUS_VERSION = 1 };
 	 *   it publishes now, whole */                                                            \
 	X(PEER_TRACKS, 64, "peer_tracks")                                                          \
 	/* event: {room_id, peer_id, state: "connecting"|"connected"|"failed", code?, detail?}:    \
-	 * how its media gets on. Who has "failed" is there all the same, and may try again */                   \
+	 * how its media gets on. Who has "failed" is there all the same, and may try again */     \
 	X(PEER_STATE, 65, "peer_state")                                                            \
 	/* event: {room_id, peer_id, reason, detail?}: the SFU let it go (silent for too long,     \
 	 *   failed); `reason` is a code, `detail` a sentence */                                   \

@@ -8,6 +8,7 @@
  *   call.on("speaker", ({peerId}) => …);  has the floor now
  *   call.on("left", ({peerId}) => …);
  *   call.on("state", (text) => …);     "connecting", "connected", "reconnecting", "failed"
+ *   call.on("trouble", (failure) => …); {code, detail}: why media does not get through; null: it does
  *   call.on("ended", ({reason}) => …); null: we left
  *   await call.join();
  *
@@ -59,6 +60,9 @@ function canSendLayers({ codec, scalability_mode: scalabilityMode }) {
 
 /** A way that is lost often comes back by itself. */
 const RESTART_MS = 1000;
+/** As the server would say it. */
+const LOST = { code: "timeout", detail: "the connection to the media server was lost" };
+const NEVER_CONNECTED = { code: "never_connected", detail: "the media server could not be reached" };
 /** How long to watch only before a busy server is asked again. */
 const BUSY_MS = 5000;
 
@@ -186,6 +190,8 @@ export class Call extends EventTarget {
       case "active-speaker":
         this.emit("speaker", { peerId: message.peer_id });
         return;
+      case "connection-state":
+        return this.mediaChanged(message);
       case "layers":
         return this.switchLayers(message);
       case "slot":
@@ -262,10 +268,18 @@ export class Call extends EventTarget {
 
   // ---- media ----
 
+  /** What the server sees of our connection to it. We are still in the call, and may try again. */
+  mediaChanged({ state, code, detail }) {
+    if (state !== "failed") return; // what goes well we see for ourselves
+    this.emit("trouble", { code, detail });
+    if (code === "never_connected") this.connection?.restartIce();
+  }
+
   connect(iceServers) {
     this.connection?.close();
     this.iceServers = iceServers;
     const connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    let wasConnected = false;
     this.connection = connection;
     for (const peerId of this.streams.keys()) this.forgetStream(peerId);
     connection.ontrack = ({ track, transceiver, streams }) => this.showTrack(transceiver.mid, track, streams[0]?.id);
@@ -273,12 +287,20 @@ export class Call extends EventTarget {
     connection.onconnectionstatechange = () => {
       if (connection !== this.connection || this.isOver) return;
       this.emit("state", connection.connectionState);
+      if (connection.connectionState === "connected") {
+        wasConnected = true;
+        this.emit("trouble", null);
+      }
       if (connection.connectionState === "disconnected") this.lookForAnotherWay(connection);
-      if (connection.connectionState === "failed") this.rejoin();
+      if (connection.connectionState !== "failed") return;
+      this.emit("trouble", wasConnected ? LOST : NEVER_CONNECTED); // the server may notice later than we do
+      this.rejoin();
     };
     if (!this.isWaiting) this.publish(connection);
+    if (connection.getTransceivers().length > 0) return;
     // Who publishes nothing has nothing to offer: until somebody else does, signalling is all there is.
-    if (connection.getTransceivers().length === 0) this.emit("state", "connected");
+    this.emit("state", "connected");
+    this.emit("trouble", null);
   }
 
   /** The server has no room for what we would send: take what the others send, and ask again. */

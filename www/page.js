@@ -63,6 +63,8 @@ async function showPreview() {
 const moderated = { audio: false, video: false };
 /** The server has no room for what we would send. */
 let isUnseen = false;
+/** Why media does not get through: {code, detail}; null: it does. */
+let trouble = null;
 
 function drawDevices() {
   for (const [id, kind] of DEVICE_BUTTONS) {
@@ -91,9 +93,27 @@ function moderatedText({ audio, video }) {
   return video ? "A moderator has muted your camera. Nobody sees you." : "";
 }
 
-/** Why others do not get what we send. */
+const TROUBLE_TEXTS = {
+  never_connected:
+    "Sound and pictures do not get through to the server: something on the way, such as a firewall or a VPN, keeps them back. Trying again. Another network may help.",
+  timeout: "Your connection was lost. Trying to get it back…",
+  dtls_failed: "No encrypted connection to the server could be made. Trying again. Another browser or network may help.",
+};
+TROUBLE_TEXTS.dtls_timeout = TROUBLE_TEXTS.never_connected;
+TROUBLE_TEXTS.dtls_fingerprint = TROUBLE_TEXTS.dtls_failed;
+
+function troubleText({ code, detail }) {
+  return TROUBLE_TEXTS[code] ?? `The connection for sound and pictures was lost (${detail}). Trying again…`;
+}
+
+function noticeText() {
+  if (trouble) return troubleText(trouble);
+  return isUnseen ? "The server is busy. You see the others; they will see you as soon as there is room." : moderatedText(moderated);
+}
+
+/** Why we do not see and hear the others, or they do not get what we send. */
 function showNotice() {
-  const text = isUnseen ? "The server is busy. You see the others; they will see you as soon as there is room." : moderatedText(moderated);
+  const text = noticeText();
   $("notice").textContent = text;
   $("notice").hidden = !text;
 }
@@ -106,6 +126,11 @@ function showModerated({ audio_muted: audio = false, video_muted: video = false 
 
 function showUnseen(isSo) {
   isUnseen = isSo;
+  showNotice();
+}
+
+function showTrouble(failure) {
+  trouble = failure;
   showNotice();
 }
 
@@ -222,6 +247,7 @@ function wire(newCall) {
     })
     .on("self", showModerated)
     .on("unseen", showUnseen)
+    .on("trouble", showTrouble)
     .on("stream", ({ peerId, stream: remote }) => tiles.showStream(peerId, remote))
     .on("state", showState)
     .on("problem", (error) => console.warn(error))
@@ -299,6 +325,7 @@ function backToLobby(reason) {
   chat?.close();
   call = chat = null;
   showUnseen(false);
+  showTrouble(null);
   showModerated({});
   tiles.clear();
   showLobbyError(reason);

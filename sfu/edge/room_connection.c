@@ -41,9 +41,18 @@ static void set_state(struct room_peer *peer, enum connection_state state)
 			       state == CONNECTION_FAILED ? &peer->failure : NULL);
 }
 
+/* Where everything was refused (data channels alone) there is nothing to connect for. */
+static bool has_lines(const struct negotiation *negotiation)
+{
+	for (size_t i = 0; i < negotiation->line_count; i++)
+		if (!negotiation->lines[i]->is_rejected)
+			return true;
+	return false;
+}
+
 void room_peer_await_connection(struct room_peer *peer)
 {
-	if (peer->is_connected || peer->has_ended)
+	if (peer->is_connected || peer->has_ended || !has_lines(&peer->negotiation))
 		return;
 	peer->awaited_since_us = peer->room->context->port->now_us;
 	set_state(peer, CONNECTION_CONNECTING);

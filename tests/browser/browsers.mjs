@@ -52,7 +52,7 @@ export async function joinCall(browser, system, name, room, prepare = []) {
   await page.evaluate(() => (document.getElementById("name").value = ""));
   await page.type("#name", name);
   await page.click("#join");
-  await page.waitForFunction(() => window.realtime.call?.connection?.connectionState === "connected", { timeout: 20_000 });
+  await page.waitForFunction(() => window.realtime.call?.connection?.connectionState === "connected", { timeout: 40_000 });
   return page;
 }
 

@@ -117,6 +117,25 @@ test("ICE restarts, and the call goes on in it", withLogs(async () => {
   await Promise.all(pages.map((page) => page.close()));
 }));
 
+/** Runs in the page before its scripts: it is told no address of the server until it shows that nothing gets through. */
+function hideTheServer() {
+  const apply = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+    const notice = document.getElementById("notice");
+    if (!notice.hidden) window.noticed ??= notice.textContent;
+    return apply.call(this, { type, sdp: notice.hidden ? sdp.replace(/^a=candidate:.*\r\n/gm, "") : sdp });
+  };
+}
+
+test("who does not get through reads why, and gets in when it is over", withLogs(async () => {
+  const page = await joinCall(chromium, system, "Walled", "walled", hideTheServer);
+  assert.match(await page.evaluate(() => window.noticed), /firewall/);
+  await until("the page says so no more", () => page.evaluate(() => document.getElementById("notice").hidden));
+  const { json } = await system.api("GET", "/realtime/webrtc/rooms/walled/participants");
+  assert.deepEqual(json.items.map((one) => [one.name, one.connection_state, one.failure]), [["Walled", "connected", null]]);
+  await page.close();
+}));
+
 test("the call survives a restart of realtimed", withLogs(async () => {
   const names = ["One", "Two"];
   const pages = [await joinCall(chromium, system, names[0], "restart"), await joinCall(chromium, system, names[1], "restart")];

@@ -1,4 +1,5 @@
-/* test_switchboard_connection.c - whether somebody's media gets through, told to them and to the API.
+/* test_switchboard_connection.c - whether somebody's media gets through, told to them and to the
+ * API.
  */
 #include "tests/unit/realtime/exchange.h"
 
@@ -9,9 +10,9 @@
 static void sfu_says_state(struct exchange *exchange, const char *peer_id, const char *state,
 			   const char *code)
 {
-	AUTO_JSON body = json_pack("{s:s, s:s, s:s, s:s*, s:s*}", "room_id", "r", "peer_id",
-				   peer_id, "state", state, "code", code, "detail",
-				   code ? "because" : NULL);
+	AUTO_JSON body =
+		json_pack("{s:s, s:s, s:s, s:s*, s:s*}", "room_id", "r", "peer_id", peer_id,
+			  "state", state, "code", code, "detail", code ? "because" : NULL);
 
 	switchboard_on_sfu_event(&exchange->board, BUS_PEER_STATE, body);
 }
@@ -57,8 +58,8 @@ static void last_left(const struct exchange *exchange, const char *peer_id, cons
 	char expected[200];
 
 	(void)snprintf(expected, sizeof(expected), "left %s %s", peer_id, reason);
-	assert_string_equal(json_string_value(json_array_get(
-				    exchange->log, json_array_size(exchange->log) - 1)),
+	assert_string_equal(json_string_value(json_array_get(exchange->log,
+							     json_array_size(exchange->log) - 1)),
 			    expected);
 }
 
@@ -187,9 +188,9 @@ static bool is_told_why(struct exchange *exchange, const char *room_id, const ch
 	struct peer *peer;
 	struct error error;
 
-	assert_int_equal(switchboard_http_find(&exchange->board, room_id, peer_id, &caller, &peer,
-					       &error),
-			 -ENOENT);
+	assert_int_equal(
+		switchboard_http_find(&exchange->board, room_id, peer_id, &caller, &peer, &error),
+		-ENOENT);
 	assert_string_equal(error.code, "session_not_found");
 	return strstr(error.message, "never_connected") && strstr(error.message, "because");
 }
