@@ -257,10 +257,11 @@ struct room *worker_room_find(struct worker *worker, const char *id)
 	return g_hash_table_lookup(worker->rooms, id);
 }
 
-/* Timers run only while somebody is there. */
+/* Timers run only while somebody is there, or it is still believed to be too busy. */
 static void set_ticking(struct worker *worker)
 {
-	bool on = g_hash_table_size(worker->rooms) > 0 ||
+	bool on = g_hash_table_size(worker->rooms) > 0 || worker->overload.refuses ||
+		  worker->overload.share_percent != OVERLOAD_SHARE_ALL ||
 		  (worker->port.tcp && tcp_port_connection_count(worker->port.tcp) > 0);
 	struct itimerspec interval = {0};
 
