@@ -29,16 +29,23 @@ static const char *state_name(enum connection_state state)
 	return names[state];
 }
 
-static void set_state(struct room_peer *peer, enum connection_state state)
+void room_peer_tell_connection(const struct room_peer *peer)
 {
 	const struct room_context *context = peer->room->context;
 
+	if (peer->connection != CONNECTION_NEW)
+		context->events->state(context->events_data, peer->room->room_id, peer->peer_id,
+				       state_name(peer->connection),
+				       peer->connection == CONNECTION_FAILED ? &peer->failure
+									     : NULL);
+}
+
+static void set_state(struct room_peer *peer, enum connection_state state)
+{
 	if (peer->connection == state)
 		return;
 	peer->connection = state;
-	context->events->state(context->events_data, peer->room->room_id, peer->peer_id,
-			       state_name(state),
-			       state == CONNECTION_FAILED ? &peer->failure : NULL);
+	room_peer_tell_connection(peer);
 }
 
 /* Where everything was refused (data channels alone) there is nothing to connect for. */

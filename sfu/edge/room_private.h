@@ -123,6 +123,8 @@ void room_peer_await_connection(struct room_peer *peer);
 void room_peer_tell_connected(struct room_peer *peer);
 /* Has it taken too long? Often. */
 void room_peer_check_connection(struct room_peer *peer);
+/* How it stands: once more, it may not have heard. */
+void room_peer_tell_connection(const struct room_peer *peer);
 /* {connection_state, failure?} */
 void room_peer_add_connection(const struct room_peer *peer, json_t *told);
 

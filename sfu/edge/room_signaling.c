@@ -449,6 +449,7 @@ void room_resume(struct room *room, const char *peer_id)
 		return;
 	}
 	room_publish_changed(peer);
+	room_peer_tell_connection(peer);
 	/* What was said while its signalling was away is lost; a layer that it believes to be off
 	 * would never come. */
 	LIST_FOR_EACH (track, &peer->tracks, link) {

@@ -28,7 +28,7 @@ class Caller:
 
     def __init__(self, system: System, room_id: str, socket: websockets.WebSocketClientProtocol) -> None:
         self.system, self.room_id, self.socket = system, room_id, socket
-        self.peer_id = ""
+        self.peer_id = self.resume_token = ""
 
     async def hear(self, kind: str) -> dict:
         while True:
@@ -74,8 +74,20 @@ async def calling(system: System, room_id: str) -> AsyncIterator[Caller]:
     url = f"ws://127.0.0.1:{system.port}/realtime/webrtc/signaling?room_id={room_id}"
     async with websockets.connect(url, close_timeout=1) as socket:
         caller = Caller(system, room_id, socket)
-        caller.peer_id = (await caller.hear("joined"))["peer_id"]
+        joined = await caller.hear("joined")
+        caller.peer_id, caller.resume_token = joined["peer_id"], joined["resume_token"]
         assert await caller.shown() == ("new", None)
+        yield caller
+
+
+@asynccontextmanager
+async def resuming(was: Caller) -> AsyncIterator[Caller]:
+    """The same one on another signalling connection."""
+    url = (f"ws://127.0.0.1:{was.system.port}/realtime/webrtc/signaling?room_id={was.room_id}"
+           f"&peer_id={was.peer_id}&resume_token={was.resume_token}")
+    async with websockets.connect(url, close_timeout=1) as socket:
+        caller = Caller(was.system, was.room_id, socket)
+        assert (await caller.hear("joined"))["resumed"]
         yield caller
 
 
@@ -100,6 +112,8 @@ async def never_connected_in_a_call(system: System) -> None:
         assert (failed["state"], failed["code"]) == ("failed", "never_connected")
         assert f"port {system.port + 2}" in failed["detail"] and "TURN" in failed["detail"], failed
         assert await caller.shown() == ("failed", {"code": "never_connected", "detail": failed["detail"]})
+        async with resuming(caller) as again:  # which may have missed it
+            assert await again.hear("connection-state") == failed
     assert await leave_reason(system, "walled", caller.peer_id) == "never_connected"
 
 
