@@ -13,13 +13,18 @@ static const uint64_t bounds_us[HISTOGRAM_BOUNDS] = {
 	25000, 50000, 100000, 250000, 500000, 1000000, 5000000,
 };
 
-void histogram_observe(struct histogram *histogram, uint64_t us)
+void histogram_count(struct histogram *histogram, uint64_t us, uint64_t count)
 {
 	size_t i = 0;
 
 	while (i < HISTOGRAM_BOUNDS && us > bounds_us[i])
 		i++;
-	histogram->counts[i]++;
+	histogram->counts[i] += count;
+}
+
+void histogram_observe(struct histogram *histogram, uint64_t us)
+{
+	histogram_count(histogram, us, 1);
 	histogram->sum_us += us;
 }
 
@@ -65,21 +70,33 @@ void metric_one(FILE *out, const char *name, const char *type, const char *help,
 	metric_value(out, name, NULL, value);
 }
 
-void metric_histogram(FILE *out, const char *name, const char *help,
-		      const struct histogram *histogram)
+void metric_histogram_values(FILE *out, const char *name, const char *labels,
+			     const struct histogram *histogram)
 {
+	const char *own = labels ? labels : "", *comma = labels ? "," : "";
+	char braces[128] = "";
 	uint64_t count = 0;
 
-	metric_head(out, name, "histogram", help);
+	if (labels)
+		(void)snprintf(braces, sizeof(braces), "{%s}", labels);
 	for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
 		count += histogram->counts[i];
-		(void)fprintf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name,
+		(void)fprintf(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, own, comma,
 			      (double)bounds_us[i] / 1e6, count);
 	}
 	count += histogram->counts[HISTOGRAM_BOUNDS];
 	(void)fprintf(out,
-		      "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.6f\n%s_count %" PRIu64 "\n",
-		      name, count, name, (double)histogram->sum_us / 1e6, name, count);
+		      "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n%s_sum%s %.6f\n%s_count%s %" PRIu64
+		      "\n",
+		      name, own, comma, count, name, braces, (double)histogram->sum_us / 1e6, name,
+		      braces, count);
+}
+
+void metric_histogram(FILE *out, const char *name, const char *help,
+		      const struct histogram *histogram)
+{
+	metric_head(out, name, "histogram", help);
+	metric_histogram_values(out, name, NULL, histogram);
 }
 
 static uint64_t resident_bytes(void)

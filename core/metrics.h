@@ -16,6 +16,8 @@ struct histogram {
 };
 
 void histogram_observe(struct histogram *histogram, uint64_t us);
+/* So many things took so long each; `sum_us` is the caller's to add to. */
+void histogram_count(struct histogram *histogram, uint64_t us, uint64_t count);
 
 /* How often each of a few things happened. Names beyond the bound count as "other". */
 enum { TALLY_MAX = 24, TALLY_NAME_SIZE = 48 };
@@ -41,6 +43,9 @@ void metric_value(FILE *out, const char *name, const char *labels, uint64_t valu
 void metric_one(FILE *out, const char *name, const char *type, const char *help, uint64_t value);
 void metric_histogram(FILE *out, const char *name, const char *help,
 		      const struct histogram *histogram);
+/* One of several under a head of type "histogram", told apart by `labels`; NULL for none. */
+void metric_histogram_values(FILE *out, const char *name, const char *labels,
+			     const struct histogram *histogram);
 
 /* Processor time, memory, descriptors and start of this process, as Prometheus clients name them;
  * `labels` tell processes on one page apart. What cannot be read is left out. */

@@ -6,6 +6,8 @@
 #ifndef API_HANDLERS_H
 #define API_HANDLERS_H
 
+#include <stdio.h>
+
 #include "api/router.h"
 
 /* health.c */
@@ -36,6 +38,8 @@ handler_fn connections_list, connections_get, connections_close, connections_clo
 
 /* metrics.c */
 handler_fn metrics_get;
+/* metrics_sfu.c: nothing if the media server does not answer. */
+void metrics_write_sfu(struct api *api, FILE *out);
 
 /* messages.c */
 handler_fn messages_send, messages_broadcast;

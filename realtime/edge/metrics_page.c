@@ -61,7 +61,8 @@ char *metrics_page(const struct server *server)
 	metric_histogram(out, "realtime_store_seconds",
 			 "From asking the store to having its answer.",
 			 store_thread_latency(server->store));
-	metric_one(out, "realtime_sfu_connected", "gauge", "Is the media relay there?",
+	metric_one(out, "realtime_sfu_connected", "gauge",
+		   "Is the media server connected, so that calls can be made?",
 		   server->board->is_sfu_connected);
 	metric_process(out, "process=\"realtimed\"");
 	if (fclose(out) == 0)

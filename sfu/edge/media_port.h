@@ -11,17 +11,23 @@
 
 #include "core/list.h"
 #include "sfu/edge/egress.h"
+#include "sfu/edge/media_counters.h"
 #include "sfu/edge/net.h"
 #include "sfu/edge/packet.h"
 #include "sfu/edge/tcp_port.h"
+#include "sfu/model/forward_delay.h"
 #include "sfu/wire/stun.h"
 
 struct media_port_counters {
 	uint64_t packets_in, bytes_in;
-	uint64_t dropped_unknown;   /* from a path nobody has opened */
-	uint64_t dropped_malformed; /* not STUN, DTLS, RTP or RTCP, or damaged */
-	uint64_t dropped_forged;    /* did not authenticate, or replayed */
-	uint64_t padding_out;	    /* sent without contents, to try out ways */
+	uint64_t dropped_unknown;    /* from a path nobody has opened */
+	uint64_t dropped_malformed;  /* not STUN, DTLS, RTP or RTCP, or damaged */
+	uint64_t dropped_forged;     /* did not authenticate, or replayed */
+	struct media_counters ended; /* of transports that are no more */
+	uint64_t keyframes_withheld; /* asked for, and not of the publisher: too often, just before,
+					or its way has collapsed */
+	struct tally refused_offers, refused_answers, failed_handshakes; /* by error code */
+	struct histogram round_trips; /* one for each report that tells one */
 };
 
 struct datagram;
@@ -35,6 +41,7 @@ struct media_port {
 	struct stun_server *stun;
 	uint64_t now_us;     /* of this turn of the loop: one clock read for a whole batch */
 	uint64_t arrived_us; /* when the last datagram reached the socket */
+	struct forward_delay forward_delay;
 	struct media_port_counters counters;
 	unsigned rebind_tries; /* how many more owners of unknown paths may be looked for in this
 				  tick */

@@ -464,6 +464,7 @@ void room_add_totals(const struct room *room, struct room_totals *totals)
 		if (peer->kind == PEER_REMOTE)
 			continue;
 		totals->peers++;
+		rtc_transport_add_totals(peer->transport, &totals->transports);
 		LIST_FOR_EACH (track, &peer->tracks, link) {
 			totals->tracks++;
 		}

@@ -150,6 +150,7 @@ gchar *room_graph(const struct room *room);
 struct room_totals {
 	size_t rooms; /* each in one of its parts */
 	size_t peers, tracks, subscriptions;
+	struct transport_totals transports;
 };
 void room_add_totals(const struct room *room, struct room_totals *totals);
 

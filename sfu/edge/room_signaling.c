@@ -167,8 +167,8 @@ static int check_load(const struct room_peer *peer, const struct sdp *offer, str
 	return 0;
 }
 
-int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t *publishers,
-			 char **ret_answer, struct error *reterr)
+static int take_offer(struct room_peer *peer, const char *text, const json_t *publishers,
+		      char **ret_answer, struct error *reterr)
 {
 	AUTO(sdp) offer = NULL;
 	AUTO(sdp) answer = NULL;
@@ -212,7 +212,7 @@ static int on_offer(struct room_peer *peer, const json_t *signal, struct error *
 	int r = json_get_text(signal, "sdp", 1, SDP_BYTES_MAX, &text, reterr);
 
 	if (r >= 0)
-		r = room_peer_take_offer(peer, text, NULL, &answer, reterr);
+		r = take_offer(peer, text, NULL, &answer, reterr);
 	if (r < 0)
 		return r;
 	context->events->signal(context->events_data, peer->room->room_id, peer->peer_id, "answer",
@@ -365,6 +365,31 @@ int room_patch_ice(struct room *room, const char *peer_id, const json_t *patch, 
 
 /* ---- both ---- */
 
+/* `type` is what the peer says it is. */
+static void count_refusal(const struct room *room, const char *type, const struct error *error)
+{
+	struct media_port_counters *counters = &room->context->port->counters;
+	const char *reason = *error->code ? error->code : "no_memory";
+
+	if (strcmp(type, "offer") == 0)
+		tally_add(&counters->refused_offers, reason);
+	else if (strcmp(type, "answer") == 0)
+		tally_add(&counters->refused_answers, reason);
+}
+
+int room_peer_take_offer(struct room_peer *peer, const char *text, const json_t *publishers,
+			 char **ret_answer, struct error *reterr)
+{
+	struct error error = {0};
+	int r = take_offer(peer, text, publishers, ret_answer, &error);
+
+	if (r < 0)
+		count_refusal(peer->room, "offer", &error);
+	if (r < 0 && reterr && error.number)
+		*reterr = error;
+	return r;
+}
+
 static int handle_signal(struct room_peer *peer, const json_t *signal, struct error *reterr)
 {
 	const char *type = NULL;
@@ -431,6 +456,8 @@ void room_signal(struct room *room, const char *peer_id, const json_t *signal)
 		r = handle_signal(peer, signal, &error);
 	if (r < 0)
 		refuse(room, peer_id, signal, &error);
+	if (r < 0 && type)
+		count_refusal(room, type, &error);
 	/* While it had an offer of its own open it passed over ours. */
 	if (r < 0 && peer && type && strcmp(type, "offer") == 0 &&
 	    peer->negotiation.state == NEGOTIATION_OFFERED)

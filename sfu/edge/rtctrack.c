@@ -59,6 +59,7 @@ struct _RtcTrack {
 	unsigned told_wanted;  /* these of them, as bits */
 	struct voice voice;
 	const uint64_t *now_us;
+	uint64_t *keyframes_withheld; /* the worker's counter */
 	guint next_pad;
 };
 
@@ -439,10 +440,12 @@ static void forget_packets(struct layer *layer)
 	layer->keyframe.is_known = false;
 }
 
-static void ask_for_keyframe(struct layer *layer)
+static bool ask_for_keyframe(struct layer *layer)
 {
-	if (!gst_pad_push_event(layer->sink, rtc_keyframe_request_new(layer->index)))
-		keyframe_gate_put_off(&layer->gate);
+	if (gst_pad_push_event(layer->sink, rtc_keyframe_request_new(layer->index)))
+		return true;
+	keyframe_gate_put_off(&layer->gate);
+	return false;
 }
 
 /* Sound has none. Nor is one asked of what is muted: when that ends it is. */
@@ -450,9 +453,10 @@ static void want_keyframe(struct layer *layer)
 {
 	const RtcTrack *track = layer->track;
 
-	if (layer->sink && track->is_video && !track->is_muted &&
-	    keyframe_gate_want(&layer->gate, *track->now_us))
-		ask_for_keyframe(layer);
+	if (!layer->sink || !track->is_video || track->is_muted)
+		return;
+	if (!keyframe_gate_want(&layer->gate, *track->now_us) || !ask_for_keyframe(layer))
+		(*track->keyframes_withheld)++;
 }
 
 /* Whoever is sent this layer waits for one. */
@@ -533,7 +537,7 @@ void rtc_track_tick(RtcTrack *track)
 		if (!rtc_track_is_wanted(track, i)) /* whoever asked has gone to another layer */
 			keyframe_gate_on_keyframe(&layer->gate);
 		else if (keyframe_gate_tick(&layer->gate, *track->now_us))
-			ask_for_keyframe(layer);
+			(void)ask_for_keyframe(layer);
 	}
 }
 
@@ -687,11 +691,13 @@ static void rtc_track_init(RtcTrack *track)
 	track->consumers = g_array_new(FALSE, FALSE, sizeof(struct consumer));
 }
 
-RtcTrack *rtc_track_new(const char *name, bool is_video, const uint64_t *port_now_us)
+RtcTrack *rtc_track_new(const char *name, bool is_video, const uint64_t *port_now_us,
+			uint64_t *keyframes_withheld)
 {
 	RtcTrack *track = g_object_new(RTC_TYPE_TRACK, "name", name, NULL);
 
 	track->is_video = is_video;
 	track->now_us = port_now_us;
+	track->keyframes_withheld = keyframes_withheld;
 	return track;
 }

@@ -23,8 +23,10 @@
 #define RTC_TYPE_TRACK (rtc_track_get_type())
 G_DECLARE_FINAL_TYPE(RtcTrack, rtc_track, RTC, TRACK, GstElement)
 
-/* `port_now_us` is the worker's clock, borrowed. The reference is floating. */
-RtcTrack *rtc_track_new(const char *name, bool is_video, const uint64_t *port_now_us);
+/* `port_now_us` is the worker's clock, `keyframes_withheld` where it counts wishes that the
+ * publisher does not get to hear of; borrowed. The reference is floating. */
+RtcTrack *rtc_track_new(const char *name, bool is_video, const uint64_t *port_now_us,
+			uint64_t *keyframes_withheld);
 
 /* The pad that takes a layer, borrowed, made when it is first asked for. NULL without memory. */
 GstPad *rtc_track_sink(RtcTrack *track, uint8_t layer);

@@ -32,13 +32,19 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
 
 /* ---- state ---- */
 
-static void set_state(RtcTransport *transport, enum transport_state state)
+const char *transport_state_name(enum transport_state state)
 {
 	static const char *const names[] = {"new", "checked", "connected", "ended"};
 
+	return names[state];
+}
+
+static void set_state(RtcTransport *transport, enum transport_state state)
+{
 	LOG(LOG_DEBUG, LOG_WEBRTC, "transport_state", LOG_TEXT("room", transport->config.room_id),
-	    LOG_TEXT("peer", transport->config.peer_id), LOG_TEXT("from", names[transport->state]),
-	    LOG_TEXT("to", names[state]));
+	    LOG_TEXT("peer", transport->config.peer_id),
+	    LOG_TEXT("from", transport_state_name(transport->state)),
+	    LOG_TEXT("to", transport_state_name(state)));
 	transport->state = state;
 }
 
@@ -58,11 +64,6 @@ enum transport_state rtc_transport_state(const RtcTransport *transport)
 const struct net_path *rtc_transport_path(const RtcTransport *transport)
 {
 	return transport->selected < 0 ? NULL : &transport->paths[transport->selected].path;
-}
-
-const struct transport_counters *rtc_transport_counters(const RtcTransport *transport)
-{
-	return &transport->counters;
 }
 
 void rtc_transport_set_fingerprint(RtcTransport *transport, const uint8_t fingerprint_sha256[32])
@@ -261,13 +262,19 @@ static void send_dtls(void *data, const uint8_t *datagram, size_t length)
 	egress_commit(transport->port->egress, target, length);
 }
 
+static void fail_handshake(RtcTransport *transport, const struct error *error)
+{
+	tally_add(&transport->port->counters.failed_handshakes, error->code);
+	transport_end(transport, error);
+}
+
 static void on_dtls_connected(RtcTransport *transport)
 {
 	struct error error = {0};
 
 	if (dtls_link_media_crypto(transport->dtls, &transport->crypto_in, &transport->crypto_out,
 				   &error) < 0) {
-		transport_end(transport, &error);
+		fail_handshake(transport, &error);
 		return;
 	}
 	/* From here on only what authenticates is heard: a check, or what the keys open. Anybody
@@ -296,7 +303,9 @@ static void on_dtls(RtcTransport *transport, const struct packet *packet)
 	before = dtls_link_state(transport->dtls);
 	r = dtls_link_receive(transport->dtls, packet->bytes, packet->length,
 			      transport->fingerprint_sha256, &error);
-	if (r < 0)
+	if (r < 0 && before == DTLS_HANDSHAKING)
+		fail_handshake(transport, &error);
+	else if (r < 0)
 		transport_end(transport, &error);
 	else if (before == DTLS_HANDSHAKING && dtls_link_state(transport->dtls) == DTLS_CONNECTED)
 		on_dtls_connected(transport);
@@ -408,12 +417,13 @@ void rtc_transport_tick(RtcTransport *transport)
 		return;
 	if (transport->dtls &&
 	    dtls_link_tick(transport->dtls, transport->port->now_us, &error) < 0) {
-		transport_end(transport, &error);
+		fail_handshake(transport, &error);
 		return;
 	}
 	if (transport->state == TRANSPORT_CONNECTED) {
 		transport_bandwidth_tick(transport);
 		transport_rtcp_tick(transport);
+		transport_meter_tick(transport);
 	}
 	check_unproven(transport);
 	check_silence(transport);
@@ -446,6 +456,7 @@ void rtc_transport_stop(RtcTransport *transport)
 	transport->path_count = 0;
 	transport->selected = -1;
 	transport->state = TRANSPORT_ENDED;
+	media_counters_add(&transport->port->counters.ended, &transport->counters);
 	transport->port = NULL;
 }
 

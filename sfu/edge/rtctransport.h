@@ -113,10 +113,16 @@ void transport_release_due(struct media_port *port);
 /* Timers: every 20 ms. */
 void rtc_transport_tick(RtcTransport *transport);
 
-struct transport_counters {
-	uint64_t packets_in, packets_out, nacks_sent, nacks_received, retransmitted, paced, padding;
+/* All of a worker's: what they are and have counted, and what their ways carry together, of those
+ * who tell something of them. */
+struct transport_totals {
+	size_t by_state[TRANSPORT_ENDED + 1];
+	size_t estimated, collapsed;
+	uint64_t estimate_bps, wanted_bps;
+	struct media_counters media;
 };
-const struct transport_counters *rtc_transport_counters(const RtcTransport *transport);
+void rtc_transport_add_totals(const RtcTransport *transport, struct transport_totals *totals);
+const char *transport_state_name(enum transport_state state);
 
 /* What is known of its ways and streams; new. */
 json_t *rtc_transport_stats(RtcTransport *transport);

@@ -55,13 +55,14 @@ static void choose_id(struct room_track *track, const char *wanted)
 struct room_track *room_track_new(struct room_peer *peer, const char *mid, enum media_kind kind)
 {
 	struct room_track *track = calloc(1, sizeof(*track));
+	struct media_port *port = peer->room->context->port;
 	gchar *name;
 
 	if (!track)
 		return NULL;
 	name = g_strdup_printf("track%u_%s_%s", peer->room->track_count++, peer->peer_id, mid);
-	track->element =
-		rtc_track_new(name, kind == MEDIA_VIDEO, &peer->room->context->port->now_us);
+	track->element = rtc_track_new(name, kind == MEDIA_VIDEO, &port->now_us,
+				       &port->counters.keyframes_withheld);
 	g_free(name);
 	if (!track->element) {
 		free(track);

@@ -3,7 +3,6 @@
 #include "sfu/model/allocator.h"
 
 enum {
-	IP_UDP_BYTES = 28,
 	REMB_VALID_US = 10000000,
 	TICK_US = 20000,
 	/* What a subscriber may make us repeat: half of what the way carries; of who tells nothing

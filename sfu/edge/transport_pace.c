@@ -6,6 +6,7 @@ enum { HELD_MAX = 512 }; /* packets; when there are so many they all go */
 struct held_packet {
 	struct send_stream_out *stream;
 	GstBuffer *buffer; /* a reference */
+	bool is_new;
 };
 
 /* There while something waits, which is seldom: most networks take more than they are sent. */
@@ -23,11 +24,14 @@ static void send_first(RtcTransport *transport)
 {
 	struct held_packets *held = transport->held;
 	struct held_packet first = *held_at(held, 0);
+	const struct packet *packet;
 
 	held->first = (held->first + 1) % HELD_MAX;
 	held->count--;
 	held->bytes -= gst_buffer_get_size(first.buffer);
-	send_stream_send(first.stream, packet_of_buffer(first.buffer));
+	packet = packet_of_buffer(first.buffer);
+	if (send_stream_send(first.stream, packet) && first.is_new)
+		forward_delay_on_packet(&transport->port->forward_delay, packet->arrival_us);
 	gst_buffer_unref(first.buffer);
 }
 
@@ -47,7 +51,8 @@ void transport_send_held(RtcTransport *transport)
 	forget_if_empty(transport);
 }
 
-bool transport_hold(RtcTransport *transport, struct send_stream_out *stream, GstBuffer *buffer)
+bool transport_hold(RtcTransport *transport, struct send_stream_out *stream, GstBuffer *buffer,
+		    bool is_new)
 {
 	struct held_packets *held = transport->held;
 
@@ -64,7 +69,8 @@ bool transport_hold(RtcTransport *transport, struct send_stream_out *stream, Gst
 			return false;
 		list_append(&transport->port->pacing, &transport->pacing_link);
 	}
-	*held_at(held, held->count++) = (struct held_packet){stream, gst_buffer_ref(buffer)};
+	*held_at(held, held->count++) =
+		(struct held_packet){stream, gst_buffer_ref(buffer), is_new};
 	held->bytes += gst_buffer_get_size(buffer);
 	transport->counters.paced++;
 	return true;

@@ -10,6 +10,7 @@
 #include "sfu/model/keyframe_wish.h"
 #include "sfu/model/nack_tracker.h"
 #include "sfu/model/pacer.h"
+#include "sfu/model/rate_meter.h"
 #include "sfu/model/receive_stats.h"
 #include "sfu/model/round_trip.h"
 #include "sfu/model/send_history.h"
@@ -18,7 +19,12 @@
 #include "sfu/model/uplink_health.h"
 #include "sfu/wire/dependency_descriptor.h"
 
-enum { TRANSPORT_PATHS_MAX = 8, REPORT_INTERVAL_US = 1000000, FEEDBACK_INTERVAL_US = 50000 };
+enum {
+	TRANSPORT_PATHS_MAX = 8,
+	REPORT_INTERVAL_US = 1000000,
+	FEEDBACK_INTERVAL_US = 50000,
+	IP_UDP_BYTES = 28 /* around each packet */
+};
 
 /* A path that passed an authenticated check. */
 struct checked_path {
@@ -58,6 +64,8 @@ struct receive_stream {
 	struct receive_stats stats;
 	struct nack_tracker nacks;
 	uint32_t clock_rate_hz;
+	uint64_t nacks_sent, plis_sent;
+	int32_t lost_most; /* as counted: the most that was missing at a time */
 };
 
 /* One m-line's outgoing stream. Of each there is one for each subscriber, so all of them are never
@@ -71,6 +79,7 @@ struct send_stream_out {
 	uint8_t incoming_dependency_id; /* the publisher's number of that descriptor; 0: none */
 	uint8_t transport_cc_id;	/* of the extension that numbers what we send; 0: none */
 	uint8_t abs_send_time_id;	/* of the one that tells when, where nothing is numbered */
+	uint64_t byte_count;		/* of whole packets, under SRTP; without repeats */
 	struct forwarder forwarder;
 
 	struct list link;	   /* in RtcTransport.send_streams */
@@ -79,6 +88,13 @@ struct send_stream_out {
 	struct sender_clock clock; /* the publisher's, told by an event */
 	uint64_t reported_at_us;   /* our last SR */
 	struct keyframe_wish keyframe_wish;
+	struct {		/* how the subscriber says it fares */
+		uint64_t at_us; /* 0: it has said nothing */
+		struct rtcp_report_block block;
+		int32_t lost_most; /* as counted */
+	} heard;
+	uint64_t nacks_received, plis_received, firs_received, retransmitted, retransmitted_bytes;
+	struct rate_meter meter;
 };
 
 struct _RtcTransport {
@@ -94,7 +110,7 @@ struct _RtcTransport {
 	struct pacer pacer;
 	int selected;  /* index in paths, -1: none */
 	uint8_t probe; /* what is sent now is of this probe; 0: none */
-	struct transport_counters counters;
+	struct media_counters counters;
 
 	/* The present ones at [generation % 2], those before an ICE restart in the other place. */
 	struct ice_credentials credentials[2];
@@ -121,6 +137,7 @@ struct _RtcTransport {
 	uint32_t local_ssrc; /* ours in RTCP */
 	struct round_trip round_trip;
 	uint64_t reported_at_us, feedback_at_us;
+	struct rate_meter meter_in, meter_out;
 
 	/* What the way to the participant carries. */
 	struct bandwidth bandwidth;
@@ -161,9 +178,9 @@ void send_stream_tick(struct send_stream_out *stream);
  * as reserved with egress_reserve(). */
 void transport_commit_rtcp(RtcTransport *transport, uint8_t *bytes, size_t length);
 const struct egress_target *transport_target(const RtcTransport *transport);
-/* One packet to the subscriber, numbered anew and encrypted; nothing where there is no way to it.
- */
-void send_stream_send(struct send_stream_out *stream, const struct packet *packet);
+/* One packet to the subscriber, numbered anew and encrypted. False: it is not for it, or there is
+ * no way to it. */
+bool send_stream_send(struct send_stream_out *stream, const struct packet *packet);
 
 /* transport_repeat.c */
 /* A subscriber misses packets: repeat them from the track's cache. */
@@ -175,8 +192,10 @@ enum probe_matter transport_probe_matter(const RtcTransport *transport);
 void transport_send_probe(RtcTransport *transport, uint8_t probe, size_t byte_count);
 
 /* transport_pace.c */
-/* True: it has to wait, and a reference to the buffer is kept; false: it may be sent now. */
-bool transport_hold(RtcTransport *transport, struct send_stream_out *stream, GstBuffer *buffer);
+/* True: it has to wait, and a reference to the buffer is kept; false: it may be sent now. It is
+ * new, or what somebody begins with. */
+bool transport_hold(RtcTransport *transport, struct send_stream_out *stream, GstBuffer *buffer,
+		    bool is_new);
 /* All that waits goes now: something follows that has to come after it. */
 void transport_send_held(RtcTransport *transport);
 /* What waits of this stream is not sent. */
@@ -194,6 +213,9 @@ void transport_note_sent(RtcTransport *transport, size_t srtp_bytes);
 void transport_on_feedback(RtcTransport *transport, struct slice packet);
 void transport_on_remb(RtcTransport *transport, uint64_t bitrate_bps);
 void transport_bandwidth_tick(RtcTransport *transport);
+
+/* transport_stats.c */
+void transport_meter_tick(RtcTransport *transport);
 
 /* transport_rtcp.c */
 void transport_on_rtcp(RtcTransport *transport, struct packet *packet);

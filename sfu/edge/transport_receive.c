@@ -87,6 +87,7 @@ static void set_ssrc(struct receive_stream *stream, uint32_t ssrc)
 	if (!has_begun)
 		return;
 	receive_stats_init(&stream->stats, stream->clock_rate_hz);
+	stream->lost_most = 0;
 	memset(&stream->nacks, 0, sizeof(stream->nacks));
 	stream->dependencies.is_known = false;
 	stream->dependencies.template_count = 0;
@@ -299,9 +300,10 @@ void transport_on_plain_rtp(RtcTransport *transport, struct datagram *datagram, 
 		port->counters.dropped_malformed++;
 		return;
 	}
+	transport->counters.packets_in++;
+	transport->counters.bytes_in += packet->length;
 	packet_set_length(packet, length);
 	transport->last_heard_us = transport->last_rtp_us = port->now_us;
-	transport->counters.packets_in++;
 	note_arrival(transport, packet);
 	stream = receive_stream_find_ssrc(transport, packet->header.ssrc);
 	if (!stream)

@@ -90,12 +90,27 @@ static size_t commit(struct send_stream_out *stream, int length, bool has_new_nu
 	if (has_new_number)
 		transport_note_sent(transport, (size_t)length);
 	pacer_on_sent(&transport->pacer, transport->port->now_us, (size_t)length);
+	transport->counters.bytes_out += (size_t)length;
 	return (size_t)length;
 }
 
 static bool can_send(const RtcTransport *transport)
 {
 	return transport_target(transport) && transport->crypto_out;
+}
+
+static void count_repeat(struct send_stream_out *stream, size_t byte_count)
+{
+	struct media_counters *counters = &stream->transport->counters;
+
+	if (stream->transport->probe) {
+		counters->probe_repeats++;
+		return;
+	}
+	counters->retransmitted++;
+	counters->retransmitted_bytes += byte_count;
+	stream->retransmitted++;
+	stream->retransmitted_bytes += byte_count;
 }
 
 /* Returns the bytes; 0: the packet is no longer (or never was) there. */
@@ -126,7 +141,8 @@ static size_t retransmit(struct send_stream_out *stream, uint16_t sequence_numbe
 	else
 		return 0;
 	byte_count = commit(stream, length, outgoing.is_numbered && forwarder->rtx_payload_type);
-	transport->counters.retransmitted += byte_count > 0;
+	if (byte_count > 0)
+		count_repeat(stream, byte_count);
 	return byte_count;
 }
 
@@ -146,14 +162,17 @@ void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequenc
 {
 	RtcTransport *transport = stream->transport;
 	bool is_lost = false;
+	size_t i;
 
+	stream->nacks_received += count;
 	transport->counters.nacks_received += count;
-	for (size_t i = 0; i < count && transport->retransmit_bytes > 0; i++) {
+	for (i = 0; i < count && transport->retransmit_bytes > 0; i++) {
 		size_t bytes = retransmit(stream, sequence_numbers[i]);
 
 		transport->retransmit_bytes -= (double)bytes;
 		is_lost = is_lost || (bytes == 0 && is_beyond_repair(stream, sequence_numbers[i]));
 	}
+	transport->counters.retransmissions_refused += count - i;
 	if (is_lost && stream->forwarder.needs_keyframe)
 		send_stream_want_keyframe(stream);
 }
@@ -219,7 +238,6 @@ static size_t send_padding(struct send_stream_out *stream)
 		forwarder_on_sent(forwarder, 0);
 	}
 	transport->counters.padding++;
-	transport->port->counters.padding_out++;
 	return byte_count;
 }
 

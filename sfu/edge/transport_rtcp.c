@@ -86,6 +86,17 @@ bool source_restart_event_is(GstEvent *event, uint8_t *ret_layer)
 
 /* ---- what the peer says ---- */
 
+/* Of a number that falls when something is repaired: what it has risen by since it was highest. */
+static uint64_t count_lost(int32_t *most, int32_t lost)
+{
+	int32_t before = *most;
+
+	if (lost <= before)
+		return 0;
+	*most = lost;
+	return (uint64_t)(lost - before);
+}
+
 static void on_sender_report(void *data, uint32_t ssrc, const struct rtcp_sender_info *info)
 {
 	RtcTransport *transport = data;
@@ -99,19 +110,37 @@ static void on_sender_report(void *data, uint32_t ssrc, const struct rtcp_sender
 				 sender_report_event_new(stream->layer, &transport->clock, info));
 }
 
+/* Nobody has lost more than it was sent. */
+static void note_report(struct send_stream_out *stream, const struct rtcp_report_block *block)
+{
+	int64_t sent = (int64_t)stream->forwarder.packet_count;
+	int32_t lost = block->cumulative_lost > sent ? (int32_t)sent : block->cumulative_lost;
+
+	stream->heard.at_us = stream->transport->port->now_us;
+	stream->heard.block = *block;
+	stream->transport->counters.lost_out += count_lost(&stream->heard.lost_most, lost);
+}
+
 /* How a subscriber receives us: its block closes the loop that our SR opened (section 6.4.1). */
 static void on_report_block(void *data, uint32_t reporter_ssrc,
 			    const struct rtcp_report_block *block)
 {
 	RtcTransport *transport = data;
+	struct send_stream_out *stream = send_stream_find_ssrc(transport, block->ssrc);
 	uint32_t now = ntp_middle(ntp_now());
-	uint32_t round_trip;
+	uint64_t round_trip_us;
 
 	(void)reporter_ssrc;
-	if (!block->last_sr || !send_stream_find_ssrc(transport, block->ssrc))
+	if (!stream)
 		return;
-	round_trip = now - block->last_sr - block->delay_since_last_sr; /* 1/65536 s */
-	round_trip_on_sample(&transport->round_trip, ((uint64_t)round_trip * 1000000u) >> 16);
+	note_report(stream, block);
+	if (!block->last_sr)
+		return;
+	now -= block->last_sr + block->delay_since_last_sr; /* 1/65536 s */
+	round_trip_us = ((uint64_t)now * 1000000u) >> 16;
+	round_trip_on_sample(&transport->round_trip, round_trip_us);
+	if (round_trip_us <= ROUND_TRIP_MOST_US)
+		histogram_observe(&transport->port->counters.round_trips, round_trip_us);
 }
 
 static void on_nack(void *data, uint32_t media_ssrc, const uint16_t *sequence_numbers, size_t count)
@@ -126,14 +155,23 @@ static void on_pli(void *data, uint32_t media_ssrc)
 {
 	struct send_stream_out *stream = send_stream_find_ssrc(data, media_ssrc);
 
-	if (stream)
-		send_stream_want_keyframe(stream);
+	if (!stream)
+		return;
+	stream->plis_received++;
+	stream->transport->counters.plis_received++;
+	send_stream_want_keyframe(stream);
 }
 
 static void on_fir(void *data, uint32_t media_ssrc, uint8_t command_sequence)
 {
+	struct send_stream_out *stream = send_stream_find_ssrc(data, media_ssrc);
+
 	(void)command_sequence; /* repeats are throttled like any wish */
-	on_pli(data, media_ssrc);
+	if (!stream)
+		return;
+	stream->firs_received++;
+	stream->transport->counters.firs_received++;
+	send_stream_want_keyframe(stream);
 }
 
 static void on_remb(void *data, uint64_t bitrate_bps)
@@ -199,6 +237,8 @@ bool transport_send_pli(struct receive_stream *stream)
 	writer = begin(transport);
 	rtcp_write_pli(&writer, transport->local_ssrc, stream->ssrc);
 	finish(transport, &writer);
+	stream->plis_sent++;
+	transport->counters.plis_sent++;
 	return true;
 }
 
@@ -218,6 +258,7 @@ static void ask_for_missing(struct receive_stream *stream)
 		writer = begin(transport);
 		rtcp_write_nack(&writer, transport->local_ssrc, stream->ssrc, missing, count);
 		finish(transport, &writer);
+		stream->nacks_sent += count;
 		transport->counters.nacks_sent += count;
 	}
 	if (nack_tracker_take_keyframe_wish(&stream->nacks) && stream->is_video)
@@ -260,9 +301,15 @@ static void write_receiver_reports(RtcTransport *transport)
 	size_t count = 0;
 
 	LIST_FOR_EACH (stream, &transport->receive_streams, link) {
-		if (stream->stats.has_packet && count < RTCP_REPORTS_MAX)
-			blocks[count++] = receive_stats_report(&stream->stats, stream->ssrc,
-							       transport->port->now_us);
+		struct rtcp_report_block *block = &blocks[count];
+
+		if (!stream->stats.has_packet || count == RTCP_REPORTS_MAX)
+			continue;
+		*block =
+			receive_stats_report(&stream->stats, stream->ssrc, transport->port->now_us);
+		transport->counters.lost_in +=
+			count_lost(&stream->lost_most, block->cumulative_lost);
+		count++;
 	}
 	if (count == 0)
 		return;
@@ -278,8 +325,8 @@ static void write_sender_report(struct send_stream_out *stream)
 	const struct forwarder *forwarder = &stream->forwarder;
 	ntp_time now = ntp_now();
 	struct rtcp_sender_info info = {.ntp = now,
-					.packet_count = forwarder->packet_count,
-					.octet_count = forwarder->octet_count};
+					.packet_count = (uint32_t)forwarder->packet_count,
+					.octet_count = (uint32_t)forwarder->octet_count};
 	struct writer writer = begin(transport);
 
 	info.rtp_timestamp =

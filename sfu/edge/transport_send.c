@@ -125,7 +125,7 @@ static void on_send_failure(RtcTransport *transport, int failure)
 	transport_end(transport, &error);
 }
 
-void send_stream_send(struct send_stream_out *stream, const struct packet *packet)
+bool send_stream_send(struct send_stream_out *stream, const struct packet *packet)
 {
 	RtcTransport *transport = stream->transport;
 	const struct egress_target *target = transport_target(transport);
@@ -147,10 +147,10 @@ void send_stream_send(struct send_stream_out *stream, const struct packet *packe
 	int length;
 
 	if (!target || !transport->crypto_out)
-		return;
+		return false;
 	span = forwarder_map(forwarder, &input);
 	if (!span)
-		return;
+		return false;
 	out = egress_reserve(egress);
 	outgoing.prefix_bytes = outgoing.skipped = 0;
 	outgoing.transport_sequence = outgoing_number(stream);
@@ -165,7 +165,7 @@ void send_stream_send(struct send_stream_out *stream, const struct packet *packe
 		outgoing.prefix, outgoing.prefix_bytes, payload, payload_bytes);
 	if (length < 0) {
 		on_send_failure(transport, length);
-		return;
+		return false;
 	}
 	egress_commit(egress, target, (size_t)length);
 	if (packet->is_keyframe_start)
@@ -176,23 +176,33 @@ void send_stream_send(struct send_stream_out *stream, const struct packet *packe
 		transport_note_sent(transport, (size_t)length);
 	pacer_on_sent(&transport->pacer, transport->port->now_us, (size_t)length);
 	forwarder_on_sent(forwarder, payload_bytes + outgoing.prefix_bytes);
+	stream->byte_count += (size_t)length;
 	transport->counters.packets_out++;
+	transport->counters.bytes_out += (size_t)length;
+	return true;
 }
 
-static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferList *list)
+/* Takes the list. How long a packet took is of interest where it came just now. */
+static inline void send_list(struct send_stream_out *stream, GstBufferList *list, bool is_new)
 {
-	struct send_stream_out *stream = gst_pad_get_element_private(pad);
+	struct media_port *port = stream->transport->port;
 	guint count = gst_buffer_list_length(list);
 
-	(void)parent;
 	for (guint i = 0; i < count; i++) {
 		GstBuffer *buffer = gst_buffer_list_get(list, i);
 		const struct packet *packet = packet_of_buffer(buffer);
 
-		if (packet && !transport_hold(stream->transport, stream, buffer))
-			send_stream_send(stream, packet);
+		if (packet && !transport_hold(stream->transport, stream, buffer, is_new) &&
+		    send_stream_send(stream, packet) && is_new)
+			forward_delay_on_packet(&port->forward_delay, packet->arrival_us);
 	}
 	gst_buffer_list_unref(list);
+}
+
+static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferList *list)
+{
+	(void)parent;
+	send_list(gst_pad_get_element_private(pad), list, true);
 	return GST_FLOW_OK;
 }
 
@@ -214,9 +224,14 @@ static void ask_for_keyframe(struct send_stream_out *stream)
 
 void send_stream_want_keyframe(struct send_stream_out *stream)
 {
-	if (stream->forwarder.needs_keyframe && stream->forwarder.target_layer != LAYER_NONE &&
-	    keyframe_wish_make(&stream->keyframe_wish, stream->transport->port->now_us))
+	struct media_port *port = stream->transport->port;
+
+	if (!stream->forwarder.needs_keyframe || stream->forwarder.target_layer == LAYER_NONE)
+		return;
+	if (keyframe_wish_make(&stream->keyframe_wish, port->now_us))
 		ask_for_keyframe(stream);
+	else
+		port->counters.keyframes_withheld++;
 }
 
 void send_stream_tick(struct send_stream_out *stream)
@@ -397,7 +412,7 @@ static void send_backlog(struct send_stream_out *stream, uint8_t layer)
 		bytes_max = (size_t)budget_bps / 8 * BACKLOG_MS / 1000;
 	list = rtc_track_backlog(stream->track, layer, bytes_max);
 	if (list)
-		(void)sink_chain_list(stream->pad, GST_OBJECT_CAST(stream->transport), list);
+		send_list(stream, list, false);
 }
 
 void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent)

@@ -12,6 +12,7 @@
 
 #include "core/bus.h"
 #include "core/clock.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/metrics.h"
 #include "sfu/edge/parts.h"
@@ -72,7 +73,7 @@ struct worker {
 	struct list postponed;	     /* commands */
 	struct list due_peers;	     /* of the rooms: room_tick_due_peers() */
 	GHashTable *rooms;	     /* by id, of owned struct room */
-	struct histogram forwarding; /* how long turns took in which packets came in and went out */
+	struct histogram forwarding; /* how long packets were here: sfu/model/forward_delay.h */
 };
 
 /* ---- commands ---- */
@@ -361,21 +362,14 @@ static void receive(struct worker *worker)
 /* Everything leaves. */
 static void flush(struct worker *worker)
 {
+	struct forward_delay *delay = &worker->port.forward_delay;
+
 	worker_tell_parts(worker); /* first: they can begin meanwhile */
 	egress_flush(worker->port.egress);
 	if (worker->port.tcp)
 		tcp_port_flush(worker->port.tcp);
-}
-
-/* The same, noting what this turn of the loop has added to the way of its packets. */
-static void flush_media(struct worker *worker)
-{
-	const struct egress_counters *counters = egress_counters(worker->port.egress);
-	uint64_t before = counters->packets;
-
-	flush(worker);
-	if (counters->packets != before)
-		histogram_observe(&worker->forwarding, clock_now_us() - worker->port.now_us);
+	if (delay->count > 0)
+		forward_delay_on_sent(delay, clock_now_us(), &worker->forwarding);
 }
 
 /* All peers at once would hold the packets up. */
@@ -388,16 +382,6 @@ static void tick_due_peers(struct worker *worker)
 	room_tick_due_peers(&worker->due_peers,
 			    now_us + TICK_SLICE_US + (now_us - worker->port.now_us) / 4);
 	flush(worker);
-}
-
-/* As {sum_us, counts: […]}: core/metrics.h has the bounds. */
-static json_t *describe_histogram(const struct histogram *histogram)
-{
-	json_t *counts = json_array();
-
-	for (size_t i = 0; i < ARRAY_LEN(histogram->counts); i++)
-		(void)json_array_append_new(counts, json_integer((json_int_t)histogram->counts[i]));
-	return json_pack("{s:I, s:o}", "sum_us", (json_int_t)histogram->sum_us, "counts", counts);
 }
 
 /* Until something is there; where calls are going on, for a while, after which something is. */
@@ -424,6 +408,7 @@ static void loop(struct worker *worker)
 		uint64_t began_us;
 
 		worker->port.now_us = began_us = clock_now_us();
+		forward_delay_begin_turn(&worker->port.forward_delay, began_us);
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.fd == worker->port.fd) {
 				receive(worker);
@@ -446,7 +431,7 @@ static void loop(struct worker *worker)
 			}
 		}
 		transport_release_due(&worker->port);
-		flush_media(worker);
+		flush(worker);
 		tick_due_peers(worker);
 		turn_pace_on_turn(&worker->pace, began_us, clock_now_us());
 	}
@@ -662,32 +647,66 @@ json_t *worker_describe_room(struct worker *worker, const json_t *asked)
 	return json_pack("{s:s}", "dot", dot);
 }
 
-json_t *worker_describe_status(struct worker *worker, const json_t *asked)
+/* What it has done, as {name: count}. */
+static json_t *describe_counters(const struct worker *worker)
 {
 	const struct media_port_counters *in = &worker->port.counters;
 	const struct egress_counters *out = egress_counters(worker->port.egress);
-	struct room_totals totals = {0};
+
+	return json_pack(
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "packets_in",
+		(json_int_t)in->packets_in, "bytes_in", (json_int_t)in->bytes_in, "packets_out",
+		(json_int_t)out->packets, "bytes_out", (json_int_t)out->bytes, "system_calls_out",
+		(json_int_t)out->system_calls, "dropped_unknown", (json_int_t)in->dropped_unknown,
+		"dropped_malformed", (json_int_t)in->dropped_malformed, "dropped_forged",
+		(json_int_t)in->dropped_forged, "dropped_out", (json_int_t)out->dropped,
+		"dropped_between",
+		(json_int_t)(worker->context.parts ? parts_dropped(worker->context.parts) : 0),
+		"keyframes_withheld", (json_int_t)in->keyframes_withheld, "cpu_us", cpu_us());
+}
+
+static json_t *describe_transports(const struct transport_totals *totals)
+{
+	json_t *told = json_object();
+
+	for (int i = 0; i <= TRANSPORT_ENDED; i++)
+		(void)json_object_set_new(told, transport_state_name((enum transport_state)i),
+					  json_integer((json_int_t)totals->by_state[i]));
+	return told;
+}
+
+json_t *worker_describe_status(struct worker *worker, const json_t *asked)
+{
+	const struct media_port_counters *in = &worker->port.counters;
+	struct room_totals totals = {.transports.media = in->ended};
+	const struct transport_totals *transports = &totals.transports;
+	json_t *status = describe_counters(worker);
 	GHashTableIter iterator;
 	gpointer room;
+	AUTO_JSON more = NULL;
 
 	(void)asked;
 	g_hash_table_iter_init(&iterator, worker->rooms);
 	while (g_hash_table_iter_next(&iterator, NULL, &room))
 		room_add_totals(room, &totals);
-	return json_pack(
-		"{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:i, s:i, s:i, s:I, s:I, s:o}",
+	more = json_pack(
+		"{s:i, s:b, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, "
+		"s:o, s:o, s:o, s:o}",
 		"port", worker->number, "alive", 1, "rooms", (json_int_t)totals.rooms, "peers",
 		(json_int_t)totals.peers, "tracks", (json_int_t)totals.tracks, "subscriptions",
-		(json_int_t)totals.subscriptions, "packets_in", (json_int_t)in->packets_in,
-		"packets_out", (json_int_t)out->packets, "system_calls_out",
-		(json_int_t)out->system_calls, "dropped_unknown", (json_int_t)in->dropped_unknown,
-		"dropped_malformed", (json_int_t)in->dropped_malformed, "dropped_forged",
-		(json_int_t)in->dropped_forged, "dropped_out", (json_int_t)out->dropped, "cpu_us",
-		cpu_us(), "load_percent", (int)turn_pace_load_percent(&worker->pace),
-		"share_percent", (int)worker->overload.share_percent, "refuses_publishers",
-		(int)worker->overload.refuses, "dropped_between",
-		(json_int_t)(worker->context.parts ? parts_dropped(worker->context.parts) : 0),
-		"padding_out", (json_int_t)in->padding_out, "forwarding",
-		describe_histogram(&worker->forwarding));
+		(json_int_t)totals.subscriptions, "load_percent",
+		(int)turn_pace_load_percent(&worker->pace), "share_percent",
+		(int)worker->overload.share_percent, "refuses_publishers",
+		(int)worker->overload.refuses, "estimated", (json_int_t)transports->estimated,
+		"estimate_bps", (json_int_t)transports->estimate_bps, "wanted_bps",
+		(json_int_t)transports->wanted_bps, "uplinks_collapsed",
+		(json_int_t)transports->collapsed, "transports", describe_transports(transports),
+		"media", media_counters_to_json(&transports->media), "refused_offers",
+		tally_to_json(&in->refused_offers), "refused_answers",
+		tally_to_json(&in->refused_answers), "failed_handshakes",
+		tally_to_json(&in->failed_handshakes), "round_trips",
+		histogram_to_json(&in->round_trips), "forwarding",
+		histogram_to_json(&worker->forwarding));
+	(void)json_object_update(status, more);
+	return status;
 }

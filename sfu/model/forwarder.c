@@ -417,7 +417,7 @@ const struct forwarder_span *forwarder_map(struct forwarder *forwarder,
 void forwarder_on_sent(struct forwarder *forwarder, size_t payload_bytes)
 {
 	forwarder->packet_count++;
-	forwarder->octet_count += (uint32_t)payload_bytes;
+	forwarder->octet_count += payload_bytes;
 }
 
 /* ---- packets without contents ---- */

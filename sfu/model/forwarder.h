@@ -84,7 +84,7 @@ struct forwarder {
 	bool has_sent;
 	bool is_between_pictures; /* what went out last was the end of one */
 
-	uint32_t packet_count, octet_count; /* for sender reports; they wrap */
+	uint64_t packet_count, octet_count; /* sender reports have their last 32 bits */
 
 	/* Behind what each packet needs, which so lies together. */
 	unsigned span; /* the present one's index */

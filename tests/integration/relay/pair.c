@@ -203,16 +203,24 @@ void pair_resume_sfu(struct pair *pair)
 	assert_int_equal(kill(pair->hub.sfu, SIGCONT), 0);
 }
 
-json_int_t pair_counter(struct pair *pair, const char *name)
+json_int_t pair_counter_of(struct pair *pair, const char *group, const char *name)
 {
 	AUTO_JSON status = fake_hub_status(&pair->hub);
 	const json_t *worker;
 	json_int_t sum = 0;
 	size_t i;
 
-	json_array_foreach (json_object_get(status, "workers"), i, worker)
-		sum += json_integer_value(json_object_get(worker, name));
+	json_array_foreach (json_object_get(status, "workers"), i, worker) {
+		const json_t *told = group ? json_object_get(worker, group) : worker;
+
+		sum += json_integer_value(json_object_get(told, name));
+	}
 	return sum;
+}
+
+json_int_t pair_counter(struct pair *pair, const char *name)
+{
+	return pair_counter_of(pair, NULL, name);
 }
 
 json_int_t pair_peers_of_worker(struct pair *pair, size_t worker)

@@ -77,6 +77,8 @@ void pair_halt_sfu(struct pair *pair);
 void pair_resume_sfu(struct pair *pair);
 /* A number of its status: that of all workers together, or how many peers one of them has. */
 json_int_t pair_counter(struct pair *pair, const char *name);
+/* One of a group of them, such as "media". */
+json_int_t pair_counter_of(struct pair *pair, const char *group, const char *name);
 json_int_t pair_peers_of_worker(struct pair *pair, size_t worker);
 void pair_wait_until(struct pair *pair, const char *counter, json_int_t value);
 /* Until the SFU has read `more` datagrams since it had `before`. */

@@ -204,7 +204,7 @@ static void who_has_no_rtx_is_probed_with_padding(void **state)
 	assert_true(way.padding > 0);
 	assert_int_equal(way.rtx_padding, 0);
 	assert_true(viewers(&way, "padding") >= (json_int_t)way.padding);
-	assert_true(pair_counter(way.pair, "padding_out") >= (json_int_t)way.padding);
+	assert_true(pair_counter_of(way.pair, "media", "padding") >= (json_int_t)way.padding);
 	expect_again(&way, way.padded, way.padded_bytes);
 	expect_again(&way, way.picture, way.picture_bytes);
 	close_way(&way);

@@ -28,6 +28,26 @@ static void a_histogram_counts_up_to_each_bound(void **state)
 	free(text);
 }
 
+static void histograms_are_told_apart_by_labels(void **state)
+{
+	struct histogram histogram = {0};
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	histogram_count(&histogram, 200, 3);
+	histogram.sum_us = 600;
+	metric_head(out, "x_seconds", "histogram", "Waiting.");
+	metric_histogram_values(out, "x_seconds", "worker=\"1\"", &histogram);
+	(void)fclose(out);
+	assert_non_null(strstr(text, "\nx_seconds_bucket{worker=\"1\",le=\"0.0001\"} 0\n"));
+	assert_non_null(strstr(text, "\nx_seconds_bucket{worker=\"1\",le=\"0.00025\"} 3\n"));
+	assert_non_null(strstr(text, "\nx_seconds_sum{worker=\"1\"} 0.000600\n"
+				     "x_seconds_count{worker=\"1\"} 3\n"));
+	free(text);
+}
+
 static void values_have_labels_or_none(void **state)
 {
 	char *text = NULL;
@@ -65,6 +85,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_histogram_counts_up_to_each_bound),
+		cmocka_unit_test(histograms_are_told_apart_by_labels),
 		cmocka_unit_test(values_have_labels_or_none),
 		cmocka_unit_test(a_tally_is_bounded),
 	};
