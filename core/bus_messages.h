@@ -157,10 +157,14 @@ enum { BUS_VERSION = 1 };
                                                                                                    \
 	/* ---- api -> sfu, on its control socket ---- */                                          \
 	/* request: {} -> {workers: [{port, alive, rooms, peers, tracks, subscriptions,            \
-	 * packets_in, packets_out, system_calls_out, dropped_unknown, dropped_malformed,          \
-	 * dropped_forged, dropped_out, dropped_between, padding_out, cpu_us, forwarding: {sum_us, \
-	 * counts}}], rooms, peers}. A worker that does not answer has port and alive (false)      \
-	 * alone. A room on several workers counts once */                                         \
+	 * packets_in, bytes_in, packets_out, bytes_out, system_calls_out, dropped_unknown,        \
+	 * dropped_malformed, dropped_forged, dropped_out, dropped_between, keyframes_withheld,    \
+	 * cpu_us, load_percent, share_percent, refuses_publishers, estimated, estimate_bps,       \
+	 * wanted_bps, uplinks_collapsed, transports: {state: count}, media: {...} (sfu/edge/      \
+	 * media_counters.h), refused_offers, refused_answers, failed_handshakes: {code: count},   \
+	 * round_trips, forwarding: {sum_us, counts}}], rooms, peers}. A worker that does not      \
+	 * answer has port and alive (false) alone. A room on several workers counts once. Counts  \
+	 * of what has happened never go back while the process runs */                            \
 	X(SFU_STATUS, 80, "sfu_status")                                                            \
 	/* request: {room_id, graph? (false)} -> {room_id, speaker?, peers: [...]} (sfu/edge/      \
 	 * room_stats.c), or with `graph` {dot}; -ENOENT "no_call": nobody is in it now */         \

@@ -7,6 +7,7 @@ import json
 import time
 from pathlib import Path
 
+import exposition
 import pytest
 import websockets
 from answer import ask
@@ -19,11 +20,7 @@ CONNECTIONS, CONNECTIONS_CLOSE, METRICS = 24, 40, 41
 def page(daemon: Realtimed) -> dict[str, float]:
     answer = ask(daemon.port, "GET", "/metrics", timeout_s=5)
     assert answer.status == 200 and answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    lines = answer.body.decode().splitlines()
-    return {
-        name: float(value)
-        for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-    }
+    return exposition.values_of(answer.body.decode())
 
 
 def test_metrics_count_what_happens(tmp_path: Path) -> None:
