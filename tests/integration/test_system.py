@@ -22,10 +22,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import exposition
 import pytest
 import websockets
 from answer import SDP
 from conftest import wait_until
+from contract import Contract
 from system import BUILD, ROOMS, ROOT, System
 
 HERE = Path(__file__).resolve().parent
@@ -239,6 +241,32 @@ def assert_seen_and_heard(result: dict) -> None:
     assert result["deleted"] in (200, 204)
 
 
+def assert_it_is_told_how_the_call_fares(system: System, room_id: str) -> None:
+    """By REST, as the OpenAPI document has it to the last field, and on the page for Prometheus."""
+    contract = Contract()
+    key = {"Authorization": f"Bearer {system.key}"}
+
+    def peers() -> list[dict]:
+        answer = system.request("GET", f"{ROOMS}/{room_id}/stats", headers=key)
+        contract.judge(contract.operations["callStats"], answer)
+        return answer.json["peers"]
+
+    def reported() -> list[dict]:
+        return [one for peer in peers() for one in peer["subscriptions"] if one.get("reported") and one["bitrate_bps"]]
+
+    wait_until(lambda: any(one["kind"] == "video" for one in reported()), 30)
+    (publisher,) = [peer for peer in peers() if peer["kind"] == "whip"]
+    assert publisher["bitrate_in_bps"] > 0 and publisher["packets_in"] > 0
+    assert any(peer["rtt_ms"] is not None for peer in peers() if peer["kind"] == "whep")
+    page = system.request("GET", "/metrics", headers=key)
+    contract.judge(contract.operations["metrics"], page)
+    values = exposition.values_of(page.body.decode())
+    assert values["realtime_sfu_connected"] == 1 and values['realtime_sfu_worker_up{worker="0"}'] == 1
+    assert values['realtime_sfu_transports{worker="0",state="connected"}'] >= 2
+    for name in ("bytes_in_total", "bytes_out_total", "round_trip_seconds_count", "forwarding_seconds_count"):
+        assert values[f'realtime_sfu_{name}{{worker="0"}}'] > 0, name
+
+
 def test_whip_is_watched_by_whep(system: System) -> None:
     publisher = start_publishing(system, "stage")
     (present,) = system.participants("stage")
@@ -246,6 +274,7 @@ def test_whip_is_watched_by_whep(system: System) -> None:
     publisher_id = present["peer_id"]
     everyone = start_watching(system, "stage")
     chosen = start_watching(system, "stage", f"?publisher={publisher_id}")
+    assert_it_is_told_how_the_call_fares(system, "stage")
     assert_seen_and_heard(result_of(everyone))
     assert_seen_and_heard(result_of(chosen))
     publisher.terminate()
