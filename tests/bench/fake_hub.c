@@ -224,6 +224,15 @@ void fake_hub_pause(struct fake_hub *hub, const char *room_id, const char *peer_
 	(void)send_frame(hub, BUS_EVENT, BUS_PEER_SUBSCRIPTION, 0, body);
 }
 
+void fake_hub_signal(struct fake_hub *hub, const char *room_id, const char *peer_id,
+		     const char *signal_type, const char *sdp)
+{
+	AUTO_JSON body = json_pack("{s:s, s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
+				   "signal_type", signal_type, "sdp", sdp);
+
+	(void)send_frame(hub, BUS_EVENT, BUS_PEER_SIGNAL, 0, body);
+}
+
 void fake_hub_close_room(struct fake_hub *hub, const char *room_id)
 {
 	AUTO_JSON body = json_pack("{s:s}", "room_id", room_id);

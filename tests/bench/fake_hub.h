@@ -33,6 +33,9 @@ void fake_hub_join_unheard(struct fake_hub *hub, const char *room_id, const char
 /* PEER_MUTE of its video. */
 int fake_hub_mute(struct fake_hub *hub, const char *room_id, const char *peer_id,
 		  bool is_muted) MUST_CHECK;
+/* PEER_SIGNAL: an offer or answer of a peer's. */
+void fake_hub_signal(struct fake_hub *hub, const char *room_id, const char *peer_id,
+		     const char *signal_type, const char *sdp);
 /* PEER_LEAVE. */
 void fake_hub_leave(struct fake_hub *hub, const char *room_id, const char *peer_id);
 /* PEER_SUBSCRIPTION: it does, or does not, want to see that track now. */

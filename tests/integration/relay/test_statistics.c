@@ -351,6 +351,11 @@ static void what_is_refused_is_counted_by_reason(void **state)
 		    0);
 	assert_int_equal(pair_counter_of(pair, "refused_offers", "bad_sdp"), bad + 1);
 	free(answer);
+	fake_hub_signal(&pair->hub, "relay", "publisher", "offer", "v=0 nor this");
+	wait_for(pair, "refused_offers", "bad_sdp", bad + 2);
+	fake_hub_signal(&pair->hub, "relay", "publisher", "answer", "v=0 nor that");
+	wait_for(pair, "refused_answers", "bad_sdp", 1);
+	assert_int_equal(pair_counter_of(pair, "refused_offers", "bad_sdp"), bad + 2);
 }
 
 /* Another's certificate than its offer says. */
