@@ -52,6 +52,7 @@ int signal_send(struct api *api, struct request *request, struct response *respo
 	AUTO_JSON body = NULL;
 	json_t *answer = NULL, *candidate;
 	const char *sdp, *room_id = NULL;
+	int64_t offer_id;
 	int r;
 
 	r = request_read_json(request, api->config->REALTIME_MAX_BODY, &body, reterr);
@@ -62,6 +63,8 @@ int signal_send(struct api *api, struct request *request, struct response *respo
 	if (r == 0)
 		r = json_get_text(body, "sdp", 1, (size_t)api->config->REALTIME_MAX_BODY, &sdp,
 				  reterr);
+	if (r >= 0)
+		r = json_get_int(body, "offer_id", 1, INT64_MAX, &offer_id, reterr);
 	if (r >= 0)
 		r = json_get_container(body, "ice_candidate", JSON_OBJECT, &candidate, reterr);
 	/* Over what it may say of itself. */
