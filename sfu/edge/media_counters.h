@@ -16,10 +16,10 @@
  * found out at some time that they are missing, and which were not repaired by then: `lost_in` by
  * us, `lost_out` by those who are sent something, as they report it. */
 #define MEDIA_COUNTERS(X)                                                                          \
-	X(packets_in)                                                                              \
-	X(bytes_in)                                                                                \
 	X(packets_out) /* new ones; repeats and padding are counted below */                       \
 	X(bytes_out)   /* of all of them */                                                        \
+	X(packets_in)                                                                              \
+	X(bytes_in)                                                                                \
 	X(lost_in)                                                                                 \
 	X(lost_out)                                                                                \
 	X(nacks_sent) /* packets that were asked for, not packets of RTCP */                       \

@@ -79,7 +79,6 @@ struct send_stream_out {
 	uint8_t incoming_dependency_id; /* the publisher's number of that descriptor; 0: none */
 	uint8_t transport_cc_id;	/* of the extension that numbers what we send; 0: none */
 	uint8_t abs_send_time_id;	/* of the one that tells when, where nothing is numbered */
-	uint64_t byte_count;		/* of whole packets, under SRTP; without repeats */
 	struct forwarder forwarder;
 
 	struct list link;	   /* in RtcTransport.send_streams */

@@ -176,7 +176,7 @@ bool send_stream_send(struct send_stream_out *stream, const struct packet *packe
 		transport_note_sent(transport, (size_t)length);
 	pacer_on_sent(&transport->pacer, transport->port->now_us, (size_t)length);
 	forwarder_on_sent(forwarder, payload_bytes + outgoing.prefix_bytes);
-	stream->byte_count += (size_t)length;
+	forwarder->byte_count += (size_t)length;
 	transport->counters.packets_out++;
 	transport->counters.bytes_out += (size_t)length;
 	return true;

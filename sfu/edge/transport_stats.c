@@ -22,9 +22,10 @@ void transport_meter_tick(RtcTransport *transport)
 			now_us);
 	rate_meter_tick(&transport->meter_out, wrapped(counters->bytes_out, packets_out), now_us);
 	LIST_FOR_EACH (stream, &transport->send_streams, link) {
-		rate_meter_tick(&stream->meter,
-				wrapped(stream->byte_count, stream->forwarder.packet_count),
-				now_us);
+		rate_meter_tick(
+			&stream->meter,
+			wrapped(stream->forwarder.byte_count, stream->forwarder.packet_count),
+			now_us);
 	}
 }
 

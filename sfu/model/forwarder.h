@@ -85,6 +85,7 @@ struct forwarder {
 	bool is_between_pictures; /* what went out last was the end of one */
 
 	uint64_t packet_count, octet_count; /* sender reports have their last 32 bits */
+	uint64_t byte_count;		    /* of whole packets, the caller's to count */
 
 	/* Behind what each packet needs, which so lies together. */
 	unsigned span; /* the present one's index */
