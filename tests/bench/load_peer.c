@@ -124,6 +124,23 @@ static int describe_audio(struct sdp_media *media, bool with_transport_cc)
 	return sdp_media_add_codec(media, &opus);
 }
 
+/* The layers of the last section (a=ssrc-group:SIM), which names them; `offer` is realloc()ed. */
+static char *name_layers(const struct load_peer *peer, char *offer)
+{
+	AUTO_FREE char *before = offer;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!offer || !out)
+		return NULL;
+	(void)fprintf(out, "%sa=ssrc-group:SIM", before);
+	for (uint32_t i = 0; i < peer->layer_count; i++)
+		(void)fprintf(out, " %u", peer->ssrc + i);
+	(void)fputs("\r\n", out);
+	return fclose(out) == 0 ? text : NULL;
+}
+
 char *load_peer_offer(const struct load_peer *peer, size_t receive_count)
 {
 	size_t step = peer->with_audio ? 2 : 1;
@@ -155,7 +172,8 @@ char *load_peer_offer(const struct load_peer *peer, size_t receive_count)
 			media->ssrc_count = 1;
 		}
 	}
-	return sdp_format(offer);
+	return !receive_count && peer->layer_count ? name_layers(peer, sdp_format(offer))
+						   : sdp_format(offer);
 }
 
 char *load_peer_answer(const struct load_peer *peer, const char *offer)
@@ -427,6 +445,19 @@ void load_peer_publish_audio(struct load_peer *peer, size_t length)
 
 	publish(peer, LOAD_OPUS, false, peer->audio_ssrc, peer->audio_sequence_number++, start,
 		length);
+}
+
+void load_peer_publish_layer(struct load_peer *peer, uint8_t layer, size_t length, bool is_keyframe)
+{
+	const uint8_t start[2] = {0x10, (uint8_t)(layer << 5 | !is_keyframe)};
+
+	publish(peer, LOAD_VP8, true, peer->ssrc + layer, peer->layer_sequence_numbers[layer]++,
+		start, length);
+}
+
+uint8_t load_peer_layer_of(const uint8_t *payload)
+{
+	return payload[1] >> 5;
 }
 
 static void report(struct load_peer *peer, uint32_t ssrc, uint32_t ticks_per_ms)

@@ -15,6 +15,7 @@ struct load_peer {
 	bool with_audio;	/* an audio section for each of video; set it before the offer */
 	bool with_transport_cc; /* packets numbered for feedback, and feedback; likewise */
 	bool without_rtx;	/* what it misses comes again as it was; likewise */
+	size_t layer_count;	/* its picture is so many streams, told by their SSRCs; likewise */
 	bool is_checked; /* the other side checks as well, and takes nothing before; likewise */
 	bool was_checked;
 	int fd;
@@ -28,6 +29,7 @@ struct load_peer {
 	char remote_ufrag[64], remote_password[64];
 	uint32_t ssrc, audio_ssrc; /* what it publishes with */
 	uint16_t sequence_number, audio_sequence_number, transport_sequence;
+	uint16_t layer_sequence_numbers[SDP_LAYERS_MAX];
 	uint8_t transport_cc_id, audio_transport_cc_id; /* as agreed; 0: not */
 	bool sends_deltas;				/* what it publishes begins no keyframe */
 	uint32_t receive_ssrc, receive_rtx_ssrc;	/* of the first section it watches */
@@ -63,6 +65,11 @@ void load_peer_publish(struct load_peer *peer, size_t length, bool marker);
 /* The same for a packet that continues a frame, and for sound. */
 void load_peer_publish_more(struct load_peer *peer, size_t length, bool marker);
 void load_peer_publish_audio(struct load_peer *peer, size_t length);
+/* One packet, which is a picture of a layer; it says which (load_peer_layer_of()). The layers'
+ * SSRCs are load_peer.ssrc and those that follow. */
+void load_peer_publish_layer(struct load_peer *peer, uint8_t layer, size_t length,
+			     bool is_keyframe);
+uint8_t load_peer_layer_of(const uint8_t *payload);
 /* Sender reports of all that it publishes. */
 void load_peer_report(struct load_peer *peer);
 /* Transport-wide feedback about what was drained since the last. */
