@@ -209,16 +209,6 @@ static uint64_t total_bps(struct allocator_stream *const *streams, size_t count)
 	return sum_bps;
 }
 
-static uint64_t largest_bps(const struct allocator_stream *stream)
-{
-	uint64_t largest = 0;
-
-	for (size_t i = 0; i < stream->layer_count && !stream->is_paused; i++)
-		if (stream->layers[i].is_live && stream->layers[i].bitrate_bps > largest)
-			largest = stream->layers[i].bitrate_bps;
-	return largest;
-}
-
 /* What the smallest layer costs of a picture that the subscriber has paused and may want back. */
 static uint64_t paused_bps(const struct subscription *subscription)
 {
@@ -277,24 +267,6 @@ static void set_importance(struct room_peer *peer, struct subscription **videos,
 	}
 }
 
-/* A worker that is too busy sends everyone a share of what there is (overload.h). */
-static int64_t bounded_by_load(const struct room_peer *peer,
-			       struct allocator_stream *const *streams, size_t count,
-			       int64_t budget_bps)
-{
-	unsigned share_percent = peer->room->context->overload->share_percent;
-	uint64_t all_bps = 0;
-	int64_t bound_bps;
-
-	if (share_percent == OVERLOAD_SHARE_ALL)
-		return budget_bps;
-	for (size_t i = 0; i < count; i++)
-		all_bps += largest_bps(streams[i]);
-	bound_bps = (int64_t)(all_bps * share_percent / 100);
-	return budget_bps == ALLOCATOR_BUDGET_UNLIMITED || budget_bps > bound_bps ? bound_bps
-										  : budget_bps;
-}
-
 void room_peer_choose_layers(struct room_peer *peer)
 {
 	struct subscription *videos[STREAMS_MAX];
@@ -305,6 +277,7 @@ void room_peer_choose_layers(struct room_peer *peer)
 	int64_t budget_bps = rtc_transport_budget_bps(peer->transport);
 	uint64_t sound_bps = audio_bps(peer), missing_bps, wanted_bps = 0;
 	size_t count = collect_videos(peer, videos);
+	unsigned share_percent = peer->room->context->overload->share_percent;
 
 	peer->layers_chosen_us = peer->room->context->port->now_us;
 	if (count == 0) {
@@ -320,7 +293,8 @@ void room_peer_choose_layers(struct room_peer *peer)
 	}
 	if (budget_bps != ALLOCATOR_BUDGET_UNLIMITED)
 		budget_bps = budget_bps > (int64_t)sound_bps ? budget_bps - (int64_t)sound_bps : 0;
-	budget_bps = bounded_by_load(peer, streams, count, budget_bps);
+	if (share_percent != OVERLOAD_SHARE_ALL) /* this worker is too busy (overload.h) */
+		budget_bps = allocator_bound_by_share(streams, count, share_percent, budget_bps);
 	missing_bps = allocator_run(streams, count, budget_bps, peer->layers_chosen_us);
 	for (size_t i = 0; i < count; i++)
 		wanted_bps += paused_bps(videos[i]);

@@ -302,3 +302,26 @@ uint64_t allocator_run(struct allocator_stream *const *streams, size_t count, in
 		settle(&ladders[i], &budget);
 	return missing;
 }
+
+static uint64_t largest_bps(const struct allocator_stream *stream)
+{
+	uint64_t largest = 0;
+
+	for (size_t i = 0; i < stream->layer_count && !stream->is_paused; i++)
+		if (stream->layers[i].is_live && stream->layers[i].bitrate_bps > largest)
+			largest = stream->layers[i].bitrate_bps;
+	return largest;
+}
+
+int64_t allocator_bound_by_share(struct allocator_stream *const *streams, size_t count,
+				 unsigned share_percent, int64_t budget_bps)
+{
+	uint64_t all_bps = 0;
+	int64_t bound_bps;
+
+	for (size_t i = 0; i < count; i++)
+		all_bps += largest_bps(streams[i]);
+	bound_bps = (int64_t)(all_bps * share_percent / 100);
+	return budget_bps == ALLOCATOR_BUDGET_UNLIMITED || budget_bps > bound_bps ? bound_bps
+										  : budget_bps;
+}

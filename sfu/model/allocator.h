@@ -70,6 +70,11 @@ void allocator_stream_init(struct allocator_stream *stream);
 /* What the stream takes as it was decided last. */
 uint64_t allocator_stream_bps(const struct allocator_stream *stream);
 
+/* The budget, or less, where only a share of the largest layers of all that is not paused is to be
+ * sent. */
+int64_t allocator_bound_by_share(struct allocator_stream *const *streams, size_t count,
+				 unsigned share_percent, int64_t budget_bps);
+
 /* Set each stream's `target`. `budget_bps` is for all of them; ALLOCATOR_BUDGET_UNLIMITED: not
  * known. Returns what it would take to raise the next stream to the whole of its next layer, 0 if
  * all have what they want. */

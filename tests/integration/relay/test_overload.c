@@ -1,11 +1,14 @@
 /* test_overload.c - a worker that is too busy, at a few per cent of a core. */
-#include "tests/integration/relay/pair.h"
+#include "tests/integration/relay/layered.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "sfu/model/overload.h"
 #include "sfu/model/placement.h"
+#include "sfu/wire/rtcp.h"
 
 /* Several per cent of a core; `viewer` NULL: nobody reads. */
 static void flood(struct load_peer *publisher, struct load_peer *viewer, unsigned milliseconds)
@@ -99,10 +102,103 @@ static void nor_does_one_that_has_a_part_of_the_room(void **state)
 	assert_is_open_again(pair);
 }
 
+/* ---- layers ---- */
+
+/* Another room on the same worker, in which every packet goes to many. */
+enum { CROWD = 24 };
+struct crowd {
+	struct load_peer publisher, viewers[CROWD];
+	unsigned turn;
+};
+
+static void join_crowd(struct pair *pair, struct load_peer *peer, const char *peer_id,
+		       const char *kind, size_t sections)
+{
+	AUTO_FREE char *offer = NULL;
+	AUTO_FREE char *answer = NULL;
+
+	assert_int_equal(load_peer_init(peer, pair->identity), 0);
+	offer = load_peer_offer(peer, sections);
+	assert_int_equal(fake_hub_join(&pair->hub, "crowd", peer_id, kind, offer, &answer), 0);
+	assert_int_equal(load_peer_connect(peer, answer), 0);
+}
+
+static void report_nothing(struct load_peer *peer)
+{
+	uint8_t packet[256];
+	struct writer writer = writer_over(packet, sizeof(packet));
+
+	rtcp_write_receiver_report(&writer, 1, NULL, 0);
+	load_peer_send_rtcp(peer, packet, writer.offset, sizeof(packet));
+}
+
+static struct crowd *crowd_new(struct pair *pair)
+{
+	struct crowd *crowd = calloc(1, sizeof(*crowd));
+
+	assert_non_null(crowd);
+	join_crowd(pair, &crowd->publisher, "speaker", "whip", 0);
+	for (unsigned i = 0; i < CROWD; i++) {
+		char peer_id[16];
+
+		(void)snprintf(peer_id, sizeof(peer_id), "%u", i);
+		join_crowd(pair, &crowd->viewers[i], peer_id, "whep", 1);
+	}
+	return crowd;
+}
+
+static void crowd_free(struct crowd *crowd, struct pair *pair)
+{
+	fake_hub_close_room(&pair->hub, "crowd");
+	load_peer_fini(&crowd->publisher);
+	for (unsigned i = 0; i < CROWD; i++)
+		load_peer_fini(&crowd->viewers[i]);
+	free(crowd);
+}
+
+/* As much as the worker can do: the next burst comes when the last of them has this one. So nothing
+ * is lost, which the viewer of the layers would take amiss. */
+static void crowd_go_on(struct crowd *crowd)
+{
+	enum { BURST = 300, LOST_US = 2000000 };
+	struct load_peer *last = &crowd->viewers[CROWD - 1];
+	uint64_t until_us = clock_now_us() + LOST_US;
+
+	for (unsigned i = 0; i < BURST; i++)
+		load_peer_publish(&crowd->publisher, PACKET_BYTES, true);
+	for (int got = 0; got < BURST && clock_now_us() < until_us;)
+		got += load_peer_drain(last).media;
+	report_nothing(&crowd->viewers[crowd->turn++ % CROWD]); /* it is still there */
+}
+
+/* The viewer's own way would carry all of it: it is sent less for the worker's sake. That takes
+ * two thirds of a core for some seconds, however long it takes to get there. */
+static void a_busy_worker_sends_smaller_layers(void **state)
+{
+	enum { PATIENCE_US = 60000000 };
+	struct pair *pair = *state;
+	struct layered layered;
+	struct crowd *crowd = crowd_new(pair);
+	uint64_t until_us;
+
+	layered_join(&layered, pair);
+	layered_go_on_until(&layered, 2);
+	until_us = clock_now_us() + PATIENCE_US;
+	while (layered.seen_layer == 2 && clock_now_us() < until_us) {
+		crowd_go_on(crowd);
+		layered_go_on(&layered);
+	}
+	assert_in_range(layered.seen_layer, 0, 1);
+	assert_true(pair_counter(pair, "share_percent") < OVERLOAD_SHARE_ALL);
+	layered_leave(&layered, pair);
+	crowd_free(crowd, pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest busy[] = {
 		PAIR_TEST(a_busy_worker_lets_nobody_new_publish),
+		cmocka_unit_test(a_busy_worker_sends_smaller_layers),
 	};
 	const struct CMUnitTest two_busy[] = {
 		PAIR_TEST(nor_does_one_that_has_a_part_of_the_room),

@@ -334,6 +334,45 @@ static void the_budget_holds(void **state)
 	}
 }
 
+static void a_share_is_of_the_largest_that_is_wanted(void **state)
+{
+	struct allocator_stream a = camera(2), b = camera(1);
+	struct allocator_stream *const streams[] = {&a, &b};
+
+	(void)state;
+	assert_int_equal(allocator_bound_by_share(streams, 2, 75, ALLOCATOR_BUDGET_UNLIMITED),
+			 2550000);
+	assert_int_equal(allocator_bound_by_share(streams, 2, 75, 2550001), 2550000);
+	assert_int_equal(allocator_bound_by_share(streams, 2, 75, 2549999), 2549999);
+	b.is_paused = true;
+	assert_int_equal(allocator_bound_by_share(streams, 2, 75, ALLOCATOR_BUDGET_UNLIMITED),
+			 1275000);
+	a.layers[2].is_live = false;
+	assert_int_equal(allocator_bound_by_share(streams, 2, 20, ALLOCATOR_BUDGET_UNLIMITED),
+			 100000);
+}
+
+static void less_of_a_share_is_smaller_layers_and_then_fewer(void **state)
+{
+	static const struct {
+		unsigned share_percent;
+		uint8_t first, second;
+	} steps[] = {{99, 2, 1}, {56, 1, 1}, {20, 1, 0}};
+	struct allocator_stream a = camera(2), b = camera(1);
+	struct allocator_stream *const streams[] = {&a, &b};
+
+	(void)state;
+	(void)run(&a, &b, ALLOCATOR_BUDGET_UNLIMITED, SECOND_US);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		int64_t bound_bps = allocator_bound_by_share(streams, 2, steps[i].share_percent,
+							     ALLOCATOR_BUDGET_UNLIMITED);
+
+		(void)run(&a, &b, bound_bps, (i + 2) * SECOND_US);
+		assert_int_equal(a.target, steps[i].first);
+		assert_int_equal(b.target, steps[i].second);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +392,8 @@ int main(void)
 		cmocka_unit_test(steps_that_are_gone_do_no_harm),
 		cmocka_unit_test(a_layer_is_taken_once_its_cost_is_known),
 		cmocka_unit_test(the_budget_holds),
+		cmocka_unit_test(a_share_is_of_the_largest_that_is_wanted),
+		cmocka_unit_test(less_of_a_share_is_smaller_layers_and_then_fewer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
