@@ -349,6 +349,20 @@ void rtc_transport_explain(const RtcTransport *transport, unsigned seconds, stru
 
 /* ---- datagrams ---- */
 
+/* The path in use lives by what authenticates on it as well: checks are seconds apart. Once in a
+ * turn is enough. */
+static void note_alive(RtcTransport *transport, const struct net_path *path)
+{
+	struct checked_path *selected;
+
+	if (transport->selected < 0 || transport->last_heard_us != transport->port->now_us)
+		return;
+	selected = &transport->paths[transport->selected];
+	if (selected->last_us != transport->last_heard_us &&
+	    net_path_is_equal(&selected->path, path))
+		selected->last_us = transport->last_heard_us;
+}
+
 void transport_dispatch(struct media_port *port, struct datagram *datagram)
 {
 	struct packet *packet = datagram->packet;
@@ -389,6 +403,7 @@ void transport_dispatch(struct media_port *port, struct datagram *datagram)
 	case PACKET_UNKNOWN:
 		break; /* handled above */
 	}
+	note_alive(transport, &datagram->path);
 }
 
 /* ---- time ---- */

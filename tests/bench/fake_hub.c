@@ -208,6 +208,27 @@ int fake_hub_mute(struct fake_hub *hub, const char *room_id, const char *peer_id
 	return json_is_true(json_object_get(track, "muted")) == is_muted ? 0 : -EPROTO;
 }
 
+int fake_hub_restart_ice(struct fake_hub *hub, const char *room_id, const char *peer_id,
+			 const char *ufrag, const char *password, char **ret_fragment)
+{
+	char fragment[256];
+	AUTO_JSON body = NULL;
+	AUTO_JSON answer = NULL;
+	const char *text;
+	int r;
+
+	(void)snprintf(fragment, sizeof(fragment), "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", ufrag,
+		       password);
+	body = json_pack("{s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id, "sdp_fragment",
+			 fragment);
+	r = ask(hub, BUS_PEER_ICE, body, &answer);
+	if (r < 0)
+		return r;
+	text = json_string_value(json_object_get(answer, "sdp_fragment"));
+	*ret_fragment = text ? strdup(text) : NULL;
+	return *ret_fragment ? 0 : -EPROTO;
+}
+
 void fake_hub_leave(struct fake_hub *hub, const char *room_id, const char *peer_id)
 {
 	AUTO_JSON body = json_pack("{s:s, s:s}", "room_id", room_id, "peer_id", peer_id);

@@ -36,6 +36,10 @@ int fake_hub_mute(struct fake_hub *hub, const char *room_id, const char *peer_id
 /* PEER_SIGNAL: an offer or answer of a peer's. */
 void fake_hub_signal(struct fake_hub *hub, const char *room_id, const char *peer_id,
 		     const char *signal_type, const char *sdp);
+/* PEER_ICE: it says by HTTP that it has begun anew with those credentials. What the SFU says is
+ * malloc()ed. */
+int fake_hub_restart_ice(struct fake_hub *hub, const char *room_id, const char *peer_id,
+			 const char *ufrag, const char *password, char **ret_fragment) MUST_CHECK;
 /* PEER_LEAVE. */
 void fake_hub_leave(struct fake_hub *hub, const char *room_id, const char *peer_id);
 /* PEER_SUBSCRIPTION: it does, or does not, want to see that track now. */

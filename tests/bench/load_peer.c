@@ -242,10 +242,10 @@ static void seal_and_send(const struct load_peer *peer, uint8_t *bytes, struct w
 	(void)send(peer->fd, bytes, writer->offset, 0);
 }
 
-/* A Binding request with USE-CANDIDATE (RFC 8445 section 7.1). */
-static void send_check(const struct load_peer *peer)
+/* A Binding request (RFC 8445 section 7.1). */
+void load_peer_check(const struct load_peer *peer, uint32_t priority, bool is_nominating)
 {
-	static const uint8_t priority[4] = {0x7e, 0xff, 0xff, 0xff};
+	uint32_t network_priority = htonl(priority);
 	uint8_t bytes[512], tie_breaker[8], transaction[12];
 	struct writer writer = writer_over(bytes, sizeof(bytes));
 	char username[128];
@@ -258,9 +258,10 @@ static void send_check(const struct load_peer *peer)
 	write_u32(&writer, 0x2112a442);
 	write_bytes(&writer, transaction, sizeof(transaction));
 	write_attribute(&writer, 0x0006, username, strlen(username));
-	write_attribute(&writer, 0x0024, priority, sizeof(priority));
+	write_attribute(&writer, 0x0024, &network_priority, sizeof(network_priority));
 	write_attribute(&writer, 0x802a, tie_breaker, sizeof(tie_breaker));
-	write_attribute(&writer, 0x0025, NULL, 0);
+	if (is_nominating) /* USE-CANDIDATE */
+		write_attribute(&writer, 0x0025, NULL, 0);
 	seal_and_send(peer, bytes, &writer, peer->remote_password);
 }
 
@@ -292,24 +293,47 @@ static bool wait_readable(const struct load_peer *peer, int timeout_ms)
 	return poll(&readable, 1, timeout_ms) > 0;
 }
 
-/* Where the other side listens: its first candidate for UDP over IPv4. */
-static int read_candidate(const char *text, struct sockaddr_in *ret_address)
+/* Where the other side listens: its first candidate for UDP over IPv4, or IPv6. */
+static int read_candidate(const char *text, int family, void *ret_address, in_port_t *ret_port)
 {
 	for (const char *at = strstr(text, "a=candidate:"); at;
 	     at = strstr(at + 1, "a=candidate:")) {
 		char protocol[8], address[64];
 		unsigned port;
 
-		*ret_address = (struct sockaddr_in){.sin_family = AF_INET};
 		if (sscanf(at, "a=candidate:%*s %*u %7s %*u %63s %u", protocol, address, &port) ==
 			    3 &&
 		    strcasecmp(protocol, "udp") == 0 &&
-		    inet_pton(AF_INET, address, &ret_address->sin_addr) == 1) {
-			ret_address->sin_port = htons((uint16_t)port);
+		    inet_pton(family, address, ret_address) == 1) {
+			*ret_port = htons((uint16_t)port);
 			return 0;
 		}
 	}
 	return -EPROTO;
+}
+
+static int open_way_by_ipv4(struct load_peer *peer, const char *text)
+{
+	peer->sfu = (struct sockaddr_in){.sin_family = AF_INET};
+	if (read_candidate(text, AF_INET, &peer->sfu.sin_addr, &peer->sfu.sin_port) < 0)
+		return -EPROTO;
+	return connect(peer->fd, (const struct sockaddr *)&peer->sfu, sizeof(peer->sfu)) < 0
+		       ? -errno
+		       : 0;
+}
+
+/* With a socket in the place of the one that there was. */
+static int open_way_by_ipv6(struct load_peer *peer, const char *text)
+{
+	struct sockaddr_in6 sfu = {.sin6_family = AF_INET6};
+
+	if (read_candidate(text, AF_INET6, &sfu.sin6_addr, &sfu.sin6_port) < 0)
+		return -EPROTO;
+	(void)close(peer->fd);
+	peer->fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return peer->fd < 0 || connect(peer->fd, (const struct sockaddr *)&sfu, sizeof(sfu)) < 0
+		       ? -errno
+		       : 0;
 }
 
 static void read_media(struct load_peer *peer, const struct sdp_media *media)
@@ -343,11 +367,7 @@ static int read_remote(struct load_peer *peer, const char *text)
 	peer->dtls_role = sdp->setup == SETUP_ACTIVE ? DTLS_SERVER : DTLS_CLIENT;
 	for (size_t i = 0; i < sdp->media_count; i++)
 		read_media(peer, &sdp->media[i]);
-	if (read_candidate(text, &peer->sfu) < 0)
-		return -EPROTO;
-	return connect(peer->fd, (const struct sockaddr *)&peer->sfu, sizeof(peer->sfu)) < 0
-		       ? -errno
-		       : 0;
+	return peer->over_ipv6 ? open_way_by_ipv6(peer, text) : open_way_by_ipv4(peer, text);
 }
 
 static int receive_handshake(struct load_peer *peer)
@@ -381,7 +401,8 @@ int load_peer_connect(struct load_peer *peer, const char *remote)
 			return -ETIMEDOUT;
 		if (clock_now_us() - checked_us > (peer->link ? CHECK_US : FIRST_CHECKS_US)) {
 			checked_us = clock_now_us();
-			send_check(peer); /* Janus forgets one that came before it was ready */
+			load_peer_check(peer, LOAD_PRIORITY,
+					true); /* Janus forgets one that came before it was ready */
 		}
 		if (peer->link)
 			r = dtls_link_tick(peer->link, clock_now_us(), NULL);

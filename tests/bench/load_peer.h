@@ -9,13 +9,20 @@
 #include "sfu/model/arrival_log.h"
 #include "sfu/wire/sdp.h"
 
-enum { LOAD_VP8 = 96, LOAD_RTX = 97, LOAD_OPUS = 111, LOAD_DRAIN_MAX = 64 };
+enum {
+	LOAD_VP8 = 96,
+	LOAD_RTX = 97,
+	LOAD_OPUS = 111,
+	LOAD_DRAIN_MAX = 64,
+	LOAD_PRIORITY = 0x7effffff /* of the candidate that its first checks name */
+};
 
 struct load_peer {
 	bool with_audio;	/* an audio section for each of video; set it before the offer */
 	bool with_transport_cc; /* packets numbered for feedback, and feedback; likewise */
 	bool without_rtx;	/* what it misses comes again as it was; likewise */
 	size_t layer_count;	/* its picture is so many streams, told by their SSRCs; likewise */
+	bool over_ipv6;		/* by the other side's first candidate of that kind; likewise */
 	bool is_checked; /* the other side checks as well, and takes nothing before; likewise */
 	bool was_checked;
 	int fd;
@@ -58,6 +65,10 @@ char *load_peer_answer(const struct load_peer *peer, const char *offer);
 /* Take the SFU's side (its answer, or the offer that was answered), check, shake hands. -EPROTO,
  * -ETIMEDOUT. */
 int load_peer_connect(struct load_peer *peer, const char *remote) MUST_CHECK;
+
+/* One more check by the socket that `peer->fd` is now. Whether it is answered is for the caller to
+ * see. */
+void load_peer_check(const struct load_peer *peer, uint32_t priority, bool is_nominating);
 
 /* Send one VP8 packet of `length` bytes in all (each begins a keyframe unless sends_deltas) with
  * the time in it. */
