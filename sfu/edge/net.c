@@ -79,19 +79,40 @@ static void add_candidate(struct collected *collected, const char *address, bool
 			      255u;
 }
 
+/* Clients can reach nothing under 0.0.0.0, ::, or an address of many hosts. */
+static bool is_of_one_host(const struct in6_addr *address)
+{
+	static const uint8_t ipv4_broadcast[4] = {255, 255, 255, 255}, none[4];
+	const uint8_t *ipv4 = address->s6_addr + 12;
+
+	if (!IN6_IS_ADDR_V4MAPPED(address))
+		return !IN6_IS_ADDR_UNSPECIFIED(address) && !IN6_IS_ADDR_MULTICAST(address);
+	return memcmp(ipv4, none, 4) != 0 && memcmp(ipv4, ipv4_broadcast, 4) != 0 &&
+	       !IN_MULTICAST((uint32_t)ipv4[0] << 24);
+}
+
 static void add_announced(void *data, const char *item)
 {
 	struct collected *collected = data;
-	struct in6_addr address;
-	bool is_ipv6 = inet_pton(AF_INET6, item, &address) == 1;
+	struct in6_addr address = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
+	bool is_ipv4 = inet_pton(AF_INET, item, address.s6_addr + 12) == 1;
 
-	if (!is_ipv6 && inet_pton(AF_INET, item, &address) != 1) {
+	if (collected->result < 0)
+		return;
+	if (!is_ipv4 && inet_pton(AF_INET6, item, &address) != 1)
 		collected->result = error_set_field(
 			collected->reterr, -EINVAL, "bad_setting", "WEBRTC_ANNOUNCED_IPS",
 			"WEBRTC_ANNOUNCED_IPS has \"%s\", which is not an IP address", item);
-		return;
-	}
-	add_candidate(collected, item, is_ipv6);
+	else if (!is_of_one_host(&address))
+		collected->result = error_set_field(collected->reterr, -EINVAL, "bad_setting",
+						    "WEBRTC_ANNOUNCED_IPS",
+						    "WEBRTC_ANNOUNCED_IPS has \"%s\", which is not "
+						    "the address of one host; name "
+						    "those that clients reach this one by, or none "
+						    "to announce the interfaces' own",
+						    item);
+	else
+		add_candidate(collected, item, !is_ipv4);
 }
 
 static int add_interfaces(struct collected *collected, bool with_loopback)

@@ -80,7 +80,7 @@ static void run_sfu(const struct fake_hub *hub, const char *program, unsigned wo
 	(void)setenv("REALTIME_BUS", hub->bus_path, 1);
 	(void)setenv("REALTIME_SFU_CONTROL", hub->control_path, 1);
 	(void)setenv("REALTIME_LOG_LEVEL", "warning", 1);
-	(void)setenv("WEBRTC_ANNOUNCED_IPS", "127.0.0.1", 1);
+	(void)setenv("WEBRTC_ANNOUNCED_IPS", "127.0.0.1", 0);
 	(void)snprintf(text, sizeof(text), "%u", hub->media_port);
 	(void)setenv("WEBRTC_UDP_PORT", text, 1);
 	(void)snprintf(text, sizeof(text), "%u", workers);

@@ -20,7 +20,8 @@ struct fake_hub {
 	struct bus_client *control;
 };
 
-/* Start `program` with so many threads on media ports that are free, and wait for its HELLO. */
+/* Start `program` with so many threads on media ports that are free, and wait for its HELLO. It
+ * announces the loopback, unless the environment has WEBRTC_ANNOUNCED_IPS. */
 int fake_hub_start(struct fake_hub *hub, const char *program, unsigned workers) MUST_CHECK;
 /* -EIO if the SFU did not end well: a crash, or a sanitizer's verdict. */
 int fake_hub_stop(struct fake_hub *hub) MUST_CHECK;
