@@ -99,12 +99,14 @@ void subscription_tell_slot(const struct subscription *subscription, const char 
 
 /* ---- who deserves one ---- */
 
-/* Who has spoken lately; for sound, who is forwarded at all. */
+/* Who has spoken lately; for sound, who is forwarded at all, and be it without a word so far. */
 static uint64_t rank(const struct room_track *track)
 {
 	uint64_t spoke_at_us = room_peer_spoke_at_us(track->publisher);
 
-	return track->kind == MEDIA_AUDIO && !track->is_heard ? 0 : spoke_at_us;
+	if (track->kind == MEDIA_AUDIO)
+		return track->is_heard ? spoke_at_us + 1 : 0;
+	return spoke_at_us;
 }
 
 /* The best of those without a slot; NULL: there is none. Most have not spoken, and are passed over

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/json.h"
 #include "core/unix_listener.h"
 #include "tests/bench/free_ports.h"
@@ -30,7 +31,7 @@ static int send_frame(struct fake_hub *hub, enum bus_kind kind, enum bus_message
 	return r;
 }
 
-static int next_frame(struct fake_hub *hub, struct bus_frame *ret_frame)
+static int next_frame_within(struct fake_hub *hub, int timeout_ms, struct bus_frame *ret_frame)
 {
 	uint8_t bytes[65536];
 	int r;
@@ -39,7 +40,7 @@ static int next_frame(struct fake_hub *hub, struct bus_frame *ret_frame)
 		struct pollfd readable = {.fd = hub->fd, .events = POLLIN};
 		ssize_t got;
 
-		if (poll(&readable, 1, PATIENCE_MS) <= 0)
+		if (poll(&readable, 1, timeout_ms) <= 0)
 			return -ETIMEDOUT;
 		got = recv(hub->fd, bytes, sizeof(bytes), 0);
 		if (got <= 0)
@@ -49,6 +50,11 @@ static int next_frame(struct fake_hub *hub, struct bus_frame *ret_frame)
 			return r;
 	}
 	return r < 0 ? r : 0;
+}
+
+static int next_frame(struct fake_hub *hub, struct bus_frame *ret_frame)
+{
+	return next_frame_within(hub, PATIENCE_MS, ret_frame);
 }
 
 static int greet(struct fake_hub *hub)
@@ -134,6 +140,33 @@ int fake_hub_stop(struct fake_hub *hub)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
 }
 
+static void hear(struct fake_hub *hub, const struct bus_frame *frame)
+{
+	if (frame->message == BUS_PEER_SPEAKS) {
+		hub->speaker_count++;
+		(void)snprintf(hub->speaker, sizeof(hub->speaker), "%s",
+			       json_text_of(frame->body, "peer_id"));
+	}
+	if (frame->kind == BUS_EVENT && hub->on_event)
+		hub->on_event(hub->events_data, frame);
+}
+
+int fake_hub_listen(struct fake_hub *hub, int for_ms)
+{
+	uint64_t until_us = clock_now_us() + (uint64_t)for_ms * 1000u, now_us;
+	struct bus_frame frame;
+	int r = 0;
+
+	while (r == 0 && (now_us = clock_now_us()) < until_us) {
+		r = next_frame_within(hub, (int)((until_us - now_us) / 1000u), &frame);
+		if (r == 0) {
+			hear(hub, &frame);
+			bus_frame_fini(&frame);
+		}
+	}
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
 /* The answer to a request, a new reference; `body` is borrowed. */
 static int ask(struct fake_hub *hub, enum bus_message message, const json_t *body,
 	       json_t **ret_answer)
@@ -147,11 +180,7 @@ static int ask(struct fake_hub *hub, enum bus_message message, const json_t *bod
 		r = next_frame(hub, &frame);
 		if (r < 0)
 			return r;
-		if (frame.message == BUS_PEER_SPEAKS) {
-			hub->speaker_count++;
-			(void)snprintf(hub->speaker, sizeof(hub->speaker), "%s",
-				       json_text_of(frame.body, "peer_id"));
-		}
+		hear(hub, &frame);
 		if (frame.request_id == request_id) {
 			is_answered = true;
 			if (frame.kind == BUS_RESPONSE)
@@ -192,6 +221,15 @@ int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id
 	sdp = json_string_value(json_object_get(answer, "sdp"));
 	*ret_answer = sdp ? strdup(sdp) : NULL;
 	return *ret_answer ? 0 : -EPROTO;
+}
+
+int fake_hub_join_call(struct fake_hub *hub, const char *room_id, const char *peer_id)
+{
+	AUTO_JSON body = json_pack("{s:s, s:s, s:s}", "room_id", room_id, "peer_id", peer_id,
+				   "kind", "call");
+	AUTO_JSON answer = NULL;
+
+	return ask(hub, BUS_PEER_JOIN, body, &answer);
 }
 
 int fake_hub_mute(struct fake_hub *hub, const char *room_id, const char *peer_id, bool is_muted)

@@ -16,6 +16,10 @@ struct fake_hub {
 	struct error refusal;	/* the last one */
 	unsigned speaker_count; /* how often it was told who has the floor, as read so far */
 	char speaker[65];	/* who has it */
+	/* Who hears what the SFU says by itself; NULL: nobody. The frame is borrowed; no requests
+	 * from inside. */
+	void (*on_event)(void *data, const struct bus_frame *frame);
+	void *events_data;
 	struct bus_decoder decoder;
 	struct bus_client *control;
 };
@@ -31,6 +35,10 @@ int fake_hub_join(struct fake_hub *hub, const char *room_id, const char *peer_id
 /* The same without waiting for the answer, which nobody gets. */
 void fake_hub_join_unheard(struct fake_hub *hub, const char *room_id, const char *peer_id,
 			   const char *kind, const char *offer);
+/* PEER_JOIN of a call, which signals. */
+int fake_hub_join_call(struct fake_hub *hub, const char *room_id, const char *peer_id) MUST_CHECK;
+/* Hear what the SFU says, for so long. */
+int fake_hub_listen(struct fake_hub *hub, int for_ms) MUST_CHECK;
 /* PEER_MUTE of its video. */
 int fake_hub_mute(struct fake_hub *hub, const char *room_id, const char *peer_id,
 		  bool is_muted) MUST_CHECK;
