@@ -18,6 +18,8 @@ void transport_meter_tick(RtcTransport *transport)
 	uint64_t now_us = transport->port->now_us;
 	struct send_stream_out *stream;
 
+	if (!rate_meter_is_due(&transport->meter_in, now_us))
+		return; /* nor are its streams looked at */
 	rate_meter_tick(&transport->meter_in, wrapped(counters->bytes_in, counters->packets_in),
 			now_us);
 	rate_meter_tick(&transport->meter_out, wrapped(counters->bytes_out, packets_out), now_us);

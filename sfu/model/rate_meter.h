@@ -14,12 +14,18 @@ struct rate_meter {
 	bool is_known; /* one second has passed */
 };
 
+/* Is it time for the next one? */
+static inline bool rate_meter_is_due(const struct rate_meter *meter, uint64_t now_us)
+{
+	return now_us - meter->began_us >= RATE_METER_US;
+}
+
 /* So many bytes have passed in all. Often; a rate stands for the last whole second or so. */
 static inline void rate_meter_tick(struct rate_meter *meter, uint64_t byte_count, uint64_t now_us)
 {
 	uint64_t elapsed_us = now_us - meter->began_us;
 
-	if (elapsed_us < RATE_METER_US)
+	if (!rate_meter_is_due(meter, now_us))
 		return;
 	if (meter->began_us) {
 		meter->is_known = true;

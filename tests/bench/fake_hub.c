@@ -102,6 +102,8 @@ int fake_hub_start(struct fake_hub *hub, const char *program, unsigned workers)
 
 	*hub = (struct fake_hub){.fd = -1, .listener = -1, .next_request_id = 1};
 	hub->media_port = free_ports(workers);
+	if (hub->media_port == 0)
+		return -EADDRINUSE;
 	(void)snprintf(hub->folder, sizeof(hub->folder), "/tmp/relay-bench-XXXXXX");
 	if (!mkdtemp(hub->folder))
 		return -errno;
