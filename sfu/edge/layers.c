@@ -63,10 +63,10 @@ static void observe(struct subscription *subscription)
 			.is_live =
 				!activity.is_gone ||
 				(!is_in_haste && layer_switch_may_come(&track->layers, i, now_us)),
-			.bitrate_bps = activity.bitrate_bps,
+			.bitrate_bps = activity.rates.bitrate_bps,
 			.size = activity.size};
-		memcpy(stream->layers[i].reduced_bps, activity.reduced_bps,
-		       sizeof(activity.reduced_bps));
+		memcpy(stream->layers[i].reduced_bps, activity.rates.reduced_bps,
+		       sizeof(activity.rates.reduced_bps));
 	}
 }
 
@@ -195,7 +195,7 @@ static uint64_t audio_bps(const struct room_peer *peer)
 	LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
 		if (subscription->track_pad && subscription->track->kind == MEDIA_AUDIO)
 			sum_bps += rtc_track_layer_activity(subscription->track->element, 0)
-					   .bitrate_bps;
+					   .rates.bitrate_bps;
 	}
 	return sum_bps;
 }
@@ -359,7 +359,7 @@ static uint8_t smallest_layer(const struct room_track *track)
 	uint8_t smallest = 0;
 
 	for (uint8_t i = 0; i < room_track_layer_count(track); i++) {
-		uint64_t bps = rtc_track_layer_activity(track->element, i).bitrate_bps;
+		uint64_t bps = rtc_track_layer_activity(track->element, i).rates.bitrate_bps;
 
 		if (bps && bps < least_bps) {
 			least_bps = bps;

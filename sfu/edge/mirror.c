@@ -2,6 +2,7 @@
  * where others are shown it. */
 #include "sfu/edge/pad_push.h"
 #include "sfu/edge/parts_private.h"
+#include "sfu/edge/track_events.h"
 #include "sfu/edge/transport_private.h"
 
 enum { BACKLOG_BYTES_MAX = 512 * 1024 };
@@ -211,7 +212,7 @@ void export_on_wanted(struct export *export, unsigned layers)
 
 void export_on_keyframe_wanted(struct export *export, uint8_t layer)
 {
-	(void)gst_pad_push_event(export->pad, rtc_keyframe_request_new(layer));
+	(void)gst_pad_push_event(export->pad, keyframe_request_event_new(layer));
 }
 
 void room_track_use_exported_layers(struct room_track *track)
@@ -260,9 +261,9 @@ static gboolean mirror_event(GstPad *pad, GstObject *parent, GstEvent *event)
 	uint8_t layer;
 
 	(void)parent;
-	if (rtc_layer_wanted_is(event, &is_wanted)) {
+	if (layer_wanted_event_is(event, &is_wanted)) {
 		tell_wanted(mirror);
-	} else if (rtc_keyframe_request_is(event, &layer)) {
+	} else if (keyframe_request_event_is(event, &layer)) {
 		parcel = parcel_new(PARCEL_KEYFRAME);
 		if (parcel)
 			parcel->layer = layer;
@@ -425,7 +426,7 @@ void mirror_on_event(struct mirror *mirror, struct parcel *parcel)
 void mirror_on_damaged(struct mirror *mirror, uint8_t layer)
 {
 	if (layer < LAYERS_MAX && mirror->pads[layer])
-		(void)gst_pad_push_event(mirror->pads[layer], rtc_layer_damaged_new());
+		(void)gst_pad_push_event(mirror->pads[layer], layer_damaged_event_new());
 }
 
 void mirror_on_status(struct mirror *mirror, const struct track_status *status)

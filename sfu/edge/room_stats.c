@@ -6,16 +6,16 @@
 static json_t *describe_layer(const struct room_track *track, uint8_t layer)
 {
 	struct layer_activity activity = rtc_track_layer_activity(track->element, layer);
+	const struct layer_rates *rates = &activity.rates;
 	json_t *told = json_pack("{s:i, s:I, s:b, s:b}", "layer", (int)layer, "bitrate_bps",
-				 (json_int_t)activity.bitrate_bps, "wanted",
+				 (json_int_t)rates->bitrate_bps, "wanted",
 				 rtc_track_is_wanted(track->element, layer), "off",
 				 layer_switch_is_off(&track->layers, layer));
 	json_t *reduced = json_array();
 
-	for (size_t i = 0; i < TEMPORAL_REDUCED && activity.reduced_bps[i] < activity.bitrate_bps;
-	     i++)
+	for (size_t i = 0; i < TEMPORAL_REDUCED && rates->reduced_bps[i] < rates->bitrate_bps; i++)
 		(void)json_array_append_new(reduced,
-					    json_integer((json_int_t)activity.reduced_bps[i]));
+					    json_integer((json_int_t)rates->reduced_bps[i]));
 	(void)json_object_set_new(told, "reduced_bps", reduced); /* of the lowest temporal layers */
 	if (track->incoming.rid_count > layer)
 		(void)json_object_set_new(told, "rid", json_string(track->incoming.rids[layer]));

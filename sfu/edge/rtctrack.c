@@ -1,25 +1,17 @@
 #include "sfu/edge/rtctrack.h"
 
-#include <gst/video/video.h>
-
+#include "sfu/edge/kept_packets.h"
 #include "sfu/edge/pad_push.h"
+#include "sfu/edge/track_events.h"
 #include "sfu/edge/transport_private.h"
 #include "sfu/model/keyframe_gate.h"
 #include "sfu/model/layer_pulse.h"
-#include "sfu/model/nack_tracker.h"
-#include "sfu/model/packet_ring.h"
 #include "sfu/model/padding_plan.h"
 
 enum {
 	VIDEO_PACKETS_KEPT = 1024,
 	AUDIO_PACKETS_KEPT = 128,
-	KEPT_US = 1500000, /* who gets a packet later than that has gone on without it */
 	PADDED_AT_ONCE = 64,
-	/* What is older would be shown too late, and for long: players take their time from the
-	 * first picture. */
-	BACKLOG_US = 500000,
-	BACKLOG_PACKETS = 256,
-	METER_US = 250000,	 /* over so long a bitrate is taken */
 	WIRE_OVERHEAD_BYTES = 44 /* IP, UDP and SRTP: what the way carries is counted with them */
 };
 
@@ -27,21 +19,12 @@ struct layer {
 	RtcTrack *track;
 	uint8_t index;
 	GstPad *sink; /* owned by the element; NULL: nobody sends this layer */
-	struct packet_ring *ring;
+	struct kept_packets kept;
 	struct keyframe_gate gate;
-	struct layer_activity activity;
+	struct layer_activity activity; /* a mirror's is told */
 	struct layer_pulse pulse;
-	uint64_t metered_bytes[TEMPORAL_REDUCED + 1]; /* by temporal layer, the last: and above */
-	uint64_t metered_at_us;
+	struct layer_meter meter;
 	bool is_told_wanted;
-	bool has_packet;
-	uint16_t highest_sequence;
-	struct { /* the last one */
-		bool is_known;
-		uint16_t sequence_number; /* of its first packet */
-		uint32_t rtp_timestamp;
-		uint64_t arrival_us;
-	} keyframe;
 };
 
 struct consumer {
@@ -69,61 +52,6 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
 	"sink_%u", GST_PAD_SINK, GST_PAD_REQUEST, GST_STATIC_CAPS("application/x-rtp"));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
 	"src_%u", GST_PAD_SRC, GST_PAD_REQUEST, GST_STATIC_CAPS("application/x-rtp"));
-
-static const char layer_field[] = "layer";
-
-GstEvent *rtc_keyframe_request_new(uint8_t layer)
-{
-	GstEvent *event = gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0);
-
-	gst_structure_set(gst_event_writable_structure(event), layer_field, G_TYPE_UINT,
-			  (guint)layer, NULL);
-	return event;
-}
-
-bool rtc_keyframe_request_is(GstEvent *event, uint8_t *ret_layer)
-{
-	guint layer = 0;
-
-	if (!gst_video_event_is_force_key_unit(event))
-		return false;
-	/* Elements that are not ours, such as a recorder's, know of no layers. */
-	(void)gst_structure_get_uint(gst_event_get_structure(event), layer_field, &layer);
-	*ret_layer = layer < LAYERS_MAX ? (uint8_t)layer : 0;
-	return true;
-}
-
-static const char wanted_event_name[] = "rtc-layer-wanted";
-static const char damaged_event_name[] = "rtc-layer-damaged";
-
-GstEvent *rtc_layer_wanted_new(bool is_wanted)
-{
-	return gst_event_new_custom(GST_EVENT_CUSTOM_UPSTREAM,
-				    gst_structure_new(wanted_event_name, "wanted", G_TYPE_BOOLEAN,
-						      (gboolean)is_wanted, NULL));
-}
-
-bool rtc_layer_wanted_is(GstEvent *event, bool *ret_is_wanted)
-{
-	gboolean is_wanted;
-
-	if (!gst_event_has_name(event, wanted_event_name) ||
-	    !gst_structure_get_boolean(gst_event_get_structure(event), "wanted", &is_wanted))
-		return false;
-	*ret_is_wanted = is_wanted;
-	return true;
-}
-
-GstEvent *rtc_layer_damaged_new(void)
-{
-	return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM,
-				    gst_structure_new_empty(damaged_event_name));
-}
-
-bool rtc_layer_damaged_is(GstEvent *event)
-{
-	return gst_event_has_name(event, damaged_event_name);
-}
 
 static struct consumer *consumer_at(const RtcTrack *track, guint i)
 {
@@ -155,20 +83,6 @@ bool rtc_track_is_wanted(const RtcTrack *track, uint8_t layer)
 }
 
 /* ---- packets ---- */
-
-/* Parameter sets in packets of their own come before their picture, under the same time. */
-static void note_keyframe(struct layer *layer, const struct packet *packet)
-{
-	const struct rtp_header *header = &packet->header;
-
-	keyframe_gate_on_keyframe(&layer->gate);
-	if (layer->keyframe.is_known && layer->keyframe.rtp_timestamp == header->rtp_timestamp)
-		return;
-	layer->keyframe.is_known = true;
-	layer->keyframe.sequence_number = header->sequence_number;
-	layer->keyframe.rtp_timestamp = header->rtp_timestamp;
-	layer->keyframe.arrival_us = packet->arrival_us;
-}
 
 /* A stream beside others is a layer as it is. */
 static bool may_have_spatial(const RtcTrack *track)
@@ -228,14 +142,13 @@ static void feel_pulse(RtcTrack *track, uint8_t layer, const struct packet *pack
 
 static void measure(struct layer *layer, const struct packet *packet)
 {
-	uint8_t temporal = packet->picture.temporal_layer;
 	struct layer *counted;
 
 	if (packet->picture.spatial_layer > 0 || packet->sizes.count > 1)
 		note_spatial(layer->track, packet);
 	counted = layer_of(layer, packet);
-	counted->metered_bytes[temporal < TEMPORAL_REDUCED ? temporal : TEMPORAL_REDUCED] +=
-		packet->length + WIRE_OVERHEAD_BYTES;
+	layer_meter_on_packet(&counted->meter, packet->picture.temporal_layer,
+			      packet->length + WIRE_OVERHEAD_BYTES);
 	counted->activity.last_packet_us = packet->arrival_us;
 	if (layer->track->is_video)
 		feel_pulse(layer->track, (uint8_t)(counted - layer->track->layers), packet);
@@ -243,27 +156,12 @@ static void measure(struct layer *layer, const struct packet *packet)
 
 static void keep(struct layer *layer, struct packet *packet)
 {
-	struct packet *replaced;
-
 	if (!layer->track->is_mirror)
 		measure(layer, packet);
-	/* The first packet under a number stays: a subscriber may have been sent it, and must never
-	 * be sent another under the same number. */
-	if (packet_ring_find(layer->ring, packet->header.sequence_number))
+	if (!kept_packets_put(&layer->kept, packet))
 		return;
-	if (!layer->has_packet ||
-	    rtp_sequence_is_newer(packet->header.sequence_number, layer->highest_sequence))
-		layer->highest_sequence = packet->header.sequence_number;
-	layer->has_packet = true;
-	(void)gst_buffer_ref(packet->buffer);
-	replaced = packet_ring_put(layer->ring, packet->header.sequence_number, packet->arrival_us,
-				   packet);
-	if (replaced)
-		packet_release(replaced);
-	while ((replaced = packet_ring_take_older(layer->ring, packet->arrival_us - KEPT_US)))
-		packet_release(replaced);
 	if (packet->is_keyframe_start)
-		note_keyframe(layer, packet);
+		keyframe_gate_on_keyframe(&layer->gate);
 	if (packet->sizes.count && !layer->track->is_mirror)
 		take_sizes(layer, &packet->sizes);
 }
@@ -348,41 +246,20 @@ static GstFlowReturn sink_chain(GstPad *pad, GstObject *parent, GstBuffer *buffe
 
 struct packet *rtc_track_find_packet(RtcTrack *track, uint8_t layer, uint16_t sequence_number)
 {
-	const struct packet_ring *ring = layer < LAYERS_MAX ? track->layers[layer].ring : NULL;
-
-	return ring ? packet_ring_find(ring, sequence_number) : NULL;
+	return layer < LAYERS_MAX ? kept_packets_find(&track->layers[layer].kept, sequence_number)
+				  : NULL;
 }
 
-GstBufferList *rtc_track_backlog(RtcTrack *track, uint8_t index, size_t bytes_max)
+GstBufferList *rtc_track_backlog(RtcTrack *track, uint8_t layer, size_t bytes_max)
 {
-	const struct layer *layer = &track->layers[index];
-	uint16_t first = layer->keyframe.sequence_number;
-	uint16_t count = (uint16_t)(layer->highest_sequence - first + 1);
-	GstBufferList *list;
-	size_t bytes = 0;
-
-	if (!layer->keyframe.is_known || track->is_muted || count > BACKLOG_PACKETS ||
-	    *track->now_us - layer->keyframe.arrival_us > BACKLOG_US)
+	if (track->is_muted)
 		return NULL;
-	list = gst_buffer_list_new_sized(count);
-	for (uint16_t i = 0; i < count && bytes <= bytes_max; i++) {
-		struct packet *packet = packet_ring_find(layer->ring, (uint16_t)(first + i));
-
-		bytes = packet ? bytes + packet->length : SIZE_MAX;
-		if (packet)
-			gst_buffer_list_add(list, gst_buffer_ref(packet->buffer));
-	}
-	if (bytes <= bytes_max)
-		return list;
-	gst_buffer_list_unref(list);
-	return NULL;
+	return kept_packets_since_keyframe(&track->layers[layer].kept, *track->now_us, bytes_max);
 }
 
 bool rtc_track_may_still_come(const RtcTrack *track, uint8_t layer, uint16_t sequence_number)
 {
-	uint16_t back = (uint16_t)(track->layers[layer].highest_sequence - sequence_number);
-
-	return back < NACK_TRACKED_MAX;
+	return kept_packets_may_still_come(&track->layers[layer].kept, sequence_number);
 }
 
 struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer)
@@ -392,15 +269,10 @@ struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t la
 	if (track->is_mirror)
 		return activity; /* it is told all of it */
 	activity.is_gone = is_gone(track, layer);
-	if (track->spatial_count <= 1 || !activity.bitrate_bps)
+	if (track->spatial_count <= 1 || !activity.rates.bitrate_bps)
 		return activity;
-	for (uint8_t i = 0; i < layer; i++) {
-		const struct layer_activity *below = &track->layers[i].activity;
-
-		activity.bitrate_bps += below->bitrate_bps;
-		for (size_t j = 0; j < TEMPORAL_REDUCED; j++)
-			activity.reduced_bps[j] += below->reduced_bps[j];
-	}
+	for (uint8_t i = 0; i < layer; i++)
+		layer_rates_add(&activity.rates, &track->layers[i].activity.rates);
 	return activity;
 }
 
@@ -429,20 +301,9 @@ void rtc_track_set_spatial_count(RtcTrack *track, uint8_t count)
 	track->spatial_count = count;
 }
 
-/* What was kept must not answer for the numbers that come now. */
-static void forget_packets(struct layer *layer)
-{
-	struct packet *packet;
-
-	while ((packet = packet_ring_take_any(layer->ring)))
-		packet_release(packet);
-	layer->has_packet = false;
-	layer->keyframe.is_known = false;
-}
-
 static bool ask_for_keyframe(struct layer *layer)
 {
-	if (gst_pad_push_event(layer->sink, rtc_keyframe_request_new(layer->index)))
+	if (gst_pad_push_event(layer->sink, keyframe_request_event_new(layer->index)))
 		return true;
 	keyframe_gate_put_off(&layer->gate);
 	return false;
@@ -470,14 +331,15 @@ static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
 	struct layer *layer = gst_pad_get_element_private(pad);
 
-	if (rtc_layer_damaged_is(event)) {
+	if (layer_damaged_event_is(event)) {
 		keyframe_gate_on_damage(&layer->gate);
 		want_keyframe_for_all(layer);
 		gst_event_unref(event);
 		return TRUE;
 	}
 	if (GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM) {
-		forget_packets(layer);
+		kept_packets_forget(
+			&layer->kept); /* they must not answer for the numbers to come */
 		want_keyframe_for_all(layer);
 	}
 	return gst_pad_event_default(pad, parent, event);
@@ -491,38 +353,10 @@ static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 	uint8_t index;
 
 	(void)pad;
-	if (rtc_keyframe_request_is(event, &index))
+	if (keyframe_request_event_is(event, &index))
 		want_keyframe(&track->layers[index]);
 	gst_event_unref(event);
 	return TRUE;
-}
-
-/* Half of what was known stays, so that one large picture does not look like a larger stream. */
-static uint64_t smooth(uint64_t known_bps, uint64_t bitrate_bps)
-{
-	return known_bps ? (known_bps + bitrate_bps) / 2 : bitrate_bps;
-}
-
-/* A time without packets says nothing of the rate that it will have again. */
-static void meter(struct layer *layer, uint64_t now_us)
-{
-	struct layer_activity *activity = &layer->activity;
-	uint64_t elapsed_us = now_us - layer->metered_at_us, sum_bytes = 0;
-	uint64_t bitrates_bps[TEMPORAL_REDUCED + 1];
-
-	if (elapsed_us < METER_US)
-		return;
-	for (size_t i = 0; i <= TEMPORAL_REDUCED; i++) {
-		sum_bytes += layer->metered_bytes[i];
-		bitrates_bps[i] = sum_bytes * 8000000u / elapsed_us;
-		layer->metered_bytes[i] = 0;
-	}
-	layer->metered_at_us = now_us;
-	if (sum_bytes == 0 || elapsed_us >= 2 * METER_US)
-		return;
-	activity->bitrate_bps = smooth(activity->bitrate_bps, bitrates_bps[TEMPORAL_REDUCED]);
-	for (size_t i = 0; i < TEMPORAL_REDUCED; i++)
-		activity->reduced_bps[i] = smooth(activity->reduced_bps[i], bitrates_bps[i]);
 }
 
 void rtc_track_tick(RtcTrack *track)
@@ -531,7 +365,7 @@ void rtc_track_tick(RtcTrack *track)
 		struct layer *layer = &track->layers[i];
 
 		if (layer->sink || i < track->spatial_count)
-			meter(layer, *track->now_us);
+			layer_meter_tick(&layer->meter, *track->now_us, &layer->activity.rates);
 		if (!layer->sink || !layer->gate.is_wanted || track->is_muted)
 			continue;
 		if (!rtc_track_is_wanted(track, i)) /* whoever asked has gone to another layer */
@@ -552,7 +386,7 @@ static void tell_wanted_spatial(RtcTrack *track)
 		return;
 	track->told_wanted = wanted;
 	(void)gst_pad_push_event(track->layers[0].sink,
-				 rtc_layer_wanted_new(track->layers[0].is_told_wanted));
+				 layer_wanted_event_new(track->layers[0].is_told_wanted));
 }
 
 /* Upstream hears of a change at once: from here on what is lost is asked for again, or is not. */
@@ -565,7 +399,7 @@ static void tell_wanted(RtcTrack *track)
 		if (!layer->sink || layer->is_told_wanted == is_wanted)
 			continue;
 		layer->is_told_wanted = is_wanted;
-		(void)gst_pad_push_event(layer->sink, rtc_layer_wanted_new(is_wanted));
+		(void)gst_pad_push_event(layer->sink, layer_wanted_event_new(is_wanted));
 	}
 	tell_wanted_spatial(track);
 }
@@ -595,8 +429,8 @@ GstPad *rtc_track_sink(RtcTrack *track, uint8_t index)
 
 	if (layer->sink)
 		return layer->sink;
-	layer->ring = packet_ring_new(track->is_video ? VIDEO_PACKETS_KEPT : AUDIO_PACKETS_KEPT);
-	if (!layer->ring)
+	if (kept_packets_init(&layer->kept,
+			      track->is_video ? VIDEO_PACKETS_KEPT : AUDIO_PACKETS_KEPT) < 0)
 		return NULL;
 	layer->track = track;
 	layer->index = index;
@@ -666,12 +500,8 @@ static void rtc_track_finalize(GObject *object)
 {
 	RtcTrack *track = (RtcTrack *)object;
 
-	for (uint8_t i = 0; i < LAYERS_MAX; i++) {
-		if (!track->layers[i].ring)
-			continue;
-		forget_packets(&track->layers[i]);
-		track->layers[i].ring = packet_ring_free(track->layers[i].ring);
-	}
+	for (uint8_t i = 0; i < LAYERS_MAX; i++)
+		kept_packets_end(&track->layers[i].kept);
 	g_array_unref(track->consumers);
 	G_OBJECT_CLASS(rtc_track_parent_class)->finalize(object);
 }

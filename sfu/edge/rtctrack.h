@@ -19,6 +19,7 @@
 #include "sfu/model/active_speaker.h"
 #include "sfu/model/allocator.h"
 #include "sfu/model/forwarder.h"
+#include "sfu/model/layer_meter.h"
 
 #define RTC_TYPE_TRACK (rtc_track_get_type())
 G_DECLARE_FINAL_TYPE(RtcTrack, rtc_track, RTC, TRACK, GstElement)
@@ -39,11 +40,10 @@ uint8_t rtc_track_spatial_count(const RtcTrack *track);
 
 /* What a layer carries now; a spatial layer with those below it, which it needs. */
 struct layer_activity {
-	uint64_t last_packet_us;		/* 0: nothing came yet */
-	bool is_gone;				/* the others go on without it */
-	uint64_t bitrate_bps;			/* while it came last */
-	struct picture_size size;		/* 0: not known */
-	uint64_t reduced_bps[TEMPORAL_REDUCED]; /* of its lowest temporal layers */
+	uint64_t last_packet_us;  /* 0: nothing came yet */
+	bool is_gone;		  /* the others go on without it */
+	struct layer_rates rates; /* while it came last */
+	struct picture_size size; /* 0: not known */
 };
 struct layer_activity rtc_track_layer_activity(const RtcTrack *track, uint8_t layer);
 
@@ -80,18 +80,5 @@ void rtc_track_set_muted(RtcTrack *track, bool is_muted);
 
 /* Repeat an unanswered keyframe request when it is time. Every 20 ms. */
 void rtc_track_tick(RtcTrack *track);
-
-/* Wishes for a keyframe of a layer travel as this event. */
-GstEvent *rtc_keyframe_request_new(uint8_t layer);
-bool rtc_keyframe_request_is(GstEvent *event, uint8_t *ret_layer);
-
-/* The track tells upstream whether a layer is wanted by anybody: what is not need not be repaired.
- */
-GstEvent *rtc_layer_wanted_new(bool is_wanted);
-bool rtc_layer_wanted_is(GstEvent *event, bool *ret_is_wanted);
-/* And is told downstream that packets of a layer are lost for good: whoever is sent it needs a
- * keyframe. */
-GstEvent *rtc_layer_damaged_new(void);
-bool rtc_layer_damaged_is(GstEvent *event);
 
 #endif

@@ -225,8 +225,5 @@ bool transport_send_pli(struct receive_stream *stream);
 /* The event that carries a publisher's sender report of one layer to its subscribers. */
 GstEvent *sender_report_event_void(uint8_t layer); /* forget the last one */
 void sender_report_event_read(GstEvent *event, struct send_stream_out *stream);
-/* The event that says that a layer begins anew: other numbers, other contents. */
-GstEvent *source_restart_event_new(uint8_t layer);
-bool source_restart_event_is(GstEvent *event, uint8_t *ret_layer);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "sfu/edge/pad_push.h"
+#include "sfu/edge/track_events.h"
 #include "sfu/edge/transport_private.h"
 
 /* ---- which stream ---- */
@@ -337,9 +338,10 @@ static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 	uint8_t layer;
 
 	/* All others end here: passed on, they would run in circles through a room's graph. */
-	if (rtc_keyframe_request_is(event, &layer))
+	if (keyframe_request_event_is(event, &layer))
 		is_done = transport_send_pli(stream);
-	else if (rtc_layer_wanted_is(event, &stream->is_wanted) && stream->is_wanted != was_wanted)
+	else if (layer_wanted_event_is(event, &stream->is_wanted) &&
+		 stream->is_wanted != was_wanted)
 		stream->nacks.missing_count = 0; /* it begins, or comes back, with a keyframe */
 	(void)parent;
 	gst_event_unref(event);

@@ -1,6 +1,7 @@
 /* transport_rtcp.c - RTCP ends here, on both sides: what a peer reports is read, and what the relay
  * has to say is written (RFC 3550 section 6, RFC 4585, RFC 5506 reduced size). */
 #include "core/clock.h"
+#include "sfu/edge/track_events.h"
 #include "sfu/edge/transport_private.h"
 
 enum { LIMIT_INTERVAL_US = 150000, NO_LIMIT_BPS = 1000000000 };
@@ -59,29 +60,6 @@ void sender_report_event_read(GstEvent *event, struct send_stream_out *stream)
 	forwarder_on_report(&stream->forwarder, layer, &report);
 	stream->clock.has_offset = true;
 	stream->clock.offset_ntp = offset;
-}
-
-/* ---- the event that says that a stream begins anew, under another SSRC ---- */
-
-static const char restart_event_name[] = "rtc-source-restart";
-
-GstEvent *source_restart_event_new(uint8_t layer)
-{
-	return gst_event_new_custom(
-		GST_EVENT_CUSTOM_DOWNSTREAM,
-		gst_structure_new(restart_event_name, "layer", G_TYPE_UINT, (guint)layer, NULL));
-}
-
-bool source_restart_event_is(GstEvent *event, uint8_t *ret_layer)
-{
-	guint layer;
-
-	if (!gst_event_has_name(event, restart_event_name) ||
-	    !gst_structure_get_uint(gst_event_get_structure(event), "layer", &layer) ||
-	    layer >= LAYERS_MAX)
-		return false;
-	*ret_layer = (uint8_t)layer;
-	return true;
 }
 
 /* ---- what the peer says ---- */
@@ -262,7 +240,7 @@ static void ask_for_missing(struct receive_stream *stream)
 		transport->counters.nacks_sent += count;
 	}
 	if (nack_tracker_take_keyframe_wish(&stream->nacks) && stream->is_video)
-		(void)gst_pad_push_event(stream->pad, rtc_layer_damaged_new());
+		(void)gst_pad_push_event(stream->pad, layer_damaged_event_new());
 }
 
 /* A way that has collapsed: the publisher is told what came through of late, and need not find it

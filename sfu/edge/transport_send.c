@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "core/id.h"
+#include "sfu/edge/track_events.h"
 #include "sfu/edge/transport_outgoing.h"
 
 enum {
@@ -219,7 +220,7 @@ static GstFlowReturn sink_chain(GstPad *pad, GstObject *parent, GstBuffer *buffe
 static void ask_for_keyframe(struct send_stream_out *stream)
 {
 	(void)gst_pad_push_event(stream->pad,
-				 rtc_keyframe_request_new(stream->forwarder.target_layer));
+				 keyframe_request_event_new(stream->forwarder.target_layer));
 }
 
 void send_stream_want_keyframe(struct send_stream_out *stream)

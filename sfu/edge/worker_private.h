@@ -1,5 +1,5 @@
-/* worker_private.h - the inside of a worker, for its own sources alone: worker.c (the thread, its queue
- * and its loop) and worker_status.c (what it tells of itself). */
+/* worker_private.h - the inside of a worker, for its own sources alone: worker.c (the thread, its
+ * queue and its loop) and worker_status.c (what it tells of itself). */
 #ifndef SFU_EDGE_WORKER_PRIVATE_H
 #define SFU_EDGE_WORKER_PRIVATE_H
 

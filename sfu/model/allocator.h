@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "sfu/model/forwarder.h"
+#include "sfu/model/layer_meter.h"
 #include "sfu/wire/picture_size.h"
 
 enum {
@@ -31,10 +32,7 @@ enum {
 	ALLOCATOR_BETTER_PERCENT = 125, /* of the budget that it failed with: it may come before */
 	ALLOCATOR_MARGIN_PERCENT = 15,	/* to step up */
 	ALLOCATOR_PRIORITY_DEFAULT = 1, /* higher is more important */
-	ALLOCATOR_BUDGET_UNLIMITED = -1,
-	/* Temporal layers that can be left out one by one: with those above they make three steps.
-	 */
-	TEMPORAL_REDUCED = 2
+	ALLOCATOR_BUDGET_UNLIMITED = -1
 };
 
 struct allocator_layer {
