@@ -11,6 +11,10 @@ static const double group_span_us = 5000, /* sent within this: one group */
 		    outlier_ms = 15, /* so far above the threshold does not move it */
 	overuse_time_ms = 10;
 
+/* So much later than the one before, and none for so long: a longer way. Of a queue at 200 kbit/s a
+ * full packet takes as long, but so does the next. */
+static const int64_t jump_us = 50000, jump_pause_us = 1000000;
+
 void delay_trend_init(struct delay_trend *trend)
 {
 	memset(trend, 0, sizeof(*trend));
@@ -114,10 +118,39 @@ static bool belongs(const struct delay_group *group, int64_t sent_us, int64_t ar
 	       sent_us - group->first_sent_us < 100000;
 }
 
+/* ---- a longer way ---- */
+
+static bool has_jumped(struct delay_trend *trend, int64_t sent_us, int64_t arrival_us)
+{
+	int64_t late_us =
+		arrival_us - trend->group.last_arrival_us - (sent_us - trend->group.last_sent_us);
+	bool goes_on;
+
+	if (!trend->has_group || late_us < jump_us)
+		return false;
+	goes_on = trend->has_jumped && arrival_us - trend->jumped_at_us < jump_pause_us;
+	trend->has_jumped = true;
+	trend->jumped_at_us = arrival_us;
+	return !goes_on;
+}
+
+/* Nothing is known of the delays from here on. */
+static void begin_anew(struct delay_trend *trend)
+{
+	trend->has_group = trend->has_previous = false;
+	trend->point_count = 0;
+	trend->accumulated_ms = trend->smoothed_ms = 0;
+	trend->threshold_ms = fmax(trend->threshold_ms, threshold_start_ms);
+	trend->previous_trend_ms = trend->over_for_ms = 0;
+	trend->over_count = 0;
+}
+
 void delay_trend_on_packet(struct delay_trend *trend, int64_t sent_us, int64_t arrival_us)
 {
 	if (trend->has_group && sent_us < trend->group.first_sent_us)
 		return; /* of a group that is over */
+	if (has_jumped(trend, sent_us, arrival_us))
+		begin_anew(trend);
 	if (trend->has_group && belongs(&trend->group, sent_us, arrival_us)) {
 		if (sent_us > trend->group.last_sent_us)
 			trend->group.last_sent_us = sent_us;

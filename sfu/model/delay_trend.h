@@ -5,6 +5,10 @@
  * gradient of the groups' accumulated delay is taken by a line fitted through the last of them, and
  * judged by the over-use detector (section 5.4).
  *
+ * A queue builds up packet by packet. Where one comes much later than the one before it and those
+ * behind it do not, the way itself has become longer, or stood still for a moment: that is left
+ * out, and what varies about the new way is to be learned anew.
+ *
  * Thread: worker.
  */
 #ifndef SFU_MODEL_DELAY_TREND_H
@@ -29,8 +33,10 @@ struct delay_trend {
 	struct { /* the last groups: when, and how late by then */
 		double at_ms, delay_ms;
 	} points[DELAY_TREND_GROUPS];
-	size_t point_count; /* of all time */
+	size_t point_count; /* of all time, or since it began anew */
 	double first_at_ms;
+	bool has_jumped;
+	int64_t jumped_at_us; /* when one last came much later than the one before */
 	double threshold_ms, previous_trend_ms, over_for_ms;
 	double threshold_at_ms;
 	unsigned over_count;

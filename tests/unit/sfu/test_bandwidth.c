@@ -279,6 +279,61 @@ static void jitter_is_no_queue(void **state)
 	}
 }
 
+/* Another route, or radio cell: every packet takes longer from one moment on, and no queue builds
+ * up; nor does one where the way stands still for a moment. */
+static void a_longer_way_is_no_queue(void **state)
+{
+	static const struct {
+		double longer_us, jitter_us, seconds;
+	} changes[] = {{60e3, 0, 5},	 {100e3, 0, 5},	   {100e3, 30e3, 5},
+		       {100e3, 60e3, 5}, {300e3, 30e3, 5}, {150e3, 5e3, 0.2}};
+	struct simulation *simulation = *state;
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+		double least_bps = INFINITY;
+
+		for (int seed = 0; seed < 10; seed++) {
+			start(simulation, 10e6);
+			srand((unsigned)seed);
+			run(simulation, 8, 1.6e6, 1.7e6);
+			simulation->delay_us += changes[i].longer_us;
+			simulation->jitter_us = changes[i].jitter_us;
+			for (double s = 0; s < 5; s += 0.05) {
+				if (s >= changes[i].seconds)
+					simulation->delay_us = 20000;
+				run(simulation, 0.05, 1.6e6, 1.7e6);
+				least_bps = fmin(least_bps, simulation->bandwidth.estimate_bps);
+			}
+		}
+		print_message("%.0f ms more, %.0f ms jitter: never below %.0f\n",
+			      changes[i].longer_us / 1000, changes[i].jitter_us / 1000,
+			      least_bps / 1000);
+		assert_true(least_bps > 1.3e6);
+	}
+}
+
+/* But of a way so narrow that single packets come late, that is soon known. */
+static void a_way_that_becomes_very_narrow_is_found_out(void **state)
+{
+	static const double links_bps[] = {80e3, 150e3, 600e3};
+	struct simulation *simulation = *state;
+
+	for (size_t i = 0; i < sizeof(links_bps) / sizeof(*links_bps); i++) {
+		double down_s = 0;
+
+		start(simulation, 5e6);
+		simulation->queue_us = 2e6; /* nothing is lost, all waits */
+		run(simulation, 8, 1.6e6, 1.7e6);
+		simulation->link_bps = links_bps[i];
+		while (simulation->bandwidth.estimate_bps > 1.1 * links_bps[i] && down_s < 10) {
+			run(simulation, 0.05, 1.6e6, 1.7e6);
+			down_s += 0.05;
+		}
+		print_message("%.0f kbit/s is found in %.2f s\n", links_bps[i] / 1000, down_s);
+		assert_true(down_s < 2.5);
+	}
+}
+
 /* Its 24 bits are over after 12.4 days, in the middle of a call. */
 static void the_receivers_clock_may_begin_anew(void **state)
 {
@@ -506,6 +561,8 @@ int main(void)
 		cmocka_unit_test(loss_that_is_not_ours_is_borne),
 		cmocka_unit_test(loss_in_bursts_is_borne_as_well),
 		cmocka_unit_test(jitter_is_no_queue),
+		cmocka_unit_test(a_longer_way_is_no_queue),
+		cmocka_unit_test(a_way_that_becomes_very_narrow_is_found_out),
 		cmocka_unit_test(the_receivers_clock_may_begin_anew),
 		cmocka_unit_test(probes_find_what_is_not_used),
 		cmocka_unit_test(where_nothing_can_be_repeated_padding_finds_the_way_back),
