@@ -70,24 +70,49 @@ static void observe(struct subscription *subscription)
 	}
 }
 
+/* It carries more than what should flow. */
+static bool is_larger(const struct allocator_stream *stream, uint8_t current)
+{
+	return current != LAYER_NONE && stream->target != LAYER_NONE &&
+	       stream->layers[current].bitrate_bps > stream->layers[stream->target].bitrate_bps;
+}
+
+/* Its lowest temporal layer, if that is known: what meanwhile() leaves of it. */
+static uint64_t least_of(const struct allocator_layer *layer)
+{
+	return layer->reduced_bps[0] ? layer->reduced_bps[0] : layer->bitrate_bps;
+}
+
 /* The way, of the publisher or of the subscriber, carries less than half of what flows: to go on
  * with it until the smaller layer's keyframe comes would only keep that from getting through. */
 static bool is_urgent(const struct allocator_stream *stream, uint8_t current, int64_t budget_bps)
 {
-	if (stream->is_source_congested && current != LAYER_NONE)
+	if (stream->is_source_congested && is_larger(stream, current))
 		return true;
-	return current != LAYER_NONE && budget_bps != ALLOCATOR_BUDGET_UNLIMITED &&
-	       stream->layers[current].bitrate_bps > 2 * (uint64_t)budget_bps;
+	return is_larger(stream, current) && budget_bps != ALLOCATOR_BUDGET_UNLIMITED &&
+	       least_of(&stream->layers[current]) > 2 * (uint64_t)budget_bps;
+}
+
+/* What flowed has ended, and the keyframe of the layer that should has not come: the publisher may
+ * have left that one off meanwhile. Any smaller one is better than nothing. */
+static unsigned stopgaps(const struct subscription *subscription)
+{
+	const struct allocator_stream *stream = &subscription->allocation;
+	unsigned layers = 0;
+
+	if (stream->target == LAYER_NONE || !rtc_transport_is_dark(subscription->transport_pad) ||
+	    rtc_transport_layer(subscription->transport_pad) == stream->target)
+		return 0;
+	for (size_t i = 0; i < stream->layer_count; i++)
+		if (stream->layers[i].bitrate_bps < stream->layers[stream->target].bitrate_bps)
+			layers |= 1u << i;
+	return layers;
 }
 
 /* Until the keyframe of a smaller layer comes, as little as can be of the one that is too large. */
 static uint8_t meanwhile(const struct allocator_stream *stream, uint8_t current)
 {
-	bool is_too_large =
-		current != LAYER_NONE && stream->target != LAYER_NONE && stream->is_starved &&
-		stream->layers[current].bitrate_bps > stream->layers[stream->target].bitrate_bps;
-
-	return is_too_large ? 0 : TEMPORAL_LAYER_MAX;
+	return stream->is_starved && is_larger(stream, current) ? 0 : TEMPORAL_LAYER_MAX;
 }
 
 /* Layers that are streams. Returns what flows and what is to flow, as bits: that begins with its
@@ -149,11 +174,13 @@ static void carry_out(struct subscription *subscription, int64_t budget_bps, uin
 	struct room_track *track = subscription->track;
 	unsigned layers = has_spatial(track) ? choose_spatial(subscription)
 					     : choose_stream(subscription, budget_bps);
+	unsigned others = has_spatial(track) ? 0 : stopgaps(subscription);
 
 	for (uint8_t i = 0; i < LAYERS_MAX; i++)
 		if (layers & 1u << i)
 			layer_switch_use(&track->layers, i, now_us);
-	rtc_track_set_layers(track->element, subscription->track_pad, layers);
+	rtc_transport_set_stopgaps(subscription->transport_pad, others);
+	rtc_track_set_layers(track->element, subscription->track_pad, layers | others);
 }
 
 static unsigned live_layers(const struct allocator_stream *stream)

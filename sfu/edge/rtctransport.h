@@ -75,14 +75,17 @@ int rtc_transport_send(RtcTransport *transport, const struct media_line *line, R
 		       const uint8_t incoming_ids[EXTENSION_COUNT], uint8_t abs_send_time_id,
 		       GstPad **ret_pad) MUST_CHECK;
 void rtc_transport_send_end(RtcTransport *transport, GstPad *pad);
-/* Which layer of its track the pad should forward (LAYER_NONE: nothing), and which does. With
- * `is_urgent` the present one stops before the next begins. */
 /* The stream goes on with another track of the same format, at its next keyframe: SSRC and numbers
  * stay, nothing flows until a layer is set. */
 void rtc_transport_send_other(GstPad *pad, const struct media_line *line, RtcTrack *track,
 			      const uint8_t incoming_ids[EXTENSION_COUNT]);
+/* Which layer of its track the pad should forward (LAYER_NONE: nothing), and which does. With
+ * `is_urgent` the present one stops before the next begins. */
 void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent);
 uint8_t rtc_transport_layer(GstPad *pad);
+/* Nothing was sent for too long, and which other layers may begin then: see forwarder_is_dark(). */
+bool rtc_transport_is_dark(GstPad *pad);
+void rtc_transport_set_stopgaps(GstPad *pad, unsigned layers);
 /* How many temporal layers of it: see forwarder_set_temporal(). */
 void rtc_transport_set_temporal(GstPad *pad, uint8_t target_most, uint8_t meanwhile_most);
 /* How many spatial layers inside it: see forwarder_set_spatial(). To be said again as long as it

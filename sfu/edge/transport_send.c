@@ -435,6 +435,20 @@ void rtc_transport_set_layer(GstPad *pad, uint8_t layer, bool is_urgent)
 		send_stream_want_keyframe(stream);
 }
 
+bool rtc_transport_is_dark(GstPad *pad)
+{
+	const struct send_stream_out *stream = gst_pad_get_element_private(pad);
+
+	return forwarder_is_dark(&stream->forwarder, stream->transport->port->now_us);
+}
+
+void rtc_transport_set_stopgaps(GstPad *pad, unsigned layers)
+{
+	struct send_stream_out *stream = gst_pad_get_element_private(pad);
+
+	forwarder_set_stopgaps(&stream->forwarder, layers);
+}
+
 void rtc_transport_set_temporal(GstPad *pad, uint8_t target_most, uint8_t meanwhile_most)
 {
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);

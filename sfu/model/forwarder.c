@@ -41,8 +41,10 @@ static void stop(struct forwarder *forwarder)
 void forwarder_set_target(struct forwarder *forwarder, uint8_t layer)
 {
 	forwarder->target_layer = layer;
-	if (layer == LAYER_NONE)
-		stop(forwarder);
+	if (layer != LAYER_NONE)
+		return;
+	forwarder->is_shown = false;
+	stop(forwarder);
 }
 
 void forwarder_set_temporal(struct forwarder *forwarder, uint8_t target_most,
@@ -183,7 +185,9 @@ static void start(struct forwarder *forwarder, const struct forwarder_input *inp
 	const struct picture_numbers *picture = input->picture;
 	struct forwarder_span span = {
 		.layer = input->layer,
-		.temporal_most = forwarder->target_temporal,
+		.temporal_most = input->layer == forwarder->target_layer
+					 ? forwarder->target_temporal
+					 : forwarder->meanwhile_temporal,
 		.spatial_most = forwarder->spatial_bound,
 		.is_start = true,
 		.first_input = input->sequence_number,
@@ -203,6 +207,7 @@ static void start(struct forwarder *forwarder, const struct forwarder_input *inp
 	forwarder->picture_spatial = 0;
 	forwarder->has_left_out = false;
 	forwarder->state = FORWARDER_FLOWING;
+	forwarder->is_shown = true;
 	forwarder->layer = input->layer;
 }
 
@@ -400,12 +405,21 @@ static const struct forwarder_span *map_late(struct forwarder *forwarder,
 	return span;
 }
 
+static bool may_start(const struct forwarder *forwarder, const struct forwarder_input *input)
+{
+	if (input->layer == forwarder->layer ||
+	    (forwarder->needs_keyframe && !input->is_keyframe_start))
+		return false;
+	if (input->layer == forwarder->target_layer)
+		return input->picture->temporal_layer <= forwarder->target_temporal;
+	return forwarder->stopgap_layers & 1u << input->layer &&
+	       forwarder_is_dark(forwarder, input->arrival_us);
+}
+
 const struct forwarder_span *forwarder_map(struct forwarder *forwarder,
 					   const struct forwarder_input *input)
 {
-	if (input->layer == forwarder->target_layer && input->layer != forwarder->layer &&
-	    (input->is_keyframe_start || !forwarder->needs_keyframe) &&
-	    input->picture->temporal_layer <= forwarder->target_temporal)
+	if (may_start(forwarder, input))
 		start(forwarder, input);
 	if (input->layer != forwarder->layer)
 		return NULL;

@@ -3,7 +3,8 @@
  *
  * Sequence numbers, timestamps and picture numbers leave continuous whatever happens to the source
  * and whichever layer of it is chosen; the subscriber sees one SSRC for life. Video begins, and
- * changes its layer, with a keyframe: until one of the wanted layer comes, the present one goes on.
+ * changes its layer, with a keyframe: until one of the wanted layer comes, the present one goes on,
+ * or where that has ended whichever of some others begins first.
  * Pictures of higher temporal layers are left out without a gap, from one picture to the next; they
  * are taken up again where the publisher allows it. So are the higher spatial layers inside a
  * stream (SVC), which come back with a keyframe, or where one begins from the layer below. Between
@@ -29,7 +30,9 @@ enum {
 	LAYER_NONE = 0xff,
 	/* As many changes, of layer or by pictures left out, can a NACK look back over: of 30
 	 * pictures a second, every other one left out, 4 s. */
-	FORWARDER_SPANS = 64
+	FORWARDER_SPANS = 64,
+	/* So long without a packet, and a stopgap is better than to go on waiting. */
+	FORWARDER_DARK_US = 250000
 };
 
 enum forwarder_state { FORWARDER_WAITING, FORWARDER_FLOWING };
@@ -66,6 +69,7 @@ struct forwarder {
 	uint32_t clock_rate_hz;
 
 	uint8_t layer, target_layer; /* what flows; what should */
+	uint8_t stopgap_layers;	     /* as bits: what may, where nothing does */
 	/* Temporal layers: of the target, and of another layer that flows until the target begins.
 	 */
 	uint8_t target_temporal, meanwhile_temporal;
@@ -82,6 +86,7 @@ struct forwarder {
 	struct picture_offsets last_picture; /* the numbers that went out last */
 	uint64_t last_output_at_us;
 	bool has_sent;
+	bool is_shown;		  /* something was sent since the target was LAYER_NONE */
 	bool is_between_pictures; /* what went out last was the end of one */
 
 	uint64_t packet_count, octet_count; /* sender reports have their last 32 bits */
@@ -109,6 +114,18 @@ void forwarder_init(struct forwarder *forwarder, bool needs_keyframe, uint16_t f
 		    uint32_t timestamp_offset);
 /* Which layer should flow; LAYER_NONE: nothing, at once. */
 void forwarder_set_target(struct forwarder *forwarder, uint8_t layer);
+/* What was shown has ended for other reasons than a target of LAYER_NONE: nothing was sent for too
+ * long. */
+static inline bool forwarder_is_dark(const struct forwarder *forwarder, uint64_t now_us)
+{
+	return forwarder->is_shown && now_us > forwarder->last_output_at_us + FORWARDER_DARK_US;
+}
+/* While it is dark any of these layers, as bits, may begin with a keyframe of its own before the
+ * target does. 0: none, as at first. */
+static inline void forwarder_set_stopgaps(struct forwarder *forwarder, unsigned layers)
+{
+	forwarder->stopgap_layers = (uint8_t)layers;
+}
 /* Of the target's temporal layers those up to `target_most`, and up to `meanwhile_most` of what
  * flows before it. At first all of both. */
 void forwarder_set_temporal(struct forwarder *forwarder, uint8_t target_most,

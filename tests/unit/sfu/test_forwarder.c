@@ -313,6 +313,45 @@ static void a_layer_is_changed_at_its_keyframe_only(void **state)
 	assert_false(picture(&source, &forwarder, 2, 3, true, &view));
 }
 
+/* Each picture is 33 ms after the one before. */
+static void a_smaller_layer_stops_a_gap(void **state)
+{
+	struct source source;
+	struct forwarder forwarder;
+	struct view view, last;
+
+	(void)state;
+	forwarder_init(&forwarder, true, 100, 5);
+	forwarder_set_target(&forwarder, 2);
+	forwarder_set_stopgaps(&forwarder, 1u << 0 | 1u << 1);
+	source_init(&source, &forwarder);
+	assert_false(picture(&source, &forwarder, 0, 0, true, &view)); /* it waits to begin */
+	assert_true(picture(&source, &forwarder, 2, 30, true, &last));
+	assert_false(picture(&source, &forwarder, 0, 31, true, &view)); /* nor is there a gap */
+	forwarder_cut(&forwarder);
+	assert_false(picture(&source, &forwarder, 0, 37, true, &view));
+	assert_false(picture(&source, &forwarder, 0, 38, false, &view));
+	assert_true(picture(&source, &forwarder, 1, 38, true, &view));
+	assert_int_equal(view.sequence_number, (uint16_t)(last.sequence_number + 1));
+	assert_false(picture(&source, &forwarder, 0, 38, true, &last)); /* one is enough */
+	assert_true(picture(&source, &forwarder, 1, 39, false, &view));
+	assert_true(picture(&source, &forwarder, 2, 39, true, &view)); /* until the target comes */
+	assert_false(picture(&source, &forwarder, 1, 40, false, &view));
+
+	/* What flowed has ended without a word. */
+	assert_false(picture(&source, &forwarder, 1, 46, true, &view));
+	assert_true(picture(&source, &forwarder, 1, 47, true, &view));
+	forwarder_set_stopgaps(&forwarder, 0);
+	assert_false(picture(&source, &forwarder, 0, 60, true, &view));
+
+	/* A pause is no gap. */
+	forwarder_set_target(&forwarder, LAYER_NONE);
+	forwarder_set_stopgaps(&forwarder, 1u << 0 | 1u << 1);
+	forwarder_set_target(&forwarder, 2);
+	assert_false(picture(&source, &forwarder, 0, 90, true, &view));
+	assert_true(picture(&source, &forwarder, 2, 90, true, &view));
+}
+
 /* What a NACK names leads to the layer that it was sent from. */
 static void a_nack_looks_back_over_changes_of_layer(void **state)
 {
@@ -672,6 +711,7 @@ int main(void)
 		cmocka_unit_test(changing_layers_is_one_stream),
 		cmocka_unit_test(reports_far_apart_do_no_harm),
 		cmocka_unit_test(a_layer_is_changed_at_its_keyframe_only),
+		cmocka_unit_test(a_smaller_layer_stops_a_gap),
 		cmocka_unit_test(a_nack_looks_back_over_changes_of_layer),
 		cmocka_unit_test(pictures_are_left_out_without_a_gap),
 		cmocka_unit_test(late_packets_have_the_numbers_left_free_for_them),

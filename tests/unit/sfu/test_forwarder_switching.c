@@ -2,7 +2,7 @@
  * asked for: what leaves is one stream that a decoder can follow.
  *
  * Three layers on a way that loses, delays, doubles and repeats packets, several of them in a
- * picture; targets, pauses, cuts and restarts at random. */
+ * picture; targets, stopgaps, pauses, cuts, silences and restarts at random. */
 #include <string.h>
 
 #include "sfu/model/forwarder.h"
@@ -63,7 +63,8 @@ struct way {
 	uint32_t run;
 	uint8_t run_layer;
 	uint64_t run_number; /* of its first packet */
-	unsigned late, doubled, switched;
+	uint64_t silent_us;  /* in all */
+	unsigned late, doubled, switched, stopped_gaps;
 	struct sent sent[65536];
 };
 
@@ -157,6 +158,7 @@ static void note_start(struct way *way, const struct source_packet *packet)
 {
 	assert_true(packet->input.is_keyframe_start);
 	way->switched += way->is_flowing;
+	way->stopped_gaps += packet->input.layer != way->forwarder.target_layer;
 	way->is_flowing = true;
 	way->run++;
 	way->run_layer = packet->input.layer;
@@ -174,7 +176,7 @@ static void arrive(struct way *way, const struct source_packet *packet)
 
 	way->arrivals++;
 	input.picture = picture;
-	input.arrival_us = 1000000 + (uint64_t)way->sent_count * (PICTURE_US / 6);
+	input.arrival_us = 1000000 + way->silent_us + (uint64_t)way->sent_count * (PICTURE_US / 6);
 	span = forwarder_map(&way->forwarder, &input);
 	if (!span) {
 		assert_false(is_of_run); /* a decoder would wait for it */
@@ -321,6 +323,11 @@ static void ask(struct way *way)
 		forwarder_cut(&way->forwarder);
 		way->is_flowing = false;
 	}
+	if (chance(way, 20))
+		forwarder_set_stopgaps(&way->forwarder,
+				       random_below(&way->random, 1u << LAYERS_MAX));
+	if (chance(way, 100))
+		way->silent_us += 2 * FORWARDER_DARK_US;
 	if (chance(way, 500))
 		restart_layer(way, layer);
 }
@@ -343,6 +350,7 @@ static void whatever_comes_one_stream_leaves(void **state)
 	}
 	/* All of it happened. */
 	assert_true(way.switched > 500);
+	assert_true(way.stopped_gaps > 20);
 	assert_true(way.late > 2000);
 	assert_true(way.doubled > 1000);
 }
