@@ -87,10 +87,11 @@ static uint64_t least_of(const struct allocator_layer *layer)
  * with it until the smaller layer's keyframe comes would only keep that from getting through. */
 static bool is_urgent(const struct allocator_stream *stream, uint8_t current, int64_t budget_bps)
 {
-	if (stream->is_source_congested && is_larger(stream, current))
-		return true;
-	return is_larger(stream, current) && budget_bps != ALLOCATOR_BUDGET_UNLIMITED &&
-	       least_of(&stream->layers[current]) > 2 * (uint64_t)budget_bps;
+	if (!is_larger(stream, current))
+		return false;
+	return stream->is_source_congested ||
+	       (budget_bps != ALLOCATOR_BUDGET_UNLIMITED &&
+		least_of(&stream->layers[current]) > 2 * (uint64_t)budget_bps);
 }
 
 /* What flowed has ended, and the keyframe of the layer that should has not come: the publisher may
@@ -100,7 +101,8 @@ static unsigned stopgaps(const struct subscription *subscription)
 	const struct allocator_stream *stream = &subscription->allocation;
 	unsigned layers = 0;
 
-	if (stream->target == LAYER_NONE || !rtc_transport_is_dark(subscription->transport_pad) ||
+	if (has_spatial(subscription->track) || stream->target == LAYER_NONE ||
+	    !rtc_transport_is_dark(subscription->transport_pad) ||
 	    rtc_transport_layer(subscription->transport_pad) == stream->target)
 		return 0;
 	for (size_t i = 0; i < stream->layer_count; i++)
@@ -174,7 +176,7 @@ static void carry_out(struct subscription *subscription, int64_t budget_bps, uin
 	struct room_track *track = subscription->track;
 	unsigned layers = has_spatial(track) ? choose_spatial(subscription)
 					     : choose_stream(subscription, budget_bps);
-	unsigned others = has_spatial(track) ? 0 : stopgaps(subscription);
+	unsigned others = stopgaps(subscription);
 
 	for (uint8_t i = 0; i < LAYERS_MAX; i++)
 		if (layers & 1u << i)

@@ -120,7 +120,8 @@ static bool belongs(const struct delay_group *group, int64_t sent_us, int64_t ar
 
 /* ---- a longer way ---- */
 
-static bool has_jumped(struct delay_trend *trend, int64_t sent_us, int64_t arrival_us)
+/* Notes how late the packet is of the one before it. True: too much for a queue. */
+static bool shows_longer_way(struct delay_trend *trend, int64_t sent_us, int64_t arrival_us)
 {
 	int64_t late_us =
 		arrival_us - trend->group.last_arrival_us - (sent_us - trend->group.last_sent_us);
@@ -149,7 +150,7 @@ void delay_trend_on_packet(struct delay_trend *trend, int64_t sent_us, int64_t a
 {
 	if (trend->has_group && sent_us < trend->group.first_sent_us)
 		return; /* of a group that is over */
-	if (has_jumped(trend, sent_us, arrival_us))
+	if (shows_longer_way(trend, sent_us, arrival_us))
 		begin_anew(trend);
 	if (trend->has_group && belongs(&trend->group, sent_us, arrival_us)) {
 		if (sent_us > trend->group.last_sent_us)

@@ -100,7 +100,8 @@ void layered_go_on(struct layered *layered)
 		if (!(layered->sent_layers & 1u << i))
 			continue;
 		load_peer_publish_layer(&layered->publisher, i, bytes_of_layer[i],
-					layered->wanted_keyframes & 1u << i);
+					layered->wanted_keyframes & ~layered->refused_layers &
+						1u << i);
 		layered->wanted_keyframes &= ~(1u << i);
 	}
 	watch(layered);

@@ -10,8 +10,9 @@ enum { LAYERED_COUNT = 3 };
 
 struct layered {
 	struct load_peer publisher, viewer;
-	unsigned sent_layers; /* as bits */
-	bool may_lose;	      /* packets get lost on the way: only what is seen counts */
+	unsigned sent_layers;	 /* as bits */
+	unsigned refused_layers; /* of these no keyframe is sent, whoever asks */
+	bool may_lose;		 /* packets get lost on the way: only what is seen counts */
 	/* Which of them somebody asked for; a keyframe is sent for nothing else. */
 	unsigned wanted_keyframes;
 	bool has_seen;

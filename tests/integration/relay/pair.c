@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -184,6 +185,23 @@ void ask_again_for_sealed(struct load_peer *viewer, const uint8_t *sealed)
 
 	rtcp_write_nack(&writer, 1, ssrc, &wanted, 1);
 	load_peer_send_rtcp(viewer, packet, writer.offset, sizeof(packet));
+}
+
+void pair_speak(struct load_peer *speaker, const struct spoken *spoken)
+{
+	uint8_t packet[256] = {0}, payload[100] = {spoken->first_byte};
+	const uint8_t extension[8] = {0xbe,	     0xde, 0, 1, (uint8_t)(spoken->level_id << 4),
+				      spoken->level, 0,	   0};
+	int r;
+
+	rtp_header_encode(packet, spoken->payload_type, false, true, false, spoken->sequence_number,
+			  960u * spoken->sequence_number, spoken->ssrc);
+	memcpy(packet + RTP_HEADER_BYTES, extension, sizeof(extension));
+	r = media_crypto_protect_rtp(speaker->out, packet, sizeof(packet),
+				     RTP_HEADER_BYTES + sizeof(extension), NULL, 0, payload,
+				     sizeof(payload));
+	assert_true(r > 0);
+	(void)send(speaker->fd, packet, (size_t)r, 0);
 }
 
 /* ---- the SFU ---- */

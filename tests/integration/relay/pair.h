@@ -70,6 +70,16 @@ size_t next_sealed(const struct load_peer *viewer, uint8_t packet[2048]);
 /* Ask by NACK for the packet that came so. */
 void ask_again_for_sealed(struct load_peer *viewer, const uint8_t *sealed);
 
+/* A packet of sound, with its level in -dBov (RFC 6464). */
+struct spoken {
+	uint8_t payload_type;
+	uint16_t sequence_number;
+	uint32_t ssrc;
+	uint8_t level_id, level; /* the extension's number, and what it says */
+	uint8_t first_byte;	 /* of the payload */
+};
+void pair_speak(struct load_peer *speaker, const struct spoken *spoken);
+
 /* ---- the SFU ---- */
 
 /* What is sent from now on waits in its socket, and comes in one batch when it goes on. */

@@ -172,23 +172,16 @@ static void join_silent(struct hall *hall, unsigned count)
 
 /* ---- a call ---- */
 
-/* A packet of sound that says whose it is; `level`: -dBov. */
 static void say(struct hall *hall, size_t i, uint8_t level)
 {
 	struct load_peer *speaker = &hall->speakers[i];
-	uint8_t packet[256] = {0}, payload[100] = {(uint8_t)i};
-	const uint8_t extension[8] = {0xbe, 0xde, 0, 1, LEVEL_ID << 4, level, 0, 0};
-	uint16_t sequence_number = speaker->audio_sequence_number++;
-	int r;
 
-	rtp_header_encode(packet, LOAD_OPUS, false, true, false, sequence_number,
-			  960u * sequence_number, speaker->audio_ssrc);
-	memcpy(packet + RTP_HEADER_BYTES, extension, sizeof(extension));
-	r = media_crypto_protect_rtp(speaker->out, packet, sizeof(packet),
-				     RTP_HEADER_BYTES + sizeof(extension), NULL, 0, payload,
-				     sizeof(payload));
-	assert_true(r > 0);
-	(void)send(speaker->fd, packet, (size_t)r, 0);
+	pair_speak(speaker, &(struct spoken){.payload_type = LOAD_OPUS,
+					     .sequence_number = speaker->audio_sequence_number++,
+					     .ssrc = speaker->audio_ssrc,
+					     .level_id = LEVEL_ID,
+					     .level = level,
+					     .first_byte = (uint8_t)i}); /* tells whose it is */
 }
 
 static void report(struct load_peer *peer)

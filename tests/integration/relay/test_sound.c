@@ -194,17 +194,11 @@ static char *two_voices(const struct load_peer *peer)
 /* `level`: -dBov. */
 static void speak(struct load_peer *peer, uint32_t ssrc, uint8_t level)
 {
-	uint8_t packet[256] = {0}, payload[100] = {0};
-	const uint8_t extension[8] = {0xbe, 0xde, 0, 1, 1 << 4, level, 0, 0};
-	int r;
-
-	rtp_header_encode(packet, LOAD_VP8, false, true, false, peer->sequence_number++, 0, ssrc);
-	memcpy(packet + RTP_HEADER_BYTES, extension, sizeof(extension));
-	r = media_crypto_protect_rtp(peer->out, packet, sizeof(packet),
-				     RTP_HEADER_BYTES + sizeof(extension), NULL, 0, payload,
-				     sizeof(payload));
-	assert_true(r > 0);
-	(void)send(peer->fd, packet, (size_t)r, 0);
+	pair_speak(peer, &(struct spoken){.payload_type = LOAD_VP8, /* as_sound() */
+					  .sequence_number = peer->sequence_number++,
+					  .ssrc = ssrc,
+					  .level_id = 1,
+					  .level = level});
 }
 
 /* The floor is a peer's: which of its voices speaks is no news. */
