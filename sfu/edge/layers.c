@@ -7,6 +7,7 @@
 enum {
 	STREAMS_MAX = 256,
 	INTERVAL_US = 20000,
+	SETTLED_INTERVAL_US = 60000,
 	TICK_EARLY_US = 5000, /* a tick may come a little before its time */
 	MANY = 16,	      /* subscriptions: from here on, less often */
 	GONE_US = 1000000     /* so long without a packet: the publisher does not send that layer */
@@ -185,6 +186,15 @@ static void carry_out(struct subscription *subscription, int64_t budget_bps, uin
 	rtc_track_set_layers(track->element, subscription->track_pad, layers | others);
 }
 
+static bool is_switching(const struct subscription *subscription)
+{
+	GstPad *pad = subscription->transport_pad;
+	uint8_t current = has_spatial(subscription->track) ? rtc_transport_spatial(pad)
+							   : rtc_transport_layer(pad);
+
+	return current != subscription->allocation.target;
+}
+
 static unsigned live_layers(const struct allocator_stream *stream)
 {
 	unsigned bits = 0;
@@ -309,6 +319,7 @@ void room_peer_choose_layers(struct room_peer *peer)
 	unsigned share_percent = peer->room->context->overload->share_percent;
 
 	peer->layers_chosen_us = peer->room->context->port->now_us;
+	peer->has_settled = true;
 	if (count == 0) {
 		rtc_transport_set_wanted(peer->transport, 0);
 		return;
@@ -330,11 +341,13 @@ void room_peer_choose_layers(struct room_peer *peer)
 	if (missing_bps || wanted_bps)
 		wanted_bps += total_bps(streams, count) + missing_bps + sound_bps;
 	rtc_transport_set_wanted(peer->transport, wanted_bps);
+	peer->has_settled = wanted_bps == 0 && share_percent == OVERLOAD_SHARE_ALL;
 	for (size_t i = 0; i < count; i++) {
 		if (streams[i]->target != before[i].layer ||
 		    streams[i]->target_temporal != before[i].temporal)
 			note_change(videos[i], before[i].layer, budget_bps);
 		carry_out(videos[i], budget_bps, peer->layers_chosen_us);
+		peer->has_settled &= !is_switching(videos[i]);
 	}
 }
 
@@ -342,8 +355,42 @@ void room_peer_tick_layers(struct room_peer *peer)
 {
 	uint64_t elapsed_us = peer->room->context->port->now_us - peer->layers_chosen_us;
 
-	if (elapsed_us + TICK_EARLY_US >= INTERVAL_US * (1 + peer->subscription_count / MANY))
+	uint64_t interval_us = INTERVAL_US * (1 + peer->subscription_count / MANY);
+
+	if (peer->has_settled && interval_us < SETTLED_INTERVAL_US)
+		interval_us = SETTLED_INTERVAL_US;
+	if (elapsed_us + TICK_EARLY_US >= interval_us)
 		room_peer_choose_layers(peer);
+}
+
+/* Of what observe() finds, all that does not change by itself with every picture. */
+static uint32_t appearance(const struct room_track *track)
+{
+	uint64_t now_us = track->publisher->room->context->port->now_us;
+	uint32_t sum = room_track_source_is_congested(track);
+
+	for (uint8_t i = 0; i < room_track_layer_count(track); i++) {
+		struct layer_activity activity = rtc_track_layer_activity(track->element, i);
+
+		sum = 31 * sum + activity.size.width_px;
+		sum = 31 * sum + activity.size.height_px;
+		sum = 8 * sum + 4 * activity.is_gone + 2 * (activity.rates.bitrate_bps > 0) +
+		      layer_switch_may_come(&track->layers, i, now_us);
+	}
+	return sum;
+}
+
+void room_track_watch_layers(struct room_track *track)
+{
+	uint32_t before = track->appearance;
+	struct room_peer *peer;
+
+	track->appearance = appearance(track);
+	if (track->appearance == before)
+		return;
+	LIST_FOR_EACH (peer, &track->publisher->room->peers, link) {
+		room_peer_wake(peer);
+	}
 }
 
 /* ---- what the subscriber says ---- */
@@ -375,6 +422,7 @@ void room_describe_view(struct room *room, const char *peer_id, const json_t *vi
 		take_number(view, "height", &stream->shown.height_px);
 		take_number(view, "priority", &priority);
 		subscription->priority = priority;
+		room_peer_wake(peer);
 		if (json_is_boolean(paused))
 			subscription->is_unwanted = json_is_true(paused);
 	}

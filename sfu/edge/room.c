@@ -9,6 +9,10 @@
 const struct error room_unknown_peer = {
 	.code = "unknown", .message = "the media server does not know you; it was restarted"};
 
+enum {
+	CALM_TICKS = 2 /* of three, that are left out */
+};
+
 /* ---- peers ---- */
 
 struct room_peer *room_peer_find(const struct room *room, const char *peer_id)
@@ -22,7 +26,7 @@ struct room_peer *room_peer_find(const struct room *room, const char *peer_id)
 	return NULL;
 }
 
-/* Both come from inside packet handling: noted here, acted on in the tick. */
+/* They come from inside packet handling: noted here, acted on in the tick. */
 static void on_connected(void *data)
 {
 	struct room_peer *peer = data;
@@ -38,8 +42,13 @@ static void on_ended(void *data, const struct error *error)
 	peer->failure = *error;
 }
 
-static const struct transport_events transport_events = {.connected = on_connected,
-							 .ended = on_ended};
+static void on_narrowed(void *data)
+{
+	room_peer_wake(data);
+}
+
+static const struct transport_events transport_events = {
+	.connected = on_connected, .ended = on_ended, .narrowed = on_narrowed};
 
 static int start_transport(struct room_peer *peer)
 {
@@ -334,13 +343,36 @@ static void let_go(struct room_peer *peer)
 	context->events->gone(context->events_data, room_name, peer_name, &failure);
 }
 
+static bool let_one_go(struct room *room)
+{
+	struct room_peer *peer;
+
+	LIST_FOR_EACH (peer, &room->peers, link) {
+		if (peer->has_ended) {
+			let_go(peer);
+			return true;
+		}
+	}
+	return false;
+}
+
 static void tick_remote_peer(const struct room_peer *peer)
 {
 	struct room_track *track;
 
 	LIST_FOR_EACH (track, &peer->tracks, link) {
 		rtc_track_tick(track->element);
+		room_track_watch_layers(track);
 	}
+}
+
+/* Most of a broadcast's peers are, at most times: they watch what fits them, and nothing is going
+ * on. To look after each of them takes longer than to send it a packet. */
+static bool is_calm(const struct room_peer *peer)
+{
+	return list_is_empty(&peer->tracks) && peer->connection == CONNECTION_CONNECTED &&
+	       peer->has_settled && !peer->negotiation.is_dirty &&
+	       rtc_transport_is_calm(peer->transport);
 }
 
 static void tick_peer(struct room_peer *peer)
@@ -360,35 +392,32 @@ static void tick_peer(struct room_peer *peer)
 		rtc_track_tick(track->element);
 		room_track_use_exported_layers(track);
 		room_track_switch_layers(track);
+		room_track_watch_layers(track);
 	}
 	room_peer_tick_layers(peer);
 	room_peer_negotiate(peer);
+	peer->ticks_left_out = is_calm(peer) ? CALM_TICKS : 0;
 }
 
 void room_tick(struct room *room)
 {
 	struct room_peer *peer;
-	bool has_more;
+	bool has_ended = false;
 
 	LIST_FOR_EACH (peer, &room->peers, link) {
 		if (peer->is_connected && peer->connection != CONNECTION_CONNECTED &&
 		    !peer->has_ended)
-			welcome(peer);		    /* before anybody who has come has the floor */
-		if (list_is_empty(&peer->due_link)) /* else it is late already */
+			welcome(peer); /* before anybody who has come has the floor */
+		has_ended |= peer->has_ended;
+		if (peer->ticks_left_out > 0)
+			peer->ticks_left_out--;
+		else if (list_is_empty(&peer->due_link)) /* else it is late already */
 			list_append(room->context->due_peers, &peer->due_link);
 	}
 	room_listen(room);
 	parts_tick(room);
-	do { /* letting one go may change the list around it */
-		has_more = false;
-		LIST_FOR_EACH (peer, &room->peers, link) {
-			if (peer->has_ended) {
-				let_go(peer);
-				has_more = true;
-				break;
-			}
-		}
-	} while (has_more);
+	while (has_ended) /* letting one go may change the list around it */
+		has_ended = let_one_go(room);
 }
 
 void room_tick_due_peers(struct list *due_peers, uint64_t until_us)

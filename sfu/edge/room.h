@@ -132,7 +132,8 @@ void room_describe_view(struct room *room, const char *peer_id, const json_t *vi
 int room_mute(struct room *room, const char *peer_id, const struct mutes *mutes, json_t *state,
 	      json_t **ret_tracks, struct error *reterr) MUST_CHECK;
 
-/* Timers, every 20 ms: speakers, parts, who has ended. Its peers are due then: each one's
+/* Timers, every 20 ms: speakers, parts, who has ended. Its peers are due then, the calm ones every
+ * third time: each one's
  * transport, keyframe requests, layers and delayed offers are seen to in room_tick_due_peers(), of
  * all rooms, until the clock shows `until_us`. Those who are left are for the next call: packets
  * come first. */

@@ -30,6 +30,7 @@ struct room_track {
 	uint8_t layer_count;	    /* streams; see room_track_layer_count() */
 	struct layer_switch layers; /* which of several the publisher need not send */
 	bool is_heard;		    /* audio: one of those that are forwarded */
+	uint32_t appearance;	    /* of its layers: room_track_watch_layers() */
 	struct media_format format;
 	struct track_names incoming;
 	RtcTrack *element;     /* a reference; also in the bin */
@@ -58,8 +59,13 @@ enum connection_state { /* room_connection.c */
 };
 
 struct room_peer {
-	struct list link;     /* in room.peers */
-	struct list due_link; /* in room_context.due_peers while its tick is due */
+	/* What is looked at every 20 ms of everybody, so that it lies together. */
+	struct list link;	      /* in room.peers */
+	struct list due_link;	      /* in room_context.due_peers while its tick is due */
+	uint8_t ticks_left_out;	      /* so many, before the next one: it is calm */
+	bool is_connected, has_ended; /* noted by a transport event, acted on in the tick */
+	enum connection_state connection;
+
 	struct room *room;
 	char peer_id[PEER_ID_MAX + 1];
 	enum peer_kind kind;
@@ -73,10 +79,9 @@ struct room_peer {
 	size_t subscription_count;
 	uint64_t joined_us, layers_chosen_us;
 	bool has_offered; /* it has sent an offer of its own */
-	enum connection_state connection;
-	uint64_t awaited_since_us;    /* while CONNECTING */
-	bool is_connected, has_ended; /* noted by a transport event, acted on in the tick */
-	struct error failure;	      /* why it has ended, or FAILED */
+	bool has_settled; /* what it is sent is what it should be, and all that it could be */
+	uint64_t awaited_since_us; /* while CONNECTING */
+	struct error failure;	   /* why it has ended, or FAILED */
 };
 
 struct room {
@@ -103,6 +108,12 @@ struct room_peer *room_peer_new_remote(struct room *room, const char *peer_id, u
 void room_peer_free(struct room_peer *peer);
 /* A remote peer without tracks need not be known; NULL is fine. */
 void room_peer_free_if_empty(struct room_peer *peer);
+/* Something may have changed for it: its next tick is not left out. */
+static inline void room_peer_wake(struct room_peer *peer)
+{
+	peer->ticks_left_out = 0;
+	peer->has_settled = false;
+}
 bool room_track_is_muted_by_moderator(const struct room_track *track);
 void room_publish_changed(struct room_peer *peer);
 const char *room_peer_kind(const struct room_peer *peer);
@@ -157,6 +168,8 @@ uint8_t room_track_layer_count(const struct room_track *track);
 void room_peer_choose_layers(struct room_peer *peer);
 /* The same when it is time: every 20 ms, less often for who is sent many. */
 void room_peer_tick_layers(struct room_peer *peer);
+/* Whoever is calm looks again at once when a layer comes or goes. Every 20 ms. */
+void room_track_watch_layers(struct room_track *track);
 /* Tell the publisher which layers nobody is sent, once that has been so for a while. */
 void room_track_switch_layers(struct room_track *track);
 /* Tell it how they stand. Nothing to tell of a single one. */

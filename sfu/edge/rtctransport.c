@@ -444,6 +444,11 @@ void rtc_transport_tick(RtcTransport *transport)
 	check_silence(transport);
 }
 
+bool rtc_transport_is_calm(const RtcTransport *transport)
+{
+	return transport->state == TRANSPORT_CONNECTED && !transport->held;
+}
+
 /* ---- life ---- */
 
 void rtc_transport_stop(RtcTransport *transport)

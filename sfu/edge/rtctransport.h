@@ -31,6 +31,8 @@ struct transport_events {
 	/* From inside packet handling: note it, act on the next tick. `error` is borrowed. */
 	void (*connected)(void *data);
 	void (*ended)(void *data, const struct error *error);
+	/* It carries less than it did. */
+	void (*narrowed)(void *data);
 };
 
 struct transport_config {
@@ -113,8 +115,10 @@ void transport_dispatch(struct media_port *port, struct datagram *datagram);
 void transport_deliver_pending(struct media_port *port);
 /* Send what has waited long enough for its participant's network (transport_pace.c). */
 void transport_release_due(struct media_port *port);
-/* Timers: every 20 ms. */
+/* Timers: every 20 ms, or less often if it is calm: connected, sent all that it could be sent, and
+ * nothing of that waits. */
 void rtc_transport_tick(RtcTransport *transport);
+bool rtc_transport_is_calm(const RtcTransport *transport);
 
 /* All of a worker's: what they are and have counted, and what their ways carry together, of those
  * who tell something of them. */

@@ -1,14 +1,16 @@
 /* transport_bandwidth.c - what the way to the participant carries, and who asks how much of it. */
+#include <math.h>
+
 #include "sfu/edge/transport_private.h"
 #include "sfu/model/allocator.h"
 
 enum {
 	REMB_VALID_US = 10000000,
-	TICK_US = 20000,
 	/* What a subscriber may make us repeat: half of what the way carries; of who tells nothing
 	 * of it, so many bytes each tick. */
 	RETRANSMIT_TICK_BYTES = 64 * 1200,
 	RETRANSMIT_BURST_BYTES = 10 * 1200,
+	RETRANSMIT_BURST_US = 100000, /* or of so long, if that is more */
 	/* Of so many packets it may tell us how they fared in each tick. */
 	RESULTS_PER_TICK = 2 * SEND_HISTORY_PACKETS
 };
@@ -42,18 +44,32 @@ static bool on_result(void *data, uint16_t transport_sequence, bool has_arrived,
 	return true;
 }
 
+/* Smaller layers may have to be chosen. */
+static void tell_narrowed(RtcTransport *transport)
+{
+	transport->config.events->narrowed(transport->config.events_data);
+}
+
 void transport_on_feedback(RtcTransport *transport, struct slice packet)
 {
+	double before_bps = transport->bandwidth.estimate_bps;
+
 	if (rtcp_read_transport_feedback(packet, on_result, transport) < 0)
 		transport->port->counters.dropped_malformed++;
 	bandwidth_on_feedback(&transport->bandwidth, transport->port->now_us,
 			      round_trip_us(&transport->round_trip));
+	if (transport->bandwidth.estimate_bps < before_bps)
+		tell_narrowed(transport);
 }
 
 void transport_on_remb(RtcTransport *transport, uint64_t bitrate_bps)
 {
+	uint64_t before_bps = transport->remb_bps;
+
 	transport->remb_bps = bitrate_bps < BANDWIDTH_MAX_BPS ? bitrate_bps : BANDWIDTH_MAX_BPS;
 	transport->remb_at_us = transport->port->now_us;
+	if (!before_bps || transport->remb_bps < before_bps)
+		tell_narrowed(transport);
 }
 
 /* ---- what there is ---- */
@@ -104,14 +120,15 @@ void transport_bandwidth_tick(RtcTransport *transport)
 	uint8_t probe;
 
 	if (budget_bps != ALLOCATOR_BUDGET_UNLIMITED) {
-		refill = (double)budget_bps / 2 / 8 * TICK_US / 1e6;
-		burst = refill * 5 > RETRANSMIT_BURST_BYTES ? refill * 5 : RETRANSMIT_BURST_BYTES;
+		double bytes_per_us = (double)budget_bps / 2 / 8 / 1e6;
+
+		refill = bytes_per_us * (double)(now_us - transport->refilled_at_us);
+		burst = fmax(bytes_per_us * RETRANSMIT_BURST_US, RETRANSMIT_BURST_BYTES);
 	}
 	transport_pace_tick(transport, budget_bps);
 	transport->results_left = RESULTS_PER_TICK;
-	transport->retransmit_bytes += refill;
-	if (transport->retransmit_bytes > burst)
-		transport->retransmit_bytes = burst;
+	transport->retransmit_bytes = fmin(transport->retransmit_bytes + refill, burst);
+	transport->refilled_at_us = now_us;
 	if (bandwidth_wants_probe(&transport->bandwidth, now_us,
 				  matter == PROBE_NOTHING ? 0 : transport->wanted_bps,
 				  matter == PROBE_PADDING, &probe, &byte_count))

@@ -136,6 +136,8 @@ struct _RtcTransport {
 	uint32_t local_ssrc; /* ours in RTCP */
 	struct round_trip round_trip;
 	uint64_t reported_at_us, feedback_at_us;
+	uint64_t sending_at_us; /* what it is sent was seen to */
+	bool has_unreported;	/* one of that has had no SR yet */
 	struct rate_meter meter_in, meter_out;
 
 	/* What the way to the participant carries. */
@@ -143,6 +145,7 @@ struct _RtcTransport {
 	uint64_t wanted_bps; /* what could be sent if there were room */
 	uint64_t remb_bps, remb_at_us;
 	double retransmit_bytes; /* what it may make us repeat now */
+	uint64_t refilled_at_us; /* when that was last added to */
 	unsigned results_left;	 /* of so many packets it may tell now how they fared */
 	struct list pacing_link; /* in media_port.pacing while something is held */
 };

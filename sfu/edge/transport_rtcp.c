@@ -5,7 +5,8 @@
 #include "sfu/edge/transport_private.h"
 
 enum { LIMIT_INTERVAL_US = 150000, NO_LIMIT_BPS = 1000000000 };
-enum { RTCP_DATAGRAM_MAX = 1100 }; /* leaves room for SRTCP's trailer in any path MTU */
+enum { SENDING_INTERVAL_US = 200000 }; /* between two looks at all that is sent */
+enum { RTCP_DATAGRAM_MAX = 1100 };     /* leaves room for SRTCP's trailer in any path MTU */
 
 static ntp_time ntp_now(void)
 {
@@ -58,6 +59,7 @@ void sender_report_event_read(GstEvent *event, struct send_stream_out *stream)
 	report.ntp = ntp;
 	report.rtp_timestamp = rtp_timestamp;
 	forwarder_on_report(&stream->forwarder, layer, &report);
+	stream->transport->has_unreported |= stream->reported_at_us == 0;
 	stream->clock.has_offset = true;
 	stream->clock.offset_ntp = offset;
 }
@@ -332,12 +334,16 @@ static void feed_back_arrivals(RtcTransport *transport)
 }
 
 /* The first report goes as soon as there is something to say: until then a player cannot bring
- * sound and picture together. */
+ * sound and picture together. After that there is no hurry. */
 static void tick_sending(RtcTransport *transport)
 {
 	uint64_t now_us = transport->port->now_us;
 	struct send_stream_out *send;
 
+	if (!transport->has_unreported && now_us - transport->sending_at_us < SENDING_INTERVAL_US)
+		return;
+	transport->sending_at_us = now_us;
+	transport->has_unreported = false;
 	LIST_FOR_EACH (send, &transport->send_streams, link) {
 		const struct forwarder *forwarder = &send->forwarder;
 
