@@ -132,10 +132,13 @@ json_t *rtc_transport_stats(RtcTransport *transport)
 		(void)json_array_append_new(receiving, describe_receiving(stream));
 	}
 	/* null: not measured (yet), and of an estimate that the peer tells nothing of its way. */
-	more = json_pack("{s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o}", "transport",
+	more = json_pack("{s:s, s:I, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "transport",
 			 transport_state_name(transport->state), "wanted_bps",
 			 (json_int_t)transport->wanted_bps, "uplink_collapsed",
 			 transport->port && rtc_transport_uplink_has_collapsed(transport),
+			 "application_limited",
+			 budget_bps != ALLOCATOR_BUDGET_UNLIMITED &&
+				 transport->bandwidth.application.is_limited,
 			 "receiving", receiving, "bitrate_in_bps", bitrate(&transport->meter_in),
 			 "bitrate_out_bps", bitrate(&transport->meter_out), "rtt_ms",
 			 round_trip->is_known ? milliseconds((double)round_trip->smoothed_us / 1000)

@@ -32,6 +32,7 @@ enum {
 	PROBE_PAUSE_MIN_US = 1000000,
 	PROBE_PAUSE_MAX_US = 4000000,
 	PROBE_FACTOR = 2,
+	UNTESTED_US = 30000000, /* so long a way is believed to be what it was */
 	FAR_SLOTS = 400,
 	SILENT_RECEIVER_US = 3000000, /* it agreed to give feedback and gives none */
 	LOWER_PAUSE_US = 100000
@@ -79,6 +80,8 @@ void bandwidth_on_sent(struct bandwidth *bandwidth, uint64_t now_us, size_t byte
 	if (!bandwidth->stamped_at_us)
 		bandwidth->stamped_at_us = now_us;
 	rate_add(&bandwidth->sent, now_us, byte_count);
+	application_limit_on_sent(&bandwidth->application, now_us, byte_count,
+				  bandwidth->estimate_bps);
 }
 
 static void set_estimate(struct bandwidth *bandwidth, double bps)
@@ -135,6 +138,16 @@ static void finish_probe(struct bandwidth *bandwidth, uint64_t now_us)
 	probe->id = 0;
 }
 
+/* Twice the estimate; or what it was before something that was not of our making took it down. */
+static double most_to_probe(const struct bandwidth *bandwidth, uint64_t now_us)
+{
+	double most_bps = bandwidth->estimate_bps * PROBE_FACTOR;
+
+	return now_us - bandwidth->untested_at_us < UNTESTED_US
+		       ? fmax(most_bps, decrease * bandwidth->untested_bps)
+		       : most_bps;
+}
+
 bool bandwidth_wants_probe(struct bandwidth *bandwidth, uint64_t now_us, uint64_t wanted_bps,
 			   bool of_small_packets, uint8_t *ret_id, size_t *ret_byte_count)
 {
@@ -147,7 +160,8 @@ bool bandwidth_wants_probe(struct bandwidth *bandwidth, uint64_t now_us, uint64_
 	if (!bandwidth->heard_at_us || probe->id || now_us < bandwidth->next_probe_us ||
 	    asked_bps <= bandwidth->estimate_bps)
 		return false;
-	asked_bps = fmin(asked_bps, bandwidth->estimate_bps * PROBE_FACTOR);
+	asked_bps = fmin(asked_bps, most_to_probe(bandwidth, now_us));
+	bandwidth->untested_bps = 0;
 	bytes = fmin(fmax(asked_bps / 8 * PROBE_US / 1e6, bytes_min), PROBE_BYTES_MAX);
 	if (++bandwidth->last_probe_id == 0)
 		bandwidth->last_probe_id = 1;
@@ -204,7 +218,14 @@ static void on_overuse(struct bandwidth *bandwidth, uint64_t now_us, uint64_t rt
 {
 	if (arrived_bps <= 0 || now_us - bandwidth->lowered_at_us < rtt_us + LOWER_PAUSE_US)
 		return;
-	remember_link(bandwidth, arrived_bps);
+	if (!bandwidth->application.is_limited) {
+		remember_link(bandwidth, arrived_bps);
+		bandwidth->untested_bps = 0; /* it is not what it was */
+	} else if (bandwidth->estimate_bps > bandwidth->untested_bps ||
+		   now_us - bandwidth->untested_at_us >= UNTESTED_US) {
+		bandwidth->untested_bps = bandwidth->estimate_bps;
+		bandwidth->untested_at_us = now_us;
+	}
 	lower(bandwidth, decrease * arrived_bps, now_us);
 }
 
@@ -321,18 +342,20 @@ void bandwidth_on_feedback(struct bandwidth *bandwidth, uint64_t now_us, uint64_
 	double lately_bps = rate_of(&bandwidth->arrived, BANDWIDTH_WINDOW_SLOTS / 2);
 
 	bandwidth->heard_at_us = now_us;
+	application_limit_on_sent(&bandwidth->application, now_us, 0, bandwidth->estimate_bps);
 	if (bandwidth->probe.id && bandwidth->probe.packet_count >= PROBE_PACKETS_MIN &&
 	    now_us - bandwidth->probe.started_us > rtt_us + LOWER_PAUSE_US)
 		finish_probe(bandwidth, now_us);
 	if (has_collapsed(bandwidth, lately_bps)) {
 		lower(bandwidth, decrease * lately_bps, now_us);
+		bandwidth->untested_bps = 0; /* it is not what it was */
 		begin_window(bandwidth, now_us);
 		return;
 	}
 	if (bandwidth->trend.verdict == DELAY_OVERUSE)
 		on_overuse(bandwidth, now_us, rtt_us,
 			   lately_bps > 0 ? fmin(lately_bps, arrived_bps) : 0);
-	else if (bandwidth->trend.verdict == DELAY_NORMAL &&
+	else if (bandwidth->trend.verdict == DELAY_NORMAL && !bandwidth->application.is_limited &&
 		 bandwidth->loss - bandwidth->inherent_loss <= loss_low)
 		grow(bandwidth, now_us, rtt_us, arrived_bps);
 	else

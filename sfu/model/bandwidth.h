@@ -7,8 +7,10 @@
  * traffic is not congested, and sending less would not help.
  *   - collapse: where most is lost and little arrives, again and again, the estimate follows at
  * once. One burst of losses is none.
- *   - probes: what is sent by far less than the estimate proves nothing, so growth is bounded by
- * what arrived; a short burst shows whether there is more.
+ *   - application limit: what is sent by far less than the estimate proves nothing
+ * (application_limit.h). The estimate does not grow by it; a fall is of somebody else's making, and
+ * what it was before is tried first once more is wanted.
+ *   - probes: a short burst shows whether there is more.
  *
  * Pure: it gets events and times, and sends nothing. Thread: worker.
  */
@@ -19,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sfu/model/application_limit.h"
 #include "sfu/model/delay_trend.h"
 
 enum {
@@ -50,9 +53,12 @@ struct bandwidth {
 	double estimate_bps;
 	struct delay_trend trend;
 	struct rate_window sent, arrived;
+	struct application_limit application;
 	int64_t arrival_us;		/* the last one told, unwrapped */
 	double link_bps, link_variance; /* where it had to fall lately; 0: not known */
 	uint64_t grown_at_us, lowered_at_us;
+	double untested_bps; /* before it fell while next to nothing was sent; 0: it did not */
+	uint64_t untested_at_us;
 	/* Loss, told by feedback. */
 	unsigned window_lost, window_count, window_runs; /* of lost packets, one behind the other */
 	bool is_in_run;

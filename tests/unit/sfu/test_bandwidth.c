@@ -373,6 +373,53 @@ static void probes_find_what_is_not_used(void **state)
 	assert_true(simulation->bandwidth.estimate_bps < 500e3);
 }
 
+/* How long until the estimate has come to `bps`, of which that much is wanted; at most 10 s. */
+static double seconds_until(struct simulation *simulation, double bps)
+{
+	uint64_t began_us = simulation->now_us;
+
+	while (simulation->bandwidth.estimate_bps < bps &&
+	       simulation->now_us - began_us < 10 * (uint64_t)SECOND_US)
+		run(simulation, 0.05, bps, bps);
+	return (double)(simulation->now_us - began_us) / SECOND_US;
+}
+
+/* Others fill the way for a moment while we send next to nothing on it: the estimate falls to what
+ * we send, which says nothing of the way. What it was is tried at once when it is wanted. */
+static void somebody_elses_queue_says_little_of_the_way(void **state)
+{
+	struct simulation *simulation = *state;
+	double seconds, queue_ms;
+
+	start(simulation, 6e6);
+	simulation->bandwidth.estimate_bps = 5e6;
+	run(simulation, 3, 200e3, 200e3);
+	assert_true(simulation->bandwidth.application.is_limited);
+	for (int i = 0; i < 40; i++) { /* 120 ms of it, packet by packet */
+		simulation->free_at_us =
+			fmax(simulation->free_at_us, (double)simulation->now_us) + 3000 + TICK_US;
+		run(simulation, TICK_US / 1e6, 200e3, 200e3);
+	}
+	run(simulation, 1, 200e3, 200e3);
+	print_message("after others' queue: %.0f\n", estimate_kbps(simulation));
+	assert_true(simulation->bandwidth.estimate_bps < 1e6); /* it may be ours, for all we know */
+	seconds = seconds_until(simulation, 2.5e6);
+	print_message("2500 kbit/s after %.1f s\n", seconds);
+	assert_true(seconds < 0.8);
+	/* Where the way has become narrow meanwhile, the attempt shows that, and fills nothing. */
+	start(simulation, 6e6);
+	simulation->bandwidth.estimate_bps = 5e6;
+	run(simulation, 3, 200e3, 200e3);
+	simulation->link_bps = 150e3;
+	run(simulation, 3, 200e3, 200e3);
+	(void)average_queue_ms(simulation);
+	run(simulation, 10, 2.5e6, 2.5e6);
+	queue_ms = average_queue_ms(simulation);
+	print_message("150 kbit/s now: %.0f, queue %.0f ms\n", estimate_kbps(simulation), queue_ms);
+	assert_true(simulation->bandwidth.estimate_bps < 200e3);
+	assert_true(queue_ms < 180);
+}
+
 /* ---- with pictures, that are chosen by the estimate ---- */
 
 enum {
@@ -565,6 +612,7 @@ int main(void)
 		cmocka_unit_test(a_way_that_becomes_very_narrow_is_found_out),
 		cmocka_unit_test(the_receivers_clock_may_begin_anew),
 		cmocka_unit_test(probes_find_what_is_not_used),
+		cmocka_unit_test(somebody_elses_queue_says_little_of_the_way),
 		cmocka_unit_test(where_nothing_can_be_repeated_padding_finds_the_way_back),
 		cmocka_unit_test(the_way_is_tried_out_while_a_picture_is_waited_for),
 		cmocka_unit_test(padding_does_not_fill_a_narrow_way),
