@@ -11,6 +11,7 @@ static const double
 	near_link_deviations = 3,
 	/* Loss of this much beyond the inherent one is congestion; below the other one is none. */
 	loss_high = 0.10, loss_low = 0.02, collapse_loss = 0.3, collapse_arrived = 0.6,
+	came_through = 0.85, /* of what was sent */
 	probe_share = 0.95, probe_margin = 1.1;
 
 /* After which the receiver's clock begins anew: 24 bits of 64 ms (draft-holmer-rmcat-transport-wide
@@ -213,12 +214,17 @@ static void lower(struct bandwidth *bandwidth, double bps, uint64_t now_us)
 		bandwidth->next_probe_us = now_us + PROBE_PAUSE_MIN_US;
 }
 
-static void on_overuse(struct bandwidth *bandwidth, uint64_t now_us, uint64_t rtt_us,
-		       double arrived_bps)
+/* Next to nothing was sent, and all of that came through: the queue is of others' making. */
+static bool is_not_ours(const struct bandwidth *bandwidth, double arrived_bps)
 {
-	if (arrived_bps <= 0 || now_us - bandwidth->lowered_at_us < rtt_us + LOWER_PAUSE_US)
-		return;
-	if (!bandwidth->application.is_limited) {
+	return bandwidth->application.is_limited &&
+	       arrived_bps > came_through * rate_of(&bandwidth->sent, BANDWIDTH_WINDOW_SLOTS);
+}
+
+/* What is believed of the way when a queue shows. */
+static void judge_queue(struct bandwidth *bandwidth, uint64_t now_us, double arrived_bps)
+{
+	if (!is_not_ours(bandwidth, arrived_bps)) {
 		remember_link(bandwidth, arrived_bps);
 		bandwidth->untested_bps = 0; /* it is not what it was */
 	} else if (bandwidth->estimate_bps > bandwidth->untested_bps ||
@@ -226,6 +232,14 @@ static void on_overuse(struct bandwidth *bandwidth, uint64_t now_us, uint64_t rt
 		bandwidth->untested_bps = bandwidth->estimate_bps;
 		bandwidth->untested_at_us = now_us;
 	}
+}
+
+static void on_overuse(struct bandwidth *bandwidth, uint64_t now_us, uint64_t rtt_us,
+		       double arrived_bps)
+{
+	if (arrived_bps <= 0 || now_us - bandwidth->lowered_at_us < rtt_us + LOWER_PAUSE_US)
+		return;
+	judge_queue(bandwidth, now_us, arrived_bps);
 	lower(bandwidth, decrease * arrived_bps, now_us);
 }
 

@@ -23,7 +23,7 @@ if (process.env.RT_IN_NAMESPACE !== "1") {
 }
 
 const { System } = await import("../browser/system.mjs");
-const { aimed, runScenario, SCENARIOS } = await import("../browser/scenarios.mjs");
+const { aimed, closeBrowsers, runScenario, SCENARIOS } = await import("../browser/scenarios.mjs");
 const { ONE_WORKER } = await import("../browser/network.mjs");
 
 const quick = process.argv.includes("--quick");
@@ -41,5 +41,6 @@ try {
     );
   }
 } finally {
+  await closeBrowsers();
   await system.stop();
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { ONE_WORKER } from "./network.mjs";
-import { runScenario, SCENARIOS } from "./scenarios.mjs";
+import { closeBrowsers, runScenario, SCENARIOS } from "./scenarios.mjs";
 import { System } from "./system.mjs";
 
 let system;
@@ -12,7 +12,10 @@ before(async () => {
   system = await System.start([], ONE_WORKER);
 });
 
-after(() => system?.stop());
+after(async () => {
+  await closeBrowsers();
+  await system?.stop();
+});
 
 /**
  * What each must hold at the least, in 10 s of it: the sanitized relay and two browsers share two cores here, so that the times are some more than what the bench aims at.

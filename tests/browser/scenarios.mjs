@@ -37,6 +37,20 @@ export const aimed = (aimMs) => (aimMs === undefined ? "" : aimMs === 0 ? "0" : 
 
 let rooms = 0;
 
+/** To start one takes seconds: each end's browser serves all its scenarios, until closeBrowsers(). */
+const browsers = new Map();
+
+async function browserOf(side, name) {
+  const key = `${side} ${name}`;
+  if (!browsers.get(key)?.connected) browsers.set(key, await launch(name));
+  return browsers.get(key);
+}
+
+export async function closeBrowsers() {
+  await Promise.all([...browsers.values()].map((browser) => browser.close()));
+  browsers.clear();
+}
+
 /** Settle first: estimates and layers need some seconds to find their level. */
 const SETTLE_MS = 8_000;
 /** How long the picture has to become whole again. */
@@ -45,14 +59,17 @@ const BACK_SECONDS = 10;
 /** @returns {Promise<{stallMs: number, longestMs: number, frames: number, backMs?: number | null, widths: number[]}>} */
 export async function runScenario(system, scenario, seconds = 20, settleMs = SETTLE_MS) {
   const room = `network-${++rooms}`;
-  const browserOf = (side) => (scenario.side === side ? scenario.browser : "chromium");
-  const [publishing, viewing] = await Promise.all([launch(browserOf("publisher")), launch(browserOf("viewer"))]);
+  const [publishing, viewing] = await Promise.all(
+    ["publisher", "viewer"].map((side) => browserOf(side, scenario.side === side ? scenario.browser : "chromium")),
+  );
+  const pages = [];
   const network = await Network.start(system, 7);
   const prepareFor = (side) => (scenario.side === side ? network.prepare() : []);
   try {
     if (scenario.before) await network.command(scenario.before);
-    await joinCall(publishing, system, "Publisher", room, [prepareFor("publisher")]);
+    pages.push(await joinCall(publishing, system, "Publisher", room, [prepareFor("publisher")]));
     const viewer = await joinCall(viewing, system, "Viewer", room, [prepareFor("viewer"), [withoutCamera]]);
+    pages.push(viewer);
     await viewer.setViewport({ width: 1920, height: 1080 }); // it takes the largest picture to fill its tile
     await watch(viewer, "Publisher");
     await sleep(settleMs);
@@ -76,6 +93,6 @@ export async function runScenario(system, scenario, seconds = 20, settleMs = SET
     return result;
   } finally {
     await network.stop();
-    await Promise.all([publishing.close(), viewing.close()]);
+    await Promise.all(pages.map((page) => page.close()));
   }
 }
