@@ -157,7 +157,7 @@ static int peer_request_read(const json_t *body, struct peer_request *request, s
 	if (r > 0)
 		r = json_get_text(body, "kind", 1, 8, &kind, reterr);
 	if (r >= 0)
-		r = json_get_text(body, "sdp", 1, SDP_BYTES_MAX, &request->sdp, reterr);
+		r = json_get_text(body, "sdp", 1, SDP_FIELD_MAX, &request->sdp, reterr);
 	if (r >= 0)
 		r = json_get_container(body, "publishers", JSON_ARRAY, &publishers, reterr);
 	if (r >= 0)

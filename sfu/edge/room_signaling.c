@@ -209,7 +209,7 @@ static int on_offer(struct room_peer *peer, const json_t *signal, struct error *
 	const struct room_context *context = peer->room->context;
 	AUTO_FREE char *answer = NULL;
 	const char *text = NULL;
-	int r = json_get_text(signal, "sdp", 1, SDP_BYTES_MAX, &text, reterr);
+	int r = json_get_text(signal, "sdp", 1, SDP_FIELD_MAX, &text, reterr);
 
 	if (r >= 0)
 		r = take_offer(peer, text, NULL, &answer, reterr);
@@ -252,7 +252,7 @@ static int on_answer(struct room_peer *peer, const json_t *signal, struct error 
 	AUTO(sdp) answer = NULL;
 	const char *text = NULL;
 	int64_t offer_id = 0;
-	int r = json_get_text(signal, "sdp", 1, SDP_BYTES_MAX, &text, reterr);
+	int r = json_get_text(signal, "sdp", 1, SDP_FIELD_MAX, &text, reterr);
 
 	if (r == 0)
 		r = json_missing("sdp", reterr);
@@ -343,7 +343,7 @@ int room_patch_ice(struct room *room, const char *peer_id, const json_t *patch, 
 	struct sdp_fragment fragment;
 	json_t *sessions = NULL;
 	const char *text = NULL;
-	int r = json_get_text(patch, "sdp_fragment", 0, SDP_BYTES_MAX, &text, reterr);
+	int r = json_get_text(patch, "sdp_fragment", 0, SDP_FIELD_MAX, &text, reterr);
 
 	if (r == 0)
 		return json_missing("sdp_fragment", reterr);

@@ -17,7 +17,12 @@
 #include "core/error.h"
 
 enum {
-	SDP_BYTES_MAX = 128 * 1024,
+	SDP_BYTES_MAX = 64 * 1024,
+	/* Or of so many for each m-line, where that is more: browsers list in each all they know.
+	 */
+	SDP_MEDIA_BYTES_MAX = 4 * 1024,
+	SDP_LARGE_BYTES_MAX = 128 * 1024, /* and never more than this */
+	SDP_FIELD_MAX = 256 * 1024,	  /* holds one; what is wrong with it sdp_parse() says */
 	SDP_MEDIA_MAX = 256,
 	SDP_CODECS_MAX = 32, /* per m-line; further ones are passed over */
 	SDP_SSRCS_MAX = 8,   /* per m-line */
@@ -148,11 +153,11 @@ static inline bool sdp_has_transport(const struct sdp *sdp)
  * out. Words that are kept are ASCII. Refused, with code "bad_sdp", the field being the SDP line at
  * fault
  * ("a=ice-ufrag", "a=fingerprint", "a=group:BUNDLE", "a=rtcp-mux", "m="; "" for the text as a
- * whole) and the rule in words: -EMSGSIZE  longer than SDP_BYTES_MAX, more than SDP_MEDIA_MAX
- * m-lines -EPROTO    not SDP; no ICE credentials; no SHA-256 fingerprint; m-lines that are not
- * bundled or have no mid, a mid or an SSRC twice; no rtcp-mux; a protocol other than
- * UDP/TLS/RTP/SAVPF or UDP/DTLS/SCTP; SETUP_PASSIVE in an offer is fine here, the model decides
- *   -ENOMEM    reterr untouched */
+ * whole) and the rule in words: -EMSGSIZE  longer than SDP_BYTES_MAX and than its m-lines
+ * excuse, more than SDP_MEDIA_MAX m-lines -EPROTO    not SDP; no ICE credentials; no SHA-256
+ * fingerprint; m-lines that are not bundled or have no mid, a mid or an SSRC twice; no rtcp-mux; a
+ * protocol other than UDP/TLS/RTP/SAVPF or UDP/DTLS/SCTP; SETUP_PASSIVE in an offer is fine here,
+ * the model decides -ENOMEM    reterr untouched */
 int sdp_parse(const char *text, size_t length, struct sdp **ret_sdp,
 	      struct error *reterr) MUST_CHECK;
 

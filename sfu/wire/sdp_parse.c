@@ -268,6 +268,18 @@ static int parse_message(struct sdp_parsing *parsing, const GstSDPMessage *messa
 	return r < 0 ? r : check_transport(parsing);
 }
 
+static bool is_too_long(size_t length, size_t media_count)
+{
+	return length > SDP_LARGE_BYTES_MAX ||
+	       (length > SDP_BYTES_MAX && length > media_count * SDP_MEDIA_BYTES_MAX);
+}
+
+static int refuse_length(int bytes_max, struct error *reterr)
+{
+	return error_set_field(reterr, -EMSGSIZE, "bad_sdp", "", "the text is longer than %d bytes",
+			       bytes_max);
+}
+
 /* Lines of "x=", the letters where RFC 8866 section 5 has them, and not too many m-lines: GStreamer
  * takes any text, skips what it does not understand and allocates for every line. */
 static int check_text(const char *text, size_t length, struct error *reterr)
@@ -276,9 +288,8 @@ static int check_text(const char *text, size_t length, struct error *reterr)
 	const char *allowed = "vosiuepcbtrzka", *end = text + length;
 	size_t media_count = 0;
 
-	if (length > SDP_BYTES_MAX)
-		return error_set_field(reterr, -EMSGSIZE, "bad_sdp", "",
-				       "the text is longer than %d bytes", SDP_BYTES_MAX);
+	if (is_too_long(length, SDP_MEDIA_MAX))
+		return refuse_length(SDP_LARGE_BYTES_MAX, reterr);
 	if (length < 5 || memcmp(text, "v=0", 3) != 0 || (text[3] != '\r' && text[3] != '\n'))
 		return SDP_REFUSE(&parsing, "v=", "it does not begin with version 0");
 	while (text < end) {
@@ -307,7 +318,7 @@ static int check_text(const char *text, size_t length, struct error *reterr)
 	if (media_count > SDP_MEDIA_MAX)
 		return error_set_field(reterr, -EMSGSIZE, "bad_sdp", "m=", "there are more than %d",
 				       SDP_MEDIA_MAX);
-	return 0;
+	return is_too_long(length, media_count) ? refuse_length(SDP_BYTES_MAX, reterr) : 0;
 }
 
 int sdp_parse(const char *text, size_t length, struct sdp **ret_sdp, struct error *reterr)

@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	same = copy ? sdp_format(copy) : NULL;
 	if (text && same && strcmp(text, same) != 0)
 		abort();
-	if (!text || !is_formattable(sdp) || strlen(text) > SDP_BYTES_MAX)
+	if (!text || !is_formattable(sdp) || strlen(text) > SDP_LARGE_BYTES_MAX)
 		return 0;
 	if (sdp_parse(text, strlen(text), &again, &error) < 0 ||
 	    again->media_count != sdp->media_count)

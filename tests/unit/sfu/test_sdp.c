@@ -445,7 +445,7 @@ static void what_is_beyond_the_limits_is_refused(void **state)
 {
 	AUTO_FREE char *most = long_offer(SDP_MEDIA_MAX, "");
 	AUTO_FREE char *too_many = long_offer(SDP_MEDIA_MAX + 1, "");
-	AUTO_FREE char *too_long = malloc(SDP_BYTES_MAX + 1);
+	AUTO_FREE char *too_long = malloc(SDP_LARGE_BYTES_MAX + 1);
 	AUTO(sdp) sdp = parsed(most);
 	struct sdp *none = NULL;
 	struct error error = {0};
@@ -454,9 +454,38 @@ static void what_is_beyond_the_limits_is_refused(void **state)
 	assert_int_equal(sdp->media_count, SDP_MEDIA_MAX);
 	assert_int_equal(sdp_parse(too_many, strlen(too_many), &none, &error), -EMSGSIZE);
 	assert_string_equal(error.field, "m=");
-	memset(too_long, 'x', SDP_BYTES_MAX + 1);
-	assert_int_equal(sdp_parse(too_long, SDP_BYTES_MAX + 1, &none, &error), -EMSGSIZE);
+	memset(too_long, 'x', SDP_LARGE_BYTES_MAX + 1);
+	assert_int_equal(sdp_parse(too_long, SDP_LARGE_BYTES_MAX + 1, &none, &error), -EMSGSIZE);
 	assert_string_equal(error.code, "bad_sdp");
+	assert_null(none);
+}
+
+/* Each with a line of its own of about so many bytes. */
+static char *offer_of_lines(int count, int bytes_each)
+{
+	AUTO_FREE char *line = NULL;
+
+	assert_true(asprintf(&line, "a=%0*d\r\n", bytes_each, 0) > 0);
+	return long_offer(count, line);
+}
+
+static void many_m_lines_may_be_long_and_a_few_may_not(void **state)
+{
+	AUTO_FREE char *two = offer_of_lines(2, 31 * 1024);
+	AUTO_FREE char *too_long = offer_of_lines(2, 33 * 1024);
+	AUTO_FREE char *many = offer_of_lines(40, 3 * 1024);
+	AUTO_FREE char *too_many = offer_of_lines(45, 3 * 1024);
+	AUTO(sdp) sdp = parsed(two);
+	AUTO(sdp) large = parsed(many);
+	struct sdp *none = NULL;
+	struct error error = {0};
+
+	(void)state;
+	assert_true(strlen(two) < SDP_BYTES_MAX && strlen(many) > SDP_BYTES_MAX);
+	assert_int_equal(sdp_parse(too_long, strlen(too_long), &none, &error), -EMSGSIZE);
+	assert_non_null(strstr(error.message, "65536"));
+	assert_int_equal(sdp_parse(too_many, strlen(too_many), &none, &error), -EMSGSIZE);
+	assert_non_null(strstr(error.message, "131072"));
 	assert_null(none);
 }
 
@@ -503,6 +532,7 @@ int main(void)
 		cmocka_unit_test(forty_codecs_and_twenty_ssrcs_are_cut_to_the_first),
 		cmocka_unit_test(offers_of_200_m_lines_and_over_64_kilobytes_are_read),
 		cmocka_unit_test(what_is_beyond_the_limits_is_refused),
+		cmocka_unit_test(many_m_lines_may_be_long_and_a_few_may_not),
 		cmocka_unit_test(damaged_offers_are_refused_or_read_but_never_harm),
 	};
 
