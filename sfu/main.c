@@ -8,6 +8,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "core/config.h"
+#include "core/heap.h"
 #include "core/log.h"
 #include "sfu/edge/bridge.h"
 #include "sfu/edge/bus_link.h"
@@ -166,6 +167,17 @@ static void log_start(const struct sfu *sfu)
 				       "WEBRTC_ANNOUNCED_IPS"));
 }
 
+/* This thread has nothing else to do. */
+static int wait_for_signal(const sigset_t *signals)
+{
+	const struct timespec interval = {.tv_sec = 2};
+	int signal_number;
+
+	while ((signal_number = sigtimedwait(signals, NULL, &interval)) < 0)
+		(void)heap_give_back();
+	return signal_number;
+}
+
 int main(int argc, char **argv)
 {
 	struct sfu sfu = {0};
@@ -204,7 +216,7 @@ int main(int argc, char **argv)
 	}
 	log_start(&sfu);
 	(void)sd_notify(0, "READY=1");
-	(void)sigwait(&signals, &signal_number);
+	signal_number = wait_for_signal(&signals);
 	LOG(LOG_INFO, LOG_MAIN, "stopping", LOG_INT("signal", signal_number));
 	(void)sd_notify(0, "STOPPING=1");
 	stop(&sfu);

@@ -1,4 +1,5 @@
 #include "sfu/edge/dtls_link.h"
+#include "core/heap.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -263,6 +264,7 @@ struct dtls_link *dtls_link_free(struct dtls_link *link)
 	if (!link)
 		return NULL;
 	SSL_free(link->ssl);
+	heap_left_behind();
 	explicit_bzero(&link->goodbye, sizeof(link->goodbye));
 	free(link);
 	return NULL;
@@ -449,6 +451,7 @@ void dtls_link_settle(struct dtls_link *link)
 	link->data = data;
 	SSL_free(link->ssl);
 	link->ssl = NULL;
+	heap_left_behind();
 }
 
 void dtls_link_close(struct dtls_link *link)

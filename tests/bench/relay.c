@@ -352,7 +352,7 @@ static int run_server(const struct relay_server *server, const struct relay_scen
 		r = relay_load_start(load);
 	if (r == 0)
 		r = admit_viewers(&run, identity);
-	(void)usleep(1000000);			      /* the last one's media has begun */
+	(void)usleep(4000000); /* media has begun for the last one, and handshakes are forgotten */
 	run.kib_of_all = process_memory_kib(run.pid); /* before what is kept of tracks fills up */
 	relay_load_fill(load);
 	if (r == 0)
