@@ -64,9 +64,10 @@ bool transport_hold(RtcTransport *transport, struct send_stream_out *stream, Gst
 		return false;
 	}
 	if (!held) {
-		held = transport->held = calloc(1, sizeof(*held));
+		held = transport->held = malloc(sizeof(*held));
 		if (!held)
 			return false;
+		held->first = held->count = held->bytes = 0;
 		list_append(&transport->port->pacing, &transport->pacing_link);
 	}
 	*held_at(held, held->count++) =

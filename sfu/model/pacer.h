@@ -16,8 +16,9 @@
 #include <stdint.h>
 
 enum {
-	PACER_PERCENT = 150,	  /* of what the network carries */
-	PACER_BURST_MS = 20,	  /* of it that may go at once */
+	PACER_PERCENT = 150, /* of what the network carries */
+	PACER_BURST_MS =
+		40, /* of it that may go at once: a picture, even if that is all it carries */
 	PACER_BURST_BYTES = 3000, /* at least */
 	PACER_DELAY_MAX_MS = 250, /* what waits is gone by then, narrow or not */
 	PACER_TURN_MS = 5	  /* how often to look while something waits */
