@@ -215,7 +215,8 @@ static void note_change(const struct subscription *subscription, uint8_t before,
 	    LOG_TEXT("peer", subscription->subscriber->peer_id), LOG_TEXT("track", track->track_id),
 	    LOG_INT("from", before == LAYER_NONE ? -1 : before),
 	    LOG_INT("to", stream->target == LAYER_NONE ? -1 : stream->target),
-	    LOG_INT("temporal", stream->target_temporal), LOG_INT("budget_bps", budget_bps),
+	    LOG_INT("temporal", stream->target_temporal),
+	    LOG_INT("bps", allocator_stream_bps(stream)), LOG_INT("budget_bps", budget_bps),
 	    LOG_INT("live", live_layers(stream)),
 	    LOG_INT("source_congested", stream->is_source_congested));
 }

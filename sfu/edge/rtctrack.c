@@ -135,8 +135,10 @@ static void feel_pulse(RtcTrack *track, uint8_t layer, const struct packet *pack
 {
 	struct layer_pulse *pulse = &track->layers[layer].pulse;
 
-	if (is_gone(track, layer))
+	if (is_gone(track, layer)) {
 		layer_pulse_on_return(pulse, packet->arrival_us);
+		layer_meter_interrupt(&track->layers[layer].meter);
+	}
 	layer_pulse_on_packet(pulse, packet->header.rtp_timestamp, packet->arrival_us);
 }
 
@@ -364,6 +366,8 @@ void rtc_track_tick(RtcTrack *track)
 	for (uint8_t i = 0; i < LAYERS_MAX; i++) {
 		struct layer *layer = &track->layers[i];
 
+		if (is_gone(track, i))
+			layer_meter_interrupt(&layer->meter);
 		if (layer->sink || i < track->spatial_count)
 			layer_meter_tick(&layer->meter, *track->now_us, &layer->activity.rates);
 		if (!layer->sink || !layer->gate.is_wanted || track->is_muted)

@@ -25,6 +25,7 @@ void layer_meter_tick(struct layer_meter *meter, uint64_t now_us, struct layer_r
 {
 	uint64_t elapsed_us = now_us - meter->began_us, sum_bytes = 0;
 	uint64_t bitrates_bps[TEMPORAL_REDUCED + 1];
+	bool is_partial = meter->is_partial && rates->bitrate_bps;
 
 	if (elapsed_us < LAYER_METER_US)
 		return;
@@ -34,7 +35,8 @@ void layer_meter_tick(struct layer_meter *meter, uint64_t now_us, struct layer_r
 		meter->bytes[i] = 0;
 	}
 	meter->began_us = now_us;
-	if (sum_bytes == 0 || elapsed_us >= 2 * LAYER_METER_US)
+	meter->is_partial = false;
+	if (sum_bytes == 0 || is_partial || elapsed_us >= 2 * LAYER_METER_US)
 		return;
 	rates->bitrate_bps = smooth(rates->bitrate_bps, bitrates_bps[TEMPORAL_REDUCED]);
 	for (size_t i = 0; i < TEMPORAL_REDUCED; i++)

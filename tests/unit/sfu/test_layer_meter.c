@@ -40,6 +40,7 @@ static void nothing_is_told_before_the_period_ends(void **state)
 	layer_meter_on_packet(&meter, 0, BYTES);
 	layer_meter_tick(&meter, LAYER_METER_US - 1, &rates);
 	assert_int_equal(rates.bitrate_bps, 0);
+	layer_meter_interrupt(&meter); /* of what nothing is known any rate is better than none */
 	layer_meter_tick(&meter, LAYER_METER_US, &rates);
 	assert_int_equal(rates.bitrate_bps, bps(1));
 }
@@ -77,6 +78,13 @@ static void silence_leaves_the_rate_as_it_was(void **state)
 	assert_int_equal(rates.bitrate_bps, bps(10));
 	one_period(&meter, &rates, (unsigned[]){20}, 1); /* and it does not count later */
 	assert_int_equal(rates.bitrate_bps, bps(15));
+
+	/* Nor what came over a time for a part of which the layer was away. */
+	layer_meter_interrupt(&meter);
+	one_period(&meter, &rates, (unsigned[]){2}, 1);
+	assert_int_equal(rates.bitrate_bps, bps(15));
+	one_period(&meter, &rates, (unsigned[]){25}, 1);
+	assert_int_equal(rates.bitrate_bps, bps(20));
 }
 
 static void a_layer_needs_what_those_below_it_carry(void **state)
