@@ -1,5 +1,4 @@
 #include "sfu/edge/dtls_link.h"
-#include "core/heap.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "core/heap.h"
 #include "sfu/edge/dtls_goodbye.h"
 
 static const char srtp_profiles[] = "SRTP_AEAD_AES_128_GCM:SRTP_AEAD_AES_256_GCM:"

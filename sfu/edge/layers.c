@@ -7,10 +7,10 @@
 enum {
 	STREAMS_MAX = 256,
 	INTERVAL_US = 20000,
-	SETTLED_INTERVAL_US = 60000,
-	TICK_EARLY_US = 5000, /* a tick may come a little before its time */
-	MANY = 16,	      /* subscriptions: from here on, less often */
-	GONE_US = 1000000     /* so long without a packet: the publisher does not send that layer */
+	SETTLED_INTERVAL_US = 60000, /* as often as a calm peer's tick comes: CALM_TICKS */
+	TICK_EARLY_US = 5000,	     /* a tick may come a little before its time */
+	MANY = 16,		     /* subscriptions: from here on, less often */
+	GONE_US = 1000000 /* so long without a packet: the publisher does not send that layer */
 };
 
 static bool has_spatial(const struct room_track *track)
@@ -355,7 +355,6 @@ void room_peer_choose_layers(struct room_peer *peer)
 void room_peer_tick_layers(struct room_peer *peer)
 {
 	uint64_t elapsed_us = peer->room->context->port->now_us - peer->layers_chosen_us;
-
 	uint64_t interval_us = INTERVAL_US * (1 + peer->subscription_count / MANY);
 
 	if (peer->has_settled && interval_us < SETTLED_INTERVAL_US)

@@ -351,6 +351,7 @@ static void tick_sending(RtcTransport *transport)
 		    forwarder->clocks[forwarder->layer].has_report &&
 		    now_us - send->reported_at_us >= REPORT_INTERVAL_US)
 			write_sender_report(send);
+		transport->has_unreported |= send->clock.has_offset && !send->reported_at_us;
 		send_stream_tick(send);
 	}
 }

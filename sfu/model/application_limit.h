@@ -19,7 +19,8 @@ struct application_limit {
 	bool is_limited;
 };
 
-/* So many bytes were sent, maybe 0, while the estimate was `estimate_bps`. */
+/* So many bytes were sent since the last call, while the estimate was `estimate_bps`. Some ten
+ * times a second will do. */
 static inline void application_limit_on_sent(struct application_limit *limit, uint64_t now_us,
 					     size_t byte_count, double estimate_bps)
 {
@@ -30,9 +31,9 @@ static inline void application_limit_on_sent(struct application_limit *limit, ui
 
 	if (limit->at_us)
 		limit->unused += (double)(now_us - limit->at_us) / window_us;
+	limit->unused -= (double)byte_count / window_bytes;
 	if (limit->unused > 1)
 		limit->unused = 1;
-	limit->unused -= (double)byte_count / window_bytes;
 	if (limit->unused < -1)
 		limit->unused = -1;
 	limit->at_us = now_us;

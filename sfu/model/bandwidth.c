@@ -81,8 +81,7 @@ void bandwidth_on_sent(struct bandwidth *bandwidth, uint64_t now_us, size_t byte
 	if (!bandwidth->stamped_at_us)
 		bandwidth->stamped_at_us = now_us;
 	rate_add(&bandwidth->sent, now_us, byte_count);
-	application_limit_on_sent(&bandwidth->application, now_us, byte_count,
-				  bandwidth->estimate_bps);
+	bandwidth->sent_bytes += byte_count;
 }
 
 static void set_estimate(struct bandwidth *bandwidth, double bps)
@@ -356,7 +355,9 @@ void bandwidth_on_feedback(struct bandwidth *bandwidth, uint64_t now_us, uint64_
 	double lately_bps = rate_of(&bandwidth->arrived, BANDWIDTH_WINDOW_SLOTS / 2);
 
 	bandwidth->heard_at_us = now_us;
-	application_limit_on_sent(&bandwidth->application, now_us, 0, bandwidth->estimate_bps);
+	application_limit_on_sent(&bandwidth->application, now_us, bandwidth->sent_bytes,
+				  bandwidth->estimate_bps);
+	bandwidth->sent_bytes = 0;
 	if (bandwidth->probe.id && bandwidth->probe.packet_count >= PROBE_PACKETS_MIN &&
 	    now_us - bandwidth->probe.started_us > rtt_us + LOWER_PAUSE_US)
 		finish_probe(bandwidth, now_us);

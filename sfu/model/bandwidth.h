@@ -53,6 +53,7 @@ struct bandwidth {
 	double estimate_bps;
 	struct delay_trend trend;
 	struct rate_window sent, arrived;
+	size_t sent_bytes; /* since the last feedback */
 	struct application_limit application;
 	int64_t arrival_us;		/* the last one told, unwrapped */
 	double link_bps, link_variance; /* where it had to fall lately; 0: not known */

@@ -270,8 +270,7 @@ static int parse_message(struct sdp_parsing *parsing, const GstSDPMessage *messa
 
 static bool is_too_long(size_t length, size_t media_count)
 {
-	return length > SDP_LARGE_BYTES_MAX ||
-	       (length > SDP_BYTES_MAX && length > media_count * SDP_MEDIA_BYTES_MAX);
+	return length > SDP_BYTES_MAX && length > media_count * SDP_MEDIA_BYTES_MAX;
 }
 
 static int refuse_length(int bytes_max, struct error *reterr)
@@ -288,7 +287,7 @@ static int check_text(const char *text, size_t length, struct error *reterr)
 	const char *allowed = "vosiuepcbtrzka", *end = text + length;
 	size_t media_count = 0;
 
-	if (is_too_long(length, SDP_MEDIA_MAX))
+	if (length > SDP_LARGE_BYTES_MAX)
 		return refuse_length(SDP_LARGE_BYTES_MAX, reterr);
 	if (length < 5 || memcmp(text, "v=0", 3) != 0 || (text[3] != '\r' && text[3] != '\n'))
 		return SDP_REFUSE(&parsing, "v=", "it does not begin with version 0");

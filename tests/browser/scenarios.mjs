@@ -63,6 +63,7 @@ export async function runScenario(system, scenario, seconds = 20, settleMs = SET
     ["publisher", "viewer"].map((side) => browserOf(side, scenario.side === side ? scenario.browser : "chromium")),
   );
   const pages = [];
+  let result;
   const network = await Network.start(system, 7);
   const prepareFor = (side) => (scenario.side === side ? network.prepare() : []);
   try {
@@ -85,7 +86,7 @@ export async function runScenario(system, scenario, seconds = 20, settleMs = SET
     } else {
       await sleep(seconds * 1000);
     }
-    const result = await shown(viewer, measuredSeconds);
+    result = await shown(viewer, measuredSeconds);
     if (scenario.good) {
       const at = backAt(result.timeline, before);
       result.backMs = at === null ? null : Math.max(0, at - scenario.badSeconds * 1000);
@@ -93,6 +94,7 @@ export async function runScenario(system, scenario, seconds = 20, settleMs = SET
     return result;
   } finally {
     await network.stop();
-    await Promise.all(pages.map((page) => page.close()));
+    // What went wrong may have left a page behind that takes the next scenario's time.
+    await (result ? Promise.all(pages.map((page) => page.close())) : closeBrowsers());
   }
 }
