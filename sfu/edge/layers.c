@@ -78,21 +78,23 @@ static bool is_larger(const struct allocator_stream *stream, uint8_t current)
 	       stream->layers[current].bitrate_bps > stream->layers[stream->target].bitrate_bps;
 }
 
-/* Its lowest temporal layer, if that is known: what meanwhile() leaves of it. */
+/* What meanwhile() leaves of it: its lowest temporal layer. Where there is only all or nothing, half
+ * of it: so much too much is borne for a moment. */
 static uint64_t least_of(const struct allocator_layer *layer)
 {
-	return layer->reduced_bps[0] ? layer->reduced_bps[0] : layer->bitrate_bps;
+	return layer->reduced_bps[0] ? layer->reduced_bps[0] : layer->bitrate_bps / 2;
 }
 
-/* The way, of the publisher or of the subscriber, carries less than half of what flows: to go on
- * with it until the smaller layer's keyframe comes would only keep that from getting through. */
+/* The way, of the publisher or of the subscriber, does not even carry what would be left of what
+ * flows: to go on with that, or to repeat what was lost of it, until the smaller layer's keyframe
+ * comes would only keep that from getting through. */
 static bool is_urgent(const struct allocator_stream *stream, uint8_t current, int64_t budget_bps)
 {
 	if (!is_larger(stream, current))
 		return false;
 	return stream->is_source_congested ||
 	       (budget_bps != ALLOCATOR_BUDGET_UNLIMITED &&
-		least_of(&stream->layers[current]) > 2 * (uint64_t)budget_bps);
+		least_of(&stream->layers[current]) > (uint64_t)budget_bps);
 }
 
 /* What flowed has ended, and the keyframe of the layer that should has not come: the publisher may

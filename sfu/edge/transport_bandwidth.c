@@ -31,17 +31,47 @@ static bool on_result(void *data, uint16_t transport_sequence, bool has_arrived,
 	RtcTransport *transport = data;
 	const struct sent_packet *sent;
 	uint64_t now_us = transport->port->now_us;
+	uint32_t age_us;
 
 	if (transport->results_left == 0)
 		return false;
 	transport->results_left--;
 	sent = transport->history ? send_history_take(transport->history, transport_sequence)
 				  : NULL;
-	if (sent) /* its clock has 32 bits; it was sent less than 71 minutes ago */
-		bandwidth_on_result(&transport->bandwidth, now_us,
-				    now_us - (uint32_t)((uint32_t)now_us - sent->sent_us),
-				    sent->byte_count, sent->probe, has_arrived, arrival_us);
+	if (!sent)
+		return true;
+	/* Its clock has 32 bits; it was sent less than 71 minutes ago. */
+	age_us = (uint32_t)now_us - sent->sent_us;
+	bandwidth_on_result(&transport->bandwidth, now_us, now_us - age_us, sent->byte_count,
+			    sent->probe, has_arrived, arrival_us);
+	if (has_arrived && age_us < transport->newest_age_us[0])
+		transport->newest_age_us[0] = age_us;
 	return true;
+}
+
+/* Of the feedback that is read now. */
+static void begin_ages(RtcTransport *transport)
+{
+	transport->newest_age_us[1] = transport->newest_age_us[0];
+	transport->newest_age_us[0] = UINT64_MAX;
+}
+
+static void end_ages(RtcTransport *transport)
+{
+	if (transport->newest_age_us[0] == UINT64_MAX) /* nothing has arrived */
+		transport->newest_age_us[0] = transport->newest_age_us[1];
+}
+
+/* Feedback is written now and then, so the newest packet in it may have waited for that: the less of
+ * two is nearer to the truth. Without any, report blocks tell. */
+uint64_t transport_answer_us(const RtcTransport *transport)
+{
+	const uint64_t *ages_us = transport->newest_age_us;
+	const struct round_trip *round_trip = &transport->round_trip;
+
+	if (ages_us[1])
+		return ages_us[0] < ages_us[1] ? ages_us[0] : ages_us[1];
+	return round_trip->is_known ? round_trip->smoothed_us : 0;
 }
 
 /* Smaller layers may have to be chosen. */
@@ -54,8 +84,10 @@ void transport_on_feedback(RtcTransport *transport, struct slice packet)
 {
 	double before_bps = transport->bandwidth.estimate_bps;
 
+	begin_ages(transport);
 	if (rtcp_read_transport_feedback(packet, on_result, transport) < 0)
 		transport->port->counters.dropped_malformed++;
+	end_ages(transport);
 	bandwidth_on_feedback(&transport->bandwidth, transport->port->now_us,
 			      round_trip_us(&transport->round_trip));
 	if (transport->bandwidth.estimate_bps < before_bps)

@@ -12,6 +12,7 @@
 #include "sfu/model/pacer.h"
 #include "sfu/model/rate_meter.h"
 #include "sfu/model/receive_stats.h"
+#include "sfu/model/repeats.h"
 #include "sfu/model/round_trip.h"
 #include "sfu/model/send_history.h"
 #include "sfu/model/sender_clock.h"
@@ -87,6 +88,7 @@ struct send_stream_out {
 	struct sender_clock clock; /* the publisher's, told by an event */
 	uint64_t reported_at_us;   /* our last SR */
 	struct keyframe_wish keyframe_wish;
+	struct repeats *repeats; /* owned; NULL until something was repeated */
 	struct {		/* how the subscriber says it fares */
 		uint64_t at_us; /* 0: it has said nothing */
 		struct rtcp_report_block block;
@@ -142,6 +144,9 @@ struct _RtcTransport {
 
 	/* What the way to the participant carries. */
 	struct bandwidth bandwidth;
+	/* By the last two feedbacks, the time since the newest packet that had arrived was sent; 0:
+	 * there were none. */
+	uint64_t newest_age_us[2];
 	uint64_t wanted_bps; /* what could be sent if there were room */
 	uint64_t remb_bps, remb_at_us;
 	double retransmit_bytes; /* what it may make us repeat now */
@@ -192,6 +197,10 @@ void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequenc
 enum probe_matter { PROBE_NOTHING, PROBE_PADDING, PROBE_REPEATS };
 enum probe_matter transport_probe_matter(const RtcTransport *transport);
 void transport_send_probe(RtcTransport *transport, uint8_t probe, size_t byte_count);
+
+/* transport_bandwidth.c */
+/* How long it takes to hear of a packet sent now, at the least; 0: not known. */
+uint64_t transport_answer_us(const RtcTransport *transport);
 
 /* transport_pace.c */
 /* True: it has to wait, and a reference to the buffer is kept; false: it may be sent now. It is

@@ -157,6 +157,22 @@ static bool is_beyond_repair(const struct send_stream_out *stream, uint16_t sequ
 					 (uint16_t)(sequence_number - span->sequence_offset));
 }
 
+/* It was repeated a moment ago, and whoever asks cannot have it yet. */
+static bool is_on_its_way(const struct send_stream_out *stream, uint16_t sequence_number)
+{
+	return stream->repeats && repeats_is_on_its_way(stream->repeats, sequence_number,
+							stream->transport->port->now_us,
+							transport_answer_us(stream->transport));
+}
+
+static void note_repeat(struct send_stream_out *stream, uint16_t sequence_number)
+{
+	if (!stream->repeats)
+		stream->repeats = calloc(1, sizeof(*stream->repeats));
+	if (stream->repeats) /* else it may be repeated once too often */
+		repeats_note(stream->repeats, sequence_number, stream->transport->port->now_us);
+}
+
 void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequence_numbers,
 			 size_t count)
 {
@@ -167,9 +183,14 @@ void send_stream_on_nack(struct send_stream_out *stream, const uint16_t *sequenc
 	stream->nacks_received += count;
 	transport->counters.nacks_received += count;
 	for (i = 0; i < count && transport->retransmit_bytes > 0; i++) {
-		size_t bytes = retransmit(stream, sequence_numbers[i]);
+		size_t bytes;
 
+		if (is_on_its_way(stream, sequence_numbers[i]))
+			continue;
+		bytes = retransmit(stream, sequence_numbers[i]);
 		transport->retransmit_bytes -= (double)bytes;
+		if (bytes > 0)
+			note_repeat(stream, sequence_numbers[i]);
 		is_lost = is_lost || (bytes == 0 && is_beyond_repair(stream, sequence_numbers[i]));
 	}
 	transport->counters.retransmissions_refused += count - i;

@@ -392,6 +392,7 @@ void send_stream_free(struct send_stream_out *stream)
 	(void)gst_element_remove_pad(GST_ELEMENT_CAST(transport), stream->pad);
 	gst_object_unref(stream->track);
 	free(stream->numbers);
+	free(stream->repeats);
 	free(stream);
 }
 

@@ -405,6 +405,15 @@ static const struct forwarder_span *map_late(struct forwarder *forwarder,
 	return span;
 }
 
+/* It goes on only until the target begins, and not with all that it has, which is too much: so is
+ * the largest picture of all. */
+static bool is_too_large(const struct forwarder *forwarder, const struct forwarder_input *input)
+{
+	return input->is_keyframe_start && forwarder->needs_keyframe &&
+	       input->layer == forwarder->layer && input->layer != forwarder->target_layer &&
+	       forwarder->meanwhile_temporal < TEMPORAL_LAYER_MAX;
+}
+
 static bool may_start(const struct forwarder *forwarder, const struct forwarder_input *input)
 {
 	if (input->layer == forwarder->layer ||
@@ -419,6 +428,8 @@ static bool may_start(const struct forwarder *forwarder, const struct forwarder_
 const struct forwarder_span *forwarder_map(struct forwarder *forwarder,
 					   const struct forwarder_input *input)
 {
+	if (is_too_large(forwarder, input))
+		forwarder_cut(forwarder);
 	if (may_start(forwarder, input))
 		start(forwarder, input);
 	if (input->layer != forwarder->layer)

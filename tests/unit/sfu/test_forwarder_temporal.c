@@ -246,6 +246,37 @@ static void what_flows_meanwhile_has_a_bound_of_its_own(void **state)
 	assert_non_null(forwarder_map(&forwarder, &input));
 }
 
+/* A keyframe is more than all that is left out meanwhile, and the smaller layer's comes with it. */
+static void what_flows_meanwhile_ends_with_its_keyframe(void **state)
+{
+	struct forwarder forwarder;
+	struct picture_numbers picture = {.temporal_layer = 0};
+	struct forwarder_input input = {.is_keyframe_start = true, .picture = &picture};
+
+	(void)state;
+	forwarder_init(&forwarder, true, 100, 5);
+	forwarder_set_target(&forwarder, 0);
+	assert_non_null(forwarder_map(&forwarder, &input));
+	forwarder_set_target(&forwarder, 1);
+	input.sequence_number = 1;
+	input.rtp_timestamp = 3000;
+	assert_non_null(forwarder_map(&forwarder, &input)); /* all of it may flow */
+	forwarder_set_temporal(&forwarder, TEMPORAL_LAYER_MAX, 0);
+	input.sequence_number = 2;
+	input.rtp_timestamp = 6000;
+	assert_null(forwarder_map(&forwarder, &input));
+	assert_null(forwarder_unmap(&forwarder, forwarder.highest_output_sequence));
+	input.is_keyframe_start = false;
+	input.sequence_number = 3;
+	assert_null(forwarder_map(&forwarder, &input));
+	input = (struct forwarder_input){
+		.layer = 1, .is_keyframe_start = true, .rtp_timestamp = 9, .picture = &picture};
+	assert_non_null(forwarder_map(&forwarder, &input));
+	input.sequence_number = 1;
+	input.rtp_timestamp = 3009;
+	assert_non_null(forwarder_map(&forwarder, &input)); /* the target's are what is wanted */
+}
+
 /* A picture that was left out comes once more, after its number was taken. */
 static void what_was_left_out_gets_no_number_of_the_padding(void **state)
 {
@@ -277,6 +308,7 @@ int main(void)
 		cmocka_unit_test(pictures_are_left_out_without_a_gap),
 		cmocka_unit_test(late_packets_have_the_numbers_left_free_for_them),
 		cmocka_unit_test(what_flows_meanwhile_has_a_bound_of_its_own),
+		cmocka_unit_test(what_flows_meanwhile_ends_with_its_keyframe),
 		cmocka_unit_test(what_was_left_out_gets_no_number_of_the_padding),
 		TEST_PADDED(pictures_are_left_out_without_a_gap),
 		TEST_PADDED(late_packets_have_the_numbers_left_free_for_them),
