@@ -78,8 +78,8 @@ static bool is_larger(const struct allocator_stream *stream, uint8_t current)
 	       stream->layers[current].bitrate_bps > stream->layers[stream->target].bitrate_bps;
 }
 
-/* What meanwhile() leaves of it: its lowest temporal layer. Where there is only all or nothing, half
- * of it: so much too much is borne for a moment. */
+/* What meanwhile() leaves of it: its lowest temporal layer. Where there is only all or nothing,
+ * half of it: so much too much is borne for a moment. */
 static uint64_t least_of(const struct allocator_layer *layer)
 {
 	return layer->reduced_bps[0] ? layer->reduced_bps[0] : layer->bitrate_bps / 2;

@@ -62,8 +62,8 @@ static void end_ages(RtcTransport *transport)
 		transport->newest_age_us[0] = transport->newest_age_us[1];
 }
 
-/* Feedback is written now and then, so the newest packet in it may have waited for that: the less of
- * two is nearer to the truth. Without any, report blocks tell. */
+/* Feedback is written now and then, so the newest packet in it may have waited for that: the less
+ * of two is nearer to the truth. Without any, report blocks tell. */
 uint64_t transport_answer_us(const RtcTransport *transport)
 {
 	const uint64_t *ages_us = transport->newest_age_us;

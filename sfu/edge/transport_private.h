@@ -89,8 +89,8 @@ struct send_stream_out {
 	uint64_t reported_at_us;   /* our last SR */
 	struct keyframe_wish keyframe_wish;
 	struct repeats *repeats; /* owned; NULL until something was repeated */
-	struct {		/* how the subscriber says it fares */
-		uint64_t at_us; /* 0: it has said nothing */
+	struct {		 /* how the subscriber says it fares */
+		uint64_t at_us;	 /* 0: it has said nothing */
 		struct rtcp_report_block block;
 		int32_t lost_most; /* as counted */
 	} heard;

@@ -127,8 +127,8 @@ static inline void forwarder_set_stopgaps(struct forwarder *forwarder, unsigned 
 	forwarder->stopgap_layers = (uint8_t)layers;
 }
 /* Of the target's temporal layers those up to `target_most`, and up to `meanwhile_most` of what
- * flows before it: if not all of them, that ends with its next keyframe, which is larger than what is
- * left out, and comes with the target's as a rule. At first all of both. */
+ * flows before it: if not all of them, that ends with its next keyframe, which is larger than what
+ * is left out, and comes with the target's as a rule. At first all of both. */
 void forwarder_set_temporal(struct forwarder *forwarder, uint8_t target_most,
 			    uint8_t meanwhile_most);
 /* Of the spatial layers in the stream those up to `target` should flow, and those up to `bound` may

@@ -11,10 +11,9 @@ static void a_repeat_is_on_its_way_for_a_round_trip(void **state)
 	assert_false(repeats_is_on_its_way(&repeats, 0, 1000, ROUND_TRIP_US));
 	repeats_note(&repeats, 65535, 1000);
 	assert_true(repeats_is_on_its_way(&repeats, 65535, 1000, ROUND_TRIP_US));
-	assert_true(repeats_is_on_its_way(&repeats, 65535, 1000 + ROUND_TRIP_US - 1,
-					  ROUND_TRIP_US));
-	assert_false(
-		repeats_is_on_its_way(&repeats, 65535, 1000 + ROUND_TRIP_US, ROUND_TRIP_US));
+	assert_true(
+		repeats_is_on_its_way(&repeats, 65535, 1000 + ROUND_TRIP_US - 1, ROUND_TRIP_US));
+	assert_false(repeats_is_on_its_way(&repeats, 65535, 1000 + ROUND_TRIP_US, ROUND_TRIP_US));
 	assert_false(repeats_is_on_its_way(&repeats, 65534, 1000, ROUND_TRIP_US));
 }
 
