@@ -20,7 +20,8 @@ enum {
 	SILENCE_IDLE_US = 15000000,
 	MEDIA_RECENTLY_US = 10000000,
 	/* Browsers check their consent every 5 s at the latest (RFC 7675: 4 to 6). */
-	UNPROVEN_MAX_US = 7000000
+	UNPROVEN_MAX_US = 7000000,
+	MOVED_US = 100000 /* so long silent, and sending elsewhere: many packets' time */
 };
 
 G_DEFINE_TYPE(RtcTransport, rtc_transport, GST_TYPE_ELEMENT)
@@ -349,6 +350,20 @@ void rtc_transport_explain(const RtcTransport *transport, unsigned seconds, stru
 
 /* ---- datagrams ---- */
 
+/* Media comes by another path that checks have opened, and nothing by the one in use: the peer has
+ * moved, and its first packet from there was a check. It could not be told apart from one of a path
+ * that is merely tried, and the next is seconds away; meanwhile our feedback would go nowhere. */
+static void follow(RtcTransport *transport, const struct checked_path *selected,
+		   const struct net_path *path)
+{
+	struct checked_path *checked = path_find(transport, path);
+
+	if (!checked || checked->generation < selected->generation)
+		return;
+	checked->last_us = transport->last_heard_us;
+	path_select(transport, checked);
+}
+
 /* The path in use lives by what authenticates on it as well: checks are seconds apart. Once in a
  * turn is enough. */
 static void note_alive(RtcTransport *transport, const struct net_path *path)
@@ -358,9 +373,12 @@ static void note_alive(RtcTransport *transport, const struct net_path *path)
 	if (transport->selected < 0 || transport->last_heard_us != transport->port->now_us)
 		return;
 	selected = &transport->paths[transport->selected];
-	if (selected->last_us != transport->last_heard_us &&
-	    net_path_is_equal(&selected->path, path))
+	if (selected->last_us == transport->last_heard_us)
+		return;
+	if (net_path_is_equal(&selected->path, path))
 		selected->last_us = transport->last_heard_us;
+	else if (transport->last_heard_us - selected->last_us >= MOVED_US)
+		follow(transport, selected, path);
 }
 
 void transport_dispatch(struct media_port *port, struct datagram *datagram)

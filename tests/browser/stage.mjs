@@ -16,12 +16,19 @@ after(async () => {
   await system?.stop();
 });
 
-/** The processes' logs are shown if the test fails. */
+/** What is left of a call goes on encoding, and the next tests would have too little of the machine. */
+async function closePages() {
+  const pages = (await Promise.all([chromium.pages(), firefox.pages()])).flat();
+  await Promise.all(pages.filter((page) => page.url().startsWith(system.url)).map((page) => page.close()));
+}
+
+/** If the test fails the processes' logs are shown, and its pages closed. */
 export const withLogs = (run) => async () => {
   try {
     await run();
   } catch (error) {
     console.error(system.logs());
+    await closePages().catch(console.error); // the test's error is the one to tell
     throw error;
   }
 };

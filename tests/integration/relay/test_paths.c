@@ -11,7 +11,12 @@
 #include "core/id.h"
 #include "sfu/wire/rtcp.h"
 
-enum { BETTER = LOAD_PRIORITY + 1, WORSE = LOAD_PRIORITY - 1, SILENCE_US = 1000000 };
+enum {
+	BETTER = LOAD_PRIORITY + 1,
+	WORSE = LOAD_PRIORITY - 1,
+	SILENCE_US = 1000000,
+	MOVED_US = 100000
+};
 
 /* The viewer's: the one that it connected by, and another. */
 enum { FIRST, SECOND };
@@ -119,18 +124,54 @@ static void report(struct load_peer *peer)
 	load_peer_send_rtcp(peer, packet, writer.offset, sizeof(packet));
 }
 
+static void report_by(struct pair *pair, struct ways *ways, int way)
+{
+	json_int_t before = pair_counter(pair, "packets_in");
+
+	ways->viewer->fd = ways->fds[way];
+	report(ways->viewer);
+	pair_wait_for_packets(pair, before, 1);
+}
+
+/* In one batch. */
+static void report_by_both(struct pair *pair, struct ways *ways)
+{
+	json_int_t before = pair_counter(pair, "packets_in");
+
+	pair_halt_sfu(pair);
+	for (int way = FIRST; way <= SECOND; way++) {
+		ways->viewer->fd = ways->fds[way];
+		report(ways->viewer);
+	}
+	pair_resume_sfu(pair);
+	pair_wait_for_packets(pair, before, 2);
+}
+
+/* Whose address changes may send a check first from there, of the same priority. */
+static void who_sends_by_the_other_way_alone_has_moved(void **state)
+{
+	struct pair *pair = *state;
+	struct ways ways = ways_of(pair);
+
+	check(&ways, FIRST, LOAD_PRIORITY, true);
+	check(&ways, SECOND, LOAD_PRIORITY, true);
+	report_by_both(pair, &ways);
+	assert_flows_by(pair, &ways, FIRST);
+	(void)usleep(MOVED_US + 50000);
+	report_by(pair, &ways, SECOND);
+	assert_flows_by(pair, &ways, SECOND);
+	ways_close(&ways);
+}
+
 /* Checks of consent are seconds apart: by them alone it would be silent. */
 static void one_with_media_on_it_is_not_silent(void **state)
 {
 	struct pair *pair = *state;
 	struct ways ways = ways_of(pair);
-	json_int_t before;
 
 	check(&ways, FIRST, LOAD_PRIORITY, true);
 	(void)usleep(SILENCE_US + 100000);
-	before = pair_counter(pair, "packets_in");
-	report(ways.viewer);
-	pair_wait_for_packets(pair, before, 1);
+	report_by(pair, &ways, FIRST);
 	check(&ways, SECOND, WORSE, true);
 	assert_flows_by(pair, &ways, FIRST);
 	ways_close(&ways);
@@ -182,6 +223,7 @@ int main(void)
 		PAIR_TEST(the_better_of_two_nominated_ways_stays),
 		PAIR_TEST(the_other_takes_over_from_one_that_is_silent),
 		PAIR_TEST(one_with_media_on_it_is_not_silent),
+		PAIR_TEST(who_sends_by_the_other_way_alone_has_moved),
 		PAIR_TEST(after_a_restart_the_new_way_counts),
 	};
 
