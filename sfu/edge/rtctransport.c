@@ -358,9 +358,9 @@ static void follow(RtcTransport *transport, const struct checked_path *selected,
 {
 	struct checked_path *checked = path_find(transport, path);
 
-	if (!checked || checked->generation < selected->generation)
+	if (!checked || checked->unproven_since_us || checked->generation < selected->generation)
 		return;
-	checked->last_us = transport->last_heard_us;
+	checked->last_us = transport->port->now_us;
 	path_select(transport, checked);
 }
 
@@ -368,16 +368,17 @@ static void follow(RtcTransport *transport, const struct checked_path *selected,
  * turn is enough. */
 static void note_alive(RtcTransport *transport, const struct net_path *path)
 {
+	uint64_t now_us = transport->port->now_us;
 	struct checked_path *selected;
 
-	if (transport->selected < 0 || transport->last_heard_us != transport->port->now_us)
+	if (transport->selected < 0)
 		return;
 	selected = &transport->paths[transport->selected];
-	if (selected->last_us == transport->last_heard_us)
+	if (selected->last_us == now_us)
 		return;
 	if (net_path_is_equal(&selected->path, path))
-		selected->last_us = transport->last_heard_us;
-	else if (transport->last_heard_us - selected->last_us >= MOVED_US)
+		selected->last_us = now_us;
+	else if (now_us - selected->last_us >= MOVED_US)
 		follow(transport, selected, path);
 }
 
@@ -412,16 +413,17 @@ void transport_dispatch(struct media_port *port, struct datagram *datagram)
 		on_dtls(transport, packet);
 		break;
 	case PACKET_RTP:
-		transport_on_rtp(transport, datagram);
+		if (transport_on_rtp(transport, datagram))
+			note_alive(transport, &datagram->path);
 		break;
 	case PACKET_RTCP:
-		transport_on_rtcp(transport, packet);
+		if (transport_on_rtcp(transport, packet))
+			note_alive(transport, &datagram->path);
 		break;
 	case PACKET_STUN:
 	case PACKET_UNKNOWN:
 		break; /* handled above */
 	}
-	note_alive(transport, &datagram->path);
 }
 
 /* ---- time ---- */

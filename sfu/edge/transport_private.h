@@ -168,7 +168,8 @@ bool transport_take_rebound(struct media_port *port, struct datagram *datagram,
 			    enum packet_kind kind);
 
 /* transport_receive.c */
-void transport_on_rtp(RtcTransport *transport, struct datagram *datagram);
+/* False: it does not authenticate. */
+bool transport_on_rtp(RtcTransport *transport, struct datagram *datagram);
 /* What has authenticated and is decrypted, `length` bytes of the packet. */
 void transport_on_plain_rtp(RtcTransport *transport, struct datagram *datagram, size_t length);
 void receive_stream_free(struct receive_stream *stream);
@@ -229,7 +230,8 @@ void transport_bandwidth_tick(RtcTransport *transport);
 void transport_meter_tick(RtcTransport *transport);
 
 /* transport_rtcp.c */
-void transport_on_rtcp(RtcTransport *transport, struct packet *packet);
+/* False: it does not authenticate. */
+bool transport_on_rtcp(RtcTransport *transport, struct packet *packet);
 void transport_on_plain_rtcp(RtcTransport *transport, const uint8_t *bytes, size_t length);
 void transport_rtcp_tick(RtcTransport *transport);
 /* False: it would only do harm now, ask again later. */

@@ -278,16 +278,19 @@ static void hand_over(struct receive_stream *stream, struct datagram *datagram)
 		list_append(&port->pending, &stream->pending_link);
 }
 
-void transport_on_rtp(RtcTransport *transport, struct datagram *datagram)
+bool transport_on_rtp(RtcTransport *transport, struct datagram *datagram)
 {
 	size_t length = datagram->packet->length;
 
 	/* Nothing is accepted before the fingerprint is verified. */
 	if (!transport->crypto_in ||
-	    media_crypto_unprotect_rtp(transport->crypto_in, datagram->packet->bytes, &length) < 0)
+	    media_crypto_unprotect_rtp(transport->crypto_in, datagram->packet->bytes, &length) <
+		    0) {
 		transport->port->counters.dropped_forged++;
-	else
-		transport_on_plain_rtp(transport, datagram, length);
+		return false;
+	}
+	transport_on_plain_rtp(transport, datagram, length);
+	return true;
 }
 
 void transport_on_plain_rtp(RtcTransport *transport, struct datagram *datagram, size_t length)

@@ -172,15 +172,17 @@ static const struct rtcp_visitor visitor = {.sender_report = on_sender_report,
 					    .remb = on_remb,
 					    .transport_feedback = on_transport_feedback};
 
-void transport_on_rtcp(RtcTransport *transport, struct packet *packet)
+bool transport_on_rtcp(RtcTransport *transport, struct packet *packet)
 {
 	size_t length = packet->length;
 
 	if (!transport->crypto_in ||
-	    media_crypto_unprotect_rtcp(transport->crypto_in, packet->bytes, &length) < 0)
+	    media_crypto_unprotect_rtcp(transport->crypto_in, packet->bytes, &length) < 0) {
 		transport->port->counters.dropped_forged++;
-	else
-		transport_on_plain_rtcp(transport, packet->bytes, length);
+		return false;
+	}
+	transport_on_plain_rtcp(transport, packet->bytes, length);
+	return true;
 }
 
 void transport_on_plain_rtcp(RtcTransport *transport, const uint8_t *bytes, size_t length)

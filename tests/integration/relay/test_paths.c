@@ -15,7 +15,8 @@ enum {
 	BETTER = LOAD_PRIORITY + 1,
 	WORSE = LOAD_PRIORITY - 1,
 	SILENCE_US = 1000000,
-	MOVED_US = 100000
+	MOVED_US = 100000,
+	UNPROVEN_US = 7000000
 };
 
 /* The viewer's: the one that it connected by, and another. */
@@ -163,6 +164,46 @@ static void who_sends_by_the_other_way_alone_has_moved(void **state)
 	ways_close(&ways);
 }
 
+/* A check is heard in the same turn, by a path that is merely tried. */
+static void what_does_not_authenticate_moves_nobody(void **state)
+{
+	static const uint8_t forged[48] = {0x80, 96, 0, 1};
+	struct pair *pair = *state;
+	struct ways ways = ways_of(pair);
+	json_int_t before;
+
+	check(&ways, FIRST, LOAD_PRIORITY, true);
+	(void)usleep(MOVED_US + 50000);
+	before = pair_counter(pair, "packets_in");
+	pair_halt_sfu(pair);
+	ways.viewer->fd = ways.fds[SECOND];
+	load_peer_check(ways.viewer, WORSE, false);
+	assert_int_equal(send(ways.fds[SECOND], forged, sizeof(forged), 0), sizeof(forged));
+	pair_resume_sfu(pair);
+	pair_wait_for_packets(pair, before, 2);
+	assert_flows_by(pair, &ways, FIRST);
+	ways_close(&ways);
+}
+
+/* The address could be another's, written on packets that were caught on their way. */
+static void where_no_check_confirms_it_nobody_stays(void **state)
+{
+	struct pair *pair = *state;
+	struct ways ways = ways_of(pair);
+
+	check(&ways, FIRST, LOAD_PRIORITY, true);
+	(void)usleep(MOVED_US);
+	report_by(pair, &ways, SECOND);
+	assert_flows_by(pair, &ways, SECOND);
+	(void)usleep(UNPROVEN_US + 100000);
+	assert_flows_by(pair, &ways, FIRST);
+	report_by(pair, &ways, SECOND);
+	assert_flows_by(pair, &ways, FIRST);
+	check(&ways, SECOND, LOAD_PRIORITY, true);
+	assert_flows_by(pair, &ways, SECOND);
+	ways_close(&ways);
+}
+
 /* Checks of consent are seconds apart: by them alone it would be silent. */
 static void one_with_media_on_it_is_not_silent(void **state)
 {
@@ -224,6 +265,8 @@ int main(void)
 		PAIR_TEST(the_other_takes_over_from_one_that_is_silent),
 		PAIR_TEST(one_with_media_on_it_is_not_silent),
 		PAIR_TEST(who_sends_by_the_other_way_alone_has_moved),
+		PAIR_TEST(what_does_not_authenticate_moves_nobody),
+		PAIR_TEST(where_no_check_confirms_it_nobody_stays),
 		PAIR_TEST(after_a_restart_the_new_way_counts),
 	};
 
