@@ -537,7 +537,7 @@ RtcTransport *rtc_transport_new(const struct transport_config *config)
 	transport->config = *config;
 	transport->port = config->port;
 	transport->last_heard_us = config->port->now_us;
-	bandwidth_init(&transport->bandwidth, config->port->now_us);
+	transport_bandwidth_init(transport);
 	random_bytes(&transport->local_ssrc, sizeof(transport->local_ssrc));
 	transport->config.ice_ufrag = transport->config.ice_password = NULL; /* not ours to keep */
 	transport->generation = UINT_MAX;

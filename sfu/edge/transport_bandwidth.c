@@ -15,6 +15,17 @@ enum {
 	RESULTS_PER_TICK = 2 * SEND_HISTORY_PACKETS
 };
 
+/* Who has just come may ask, and tell, before the first tick. */
+void transport_bandwidth_init(RtcTransport *transport)
+{
+	uint64_t now_us = transport->port->now_us;
+
+	bandwidth_init(&transport->bandwidth, now_us);
+	transport->retransmit_bytes = RETRANSMIT_BURST_BYTES;
+	transport->refilled_at_us = now_us;
+	transport->results_left = RESULTS_PER_TICK;
+}
+
 void transport_note_sent(RtcTransport *transport, size_t srtp_bytes)
 {
 	size_t byte_count = srtp_bytes + IP_UDP_BYTES;

@@ -215,6 +215,7 @@ void transport_drop_held(RtcTransport *transport, const struct send_stream_out *
 void transport_pace_tick(RtcTransport *transport, int64_t budget_bps);
 
 /* transport_bandwidth.c */
+void transport_bandwidth_init(RtcTransport *transport);
 /* The number for the next packet of a numbered stream, to be confirmed with transport_note_sent()
  * once it is sent. */
 static inline uint16_t transport_next_number(const RtcTransport *transport)
