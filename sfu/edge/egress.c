@@ -16,17 +16,26 @@
 enum {
 	ARENA_BYTES = 256 << 10, /* sent on when it is full: a processor's cache holds it */
 	TRAINS_MAX = 512,
+	PIECES_MAX = 1024,
+	TRAIN_PIECES_MAX = 8,	     /* more than that the kernel has to allocate for */
 	TRAIN_PACKETS_MAX = 60,	     /* the kernel's limit is 64 */
 	TRAIN_BYTES_MAX = 60 * 1024, /* one datagram's, before it is cut */
 	GSO_REFUSALS_MAX = 64
 };
 
+/* Packets of one train, one behind the other in the arena. */
+struct piece {
+	uint8_t *bytes;
+	size_t length;
+	uint16_t next; /* of the same train, unless this is its last */
+};
+
 struct train {
 	const struct egress_target *target;
-	uint8_t *bytes;
 	size_t length;
 	uint16_t packet_bytes; /* of every packet but the last, which may be shorter */
 	uint16_t packet_count;
+	uint16_t first_piece, last_piece, piece_count;
 	bool is_closed; /* its last packet was shorter: nothing may follow */
 };
 
@@ -41,10 +50,12 @@ struct egress {
 	unsigned gso_refusals; /* without any train accepted in between */
 	uint8_t *arena;
 	size_t used;
-	size_t train_count;
+	uint64_t flush; /* the next one's number, from 1 on */
+	size_t train_count, piece_count;
 	struct train trains[TRAINS_MAX];
+	struct piece pieces[PIECES_MAX];
 	struct mmsghdr messages[TRAINS_MAX];
-	struct iovec iovecs[TRAINS_MAX];
+	struct iovec iovecs[PIECES_MAX];
 	union control controls[TRAINS_MAX];
 	struct egress_counters counters;
 	egress_connection_fn send_by_connection;
@@ -73,6 +84,7 @@ struct egress *egress_new(int fd)
 	}
 	egress->fd = fd;
 	egress->can_gso = true;
+	egress->flush = 1;
 	return egress;
 }
 
@@ -86,22 +98,27 @@ struct egress *egress_free(struct egress *egress)
 
 uint8_t *egress_reserve(struct egress *egress)
 {
-	if (egress->used + EGRESS_PACKET_MAX > ARENA_BYTES || egress->train_count == TRAINS_MAX)
+	if (egress->used + EGRESS_PACKET_MAX > ARENA_BYTES || egress->train_count == TRAINS_MAX ||
+	    egress->piece_count == PIECES_MAX)
 		egress_flush(egress);
 	return egress->arena + egress->used;
 }
 
-/* Whether the packet just written can ride on the last train. */
-static bool can_couple(const struct egress *egress, const struct egress_target *target,
-		       size_t length)
+/* The one that the packet just written can ride on; NULL: none. Only the last one for its
+ * destination, or it would overtake. */
+static struct train *find_train(struct egress *egress, const struct egress_target *target,
+				size_t length)
 {
-	const struct train *last;
+	struct train *last = &egress->trains[target->last_train];
 
-	if (!egress->can_gso || egress->train_count == 0)
-		return false;
-	last = &egress->trains[egress->train_count - 1];
-	return last->target == target && !last->is_closed && length <= last->packet_bytes &&
-	       last->packet_count < TRAIN_PACKETS_MAX && last->length + length <= TRAIN_BYTES_MAX;
+	if (!egress->can_gso || target->flush != egress->flush || last->target != target)
+		return NULL;
+	return !last->is_closed && length <= last->packet_bytes &&
+			       last->packet_count < TRAIN_PACKETS_MAX &&
+			       last->piece_count < TRAIN_PIECES_MAX &&
+			       last->length + length <= TRAIN_BYTES_MAX
+		       ? last
+		       : NULL;
 }
 
 void egress_set_connections(struct egress *egress, egress_connection_fn send, void *data)
@@ -120,7 +137,39 @@ static void commit_to_connection(struct egress *egress, uint32_t connection, siz
 		egress->counters.dropped++;
 }
 
-void egress_commit(struct egress *egress, const struct egress_target *target, size_t length)
+static struct train *begin_train(struct egress *egress, struct egress_target *target,
+				 size_t packet_bytes)
+{
+	struct train *train = &egress->trains[egress->train_count];
+
+	*train = (struct train){.target = target, .packet_bytes = (uint16_t)packet_bytes};
+	target->last_train = (uint16_t)egress->train_count++;
+	target->flush = egress->flush;
+	return train;
+}
+
+/* The bytes just written become the train's last. */
+static void append(struct egress *egress, struct train *train, size_t length)
+{
+	uint8_t *bytes = egress->arena + egress->used;
+	struct piece *last = &egress->pieces[train->last_piece];
+	uint16_t added = (uint16_t)egress->piece_count;
+
+	if (train->piece_count > 0 && last->bytes + last->length == bytes) {
+		last->length += length;
+		return;
+	}
+	egress->pieces[added] = (struct piece){.bytes = bytes, .length = length};
+	egress->piece_count++;
+	if (train->piece_count == 0)
+		train->first_piece = added;
+	else
+		last->next = added;
+	train->last_piece = added;
+	train->piece_count++;
+}
+
+void egress_commit(struct egress *egress, struct egress_target *target, size_t length)
 {
 	struct train *train;
 
@@ -128,19 +177,13 @@ void egress_commit(struct egress *egress, const struct egress_target *target, si
 		commit_to_connection(egress, target->connection, length);
 		return;
 	}
-	if (can_couple(egress, target, length)) {
-		train = &egress->trains[egress->train_count - 1];
-		train->length += length;
-		train->packet_count++;
-		train->is_closed = length < train->packet_bytes;
-	} else {
-		train = &egress->trains[egress->train_count++];
-		*train = (struct train){.target = target,
-					.bytes = egress->arena + egress->used,
-					.length = length,
-					.packet_bytes = (uint16_t)length,
-					.packet_count = 1};
-	}
+	train = find_train(egress, target, length);
+	if (!train)
+		train = begin_train(egress, target, length);
+	append(egress, train, length);
+	train->length += length;
+	train->packet_count++;
+	train->is_closed = length < train->packet_bytes;
 	egress->used += length;
 }
 
@@ -156,18 +199,32 @@ static size_t add_control(struct msghdr *message, size_t used, int level, int ty
 	return used + CMSG_SPACE(length);
 }
 
-static void compose(struct egress *egress, size_t i)
+/* Returns how many there are. */
+static size_t compose_pieces(const struct egress *egress, const struct train *train,
+			     struct iovec *iovecs)
+{
+	uint16_t at = train->first_piece;
+
+	for (size_t i = 0; i < train->piece_count; i++) {
+		const struct piece *piece = &egress->pieces[at];
+
+		iovecs[i] = (struct iovec){.iov_base = piece->bytes, .iov_len = piece->length};
+		at = piece->next;
+	}
+	return train->piece_count;
+}
+
+static void compose(struct egress *egress, size_t i, struct iovec *iovecs)
 {
 	struct train *train = &egress->trains[i];
 	struct msghdr *message = &egress->messages[i].msg_hdr;
 	struct in6_pktinfo source = {.ipi6_addr = train->target->local};
 
-	egress->iovecs[i] = (struct iovec){.iov_base = train->bytes, .iov_len = train->length};
 	*message = (struct msghdr){.msg_name =
 					   __extension__(void *)(uintptr_t) & train->target->remote,
 				   .msg_namelen = sizeof(train->target->remote),
-				   .msg_iov = &egress->iovecs[i],
-				   .msg_iovlen = 1,
+				   .msg_iov = iovecs,
+				   .msg_iovlen = compose_pieces(egress, train, iovecs),
 				   .msg_control = egress->controls[i].bytes};
 	message->msg_controllen =
 		add_control(message, 0, IPPROTO_IPV6, IPV6_PKTINFO, &source, sizeof(source));
@@ -177,24 +234,36 @@ static void compose(struct egress *egress, size_t i)
 				    &train->packet_bytes, sizeof(train->packet_bytes));
 }
 
+/* The packets of one piece, one by one. */
+static void send_piece(struct egress *egress, struct msghdr message, const struct iovec *piece,
+		       size_t packet_bytes)
+{
+	uint8_t *at = piece->iov_base, *end = at + piece->iov_len;
+
+	while (at < end) {
+		size_t left = (size_t)(end - at);
+		struct iovec packet = {.iov_base = at,
+				       .iov_len = left < packet_bytes ? left : packet_bytes};
+
+		message.msg_iov = &packet;
+		message.msg_iovlen = 1;
+		egress->counters.system_calls++;
+		if (sendmsg(egress->fd, &message, 0) < 0)
+			egress->counters.dropped++;
+		at += packet.iov_len;
+	}
+}
+
 /* The kernel or the card cannot cut trains: send this one's packets singly. */
 static void send_uncoupled(struct egress *egress, size_t i)
 {
-	const struct train *train = &egress->trains[i];
-	struct msghdr *message = &egress->messages[i].msg_hdr;
-	uint8_t *at = train->bytes, *end = train->bytes + train->length;
+	const struct msghdr *coupled = &egress->messages[i].msg_hdr;
+	struct msghdr message = *coupled;
 
-	message->msg_controllen = CMSG_SPACE(sizeof(struct in6_pktinfo));
-	while (at < end) {
-		size_t left = (size_t)(end - at);
-
-		egress->iovecs[i].iov_base = at;
-		egress->iovecs[i].iov_len = left < train->packet_bytes ? left : train->packet_bytes;
-		egress->counters.system_calls++;
-		if (sendmsg(egress->fd, message, 0) < 0)
-			egress->counters.dropped++;
-		at += egress->iovecs[i].iov_len;
-	}
+	message.msg_controllen = CMSG_SPACE(sizeof(struct in6_pktinfo));
+	for (size_t piece = 0; piece < coupled->msg_iovlen; piece++)
+		send_piece(egress, message, &coupled->msg_iov[piece],
+			   egress->trains[i].packet_bytes);
 }
 
 /* sendmmsg stopped at train i. Returns how many trains to go past. */
@@ -228,11 +297,13 @@ static size_t overcome(struct egress *egress, size_t i, int error, bool *has_wai
 
 void egress_flush(struct egress *egress)
 {
+	struct iovec *iovecs = egress->iovecs;
 	size_t done = 0;
 	bool has_waited = false;
 
 	for (size_t i = 0; i < egress->train_count; i++) {
-		compose(egress, i);
+		compose(egress, i, iovecs);
+		iovecs += egress->trains[i].piece_count;
 		egress->counters.packets += egress->trains[i].packet_count;
 	}
 	while (done < egress->train_count) {
@@ -249,8 +320,9 @@ void egress_flush(struct egress *egress)
 			done += overcome(egress, done, errno, &has_waited);
 	}
 	egress->counters.bytes += egress->used;
-	egress->train_count = 0;
+	egress->train_count = egress->piece_count = 0;
 	egress->used = 0;
+	egress->flush++;
 }
 
 const struct egress_counters *egress_counters(const struct egress *egress)

@@ -76,7 +76,7 @@ void rtc_transport_set_fingerprint(RtcTransport *transport, const uint8_t finger
 
 /* ---- ICE ---- */
 
-const struct egress_target *transport_target(const RtcTransport *transport)
+struct egress_target *transport_target(RtcTransport *transport)
 {
 	return transport->selected < 0 ? NULL : &transport->paths[transport->selected].target;
 }
@@ -255,7 +255,7 @@ void rtc_transport_restart_ice(RtcTransport *transport, const char *ice_ufrag,
 static void send_dtls(void *data, const uint8_t *datagram, size_t length)
 {
 	RtcTransport *transport = data;
-	const struct egress_target *target = transport_target(transport);
+	struct egress_target *target = transport_target(transport);
 
 	if (!target || length > EGRESS_PACKET_MAX)
 		return; /* the handshake's timer repeats it */

@@ -185,7 +185,7 @@ void send_stream_tick(struct send_stream_out *stream);
 /* Protect and queue one RTCP packet of `length` bytes that stands in `bytes[EGRESS_PACKET_MAX]`,
  * as reserved with egress_reserve(). */
 void transport_commit_rtcp(RtcTransport *transport, uint8_t *bytes, size_t length);
-const struct egress_target *transport_target(const RtcTransport *transport);
+struct egress_target *transport_target(RtcTransport *transport);
 /* One packet to the subscriber, numbered anew and encrypted. False: it is not for it, or there is
  * no way to it. */
 bool send_stream_send(struct send_stream_out *stream, const struct packet *packet);

@@ -96,7 +96,7 @@ static size_t commit(struct send_stream_out *stream, int length, bool has_new_nu
 
 static bool can_send(const RtcTransport *transport)
 {
-	return transport_target(transport) && transport->crypto_out;
+	return transport->selected >= 0 && transport->crypto_out;
 }
 
 static void count_repeat(struct send_stream_out *stream, size_t byte_count)

@@ -129,7 +129,7 @@ static void on_send_failure(RtcTransport *transport, int failure)
 bool send_stream_send(struct send_stream_out *stream, const struct packet *packet)
 {
 	RtcTransport *transport = stream->transport;
-	const struct egress_target *target = transport_target(transport);
+	struct egress_target *target = transport_target(transport);
 	struct egress *egress = transport->port->egress;
 	struct forwarder *forwarder = &stream->forwarder;
 	const struct forwarder_input input = {.layer = packet->layer,
@@ -244,7 +244,7 @@ void send_stream_tick(struct send_stream_out *stream)
 
 void transport_commit_rtcp(RtcTransport *transport, uint8_t *bytes, size_t length)
 {
-	const struct egress_target *target = transport_target(transport);
+	struct egress_target *target = transport_target(transport);
 	int protected_bytes;
 
 	if (length == 0 || !target || !transport->crypto_out)

@@ -23,6 +23,8 @@ enum { PACKET = 200, TRAIN = 5, REFUSALS_MAX = 64 };
 /* The kernel of a test: what trains meet, and what single packets do. 0: they are taken. */
 static int train_error, single_error;
 static unsigned trains_sent, trains_refused, singles_sent;
+static bool has_no_way_out; /* nothing leaves the machine, so that no queue is ever full */
+static size_t bytes_taken;
 
 static bool is_train(const struct msghdr *message)
 {
@@ -33,6 +35,15 @@ static bool is_train(const struct msghdr *message)
 		if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_SEGMENT)
 			return true;
 	return false;
+}
+
+static size_t length_of(const struct msghdr *message)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < message->msg_iovlen; i++)
+		length += message->msg_iov[i].iov_len;
+	return length;
 }
 
 /* As the kernel does: those before the one that fails are sent. */
@@ -55,9 +66,10 @@ int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 			break;
 		trains_sent += is_of_many;
 		singles_sent += !is_of_many;
+		bytes_taken += length_of(&messages[taken].msg_hdr);
 		taken++;
 	}
-	return __real_sendmmsg(fd, messages, taken, flags);
+	return has_no_way_out ? (int)taken : __real_sendmmsg(fd, messages, taken, flags);
 }
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
@@ -103,6 +115,8 @@ static int set_up(void **state)
 
 	assert_non_null(way);
 	train_error = single_error = 0;
+	has_no_way_out = false;
+	bytes_taken = 0;
 	trains_sent = trains_refused = singles_sent = 0;
 	way->out = open_socket(&own);
 	way->in = open_socket(&address);
@@ -127,7 +141,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void commit(struct way *way, const struct egress_target *target, size_t length)
+static void commit(struct way *way, struct egress_target *target, size_t length)
 {
 	memset(egress_reserve(way->egress), way->next_sent++, length);
 	egress_commit(way->egress, target, length);
@@ -188,6 +202,108 @@ static void equal_packets_leave_as_one_train(void **state)
 	assert_int_equal(egress_counters(way->egress)->packets, TRAIN);
 }
 
+/* Both destinations are the one socket, so what arrives shows what left in front of what. */
+static void commit_alternately(struct way *way, struct egress_target *other, int times)
+{
+	for (int i = 0; i < times; i++) {
+		commit(way, &way->target, PACKET);
+		commit(way, other, PACKET);
+	}
+}
+
+static void assert_halves_arrive(struct way *way, int times)
+{
+	uint8_t first = way->next_received;
+
+	for (int of_other = 0; of_other < 2; of_other++) {
+		for (int i = 0; i < times; i++) {
+			way->next_received = (uint8_t)(first + 2 * i + of_other);
+			assert_next_is(way, PACKET);
+		}
+	}
+	way->next_received = (uint8_t)(first + 2 * times);
+}
+
+static void packets_find_their_train_over_those_of_others(void **state)
+{
+	struct way *way = *state;
+	struct egress_target other = way->target;
+
+	for (int flush = 1; flush <= 2; flush++) { /* none rides on what has left */
+		commit_alternately(way, &other, TRAIN);
+		egress_flush(way->egress);
+		assert_halves_arrive(way, TRAIN);
+		assert_nothing_more(way);
+		assert_int_equal(trains_sent, 2 * flush);
+	}
+	assert_int_equal(singles_sent, 0);
+}
+
+static void one_of_many_pieces_that_is_refused_loses_none(void **state)
+{
+	struct way *way = *state;
+	struct egress_target other = way->target;
+
+	train_error = EINVAL;
+	commit_alternately(way, &other, TRAIN);
+	egress_flush(way->egress);
+	assert_halves_arrive(way, TRAIN);
+	assert_nothing_more(way);
+	assert_int_equal(singles_sent, 2 * TRAIN);
+}
+
+/* As many as the kernel takes without allocating. */
+static void a_train_has_eight_pieces_at_most(void **state)
+{
+	struct way *way = *state;
+	struct egress_target other = way->target;
+
+	commit_alternately(way, &other, 9);
+	egress_flush(way->egress);
+	assert_int_equal(trains_sent, 2);
+	assert_int_equal(singles_sent, 2);
+}
+
+/* Rather than ride on the train in front of the long one, it leaves behind it. */
+static void none_overtakes_another_of_its_destination(void **state)
+{
+	struct way *way = *state;
+	struct egress_target other = way->target;
+
+	commit(way, &way->target, PACKET);
+	commit(way, &way->target, PACKET / 2);
+	commit(way, &other, PACKET);
+	commit(way, &way->target, PACKET);
+	commit(way, &way->target, PACKET);
+	egress_flush(way->egress);
+	assert_next_is(way, PACKET);
+	assert_next_is(way, PACKET / 2);
+	for (int i = 0; i < 3; i++)
+		assert_next_is(way, PACKET);
+	assert_nothing_more(way);
+	assert_int_equal(trains_sent, 2);
+}
+
+/* More than there is room for, in bytes, trains or pieces: it is flushed in between. */
+static void what_is_too_much_for_one_flush_leaves_in_several(void **state)
+{
+	struct way *way = *state;
+	struct egress_target others[600];
+	size_t bytes = 0;
+
+	has_no_way_out = true;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		others[i] = way->target;
+	for (size_t length = 1200; length > 0; length -= 400) {
+		for (size_t i = 0; i < 3 * ARRAY_LEN(others); i++, bytes += length)
+			commit(way, &others[i % ARRAY_LEN(others)], length);
+	}
+	egress_flush(way->egress);
+	assert_int_equal(bytes_taken, bytes);
+	assert_int_equal(egress_counters(way->egress)->bytes, bytes);
+	assert_in_range(egress_counters(way->egress)->system_calls, 10, 40);
+}
+
 static void a_refused_train_leaves_packet_by_packet(void **state)
 {
 	static const int errors[] = {EINVAL, EMSGSIZE, EIO};
@@ -209,12 +325,13 @@ static void a_refused_train_leaves_packet_by_packet(void **state)
 static void one_that_is_refused_holds_up_nothing(void **state)
 {
 	struct way *way = *state;
-	struct egress_target other = way->target; /* another destination: nothing rides along */
+	/* Other destinations: nothing rides along. */
+	struct egress_target before = way->target, behind = way->target;
 
 	train_error = EMSGSIZE;
-	commit(way, &other, 1000);
+	commit(way, &before, 1000);
 	commit_train(way);
-	commit(way, &other, 900);
+	commit(way, &behind, 900);
 	egress_flush(way->egress);
 	assert_next_is(way, 1000);
 	for (int i = 1; i < TRAIN; i++)
@@ -312,6 +429,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		EGRESS_TEST(equal_packets_leave_as_one_train),
+		EGRESS_TEST(packets_find_their_train_over_those_of_others),
+		EGRESS_TEST(one_of_many_pieces_that_is_refused_loses_none),
+		EGRESS_TEST(a_train_has_eight_pieces_at_most),
+		EGRESS_TEST(none_overtakes_another_of_its_destination),
+		EGRESS_TEST(what_is_too_much_for_one_flush_leaves_in_several),
 		EGRESS_TEST(a_refused_train_leaves_packet_by_packet),
 		EGRESS_TEST(one_that_is_refused_holds_up_nothing),
 		EGRESS_TEST(a_card_that_cannot_is_asked_no_more),
