@@ -18,9 +18,9 @@ enum {
 	TURN_IDLE_PERCENT = 2, /* below this load nothing waits, from here on at least */
 	TURN_WAIT_FIRST_US = 500,
 	TURN_CALL_PERCENT = 5, /* here for the longest, then for less and less */
-	TURN_WAIT_MAX_US = 1250,
+	TURN_WAIT_MAX_US = 1350,
 	TURN_BUSY_PERCENT = 25,
-	TURN_WAIT_BUSY_US = 500,
+	TURN_WAIT_BUSY_US = 600,
 	TURN_FULL_PERCENT = 50, /* and from here on for the least */
 	TURN_WAIT_FULL_US = 300
 };
