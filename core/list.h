@@ -42,6 +42,18 @@ static inline void list_remove(struct list *link)
 	list_init(link);
 }
 
+/* All of `added` go to the end of `list`, in their order. */
+static inline void list_splice(struct list *list, struct list *added)
+{
+	if (list_is_empty(added))
+		return;
+	added->next->previous = list->previous;
+	list->previous->next = added->next;
+	added->previous->next = list;
+	list->previous = added->previous;
+	list_init(added);
+}
+
 /* The first link, or NULL. */
 static inline struct list *list_first(const struct list *list)
 {

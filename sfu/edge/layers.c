@@ -7,9 +7,9 @@
 enum {
 	STREAMS_MAX = 256,
 	INTERVAL_US = 20000,
-	SETTLED_INTERVAL_US = 60000, /* as often as a calm peer's tick comes: CALM_TICKS */
-	TICK_EARLY_US = 5000,	     /* a tick may come a little before its time */
-	MANY = 16,		     /* subscriptions: from here on, less often */
+	SETTLED_INTERVAL_US = 100000, /* as often as a calm peer's tick comes: CALM_TICKS */
+	TICK_EARLY_US = 5000,	      /* a tick may come a little before its time */
+	MANY = 16,		      /* subscriptions: from here on, less often */
 	GONE_US = 1000000 /* so long without a packet: the publisher does not send that layer */
 };
 

@@ -10,7 +10,7 @@ const struct error room_unknown_peer = {
 	.code = "unknown", .message = "the media server does not know you; it was restarted"};
 
 enum {
-	CALM_TICKS = 2 /* of three, that are left out */
+	CALM_TICKS = 5 /* one in so many is enough */
 };
 
 /* ---- peers ---- */
@@ -32,14 +32,21 @@ static void on_connected(void *data)
 	struct room_peer *peer = data;
 
 	peer->is_connected = true;
+	peer->room->has_news = true;
 }
 
 static void on_ended(void *data, const struct error *error)
 {
 	struct room_peer *peer = data;
 
-	peer->has_ended = true;
+	room_peer_end(peer);
 	peer->failure = *error;
+}
+
+void room_peer_end(struct room_peer *peer)
+{
+	peer->has_ended = true;
+	peer->room->has_news = true;
 }
 
 static void on_narrowed(void *data)
@@ -171,6 +178,7 @@ struct room_peer *room_peer_new_remote(struct room *room, const char *peer_id, u
 	list_init(&peer->due_link);
 	list_init(&peer->link);
 	list_append(&room->peers, &peer->link);
+	due_wheel_add(room->context->wheel, &peer->due_link, 1);
 	return peer;
 }
 
@@ -215,6 +223,7 @@ int room_join(struct room *room, const struct peer_request *request, char **ret_
 	if (r < 0)
 		return r;
 	list_append(&room->peers, &peer->link);
+	due_wheel_add(room->context->wheel, &peer->due_link, 1);
 	room->peer_count++;
 	if (peer->kind == PEER_CALL)
 		subscribe_to_all(peer);
@@ -381,13 +390,14 @@ static void tick_peer(struct room_peer *peer)
 
 	if (peer->kind == PEER_REMOTE) {
 		tick_remote_peer(peer);
+		due_wheel_add(peer->room->context->wheel, &peer->due_link, 1);
 		return;
 	}
 	rtc_transport_tick(peer->transport);
 	if (!peer->has_ended)
 		room_peer_check_connection(peer);
 	if (peer->has_ended)
-		return;
+		return; /* nor is it due again */
 	LIST_FOR_EACH (track, &peer->tracks, link) {
 		rtc_track_tick(track->element);
 		room_track_use_exported_layers(track);
@@ -396,38 +406,39 @@ static void tick_peer(struct room_peer *peer)
 	}
 	room_peer_tick_layers(peer);
 	room_peer_negotiate(peer);
-	peer->ticks_left_out = is_calm(peer) ? CALM_TICKS : 0;
+	peer->is_calm = is_calm(peer);
+	due_wheel_add(peer->room->context->wheel, &peer->due_link, peer->is_calm ? CALM_TICKS : 1);
 }
 
-void room_tick(struct room *room)
+static void hear_news(struct room *room)
 {
 	struct room_peer *peer;
-	bool has_ended = false;
 
+	room->has_news = false;
 	LIST_FOR_EACH (peer, &room->peers, link) {
 		if (peer->is_connected && peer->connection != CONNECTION_CONNECTED &&
 		    !peer->has_ended)
 			welcome(peer); /* before anybody who has come has the floor */
-		has_ended |= peer->has_ended;
-		if (peer->ticks_left_out > 0)
-			peer->ticks_left_out--;
-		else if (list_is_empty(&peer->due_link)) /* else it is late already */
-			list_append(room->context->due_peers, &peer->due_link);
 	}
-	room_listen(room);
-	parts_tick(room);
-	while (has_ended) /* letting one go may change the list around it */
-		has_ended = let_one_go(room);
+	while (let_one_go(room)) {
+		/* letting one go may change the list around it */
+	}
 }
 
-void room_tick_due_peers(struct list *due_peers, uint64_t until_us)
+void room_tick(struct room *room)
 {
-	struct list *first;
+	if (room->has_news)
+		hear_news(room);
+	room_listen(room);
+	parts_tick(room);
+}
 
-	while ((first = list_first(due_peers)) && clock_now_us() < until_us) {
-		list_remove(first);
-		tick_peer(LIST_ITEM(first, struct room_peer, due_link));
-	}
+void room_tick_due_peers(struct due_wheel *wheel, uint64_t until_us)
+{
+	struct list *link;
+
+	while (clock_now_us() < until_us && (link = due_wheel_take(wheel)))
+		tick_peer(LIST_ITEM(link, struct room_peer, due_link));
 }
 
 /* ---- telling ---- */

@@ -19,6 +19,7 @@
 #include "core/id.h"
 #include "core/list.h"
 #include "sfu/edge/rtctransport.h"
+#include "sfu/model/due_wheel.h"
 #include "sfu/model/overload.h"
 
 enum { PEER_ID_MAX = 64, PEERS_PER_ROOM_MAX = 10000 };
@@ -61,7 +62,7 @@ extern const struct error room_unknown_peer;
 
 struct room_context { /* what all rooms of a worker share; borrowed */
 	struct media_port *port;
-	struct list *due_peers; /* whose tick is due; of all rooms */
+	struct due_wheel *wheel; /* whose tick is due when; of all rooms */
 	const struct dtls_identity *dtls;
 	const struct room_events *events;
 	void *events_data;
@@ -132,13 +133,12 @@ void room_describe_view(struct room *room, const char *peer_id, const json_t *vi
 int room_mute(struct room *room, const char *peer_id, const struct mutes *mutes, json_t *state,
 	      json_t **ret_tracks, struct error *reterr) MUST_CHECK;
 
-/* Timers, every 20 ms: speakers, parts, who has ended. Its peers are due then, the calm ones every
- * third time: each one's
- * transport, keyframe requests, layers and delayed offers are seen to in room_tick_due_peers(), of
- * all rooms, until the clock shows `until_us`. Those who are left are for the next call: packets
- * come first. */
+/* Timers, every 20 ms: speakers, parts, who has ended. */
 void room_tick(struct room *room);
-void room_tick_due_peers(struct list *due_peers, uint64_t until_us);
+/* Each peer's transport, keyframe requests, layers and delayed offers, of those of all rooms who
+ * are due: every 20 ms, the calm ones every 100. Until the clock shows `until_us`: those who are
+ * left are for the next call, as packets come first. */
+void room_tick_due_peers(struct due_wheel *wheel, uint64_t until_us);
 
 /* {room_id, peers: [{peer_id, kind, state, tracks, connection_state, failure?}]}, as HELLO has it.
  */

@@ -81,7 +81,7 @@ void room_peer_check_connection(struct room_peer *peer)
 		return;
 	rtc_transport_explain(peer->transport, CONNECT_US / 1000000, &peer->failure);
 	if (peer->kind != PEER_CALL) { /* nobody else would notice that it never came */
-		peer->has_ended = true;
+		room_peer_end(peer);
 		return;
 	}
 	LOG(LOG_INFO, LOG_WEBRTC, "peer_not_connected", LOG_TEXT("room", peer->room->room_id),

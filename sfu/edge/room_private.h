@@ -59,11 +59,11 @@ enum connection_state { /* room_connection.c */
 };
 
 struct room_peer {
-	/* What is looked at every 20 ms of everybody, so that it lies together. */
-	struct list link;	      /* in room.peers */
-	struct list due_link;	      /* in room_context.due_peers while its tick is due */
-	uint8_t ticks_left_out;	      /* so many, before the next one: it is calm */
-	bool is_connected, has_ended; /* noted by a transport event, acted on in the tick */
+	struct list link;     /* in room.peers */
+	struct list due_link; /* in room_context.wheel */
+	bool is_calm;	      /* its next ticks are left out */
+	/* Noted by a transport event, acted on in the room's tick: room.has_news. */
+	bool is_connected, has_ended;
 	enum connection_state connection;
 
 	struct room *room;
@@ -90,6 +90,7 @@ struct room {
 	GstElement *bin;
 	struct list peers;
 	size_t peer_count;	       /* without the remote ones */
+	bool has_news;		       /* somebody has connected or ended since the last tick */
 	unsigned track_count;	       /* ever published, for the elements' names */
 	char speaker[PEER_ID_MAX + 1]; /* who has the floor; "": nobody has spoken */
 	uint64_t listened_at_us, slots_filled_us;
@@ -108,12 +109,17 @@ struct room_peer *room_peer_new_remote(struct room *room, const char *peer_id, u
 void room_peer_free(struct room_peer *peer);
 /* A remote peer without tracks need not be known; NULL is fine. */
 void room_peer_free_if_empty(struct room_peer *peer);
-/* Something may have changed for it: its next tick is not left out. */
+/* Something may have changed for it: if its ticks are left out, one comes now. */
 static inline void room_peer_wake(struct room_peer *peer)
 {
-	peer->ticks_left_out = 0;
 	peer->has_settled = false;
+	if (!peer->is_calm)
+		return;
+	peer->is_calm = false;
+	due_wheel_hurry(peer->room->context->wheel, &peer->due_link);
 }
+/* It is let go in the room's next tick. */
+void room_peer_end(struct room_peer *peer);
 bool room_track_is_muted_by_moderator(const struct room_track *track);
 void room_publish_changed(struct room_peer *peer);
 const char *room_peer_kind(const struct room_peer *peer);

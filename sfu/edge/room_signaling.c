@@ -413,7 +413,7 @@ static int handle_signal(struct room_peer *peer, const json_t *signal, struct er
 		return 0;
 	}
 	if (strcmp(type, "bye") == 0) {
-		peer->has_ended = true;
+		room_peer_end(peer);
 		(void)error_set(&peer->failure, -ECONNRESET, "bye", "the peer said goodbye");
 		return 0;
 	}

@@ -297,6 +297,7 @@ static void tick(struct worker *worker)
 	if (worker->port.tcp)
 		tcp_port_tick(worker->port.tcp, worker->port.now_us);
 	worker->port.rebind_tries = REBIND_TRIES_PER_TICK;
+	due_wheel_tick(&worker->wheel);
 	g_hash_table_iter_init(&iterator, worker->rooms);
 	while (g_hash_table_iter_next(&iterator, NULL, &room))
 		room_tick(room);
@@ -340,9 +341,9 @@ static void tick_due_peers(struct worker *worker)
 {
 	uint64_t now_us = clock_now_us();
 
-	if (list_is_empty(&worker->due_peers))
+	if (list_is_empty(&worker->wheel.due))
 		return;
-	room_tick_due_peers(&worker->due_peers,
+	room_tick_due_peers(&worker->wheel,
 			    now_us + TICK_SLICE_US + (now_us - worker->port.now_us) / 4);
 	flush(worker);
 }
@@ -356,7 +357,7 @@ static int await(struct worker *worker, struct epoll_event *events, int events_m
 
 	if (us > 0)
 		(void)nanosleep(&pause, NULL); /* cut short, it just gathers less */
-	if (us > 0 || !list_is_empty(&worker->due_peers))
+	if (us > 0 || !list_is_empty(&worker->wheel.due))
 		timeout_ms = 0;
 	return epoll_wait(worker->epoll_fd, events, events_max, timeout_ms);
 }
@@ -419,9 +420,9 @@ static int set_up(struct worker *worker, struct error *reterr)
 		return r;
 	worker->port.take = transport_dispatch;
 	overload_init(&worker->overload, config->cpu_limit_percent);
-	list_init(&worker->due_peers);
+	due_wheel_init(&worker->wheel);
 	worker->context = (struct room_context){.port = &worker->port,
-						.due_peers = &worker->due_peers,
+						.wheel = &worker->wheel,
 						.preferences = config->preferences,
 						.audio_streams_max = config->audio_streams_max,
 						.video_streams_max = config->video_streams_max,

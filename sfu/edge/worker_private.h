@@ -9,6 +9,7 @@
 #include "core/metrics.h"
 #include "sfu/edge/media_port.h"
 #include "sfu/edge/worker.h"
+#include "sfu/model/due_wheel.h"
 #include "sfu/model/overload.h"
 #include "sfu/model/turn_pace.h"
 
@@ -38,7 +39,7 @@ struct worker {
 	struct receive_batch *batch;
 	struct room_context context;
 	struct list postponed;	     /* commands */
-	struct list due_peers;	     /* of the rooms: room_tick_due_peers() */
+	struct due_wheel wheel;	     /* of the rooms' peers: room_tick_due_peers() */
 	GHashTable *rooms;	     /* by id, of owned struct room */
 	struct histogram forwarding; /* how long packets were here: sfu/model/forward_delay.h */
 };
