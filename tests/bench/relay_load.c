@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "core/clock.h"
+#include "tests/unit/sfu/random.h"
 
 enum {
 	LATENCIES_MAX = 1 << 20,
@@ -17,7 +18,7 @@ enum {
 	REPORT_US = 1000000,
 	SLOTS_TO_STAY_ALIVE = 20, /* while viewers join, whose handshakes need the core */
 	FRAME_PACKETS = 5,
-	PHASE_SLOTS = 7, /* from one publisher to the next; the pattern repeats after 20 */
+	PATTERN_SLOTS = 20, /* after so many, what a publisher sends repeats */
 	FRAMES_TO_KEYFRAME = 30,
 	BATCH = 32
 };
@@ -128,16 +129,40 @@ static void go_first(void)
 	(void)pthread_setschedparam(pthread_self(), SCHED_RR, &least); /* not allowed: then not */
 }
 
+/* Whose turn it is, and where in its pattern it begins. */
+struct lot {
+	unsigned index, phase;
+};
+
+/* By chance, as people's cameras do, so that those of one room are no nearer to each other than to
+ * anybody's; and the same for each server. While viewers still join, all begin alike, with a
+ * picture: what memory is measured then must not depend on the draw. */
+static void draw_lots(struct lot *lots, unsigned count)
+{
+	struct random random = {.state = 20};
+
+	for (unsigned i = 0; i < count; i++) {
+		unsigned other = random_below(&random, i + 1);
+
+		lots[i] = lots[other];
+		lots[other] =
+			(struct lot){.index = i, .phase = random_below(&random, PATTERN_SLOTS)};
+	}
+}
+
 static void *publish_all(void *argument)
 {
 	struct relay_load *load = argument;
 	uint64_t started_us = clock_now_us();
+	struct lot lots[LOAD_PEERS_MAX];
 
+	draw_lots(lots, load->publisher_count);
 	go_first();
 	for (uint64_t turn = 0; !atomic_load(&load->should_stop); turn++) {
 		uint64_t due_us = started_us + turn * SLOT_US / load->publisher_count;
 		uint64_t slot = turn / load->publisher_count;
-		unsigned index = (unsigned)(turn % load->publisher_count);
+		const struct lot *lot = &lots[turn % load->publisher_count];
+		bool is_full = atomic_load(&load->is_full);
 
 		if (atomic_load(&load->is_paused)) {
 			sleep_until(clock_now_us() + SLOT_US);
@@ -145,13 +170,13 @@ static void *publish_all(void *argument)
 			turn--;
 			continue;
 		}
-		/* They take turns within a slot, and no two cameras take their pictures at the same
-		 * time. */
+		/* They take turns within a slot. */
 		sleep_until(due_us);
-		if (!atomic_load(&load->is_full) && slot % SLOTS_TO_STAY_ALIVE != 0)
+		if (!is_full && slot % SLOTS_TO_STAY_ALIVE != 0)
 			continue;
 		(void)atomic_fetch_add(&load->published,
-				       publish_slot(&load->peers[index], slot + index * PHASE_SLOTS,
+				       publish_slot(&load->peers[lot->index],
+						    is_full ? slot + lot->phase : slot,
 						    load->scenario->in_bursts));
 	}
 	return NULL;
