@@ -38,6 +38,10 @@ test("two Chromiums and a Firefox see and hear each other", withLogs(async () =>
     await joinCall(firefox, system, names[2], "trio"),
   ];
   await assertEveryoneSeesEveryone(pages, names);
+  for (const page of pages) {
+    assert.ok(await page.evaluate(() => document.documentElement.scrollHeight <= innerHeight),
+      "a call fits its window: nothing to scroll");
+  }
 
   if (process.env.RT_SCREENSHOTS) await pages[0].screenshot({ path: `${process.env.RT_SCREENSHOTS}/call.png` });
 
