@@ -104,6 +104,13 @@ uint8_t *egress_reserve(struct egress *egress)
 	return egress->arena + egress->used;
 }
 
+static bool has_room(const struct train *train, size_t length)
+{
+	return !train->is_closed && length <= train->packet_bytes &&
+	       train->packet_count < TRAIN_PACKETS_MAX && train->piece_count < TRAIN_PIECES_MAX &&
+	       train->length + length <= TRAIN_BYTES_MAX;
+}
+
 /* The one that the packet just written can ride on; NULL: none. Only the last one for its
  * destination, or it would overtake. */
 static struct train *find_train(struct egress *egress, const struct egress_target *target,
@@ -112,13 +119,8 @@ static struct train *find_train(struct egress *egress, const struct egress_targe
 	struct train *last = &egress->trains[target->last_train];
 
 	if (!egress->can_gso || target->flush != egress->flush || last->target != target)
-		return NULL;
-	return !last->is_closed && length <= last->packet_bytes &&
-			       last->packet_count < TRAIN_PACKETS_MAX &&
-			       last->piece_count < TRAIN_PIECES_MAX &&
-			       last->length + length <= TRAIN_BYTES_MAX
-		       ? last
-		       : NULL;
+		return NULL; /* none in this flush; a copy of a target is another destination */
+	return has_room(last, length) ? last : NULL;
 }
 
 void egress_set_connections(struct egress *egress, egress_connection_fn send, void *data)

@@ -12,6 +12,7 @@ const struct error room_unknown_peer = {
 enum {
 	CALM_TICKS = 5 /* one in so many is enough */
 };
+_Static_assert((int)CALM_TICKS <= (int)DUE_TICKS_MAX, "the wheel must reach as far");
 
 /* ---- peers ---- */
 

@@ -199,10 +199,6 @@ enum probe_matter { PROBE_NOTHING, PROBE_PADDING, PROBE_REPEATS };
 enum probe_matter transport_probe_matter(const RtcTransport *transport);
 void transport_send_probe(RtcTransport *transport, uint8_t probe, size_t byte_count);
 
-/* transport_bandwidth.c */
-/* How long it takes to hear of a packet sent now, at the least; 0: not known. */
-uint64_t transport_answer_us(const RtcTransport *transport);
-
 /* transport_pace.c */
 /* True: it has to wait, and a reference to the buffer is kept; false: it may be sent now. It is
  * new, or what somebody begins with. */
@@ -216,6 +212,8 @@ void transport_pace_tick(RtcTransport *transport, int64_t budget_bps);
 
 /* transport_bandwidth.c */
 void transport_bandwidth_init(RtcTransport *transport);
+/* How long it takes to hear of a packet sent now, at the least; 0: not known. */
+uint64_t transport_answer_us(const RtcTransport *transport);
 /* The number for the next packet of a numbered stream, to be confirmed with transport_note_sent()
  * once it is sent. */
 static inline uint16_t transport_next_number(const RtcTransport *transport)

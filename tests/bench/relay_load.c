@@ -154,7 +154,7 @@ static void *publish_all(void *argument)
 {
 	struct relay_load *load = argument;
 	uint64_t started_us = clock_now_us();
-	struct lot lots[LOAD_PEERS_MAX];
+	struct lot lots[LOAD_PEERS_MAX] = {0};
 
 	draw_lots(lots, load->publisher_count);
 	go_first();

@@ -252,6 +252,20 @@ static void one_of_many_pieces_that_is_refused_loses_none(void **state)
 	assert_int_equal(singles_sent, 2 * TRAIN);
 }
 
+/* It says of itself what was said of the one it was copied from. */
+static void what_is_copied_from_a_destination_is_another(void **state)
+{
+	struct way *way = *state;
+	struct egress_target other;
+
+	commit(way, &way->target, PACKET);
+	other = way->target;
+	commit(way, &other, PACKET);
+	egress_flush(way->egress);
+	assert_int_equal(trains_sent, 0);
+	assert_int_equal(singles_sent, 2);
+}
+
 /* As many as the kernel takes without allocating. */
 static void a_train_has_eight_pieces_at_most(void **state)
 {
@@ -288,20 +302,32 @@ static void none_overtakes_another_of_its_destination(void **state)
 static void what_is_too_much_for_one_flush_leaves_in_several(void **state)
 {
 	struct way *way = *state;
+	enum { PACKETS = 4000 };
+	static const struct {
+		size_t destinations, length;
+		uint64_t flushes; /* at the least */
+	} cases[] = {
+		{100, 1200, PACKETS * 1200 / (256 << 10)}, /* the arena is full */
+		{600, 50, PACKETS / 512},		   /* as many trains as there may be */
+		{300, 50, PACKETS / 1024},		   /* as many pieces */
+	};
 	struct egress_target others[600];
 	size_t bytes = 0;
 
 	has_no_way_out = true;
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		others[i] = way->target;
-	for (size_t length = 1200; length > 0; length -= 400) {
-		for (size_t i = 0; i < 3 * ARRAY_LEN(others); i++, bytes += length)
-			commit(way, &others[i % ARRAY_LEN(others)], length);
+	for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
+		uint64_t before = egress_counters(way->egress)->system_calls;
+
+		for (size_t i = 0; i < PACKETS; i++, bytes += cases[c].length)
+			commit(way, &others[i % cases[c].destinations], cases[c].length);
+		egress_flush(way->egress);
+		assert_int_equal(bytes_taken, bytes);
+		assert_int_equal(egress_counters(way->egress)->bytes, bytes);
+		assert_in_range(egress_counters(way->egress)->system_calls - before,
+				cases[c].flushes, cases[c].flushes + 1);
 	}
-	egress_flush(way->egress);
-	assert_int_equal(bytes_taken, bytes);
-	assert_int_equal(egress_counters(way->egress)->bytes, bytes);
-	assert_in_range(egress_counters(way->egress)->system_calls, 10, 40);
 }
 
 static void a_refused_train_leaves_packet_by_packet(void **state)
@@ -431,6 +457,7 @@ int main(void)
 		EGRESS_TEST(equal_packets_leave_as_one_train),
 		EGRESS_TEST(packets_find_their_train_over_those_of_others),
 		EGRESS_TEST(one_of_many_pieces_that_is_refused_loses_none),
+		EGRESS_TEST(what_is_copied_from_a_destination_is_another),
 		EGRESS_TEST(a_train_has_eight_pieces_at_most),
 		EGRESS_TEST(none_overtakes_another_of_its_destination),
 		EGRESS_TEST(what_is_too_much_for_one_flush_leaves_in_several),
