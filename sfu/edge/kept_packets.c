@@ -80,6 +80,11 @@ bool kept_packets_may_still_come(const struct kept_packets *kept, uint16_t seque
 	return (uint16_t)(kept->highest_sequence - sequence_number) < NACK_TRACKED_MAX;
 }
 
+uint64_t kept_packets_keyframe_age_us(const struct kept_packets *kept, uint64_t now_us)
+{
+	return kept->keyframe.is_known ? now_us - kept->keyframe.arrival_us : UINT64_MAX;
+}
+
 GstBufferList *kept_packets_since_keyframe(const struct kept_packets *kept, uint64_t now_us,
 					   size_t bytes_max)
 {
@@ -88,8 +93,8 @@ GstBufferList *kept_packets_since_keyframe(const struct kept_packets *kept, uint
 	GstBufferList *list;
 	size_t bytes = 0;
 
-	if (!kept->keyframe.is_known || count > SINCE_KEYFRAME_PACKETS ||
-	    now_us - kept->keyframe.arrival_us > SINCE_KEYFRAME_US)
+	if (count > SINCE_KEYFRAME_PACKETS ||
+	    kept_packets_keyframe_age_us(kept, now_us) > SINCE_KEYFRAME_US)
 		return NULL;
 	list = gst_buffer_list_new_sized(count);
 	for (uint16_t i = 0; i < count && bytes <= bytes_max; i++) {

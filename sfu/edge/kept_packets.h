@@ -40,6 +40,9 @@ struct packet *kept_packets_find(const struct kept_packets *kept, uint16_t seque
 /* Is one that is not there among the newest, so that the publisher may still send it again? */
 bool kept_packets_may_still_come(const struct kept_packets *kept, uint16_t sequence_number);
 
+/* How long ago the last keyframe began, in microseconds; UINT64_MAX: there was none. */
+uint64_t kept_packets_keyframe_age_us(const struct kept_packets *kept, uint64_t now_us);
+
 /* All since the last keyframe, for who begins with it: if that is not long ago, nothing of it is
  * missing, and it is at most `bytes_max`. The caller's; NULL otherwise. */
 GstBufferList *kept_packets_since_keyframe(const struct kept_packets *kept, uint64_t now_us,

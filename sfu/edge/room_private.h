@@ -46,6 +46,7 @@ struct subscription {
 	GstPad *track_pad, *transport_pad;  /* NULL until linked */
 	uint8_t payload_type;		    /* linked with this one */
 	bool is_refused;		    /* the peer cannot take it, and was told */
+	bool is_prepared;		    /* a keyframe was asked for ahead of it */
 	struct allocator_stream allocation; /* video: which layer it gets */
 	unsigned priority;		    /* as the subscriber said; higher is more important */
 	bool is_unwanted;		    /* it said so: not for now */
@@ -160,6 +161,8 @@ void room_track_rename(struct room_track *track);
 void room_track_renamed(const struct room_track *track);
 /* Subscribe everyone in a call. */
 void room_offer_track(struct room_track *track);
+/* It was offered them, or is about to connect: have their pictures begin as soon as they may. */
+void room_peer_prepare_subscriptions(struct room_peer *peer);
 /* Link what may flow, unlink what may not. */
 void room_peer_sync_subscriptions(struct room_peer *peer);
 int subscription_new(struct room_peer *subscriber, struct room_track *track,

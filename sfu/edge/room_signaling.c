@@ -200,6 +200,8 @@ static int take_offer(struct room_peer *peer, const char *text, const json_t *pu
 	room_peer_await_connection(peer);
 	if (room_peer_sync_tracks(peer))
 		room_publish_changed(peer);
+	if (peer->kind == PEER_WHEP)
+		room_peer_prepare_subscriptions(peer); /* while it connects */
 	room_peer_sync_subscriptions(peer);
 	return 0;
 }
@@ -231,6 +233,7 @@ static void send_offer(struct room_peer *peer)
 	if (negotiation_make_offer(&peer->negotiation, &offer) < 0)
 		return; /* without memory: the tick comes back to it */
 	text = sdp_format(offer);
+	room_peer_prepare_subscriptions(peer);
 	if (text)
 		context->events->signal(context->events_data, peer->room->room_id, peer->peer_id,
 					"offer", text, peer->negotiation.offer_id, NULL);

@@ -12,6 +12,7 @@ enum {
 	VIDEO_PACKETS_KEPT = 1024,
 	AUDIO_PACKETS_KEPT = 128,
 	PADDED_AT_ONCE = 64,
+	STILL_FRESH_US = 250000, /* such a keyframe is in the backlog for as long again */
 	WIRE_OVERHEAD_BYTES = 44 /* IP, UDP and SRTP: what the way carries is counted with them */
 };
 
@@ -320,6 +321,31 @@ static void want_keyframe(struct layer *layer)
 		return;
 	if (!keyframe_gate_want(&layer->gate, *track->now_us) || !ask_for_keyframe(layer))
 		(*track->keyframes_withheld)++;
+}
+
+/* NULL: none comes, or there is a choice. */
+static struct layer *only_layer(RtcTrack *track)
+{
+	struct layer *only = NULL;
+
+	for (uint8_t i = 0; i < LAYERS_MAX; i++) {
+		struct layer_activity activity = rtc_track_layer_activity(track, i);
+
+		if (!track->layers[i].sink || !activity.last_packet_us || activity.is_gone)
+			continue;
+		if (only)
+			return NULL;
+		only = &track->layers[i];
+	}
+	return only;
+}
+
+void rtc_track_prepare(RtcTrack *track)
+{
+	struct layer *layer = only_layer(track);
+
+	if (layer && kept_packets_keyframe_age_us(&layer->kept, *track->now_us) > STILL_FRESH_US)
+		want_keyframe(layer);
 }
 
 /* Whoever is sent this layer waits for one. */

@@ -71,6 +71,10 @@ struct packet *rtc_track_find_packet(RtcTrack *track, uint8_t layer, uint16_t se
  * of it is missing, and it is at most `bytes_max`. The caller's; NULL otherwise. */
 GstBufferList *rtc_track_backlog(RtcTrack *track, uint8_t layer, size_t bytes_max);
 
+/* Somebody will begin with it as soon as it has answered, or is connected: a keyframe asked for now
+ * is in the backlog by then. Only where one layer comes, as which of several it will be is open. */
+void rtc_track_prepare(RtcTrack *track);
+
 /* Is a packet that is not there one of the newest, so that the publisher may still send it again?
  */
 bool rtc_track_may_still_come(const RtcTrack *track, uint8_t layer, uint16_t sequence_number);

@@ -373,6 +373,21 @@ static void link_pads(struct subscription *subscription, const struct media_line
 		subscription_set_heard(subscription);
 }
 
+/* Once each: a peer that never answers, or refuses again and again, shall not have keyframes made.
+ */
+void room_peer_prepare_subscriptions(struct room_peer *peer)
+{
+	struct subscription *subscription;
+
+	LIST_FOR_EACH (subscription, &peer->subscriptions, link) {
+		if (subscription->is_prepared || subscription->track->kind != MEDIA_VIDEO ||
+		    !negotiation_has_send(&peer->negotiation, subscription))
+			continue;
+		subscription->is_prepared = true;
+		rtc_track_prepare(subscription->track->element);
+	}
+}
+
 /* An SSRC is never begun twice under one key: what was interrupted is offered anew. */
 static void renew(struct subscription *subscription)
 {

@@ -84,6 +84,15 @@ function watchTimes() {
   };
 }
 
+/** Join "late", and leave again: how long after connecting was the first picture shown, in ms? */
+async function firstPicture(browser) {
+  const page = await joinCall(browser, system, "Late", "late", watchTimes);
+  const waited = await until("a first frame", () =>
+    page.evaluate(() => window.times.frame && window.times.frame - window.times.connected));
+  await page.close();
+  return waited;
+}
+
 test("who joins late sees a picture within 500 ms of connecting", withLogs(async () => {
   const early = await joinCall(chromium, system, "Early", "late");
   await until("the early one sends", () => early.evaluate(async () => {
@@ -94,11 +103,15 @@ test("who joins late sees a picture within 500 ms of connecting", withLogs(async
   }));
   // A browser of its own: a second page on the same fake camera makes the first one's pictures stop.
   const other = await launch("chromium");
-  const late = await joinCall(other, system, "Late", "late", watchTimes);
-  const waited = await until("a first frame", () => late.evaluate(() => window.times.frame && window.times.frame - window.times.connected));
-  console.log(`first picture ${Math.round(waited)} ms after connecting`);
-  assert.ok(waited < 500, `${waited} ms`);
-  await Promise.all([early.close(), other.close()]);
+  try {
+    // Of three, as what is measured ends with the browser's own work: one may be held up by what else the machine does.
+    const waits = [await firstPicture(other), await firstPicture(other), await firstPicture(other)];
+    console.log(`first pictures ${waits.map(Math.round)} ms after connecting`);
+    assert.ok(waits.sort((a, b) => a - b)[1] < 500, `${waits} ms`);
+  } finally {
+    await other.close();
+  }
+  await early.close();
 }));
 
 test("ICE restarts, and the call goes on in it", withLogs(async () => {

@@ -119,6 +119,31 @@ static void who_joins_soon_after_a_keyframe_begins_with_it(void **state)
 	fail_msg("this machine is too slow for this test");
 }
 
+/* Its keyframe is made while it connects; one that was made just before will do. */
+static void a_keyframe_is_asked_for_before_who_joins_is_connected(void **state)
+{
+	enum { QUIET_MS = 100, OLD_MS = 300 };
+	struct pair *pair = *state;
+	struct heard heard = {0};
+	struct load_peer soon, late;
+	AUTO_FREE char *soon_answer = NULL;
+	AUTO_FREE char *late_answer = NULL;
+
+	(void)pair_start_flow(pair);
+	(void)heard_count(&pair->publisher, QUIET_MS);
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	soon_answer = pair_admit(pair, &soon, "soon", "whep", 1);
+	assert_int_equal(heard_count(&pair->publisher, QUIET_MS).plis, 0);
+	(void)heard_count(&pair->publisher, OLD_MS);
+	pair->publisher.sends_deltas = true;
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	late_answer = pair_admit(pair, &late, "late", "whep", 1);
+	heard_wait(&heard, &pair->publisher, heard_has_pli);
+	assert_int_equal(heard.pli_ssrc, pair->publisher.ssrc);
+	load_peer_fini(&soon);
+	load_peer_fini(&late);
+}
+
 static void both_ends_get_reports(void **state)
 {
 	struct pair *pair = *state;
@@ -293,6 +318,7 @@ int main(void)
 		PAIR_TEST(a_gap_is_asked_for_at_the_publisher),
 		PAIR_TEST(a_viewers_pli_reaches_the_publisher),
 		PAIR_TEST(who_joins_soon_after_a_keyframe_begins_with_it),
+		PAIR_TEST(a_keyframe_is_asked_for_before_who_joins_is_connected),
 		PAIR_TEST(both_ends_get_reports),
 		PAIR_TEST(a_new_ssrc_of_the_publisher_is_not_seen_by_the_viewer),
 		PAIR_TEST(a_muted_track_is_not_forwarded_until_it_is_unmuted),
