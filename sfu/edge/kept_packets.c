@@ -82,7 +82,10 @@ bool kept_packets_may_still_come(const struct kept_packets *kept, uint16_t seque
 
 uint64_t kept_packets_keyframe_age_us(const struct kept_packets *kept, uint64_t now_us)
 {
-	return kept->keyframe.is_known ? now_us - kept->keyframe.arrival_us : UINT64_MAX;
+	if (!kept->keyframe.is_known)
+		return UINT64_MAX;
+	/* Another worker may have got it since this one's turn began. */
+	return now_us > kept->keyframe.arrival_us ? now_us - kept->keyframe.arrival_us : 0;
 }
 
 GstBufferList *kept_packets_since_keyframe(const struct kept_packets *kept, uint64_t now_us,

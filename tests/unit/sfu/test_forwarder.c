@@ -90,6 +90,34 @@ static void a_restart_continues_the_numbers(void **state)
 	assert_int_equal(after - before, 9000); /* 100 ms of 90 kHz */
 }
 
+/* The larger layer's keyframe came in the midst of what was sent of the smaller one. */
+static void a_layer_whose_beginning_was_overtaken_begins_after_what_was_sent(void **state)
+{
+	enum { FRAME_US = 33000, FRAME_TICKS = 3000, SENT = 10, OVERTAKEN = 4 };
+	struct forwarder forwarder;
+	struct forwarder_input input = {.layer = 1,
+					.is_keyframe_start = true,
+					.sequence_number = 7,
+					.rtp_timestamp = 500000 - OVERTAKEN * FRAME_TICKS,
+					.arrival_us =
+						1000000 + (uint64_t)(SENT - OVERTAKEN) * FRAME_US,
+					.picture = &no_numbers};
+	const struct forwarder_span *span;
+	uint16_t sequence;
+	uint32_t timestamp = 0;
+
+	(void)state;
+	forwarder_init(&forwarder, true, 500, 0);
+	forwarder_set_target(&forwarder, 0);
+	for (uint16_t i = 0; i <= SENT; i++)
+		assert_true(map(&forwarder, i, 90000u + i * FRAME_TICKS, i == 0,
+				1000000 + (uint64_t)i * FRAME_US, &sequence, &timestamp));
+	forwarder_set_target(&forwarder, 1);
+	span = forwarder_map(&forwarder, &input);
+	assert_non_null(span);
+	assert_int_equal(input.rtp_timestamp + span->timestamp_offset, timestamp + 1);
+}
+
 /* Any order, loss and wrap: what leaves has the same distances as what came, and every number that
  * was sent leads back to its packet. */
 static void numbers_keep_their_distances(void **state)
@@ -386,6 +414,7 @@ int main(void)
 		cmocka_unit_test(audio_flows_at_once),
 		cmocka_unit_test(what_came_before_the_start_is_not_sent),
 		cmocka_unit_test(a_restart_continues_the_numbers),
+		cmocka_unit_test(a_layer_whose_beginning_was_overtaken_begins_after_what_was_sent),
 		cmocka_unit_test(numbers_keep_their_distances),
 		cmocka_unit_test(changing_layers_is_one_stream),
 		cmocka_unit_test(reports_far_apart_do_no_harm),
