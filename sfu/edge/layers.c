@@ -82,7 +82,9 @@ static bool is_larger(const struct allocator_stream *stream, uint8_t current)
  * half of it: so much too much is borne for a moment. */
 static uint64_t least_of(const struct allocator_layer *layer)
 {
-	return layer->reduced_bps[0] ? layer->reduced_bps[0] : layer->bitrate_bps / 2;
+	bool has_less = layer->reduced_bps[0] && layer->reduced_bps[0] < layer->bitrate_bps;
+
+	return has_less ? layer->reduced_bps[0] : layer->bitrate_bps / 2;
 }
 
 /* The way, of the publisher or of the subscriber, does not even carry what would be left of what

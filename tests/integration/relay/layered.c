@@ -8,7 +8,7 @@
 
 enum { TURN_US = 5000, WAIT_US = 20000000 };
 
-static const size_t bytes_of_layer[LAYERED_COUNT] = {200, 400, 800};
+static const size_t bytes_of_layer[LAYERED_COUNT] = {200, 400, LAYERED_TOP_BYTES};
 
 void layered_join(struct layered *layered, struct pair *pair)
 {
@@ -38,6 +38,7 @@ static void hear_pli(void *data, uint32_t ssrc)
 
 	assert_in_range(ssrc - layered->publisher.ssrc, 0, LAYERED_COUNT - 1);
 	layered->wanted_keyframes |= 1u << (ssrc - layered->publisher.ssrc);
+	layered->asked_layers |= 1u << (ssrc - layered->publisher.ssrc);
 }
 
 static void hear(struct layered *layered)

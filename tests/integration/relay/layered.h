@@ -6,7 +6,7 @@
 
 #include "tests/integration/relay/pair.h"
 
-enum { LAYERED_COUNT = 3 };
+enum { LAYERED_COUNT = 3, LAYERED_TOP_BYTES = 800 };
 
 struct layered {
 	struct load_peer publisher, viewer;
@@ -15,6 +15,7 @@ struct layered {
 	bool may_lose;		 /* packets get lost on the way: only what is seen counts */
 	/* Which of them somebody asked for; a keyframe is sent for nothing else. */
 	unsigned wanted_keyframes;
+	unsigned asked_layers; /* the same, but it stays when one is sent or refused */
 	bool has_seen;
 	uint8_t seen_layer;
 	uint16_t seen_sequence;
