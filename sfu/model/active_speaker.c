@@ -23,10 +23,18 @@ void voice_on_packet(struct voice *voice, uint8_t level, uint64_t now_us)
 		voice->spoke_at_us = now_us;
 }
 
+/* What another worker tells may have been heard since this one's turn began: that is now. */
+static uint64_t elapsed_us(uint64_t then_us, uint64_t now_us)
+{
+	return now_us > then_us ? now_us - then_us : 0;
+}
+
 /* Who sends nothing (DTX) is silent. */
 static double loudness_of(const struct voice *voice, uint64_t now_us)
 {
-	return voice->heard_at_us && now_us - voice->heard_at_us < 300000 ? voice->loudness_db : 0;
+	return voice->heard_at_us && elapsed_us(voice->heard_at_us, now_us) < 300000
+		       ? voice->loudness_db
+		       : 0;
 }
 
 static int loudest_of(struct voice *const *voices, size_t count, uint64_t now_us)
@@ -55,7 +63,7 @@ int active_speaker_choose(struct voice *const *voices, size_t count, int current
 	if (loudest < 0 || loudest == current)
 		return current;
 	rival = voices[loudest];
-	if (current < 0 || now_us - voices[current]->spoke_at_us > SPEAKER_SILENT_US)
+	if (current < 0 || elapsed_us(voices[current]->spoke_at_us, now_us) > SPEAKER_SILENT_US)
 		return loudest;
 	current_db = loudness_of(voices[current], now_us);
 	if (loudness_of(rival, now_us) < current_db + clearly_louder_db) {

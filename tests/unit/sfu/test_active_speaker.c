@@ -42,6 +42,21 @@ static void the_floor_goes_to_who_speaks(void **state)
 	assert_int_equal(floor, 0);
 }
 
+/* As another worker may tell of it, whose turn began later. */
+static void who_is_heard_after_now_has_not_been_silent(void **state)
+{
+	struct voice voices[2] = {0};
+	struct voice *list[] = {&voices[0], &voices[1]};
+	uint64_t now_us = 1000000;
+	int floor = talk(voices, 2, (uint8_t[]){SPEECH, SPEECH}, 0, &now_us, 400);
+
+	(void)state;
+	voice_on_packet(&voices[0], SPEECH, now_us + 1);
+	assert_int_equal(active_speaker_choose(list, 2, floor, now_us), 0);
+	voice_on_packet(&voices[1], LOUD, now_us + 1);
+	assert_int_equal(active_speaker_choose(list, 2, 0, now_us), 0);
+}
+
 static void a_cough_does_not_take_it(void **state)
 {
 	struct voice voices[2] = {0};
@@ -126,6 +141,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_floor_goes_to_who_speaks),
+		cmocka_unit_test(who_is_heard_after_now_has_not_been_silent),
 		cmocka_unit_test(a_cough_does_not_take_it),
 		cmocka_unit_test(those_who_spoke_last_are_heard),
 		cmocka_unit_test(nobody_is_cut_off_while_speaking),
