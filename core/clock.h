@@ -27,4 +27,11 @@ static inline int64_t clock_unix_ms(void)
 	return (int64_t)(clock_unix_us() / 1000u);
 }
 
+/* How long ago that was; 0 if it is later, as what another thread or the kernel saw may be:
+ * `now_us` is the beginning of a thread's turn. */
+static inline uint64_t clock_elapsed_us(uint64_t then_us, uint64_t now_us)
+{
+	return now_us > then_us ? now_us - then_us : 0;
+}
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "core/clock.h"
 #include "sfu/model/nack_tracker.h"
 
 enum {
@@ -82,10 +83,8 @@ bool kept_packets_may_still_come(const struct kept_packets *kept, uint16_t seque
 
 uint64_t kept_packets_keyframe_age_us(const struct kept_packets *kept, uint64_t now_us)
 {
-	if (!kept->keyframe.is_known)
-		return UINT64_MAX;
-	/* Another worker may have got it since this one's turn began. */
-	return now_us > kept->keyframe.arrival_us ? now_us - kept->keyframe.arrival_us : 0;
+	return kept->keyframe.is_known ? clock_elapsed_us(kept->keyframe.arrival_us, now_us)
+				       : UINT64_MAX;
 }
 
 GstBufferList *kept_packets_since_keyframe(const struct kept_packets *kept, uint64_t now_us,

@@ -233,10 +233,11 @@ static void send_offer(struct room_peer *peer)
 	if (negotiation_make_offer(&peer->negotiation, &offer) < 0)
 		return; /* without memory: the tick comes back to it */
 	text = sdp_format(offer);
-	room_peer_prepare_subscriptions(peer);
-	if (text)
-		context->events->signal(context->events_data, peer->room->room_id, peer->peer_id,
-					"offer", text, peer->negotiation.offer_id, NULL);
+	if (!text)
+		return;
+	context->events->signal(context->events_data, peer->room->room_id, peer->peer_id, "offer",
+				text, peer->negotiation.offer_id, NULL);
+	room_peer_prepare_subscriptions(peer); /* while it answers */
 }
 
 void room_peer_negotiate(struct room_peer *peer)

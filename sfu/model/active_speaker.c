@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 
 static const double loudness_range_db = 127, speaking_db = 77, /* louder than -50 dBov is speech */
 	clearly_louder_db = 3, rise_s = 0.05,
@@ -23,16 +24,10 @@ void voice_on_packet(struct voice *voice, uint8_t level, uint64_t now_us)
 		voice->spoke_at_us = now_us;
 }
 
-/* What another worker tells may have been heard since this one's turn began: that is now. */
-static uint64_t elapsed_us(uint64_t then_us, uint64_t now_us)
-{
-	return now_us > then_us ? now_us - then_us : 0;
-}
-
 /* Who sends nothing (DTX) is silent. */
 static double loudness_of(const struct voice *voice, uint64_t now_us)
 {
-	return voice->heard_at_us && elapsed_us(voice->heard_at_us, now_us) < 300000
+	return voice->heard_at_us && clock_elapsed_us(voice->heard_at_us, now_us) < 300000
 		       ? voice->loudness_db
 		       : 0;
 }
@@ -63,7 +58,8 @@ int active_speaker_choose(struct voice *const *voices, size_t count, int current
 	if (loudest < 0 || loudest == current)
 		return current;
 	rival = voices[loudest];
-	if (current < 0 || elapsed_us(voices[current]->spoke_at_us, now_us) > SPEAKER_SILENT_US)
+	if (current < 0 ||
+	    clock_elapsed_us(voices[current]->spoke_at_us, now_us) > SPEAKER_SILENT_US)
 		return loudest;
 	current_db = loudness_of(voices[current], now_us);
 	if (loudness_of(rival, now_us) < current_db + clearly_louder_db) {

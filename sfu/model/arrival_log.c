@@ -1,5 +1,6 @@
 #include "sfu/model/arrival_log.h"
 
+#include "core/clock.h"
 #include "sfu/wire/rtcp.h"
 #include "sfu/wire/rtp.h"
 
@@ -22,7 +23,7 @@ static uint64_t overtaken_at_us(struct arrival_log *log, uint16_t sequence)
 static void note_late(struct arrival_log *log, uint16_t sequence, uint64_t now_us)
 {
 	uint64_t overtaken_us = overtaken_at_us(log, sequence);
-	uint64_t late_us = now_us > overtaken_us ? now_us - overtaken_us : 0;
+	uint64_t late_us = clock_elapsed_us(overtaken_us, now_us);
 
 	if (!overtaken_us || late_us > ARRIVAL_LOG_LATE_MAX_US)
 		return;

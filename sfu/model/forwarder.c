@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/clock.h"
 #include "sfu/wire/rtp.h"
 
 enum {
@@ -129,21 +130,13 @@ static bool is_plausible(const struct forwarder *forwarder, uint32_t output, uin
 	return step != 0 && step <= ticks_of(forwarder, elapsed_us + TIMESTAMP_SLACK_US);
 }
 
-/* None, if it came before what was sent last: where much came at once, one layer's packets are all
- * looked at before the next one's. */
-static uint64_t elapsed_us_at(const struct forwarder *forwarder,
-			      const struct forwarder_input *input)
-{
-	return input->arrival_us > forwarder->last_output_at_us
-		       ? input->arrival_us - forwarder->last_output_at_us
-		       : 0;
-}
-
 static uint32_t choose_timestamp_offset(struct forwarder *forwarder,
 					const struct forwarder_input *input)
 {
 	struct forwarder_clock *clock = &forwarder->clocks[input->layer];
-	uint64_t elapsed_us = elapsed_us_at(forwarder, input);
+	/* Of what came at once all of one layer is looked at before the next: it may be the older.
+	 */
+	uint64_t elapsed_us = clock_elapsed_us(forwarder->last_output_at_us, input->arrival_us);
 	uint32_t offset = clock->timestamp_offset, elapsed;
 
 	if (!forwarder->has_sent) /* what it holds is where to begin */
