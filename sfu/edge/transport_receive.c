@@ -229,7 +229,7 @@ static enum keyframe_start inspect(struct receive_stream *stream, struct packet 
 }
 
 /* False: seen before, or of no use. */
-static bool account(struct receive_stream *stream, struct packet *packet)
+static bool account(struct receive_stream *stream, struct packet *packet, bool is_repeat)
 {
 	const struct rtp_header *header = &packet->header;
 	enum keyframe_start start = inspect(stream, packet);
@@ -243,7 +243,7 @@ static bool account(struct receive_stream *stream, struct packet *packet)
 	if (start == KEYFRAME_STARTS_WHOLE)
 		nack_tracker_on_keyframe(&stream->nacks, header->sequence_number);
 	receive_stats_on_packet(&stream->stats, header->sequence_number, header->rtp_timestamp,
-				packet->length, packet->arrival_us);
+				is_repeat, packet->length, packet->arrival_us);
 	pass_on_capture_time(stream->transport, packet);
 	return true;
 }
@@ -318,7 +318,7 @@ void transport_on_plain_rtp(RtcTransport *transport, struct datagram *datagram, 
 	if (is_repeat && !restore_from_rtx(stream, packet))
 		return;
 	if (!carries_media(stream, packet->header.payload_type) || !read_red(stream, packet) ||
-	    !account(stream, packet))
+	    !account(stream, packet, is_repeat))
 		return;
 	if (is_repeat)
 		note_answer(stream);

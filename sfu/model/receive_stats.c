@@ -12,25 +12,23 @@ void receive_stats_init(struct receive_stats *stats, uint32_t clock_rate_hz)
 }
 
 /* RFC 3550 appendix A.8: the smoothed difference of transit times. */
-static void update_jitter(struct receive_stats *stats, uint32_t rtp_timestamp, uint64_t now_us,
-			  bool is_first)
+static void update_jitter(struct receive_stats *stats, uint32_t rtp_timestamp, uint64_t now_us)
 {
 	uint32_t arrival = (uint32_t)(now_us * stats->clock_rate_hz / 1000000u);
 	uint32_t transit = arrival - rtp_timestamp;
 	double difference = (double)(int32_t)(transit - stats->transit);
 
+	if (stats->has_transit)
+		stats->jitter += (fabs(difference) - stats->jitter) / 16;
+	stats->has_transit = true;
 	stats->transit = transit;
-	if (is_first)
-		return;
-	stats->jitter += (fabs(difference) - stats->jitter) / 16;
 }
 
 void receive_stats_on_packet(struct receive_stats *stats, uint16_t sequence_number,
-			     uint32_t rtp_timestamp, size_t byte_count, uint64_t now_us)
+			     uint32_t rtp_timestamp, bool is_repeat, size_t byte_count,
+			     uint64_t now_us)
 {
-	bool is_first = !stats->has_packet;
-
-	if (is_first) {
+	if (!stats->has_packet) {
 		stats->has_packet = true;
 		stats->highest_sequence = sequence_number;
 		stats->base_sequence = sequence_number;
@@ -41,7 +39,8 @@ void receive_stats_on_packet(struct receive_stats *stats, uint16_t sequence_numb
 	}
 	stats->received_count++;
 	stats->byte_count += byte_count;
-	update_jitter(stats, rtp_timestamp, now_us, is_first);
+	if (!is_repeat)
+		update_jitter(stats, rtp_timestamp, now_us);
 }
 
 void receive_stats_on_sender_report(struct receive_stats *stats,

@@ -17,16 +17,18 @@ struct receive_stats {
 	uint64_t received_count, byte_count;
 	uint64_t expected_prior, received_prior; /* at the last report */
 	double jitter;				 /* timestamp units */
-	uint32_t transit;			 /* of the previous packet */
-	bool has_sender_report;
+	uint32_t transit;			 /* of the previous packet that tells */
+	bool has_transit, has_sender_report;
 	struct rtcp_sender_info sender_report;
 	uint64_t sender_report_at_us;
 };
 
 void receive_stats_init(struct receive_stats *stats, uint32_t clock_rate_hz);
-/* A packet that was not received before, retransmissions included. */
+/* A packet that was not received before. One that was sent again because somebody asked took a time
+ * that says nothing of the way's jitter. */
 void receive_stats_on_packet(struct receive_stats *stats, uint16_t sequence_number,
-			     uint32_t rtp_timestamp, size_t byte_count, uint64_t now_us);
+			     uint32_t rtp_timestamp, bool is_repeat, size_t byte_count,
+			     uint64_t now_us);
 void receive_stats_on_sender_report(struct receive_stats *stats,
 				    const struct rtcp_sender_info *info, uint64_t now_us);
 /* The block for the next RR; starts a new interval. */

@@ -134,9 +134,9 @@ static void reports_count_losses_and_wraps(void **state)
 	receive_stats_init(&stats, 90000);
 	for (unsigned i = 0; i < 100; i++)
 		if (i % 10 != 9)
-			receive_stats_on_packet(&stats, (uint16_t)(65500 + i), i * 3000, 100,
+			receive_stats_on_packet(&stats, (uint16_t)(65500 + i), i * 3000, false, 100,
 						1000000 + i * 33333);
-	receive_stats_on_packet(&stats, (uint16_t)(65500 + 100), 300000, 100, 4333300);
+	receive_stats_on_packet(&stats, (uint16_t)(65500 + 100), 300000, false, 100, 4333300);
 	block = receive_stats_report(&stats, 7, 5000000);
 	assert_int_equal(block.highest_sequence, 65500 + 100);
 	assert_int_equal(block.cumulative_lost, 10);
@@ -145,6 +145,27 @@ static void reports_count_losses_and_wraps(void **state)
 	block = receive_stats_report(&stats, 7, 6000000);
 	assert_int_equal(block.fraction_lost, 0);
 	assert_int_equal(block.cumulative_lost, 10);
+}
+
+/* Every tenth packet of an even stream is lost, and comes 80 ms later because it was asked for. */
+static void what_was_asked_for_again_is_no_jitter(void **state)
+{
+	struct receive_stats stats;
+	struct rtcp_report_block block;
+
+	(void)state;
+	receive_stats_init(&stats, 90000);
+	for (unsigned i = 0; i < 200; i++) {
+		if (i % 10 != 5)
+			receive_stats_on_packet(&stats, (uint16_t)i, i * 1800, false, 100,
+						i * 20000);
+		if (i % 10 == 9)
+			receive_stats_on_packet(&stats, (uint16_t)(i - 4), (i - 4) * 1800, true,
+						100, i * 20000);
+	}
+	block = receive_stats_report(&stats, 7, 4000000);
+	assert_int_equal(block.cumulative_lost, 0);
+	assert_int_equal(block.jitter, 0);
 }
 
 static void lip_sync_survives_the_relay(void **state)
@@ -175,8 +196,8 @@ static void a_timestamp_that_says_anything_is_borne(void **state)
 
 	(void)state;
 	receive_stats_init(&stats, 90000);
-	receive_stats_on_packet(&stats, 1, 0, 100, 0);
-	receive_stats_on_packet(&stats, 2, UINT32_C(1) << 31, 100, 0);
+	receive_stats_on_packet(&stats, 1, 0, false, 100, 0);
+	receive_stats_on_packet(&stats, 2, UINT32_C(1) << 31, false, 100, 0);
 	assert_in_range(receive_stats_report(&stats, 1, 0).jitter, (1u << 27) - 1, (1u << 27) + 1);
 }
 
@@ -397,6 +418,7 @@ int main(void)
 		cmocka_unit_test(a_huge_gap_is_not_repaired),
 		cmocka_unit_test(a_keyframe_makes_older_losses_moot),
 		cmocka_unit_test(reports_count_losses_and_wraps),
+		cmocka_unit_test(what_was_asked_for_again_is_no_jitter),
 		cmocka_unit_test(lip_sync_survives_the_relay),
 		cmocka_unit_test(a_timestamp_that_says_anything_is_borne),
 		cmocka_unit_test(a_clock_that_says_anything_is_followed),
