@@ -10,7 +10,9 @@ enum {
 	LOOK_BACK_MAX = 0x4000,
 	PADDING_MAX = 1024, /* in one span */
 	/* A change of layer moves the picture's time by no more than what has gone by, and this. */
-	TIMESTAMP_SLACK_US = 1000000
+	TIMESTAMP_SLACK_US = 1000000,
+	/* Of what came at once one layer is looked at before the next. Before that is the past. */
+	PAST_US = 50000
 };
 
 void forwarder_init(struct forwarder *forwarder, bool needs_keyframe, uint16_t first_sequence,
@@ -417,10 +419,19 @@ static bool is_too_large(const struct forwarder *forwarder, const struct forward
 	       forwarder->meanwhile_temporal < TEMPORAL_LAYER_MAX;
 }
 
+/* What another subscriber begins with: somebody in mid-stream would see that time twice. A younger
+ * keyframe has been asked for. */
+static bool is_of_the_past(const struct forwarder *forwarder, const struct forwarder_input *input)
+{
+	return forwarder->state == FORWARDER_FLOWING &&
+	       clock_elapsed_us(input->arrival_us, forwarder->last_output_at_us) > PAST_US;
+}
+
 static bool may_start(const struct forwarder *forwarder, const struct forwarder_input *input)
 {
 	if (input->layer == forwarder->layer ||
-	    (forwarder->needs_keyframe && !input->is_keyframe_start))
+	    (forwarder->needs_keyframe &&
+	     (!input->is_keyframe_start || is_of_the_past(forwarder, input))))
 		return false;
 	if (input->layer == forwarder->target_layer)
 		return input->picture->temporal_layer <= forwarder->target_temporal;

@@ -1,7 +1,8 @@
 # realtime-sfu as a publisher and a viewer see it.
-add_library(relay_pair STATIC integration/relay/pair.c integration/relay/heard.c integration/relay/layered.c)
+add_library(relay_pair STATIC integration/relay/pair.c integration/relay/heard.c integration/relay/layered.c
+	integration/relay/film.c integration/relay/critic.c)
 target_link_libraries(relay_pair PUBLIC load_peer PkgConfig::CMOCKA)
-foreach(name packets attacks addresses sound probes feedback statistics parts overload track_ids simulcast paths announced slots repeats)
+foreach(name packets attacks addresses sound probes feedback statistics parts overload track_ids simulcast paths announced slots repeats decodable)
 	add_executable(test_relay_${name} integration/relay/test_${name}.c)
 	target_link_libraries(test_relay_${name} PRIVATE relay_pair)
 	add_test(NAME integration-relay_${name} COMMAND test_relay_${name})

@@ -90,32 +90,74 @@ static void a_restart_continues_the_numbers(void **state)
 	assert_int_equal(after - before, 9000); /* 100 ms of 90 kHz */
 }
 
-/* The larger layer's keyframe came in the midst of what was sent of the smaller one. */
-static void a_layer_whose_beginning_was_overtaken_begins_after_what_was_sent(void **state)
+enum { FRAME_US = 33000, FRAME_TICKS = 3000, SENT = 10 };
+
+/* Layer 0 flows, and layer 1 should. Returns the last timestamp that went out. */
+static uint32_t flow_towards_layer_1(struct forwarder *forwarder)
 {
-	enum { FRAME_US = 33000, FRAME_TICKS = 3000, SENT = 10, OVERTAKEN = 4 };
-	struct forwarder forwarder;
-	struct forwarder_input input = {.layer = 1,
-					.is_keyframe_start = true,
-					.sequence_number = 7,
-					.rtp_timestamp = 500000 - OVERTAKEN * FRAME_TICKS,
-					.arrival_us =
-						1000000 + (uint64_t)(SENT - OVERTAKEN) * FRAME_US,
-					.picture = &no_numbers};
-	const struct forwarder_span *span;
 	uint16_t sequence;
 	uint32_t timestamp = 0;
 
-	(void)state;
-	forwarder_init(&forwarder, true, 500, 0);
-	forwarder_set_target(&forwarder, 0);
+	forwarder_init(forwarder, true, 500, 0);
+	forwarder_set_target(forwarder, 0);
 	for (uint16_t i = 0; i <= SENT; i++)
-		assert_true(map(&forwarder, i, 90000u + i * FRAME_TICKS, i == 0,
+		assert_true(map(forwarder, i, 90000u + i * FRAME_TICKS, i == 0,
 				1000000 + (uint64_t)i * FRAME_US, &sequence, &timestamp));
-	forwarder_set_target(&forwarder, 1);
-	span = forwarder_map(&forwarder, &input);
-	assert_non_null(span);
-	assert_int_equal(input.rtp_timestamp + span->timestamp_offset, timestamp + 1);
+	forwarder_set_target(forwarder, 1);
+	return timestamp;
+}
+
+/* Of the larger layer, so many frames before the last one that was sent of the smaller. */
+static const struct forwarder_span *map_keyframe(struct forwarder *forwarder, int frames_before,
+						 uint32_t *ret_rtp_timestamp)
+{
+	const struct forwarder_input input = {
+		.layer = 1,
+		.is_keyframe_start = true,
+		.sequence_number = (uint16_t)(100 - frames_before),
+		.rtp_timestamp = (uint32_t)(500000 - frames_before * FRAME_TICKS),
+		.arrival_us = (uint64_t)(1000000 + (SENT - frames_before) * FRAME_US),
+		.picture = &no_numbers};
+	const struct forwarder_span *span = forwarder_map(forwarder, &input);
+
+	if (span)
+		*ret_rtp_timestamp = input.rtp_timestamp + span->timestamp_offset;
+	return span;
+}
+
+static void a_layer_whose_beginning_was_overtaken_begins_after_what_was_sent(void **state)
+{
+	struct forwarder forwarder;
+	uint32_t last = flow_towards_layer_1(&forwarder), timestamp;
+
+	(void)state;
+	assert_non_null(map_keyframe(&forwarder, 1, &timestamp));
+	assert_int_equal(timestamp, last + 1);
+}
+
+static void who_is_in_mid_stream_is_not_taken_back(void **state)
+{
+	struct forwarder forwarder;
+	uint32_t last = flow_towards_layer_1(&forwarder), timestamp;
+
+	(void)state;
+	assert_null(map_keyframe(&forwarder, 4, &timestamp));
+	assert_int_equal(forwarder.layer, 0);
+	assert_non_null(map_keyframe(&forwarder, -1, &timestamp));
+	assert_int_equal(timestamp, last + FRAME_US * 9 / 100);
+	assert_int_equal(forwarder.layer, 1);
+}
+
+/* Nothing flows that could be seen twice. */
+static void who_waits_begins_with_what_is_there(void **state)
+{
+	struct forwarder forwarder;
+	uint32_t last = flow_towards_layer_1(&forwarder), timestamp;
+
+	(void)state;
+	forwarder_cut(&forwarder);
+	assert_non_null(map_keyframe(&forwarder, 4, &timestamp));
+	assert_int_equal(timestamp, last + 1);
 }
 
 /* Any order, loss and wrap: what leaves has the same distances as what came, and every number that
@@ -415,6 +457,8 @@ int main(void)
 		cmocka_unit_test(what_came_before_the_start_is_not_sent),
 		cmocka_unit_test(a_restart_continues_the_numbers),
 		cmocka_unit_test(a_layer_whose_beginning_was_overtaken_begins_after_what_was_sent),
+		cmocka_unit_test(who_is_in_mid_stream_is_not_taken_back),
+		cmocka_unit_test(who_waits_begins_with_what_is_there),
 		cmocka_unit_test(numbers_keep_their_distances),
 		cmocka_unit_test(changing_layers_is_one_stream),
 		cmocka_unit_test(reports_far_apart_do_no_harm),

@@ -1,0 +1,280 @@
+/* test_decodable.c - whatever happens on the way, at the publisher and at the viewers: what each of
+ * them is sent can be shown (critic.h). At random; RT_SEED repeats a run as far as time allows,
+ * RT_SECONDS makes it longer. */
+#include "tests/integration/relay/critic.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+
+enum {
+	VIEWERS = 4,
+	TURN_US = 2000,
+	SECONDS = 8,
+	LOSS_PERCENT = 10,
+	CALM_US = 20000000,
+	HALT_US_MAX = 60000,
+	EVENT_TURNS = 120
+};
+
+struct show {
+	struct pair *pair;
+	struct random random;
+	struct film *film;
+	struct critic *viewers[VIEWERS];
+	char track_id[64];
+	bool is_muted;
+	bool is_paused[VIEWERS];
+	uint64_t restored_us; /* until then the publisher says nothing */
+};
+
+static void find_track(struct show *show)
+{
+	AUTO_JSON room = fake_hub_room(&show->pair->hub, "relay");
+	const json_t *peer;
+	size_t i;
+
+	json_array_foreach (json_object_get(room, "peers"), i, peer) {
+		const json_t *track = json_array_get(json_object_get(peer, "tracks"), 0);
+
+		if (track)
+			(void)snprintf(show->track_id, sizeof(show->track_id), "%.60s",
+				       json_text_of(track, "track_id"));
+	}
+	assert_true(*show->track_id);
+}
+
+static void begin(struct show *show, struct pair *pair)
+{
+	static const struct {
+		const char *peer_id;
+		bool without_rtx, with_transport_cc;
+	} kinds[VIEWERS] = {{"with RTX", false, false},
+			    {"without RTX", true, false},
+			    {"with feedback", false, true},
+			    {"with feedback, without RTX", true, true}};
+
+	*show = (struct show){.pair = pair, .random = random_from_environment()};
+	show->film = malloc(sizeof(*show->film));
+	assert_non_null(show->film);
+	film_begin(show->film, pair, &show->random);
+	for (size_t i = 0; i < VIEWERS; i++) {
+		show->viewers[i] = malloc(sizeof(*show->viewers[i]));
+		assert_non_null(show->viewers[i]);
+		critic_begin(show->viewers[i], pair, &show->random, kinds[i].peer_id,
+			     kinds[i].without_rtx, kinds[i].with_transport_cc);
+	}
+	find_track(show);
+}
+
+static void end(struct show *show)
+{
+	fake_hub_close_room(&show->pair->hub, "relay");
+	for (size_t i = 0; i < VIEWERS; i++) {
+		critic_end(show->viewers[i]);
+		free(show->viewers[i]);
+	}
+	film_end(show->film);
+	free(show->film);
+}
+
+static void go_on(struct show *show)
+{
+	if (clock_now_us() >= show->restored_us)
+		film_go_on(show->film);
+	for (size_t i = 0; i < VIEWERS; i++)
+		critic_go_on(show->viewers[i]);
+	(void)usleep(TURN_US);
+}
+
+/* ---- what happens ---- */
+
+static void lose_more_or_less(struct show *show)
+{
+	static const unsigned percents[] = {0, 0, 2, 5, 15};
+
+	show->film->lost_percent = percents[random_below(&show->random, 5)];
+	for (size_t i = 0; i < VIEWERS; i++)
+		show->viewers[i]->lost_percent = percents[random_below(&show->random, 5)];
+}
+
+/* A way that carries all of it, the middle layer, the smallest, or part of that. */
+static void tell_an_estimate(struct show *show)
+{
+	static const uint64_t carried_bps[] = {5000000, 1000000, 500000, 200000, 60000};
+
+	critic_tell_estimate(show->viewers[random_below(&show->random, 2)],
+			     carried_bps[random_below(&show->random, 5)]);
+}
+
+static void pause_or_go_on(struct show *show)
+{
+	uint32_t i = random_below(&show->random, VIEWERS);
+
+	show->is_paused[i] = !show->is_paused[i];
+	fake_hub_pause(&show->pair->hub, "relay", show->viewers[i]->peer_id, show->track_id,
+		       show->is_paused[i]);
+}
+
+static void mute_or_go_on(struct show *show)
+{
+	show->is_muted = !show->is_muted;
+	assert_int_equal(fake_hub_mute(&show->pair->hub, "relay", "film", show->is_muted), 0);
+}
+
+static void leave_layers_off(struct show *show)
+{
+	show->film->sent_layers = 1 + random_below(&show->random, (1 << FILM_LAYERS) - 1);
+}
+
+static void refuse_keyframes(struct show *show)
+{
+	if (show->film->refused_layers)
+		show->film->refused_layers = 0;
+	else
+		show->film->refused_layers = random_below(&show->random, 1 << FILM_LAYERS);
+}
+
+/* What comes meanwhile is looked at in one batch: all of one layer before the next. */
+static void halt_the_relay(struct show *show)
+{
+	uint64_t until_us = clock_now_us() + random_below(&show->random, HALT_US_MAX);
+
+	pair_halt_sfu(show->pair);
+	while (clock_now_us() < until_us)
+		go_on(show);
+	pair_resume_sfu(show->pair);
+}
+
+static void say_nothing_for_a_while(struct show *show)
+{
+	show->restored_us = clock_now_us() + random_below(&show->random, 600000);
+}
+
+static void something_happens(struct show *show)
+{
+	static void (*const events[])(struct show *) = {
+		lose_more_or_less, tell_an_estimate, tell_an_estimate, tell_an_estimate,
+		pause_or_go_on,	   mute_or_go_on,    leave_layers_off, leave_layers_off,
+		refuse_keyframes,  halt_the_relay,   halt_the_relay,   say_nothing_for_a_while};
+
+	if (show->is_muted) /* for no longer than until then */
+		mute_or_go_on(show);
+	else
+		events[random_below(&show->random, ARRAY_LEN(events))](show);
+}
+
+/* ---- and how it ends ---- */
+
+static void calm_down(struct show *show)
+{
+	show->film->lost_percent = 0;
+	show->film->refused_layers = 0;
+	show->film->sent_layers = (1 << FILM_LAYERS) - 1;
+	if (show->is_muted)
+		mute_or_go_on(show);
+	for (size_t i = 0; i < VIEWERS; i++) {
+		show->viewers[i]->lost_percent = 0;
+		if (show->is_paused[i])
+			fake_hub_pause(&show->pair->hub, "relay", show->viewers[i]->peer_id,
+				       show->track_id, false);
+		if (!show->viewers[i]->peer.with_transport_cc)
+			critic_tell_estimate(show->viewers[i], 5000000);
+	}
+}
+
+static bool sees_all(const struct critic *viewer)
+{
+	return !viewer->is_broken && viewer->has_picture &&
+	       viewer->last.mark.layer == FILM_LAYERS - 1;
+}
+
+static void all_see_all_soon(struct show *show)
+{
+	uint64_t until_us = clock_now_us() + CALM_US;
+	size_t content = 0;
+
+	while (content < VIEWERS && clock_now_us() < until_us) {
+		go_on(show);
+		content = 0;
+		for (size_t i = 0; i < VIEWERS; i++)
+			content += sees_all(show->viewers[i]);
+	}
+	for (size_t i = 0; i < VIEWERS; i++)
+		if (!sees_all(show->viewers[i]))
+			fail_msg("the viewer \"%s\" does not come back to the largest layer",
+				 show->viewers[i]->peer_id);
+}
+
+/* Printed for who looks at how much of it happened. */
+static void account_for(const struct critic *viewer)
+{
+	printf("%-28s shown %lu %lu %lu, temporal %lu %lu %lu, switches %lu, again %lu, empty %lu, "
+	       "holes %lu, %d ms off\n",
+	       viewer->peer_id, viewer->shown[0], viewer->shown[1], viewer->shown[2],
+	       viewer->shown_temporal[0], viewer->shown_temporal[1], viewer->shown_temporal[2],
+	       viewer->switches, viewer->repeats, viewer->empty, viewer->holes,
+	       (int)(viewer->drift_ticks / 90));
+}
+
+static uint64_t end_us(void)
+{
+	const char *seconds = getenv("RT_SECONDS");
+
+	return clock_now_us() + (seconds ? strtoull(seconds, NULL, 10) : SECONDS) * 1000000;
+}
+
+static void all_that_is_sent_can_be_shown(void **state)
+{
+	struct show show;
+	uint64_t until_us;
+
+	begin(&show, *state);
+	until_us = end_us();
+	while (clock_now_us() < until_us) {
+		go_on(&show);
+		if (random_below(&show.random, EVENT_TURNS) == 0)
+			something_happens(&show);
+	}
+	calm_down(&show);
+	all_see_all_soon(&show);
+	for (size_t i = 0; i < VIEWERS; i++)
+		account_for(show.viewers[i]);
+	end(&show);
+}
+
+/* From the publisher and to each viewer, with RTX or without. Nobody asks for a keyframe, before
+ * which nothing would be. */
+static void what_is_lost_is_made_up_for(void **state)
+{
+	struct show show;
+	uint64_t until_us;
+
+	begin(&show, *state);
+	all_see_all_soon(&show);
+	until_us = end_us();
+	show.film->lost_percent = LOSS_PERCENT;
+	for (size_t i = 0; i < VIEWERS; i++)
+		show.viewers[i]->lost_percent = LOSS_PERCENT;
+	while (clock_now_us() < until_us)
+		go_on(&show);
+	calm_down(&show);
+	all_see_all_soon(&show);
+	for (size_t i = 0; i < VIEWERS; i++) {
+		account_for(show.viewers[i]);
+		assert_int_equal(show.viewers[i]->holes, 0);
+	}
+	end(&show);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_that_is_sent_can_be_shown),
+		cmocka_unit_test(what_is_lost_is_made_up_for),
+	};
+	int failed = RUN_ON_ONE_WORKER(tests);
+
+	return failed + RUN_ON_TWO_WORKERS(tests);
+}
