@@ -76,6 +76,7 @@ struct send_stream_out {
 	struct srtp_stream *srtp;	/* borrowed from crypto_out; NULL: nothing was sent yet */
 	struct sent_numbers *numbers;	/* owned; where what is sent has to be repeated with them */
 	bool is_paced;			/* pictures; sound goes at once */
+	bool is_beginning;		/* what came before `beginning` did has not been sent yet */
 	uint8_t red_payload_type;	/* 0: it does not take redundant audio */
 	uint8_t incoming_dependency_id; /* the publisher's number of that descriptor; 0: none */
 	uint8_t transport_cc_id;	/* of the extension that numbers what we send; 0: none */
@@ -88,6 +89,11 @@ struct send_stream_out {
 	struct sender_clock clock; /* the publisher's, told by an event */
 	uint64_t reported_at_us;   /* our last SR */
 	struct keyframe_wish keyframe_wish;
+	struct { /* the keyframe that a layer began with */
+		uint8_t layer;
+		uint16_t sequence_number; /* of its first packet, as it came */
+		uint64_t arrival_us;
+	} beginning;
 	struct repeats *repeats; /* owned; NULL until something was repeated */
 	struct {		 /* how the subscriber says it fares */
 		uint64_t at_us;	 /* 0: it has said nothing */

@@ -126,6 +126,20 @@ static void on_send_failure(RtcTransport *transport, int failure)
 	transport_end(transport, &error);
 }
 
+static void note_keyframe(struct send_stream_out *stream, const struct packet *packet,
+			  const struct forwarder_span *span)
+{
+	uint16_t sequence_number = packet->header.sequence_number;
+
+	keyframe_wish_on_keyframe(&stream->keyframe_wish);
+	if (!span->is_start || span->first_input != sequence_number)
+		return;
+	stream->is_beginning = true;
+	stream->beginning.layer = packet->layer;
+	stream->beginning.sequence_number = sequence_number;
+	stream->beginning.arrival_us = packet->arrival_us;
+}
+
 bool send_stream_send(struct send_stream_out *stream, const struct packet *packet)
 {
 	RtcTransport *transport = stream->transport;
@@ -170,7 +184,7 @@ bool send_stream_send(struct send_stream_out *stream, const struct packet *packe
 	}
 	egress_commit(egress, target, (size_t)length);
 	if (packet->is_keyframe_start)
-		keyframe_wish_on_keyframe(&stream->keyframe_wish);
+		note_keyframe(stream, packet, span);
 	if (stream->numbers)
 		sent_numbers_put(stream->numbers, sequence_number, outgoing.transport_sequence);
 	if (outgoing.is_numbered)
@@ -183,21 +197,45 @@ bool send_stream_send(struct send_stream_out *stream, const struct packet *packe
 	return true;
 }
 
-/* Takes the list. How long a packet took is of interest where it came just now. */
-static inline void send_list(struct send_stream_out *stream, GstBufferList *list, bool is_new)
+/* How long a packet took is of interest where it came just now. */
+static inline void send_buffer(struct send_stream_out *stream, GstBuffer *buffer, bool is_new)
 {
 	struct media_port *port = stream->transport->port;
+	const struct packet *packet = packet_of_buffer(buffer);
+
+	if (packet && !transport_hold(stream->transport, stream, buffer, is_new) &&
+	    send_stream_send(stream, packet) && is_new)
+		forward_delay_on_packet(&port->forward_delay, packet->arrival_us);
+}
+
+/* The keyframe's first packet may have been late. What follows it and came before it was nothing to
+ * this subscriber then. */
+static void send_what_came_before(struct send_stream_out *stream)
+{
+	uint8_t layer = stream->beginning.layer;
+	uint16_t next = stream->beginning.sequence_number;
+
+	stream->is_beginning = false;
+	if (stream->forwarder.layer != layer)
+		return; /* it is over already */
+	while (rtc_track_may_still_come(stream->track, layer, ++next)) {
+		struct packet *packet = rtc_track_find_packet(stream->track, layer, next);
+
+		if (packet && packet->arrival_us < stream->beginning.arrival_us)
+			send_buffer(stream, packet->buffer, false);
+	}
+}
+
+/* Takes the list. */
+static inline void send_list(struct send_stream_out *stream, GstBufferList *list, bool is_new)
+{
 	guint count = gst_buffer_list_length(list);
 
-	for (guint i = 0; i < count; i++) {
-		GstBuffer *buffer = gst_buffer_list_get(list, i);
-		const struct packet *packet = packet_of_buffer(buffer);
-
-		if (packet && !transport_hold(stream->transport, stream, buffer, is_new) &&
-		    send_stream_send(stream, packet) && is_new)
-			forward_delay_on_packet(&port->forward_delay, packet->arrival_us);
-	}
+	for (guint i = 0; i < count; i++)
+		send_buffer(stream, gst_buffer_list_get(list, i), is_new);
 	gst_buffer_list_unref(list);
+	if (stream->is_beginning)
+		send_what_came_before(stream);
 }
 
 static GstFlowReturn sink_chain_list(GstPad *pad, GstObject *parent, GstBufferList *list)
@@ -312,6 +350,7 @@ void rtc_transport_send_other(GstPad *pad, const struct media_line *line, RtcTra
 	struct send_stream_out *stream = gst_pad_get_element_private(pad);
 
 	transport_drop_held(stream->transport, stream);
+	stream->is_beginning = false;
 	forwarder_set_target(&stream->forwarder, LAYER_NONE);
 	for (uint8_t layer = 0; layer < LAYERS_MAX; layer++)
 		forwarder_restart(&stream->forwarder, layer);

@@ -149,6 +149,49 @@ static void a_keyframe_is_asked_for_before_who_joins_is_connected(void **state)
 	load_peer_fini(&late);
 }
 
+/* The publisher's packet of that number: a keyframe's first, or another one of it. */
+static void publish_under(struct pair *pair, uint16_t sequence_number, bool is_first, bool marker)
+{
+	pair->publisher.sequence_number = sequence_number;
+	if (is_first)
+		load_peer_publish(&pair->publisher, PACKET_BYTES, marker);
+	else
+		load_peer_publish_more(&pair->publisher, PACKET_BYTES, marker);
+}
+
+/* Lost on its way from the publisher and sent again, say. What of the picture was there before it
+ * follows without being asked for. */
+static void a_keyframe_whose_first_packet_is_late_is_sent_whole(void **state)
+{
+	enum { REST = 3 };
+	struct pair *pair = *state;
+	struct heard heard = {0};
+	uint16_t number = pair->publisher.sequence_number;
+	uint8_t packet[2048];
+	struct rtp_header first, header;
+
+	pair->publisher.sends_deltas = true; /* of no use to who has come, and waits */
+	load_peer_publish(&pair->publisher, PACKET_BYTES, true);
+	heard_wait(&heard, &pair->publisher, heard_has_pli);
+	for (uint16_t i = 1; i <= REST; i++)
+		publish_under(pair, (uint16_t)(number + 1 + i), false, i == REST);
+	assert_int_equal(load_peer_receive(&pair->viewer, 100, packet), 0);
+	pair->publisher.sends_deltas = false;
+	publish_under(pair, (uint16_t)(number + 1), true, false);
+	assert_true(next_media(&pair->viewer, packet, &first));
+	assert_int_equal(packet[first.header_bytes], 0x10);
+	for (uint16_t i = 1; i <= REST; i++) {
+		assert_true(next_media(&pair->viewer, packet, &header));
+		assert_int_equal(header.payload_type, LOAD_VP8);
+		assert_int_equal(header.sequence_number, (uint16_t)(first.sequence_number + i));
+		assert_int_equal(header.marker, i == REST);
+	}
+	/* And goes on behind it. */
+	publish_under(pair, (uint16_t)(number + REST + 2), true, true);
+	assert_true(next_media(&pair->viewer, packet, &header));
+	assert_int_equal(header.sequence_number, (uint16_t)(first.sequence_number + REST + 1));
+}
+
 static void both_ends_get_reports(void **state)
 {
 	struct pair *pair = *state;
@@ -324,6 +367,7 @@ int main(void)
 		PAIR_TEST(a_viewers_pli_reaches_the_publisher),
 		PAIR_TEST(who_joins_soon_after_a_keyframe_begins_with_it),
 		PAIR_TEST(a_keyframe_is_asked_for_before_who_joins_is_connected),
+		PAIR_TEST(a_keyframe_whose_first_packet_is_late_is_sent_whole),
 		PAIR_TEST(both_ends_get_reports),
 		PAIR_TEST(a_new_ssrc_of_the_publisher_is_not_seen_by_the_viewer),
 		PAIR_TEST(a_muted_track_is_not_forwarded_until_it_is_unmuted),
