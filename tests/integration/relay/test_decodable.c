@@ -45,7 +45,7 @@ static void find_track(struct show *show)
 	assert_true(*show->track_id);
 }
 
-static void begin(struct show *show, struct pair *pair)
+static void come(struct show *show, size_t i)
 {
 	static const struct {
 		const char *peer_id;
@@ -55,6 +55,12 @@ static void begin(struct show *show, struct pair *pair)
 			    {"with feedback", false, true},
 			    {"with feedback, without RTX", true, true}};
 
+	critic_begin(show->viewers[i], show->pair, &show->random, kinds[i].peer_id,
+		     kinds[i].without_rtx, kinds[i].with_transport_cc);
+}
+
+static void begin(struct show *show, struct pair *pair)
+{
 	*show = (struct show){.pair = pair, .random = random_from_environment()};
 	show->film = malloc(sizeof(*show->film));
 	assert_non_null(show->film);
@@ -62,8 +68,7 @@ static void begin(struct show *show, struct pair *pair)
 	for (size_t i = 0; i < VIEWERS; i++) {
 		show->viewers[i] = malloc(sizeof(*show->viewers[i]));
 		assert_non_null(show->viewers[i]);
-		critic_begin(show->viewers[i], pair, &show->random, kinds[i].peer_id,
-			     kinds[i].without_rtx, kinds[i].with_transport_cc);
+		come(show, i);
 	}
 	find_track(show);
 }
@@ -152,12 +157,23 @@ static void say_nothing_for_a_while(struct show *show)
 	show->restored_us = clock_now_us() + random_below(&show->random, 600000);
 }
 
+static void leave_and_come_back(struct show *show)
+{
+	uint32_t i = random_below(&show->random, VIEWERS);
+
+	fake_hub_leave(&show->pair->hub, "relay", show->viewers[i]->peer_id);
+	critic_end(show->viewers[i]);
+	show->is_paused[i] = false;
+	come(show, i);
+}
+
 static void something_happens(struct show *show)
 {
 	static void (*const events[])(struct show *) = {
-		lose_more_or_less, tell_an_estimate, tell_an_estimate, tell_an_estimate,
-		pause_or_go_on,	   mute_or_go_on,    leave_layers_off, leave_layers_off,
-		refuse_keyframes,  halt_the_relay,   halt_the_relay,   say_nothing_for_a_while};
+		lose_more_or_less,  tell_an_estimate, tell_an_estimate, tell_an_estimate,
+		pause_or_go_on,	    mute_or_go_on,    leave_layers_off, leave_layers_off,
+		refuse_keyframes,   halt_the_relay,   halt_the_relay,	say_nothing_for_a_while,
+		leave_and_come_back};
 
 	if (show->is_muted) /* for no longer than until then */
 		mute_or_go_on(show);
