@@ -494,6 +494,7 @@ int rtc_transport_receive(RtcTransport *transport, const struct media_line *line
 		if (layer >= count && former) {
 			/* Should it come back, it has other numbers and contents. */
 			(void)gst_pad_push_event(former->pad, source_restart_event_new(layer));
+			(void)gst_pad_push_event(former->pad, sender_report_event_void(layer));
 			receive_stream_free(former);
 		}
 	}

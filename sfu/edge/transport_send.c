@@ -352,8 +352,10 @@ void rtc_transport_send_other(GstPad *pad, const struct media_line *line, RtcTra
 	transport_drop_held(stream->transport, stream);
 	stream->is_beginning = false;
 	forwarder_set_target(&stream->forwarder, LAYER_NONE);
-	for (uint8_t layer = 0; layer < LAYERS_MAX; layer++)
+	for (uint8_t layer = 0; layer < LAYERS_MAX; layer++) {
 		forwarder_restart(&stream->forwarder, layer);
+		forwarder_on_report(&stream->forwarder, layer, NULL);
+	}
 	stream->clock = (struct sender_clock){0}; /* told by the other's reports */
 	take_source(stream, line, track, incoming_ids);
 }

@@ -81,7 +81,6 @@ void forwarder_cut(struct forwarder *forwarder)
 void forwarder_restart(struct forwarder *forwarder, uint8_t layer)
 {
 	void_spans(forwarder, layer);
-	forwarder->clocks[layer] = (struct forwarder_clock){0};
 	if (forwarder->layer == layer)
 		stop(forwarder);
 }
@@ -91,9 +90,12 @@ void forwarder_on_report(struct forwarder *forwarder, uint8_t layer,
 {
 	struct forwarder_clock *clock = &forwarder->clocks[layer];
 
-	clock->has_report = report != NULL;
-	if (report)
-		clock->report = *report;
+	if (!report) {
+		*clock = (struct forwarder_clock){0};
+		return;
+	}
+	clock->has_report = true;
+	clock->report = *report;
 }
 
 /* ---- where a layer begins ---- */

@@ -146,9 +146,11 @@ static inline uint8_t forwarder_temporal(const struct forwarder *forwarder)
 /* The present layer stops at once, before the next begins, and nothing of it is sent again: the way
  * is far too narrow for it. */
 void forwarder_cut(struct forwarder *forwarder);
-/* A layer begins anew, with other numbers and contents: continue ours at its next start. */
+/* A layer begins anew, with other numbers and contents: continue ours at its next start. If its
+ * clock is another one as well, say so by a void report. */
 void forwarder_restart(struct forwarder *forwarder, uint8_t layer);
-/* The publisher's sender report of a layer, by which layers are aligned in time; NULL: void. */
+/* The publisher's sender report of a layer, by which layers are aligned in time; NULL: void, its
+ * clock is another one from now on. */
 void forwarder_on_report(struct forwarder *forwarder, uint8_t layer,
 			 const struct rtcp_sender_info *report);
 

@@ -13,7 +13,7 @@ enum {
 	COMPLAIN_US = 300000,
 	PATIENCE_US = 1500000, /* then it is a hole */
 	ASKED_MAX = 100,
-	DRIFT_MS_MAX = 150
+	DRIFT_MS_MAX = 100
 };
 
 void critic_begin(struct critic *critic, struct pair *pair, struct random *random,

@@ -90,6 +90,30 @@ static void a_restart_continues_the_numbers(void **state)
 	assert_int_equal(after - before, 9000); /* 100 ms of 90 kHz */
 }
 
+/* Of a picture captured 100 ms after one that was sent, and here 300 ms after it: so much later. */
+static uint32_t time_after_restart(bool has_other_clock)
+{
+	struct forwarder forwarder;
+	uint16_t sequence;
+	uint32_t before, after;
+
+	forwarder_init(&forwarder, true, 500, 0);
+	forwarder_set_target(&forwarder, 0);
+	assert_true(map(&forwarder, 7, 1000, true, 1000000, &sequence, &before));
+	forwarder_restart(&forwarder, 0);
+	if (has_other_clock)
+		forwarder_on_report(&forwarder, 0, NULL);
+	assert_true(map(&forwarder, 40001, 10000, true, 1300000, &sequence, &after));
+	return after - before;
+}
+
+static void a_clock_that_goes_on_is_followed_over_a_restart(void **state)
+{
+	(void)state;
+	assert_int_equal(time_after_restart(false), 9000);
+	assert_int_equal(time_after_restart(true), 27000);
+}
+
 enum { FRAME_US = 33000, FRAME_TICKS = 3000, SENT = 10 };
 
 /* Layer 0 flows, and layer 1 should. Returns the last timestamp that went out. */
@@ -456,6 +480,7 @@ int main(void)
 		cmocka_unit_test(audio_flows_at_once),
 		cmocka_unit_test(what_came_before_the_start_is_not_sent),
 		cmocka_unit_test(a_restart_continues_the_numbers),
+		cmocka_unit_test(a_clock_that_goes_on_is_followed_over_a_restart),
 		cmocka_unit_test(a_layer_whose_beginning_was_overtaken_begins_after_what_was_sent),
 		cmocka_unit_test(who_is_in_mid_stream_is_not_taken_back),
 		cmocka_unit_test(who_waits_begins_with_what_is_there),

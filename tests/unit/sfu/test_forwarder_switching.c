@@ -304,6 +304,7 @@ static void restart_layer(struct way *way, uint8_t i)
 		if (way->in_flight[j].packet.input.layer == i)
 			way->in_flight[j].due = 0;
 	forwarder_restart(&way->forwarder, i);
+	forwarder_on_report(&way->forwarder, i, NULL);
 	if (way->run_layer == i)
 		way->is_flowing = false;
 	begin_layer(way, i, chance(way, 2));
