@@ -23,21 +23,22 @@ const protocols = (page) =>
     return pairs.filter(({ state }) => state === "succeeded").map((pair) => reports.get(pair.remoteCandidateId)?.protocol);
   });
 
-async function seesTwoSeconds(page, name) {
+// More than so many in two seconds: three browsers that begin on a busy machine take a while to get there.
+async function flows(page, name, frames) {
   await until(`${name} is seen`, async () => (await received(page)).peers[name]?.frames > 0);
-  const before = (await received(page)).peers[name].frames;
-  await sleep(2000);
-  return (await received(page)).peers[name].frames - before;
+  await until(`${name} flows`, async () => {
+    const before = (await received(page)).peers[name].frames;
+    await sleep(2000);
+    return (await received(page)).peers[name].frames - before > frames;
+  });
 }
 
 test("a Chromium and a Firefox call over TCP, and one by UDP with them", withLogs(async () => {
   const ada = await joinCall(chromium, system, "Ada", "tcp", withoutUdp);
   const bob = await joinCall(firefox, system, "Bob", "tcp", withoutUdp);
   const eve = await joinCall(chromium, system, "Eve", "tcp");
-  for (const [page, name] of [[ada, "Bob"], [bob, "Ada"], [eve, "Ada"], [ada, "Eve"]]) {
-    const frames = await seesTwoSeconds(page, name);
-    assert.ok(frames > 8, `${frames} frames of ${name} in 2 s`);
-  }
+  for (const [page, name] of [[ada, "Bob"], [bob, "Ada"], [eve, "Ada"], [ada, "Eve"]])
+    await flows(page, name, 8);
   assert.deepEqual(await protocols(ada), ["tcp"]);
   assert.deepEqual(await protocols(bob), ["tcp"]);
   assert.deepEqual(await protocols(eve), ["udp"], "who can, goes by UDP");
