@@ -83,7 +83,6 @@ static void send_again(struct film *film, const struct film_packet *kept)
 						kept->payload_bytes);
 	if (length > 0)
 		(void)send(film->publisher.fd, packet, (size_t)length, 0);
-	film->repeats++;
 }
 
 static void hear_nack(void *data, uint32_t ssrc, const uint16_t *sequence_numbers, size_t count)
@@ -170,7 +169,6 @@ static void send_packet(struct film *film, uint8_t index, const struct film_mark
 					  RTP_HEADER_BYTES, NULL, 0, kept->payload,
 					  kept->payload_bytes);
 	assert_true(length > 0);
-	film->packets++;
 	if (!gets_lost(film))
 		(void)send(film->publisher.fd, packet, (size_t)length, 0);
 }

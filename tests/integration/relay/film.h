@@ -56,7 +56,6 @@ struct film {
 	unsigned wanted_keyframes; /* of these one will be */
 	unsigned lost_percent;
 	uint64_t next_picture_us, next_report_us;
-	unsigned long packets, repeats;
 };
 
 /* Join the room "relay" as the peer "film". The film is the caller's, large, and ends with
