@@ -123,19 +123,22 @@ class Client:
     async def hear(self, kind: str | None = None, timeout: float = DEADLINE_S) -> dict:
         """The next message, or the next of that type, passing over others."""
         while True:
-            message = json.loads(await asyncio.wait_for(self.socket.recv(), timeout))
+            async with asyncio.timeout(timeout):
+                message = json.loads(await self.socket.recv())
             if kind is None or message["type"] == kind:
                 return message
 
     async def hears_nothing(self, seconds: float = 0.2) -> None:
         try:
-            message = await asyncio.wait_for(self.socket.recv(), seconds)
+            async with asyncio.timeout(seconds):
+                message = await self.socket.recv()
         except asyncio.TimeoutError:
             return
         raise AssertionError(f"unexpected {message!r}")
 
     async def close_code(self) -> int:
-        await asyncio.wait_for(self.socket.wait_closed(), DEADLINE_S)
+        async with asyncio.timeout(DEADLINE_S):
+            await self.socket.wait_closed()
         return self.socket.close_code
 
 
@@ -163,15 +166,21 @@ class Events:
         self.retry: int | None = None
 
     async def read_head(self) -> None:
-        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), DEADLINE_S)).decode()
+        async with asyncio.timeout(DEADLINE_S):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
         lines = head.split("\r\n")
         self.status = int(lines[0].split()[1])
         self.headers = dict(line.split(": ", 1) for line in lines[1:] if line)
 
+    async def line(self, timeout: float) -> str:
+        # Not wait_for(): before Python 3.12 it may swallow a cancellation, and one reads on for ever.
+        async with asyncio.timeout(timeout):
+            return (await self.reader.readline()).decode()
+
     async def begun(self) -> None:
         """Its replay, which must be empty, is over: what is sent from now on is heard."""
         while not self.last_event_id:
-            line = (await asyncio.wait_for(self.reader.readline(), DEADLINE_S)).decode()
+            line = await self.line(DEADLINE_S)
             assert line, "the stream has ended"
             if line.startswith("id: "):
                 self.last_event_id = line[4:].rstrip("\n")
@@ -179,7 +188,7 @@ class Events:
     async def next(self, timeout: float = DEADLINE_S) -> tuple[str, dict]:
         event, data = "message", []
         while True:
-            line = (await asyncio.wait_for(self.reader.readline(), timeout)).decode()
+            line = await self.line(timeout)
             if not line:
                 raise EOFError("the stream has ended")
             line = line.rstrip("\n")
@@ -208,8 +217,8 @@ async def events(
         f"GET /realtime/events?{query} HTTP/{version}\r\nHost: 127.0.0.1:{daemon.port}\r\n{headers}\r\n".encode()
     )
     stream = Events(reader, writer)
-    await stream.read_head()
     try:
+        await stream.read_head()
         yield stream
     finally:
         writer.close()

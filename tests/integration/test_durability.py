@@ -246,6 +246,9 @@ def test_what_was_acknowledged_outlives_fifty_kills(tmp_path: Path) -> None:
     try:
         asyncio.run(run(World(daemon, random.Random(seed))))
         daemon.stop()
+    except BaseException:
+        print(daemon.log()[-4000:])
+        raise
     finally:
         if daemon.process:
             daemon.kill()
