@@ -187,7 +187,6 @@ static bool read_dependencies(struct receive_stream *stream, struct packet *pack
 	picture->switch_from = descriptor.frame.temporal_layer;
 	picture->switch_to = descriptor.is_frame_start ? descriptor.frame.switch_to : 0;
 	picture->spatial_layer = descriptor.frame.spatial_layer;
-	picture->is_layer_start = dependency_starts_layer(&descriptor);
 	picture->is_layer_end = descriptor.is_frame_end;
 	if (descriptor.has_structure)
 		packet->sizes = stream->dependencies.sizes;

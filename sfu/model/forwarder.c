@@ -211,7 +211,6 @@ static void start(struct forwarder *forwarder, const struct forwarder_input *inp
 	(void)push_span(forwarder, &span);
 	forwarder->highest_input_sequence = (uint16_t)(input->sequence_number - 1);
 	forwarder->last_input_timestamp = input->rtp_timestamp;
-	forwarder->picture_spatial = 0;
 	forwarder->has_left_out = false;
 	forwarder->state = FORWARDER_FLOWING;
 	forwarder->is_shown = true;
@@ -282,23 +281,10 @@ static void begin_picture(struct forwarder *forwarder, const struct forwarder_in
 	uint8_t spatial = choose_spatial(forwarder, input, span->spatial_most);
 
 	forwarder->last_input_timestamp = input->rtp_timestamp;
-	forwarder->picture_spatial = 0;
 	if (is_first_of_picture(forwarder, input))
 		change_layers(forwarder, input,
 			      choose_temporal(forwarder, input, span->temporal_most, spatial),
 			      spatial);
-}
-
-/* The next spatial layer begins in mid-stream, from the one that this picture was sent up to. All
- * pictures that follow may refer to it: it must be of the lowest temporal layer. */
-static bool begins_layer(const struct forwarder *forwarder, const struct forwarder_input *input)
-{
-	const struct picture_numbers *picture = input->picture;
-	uint8_t most = forwarder_spatial(forwarder);
-
-	return picture->is_layer_start && picture->spatial_layer == most + 1 &&
-	       picture->spatial_layer <= forwarder->spatial_bound && picture->temporal_layer == 0 &&
-	       forwarder->picture_spatial == most;
 }
 
 /* All that follows moves up by one. */
@@ -367,16 +353,12 @@ static const struct forwarder_span *map_next(struct forwarder *forwarder,
 
 	if (input->rtp_timestamp != forwarder->last_input_timestamp || input->is_keyframe_start)
 		begin_picture(forwarder, input);
-	if (begins_layer(forwarder, input))
-		change_layers(forwarder, input, forwarder_temporal(forwarder),
-			      input->picture->spatial_layer);
 	forwarder->highest_input_sequence = input->sequence_number;
 	span = present_span(forwarder);
 	if (forwarder_is_blank(span, input->picture)) {
 		leave_out(forwarder, input);
 		return NULL;
 	}
-	forwarder->picture_spatial = input->picture->spatial_layer;
 	advance(forwarder, input, span);
 	bound_look_back(forwarder, forwarder->highest_output_sequence);
 	return span;

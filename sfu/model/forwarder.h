@@ -7,8 +7,8 @@
  * or where that has ended whichever of some others begins first.
  * Pictures of higher temporal layers are left out without a gap, from one picture to the next; they
  * are taken up again where the publisher allows it. So are the higher spatial layers inside a
- * stream (SVC), which come back with a keyframe, or where one begins from the layer below. Between
- * two pictures packets without contents can be put in, under numbers of their own.
+ * stream (SVC), which come back with a keyframe. Between two pictures packets without contents can
+ * be put in, under numbers of their own.
  *
  *   WAITING --keyframe of the target begins (video), any packet (audio)--> FLOWING
  *   FLOWING --forwarder_restart(), target LAYER_NONE--> WAITING
@@ -75,7 +75,6 @@ struct forwarder {
 	uint8_t target_temporal, meanwhile_temporal;
 	/* Spatial layers in one stream: what should flow, and what may. */
 	uint8_t target_spatial, spatial_bound;
-	uint8_t picture_spatial; /* the one that the present picture was sent up to */
 
 	uint16_t highest_input_sequence; /* of the layer that flows */
 	uint32_t last_input_timestamp;

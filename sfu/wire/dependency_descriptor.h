@@ -59,11 +59,4 @@ static inline bool dependency_starts_keyframe(const struct dependency_descriptor
 	       !descriptor->frame.farthest_reference && descriptor->frame.spatial_layer == 0;
 }
 
-/* All that a spatial layer needs is the one below, which is the frame before it. */
-static inline bool dependency_starts_layer(const struct dependency_descriptor *descriptor)
-{
-	return descriptor->is_frame_start && descriptor->frame.farthest_reference == 1 &&
-	       descriptor->frame.spatial_layer > 0;
-}
-
 #endif

@@ -14,13 +14,11 @@ enum {
 	VP8_PARTITION = 0x07,
 	VP8_LAYER_SYNC = 0x20,
 	VP9_PICTURE_ID = 0x80,
-	VP9_INTER_PREDICTED = 0x40, /* from pictures before */
 	VP9_LAYERS = 0x20,
 	VP9_FLEXIBLE = 0x10,
 	VP9_FRAME_START = 0x08,
 	VP9_FRAME_END = 0x04,
 	VP9_SWITCHING_UP = 0x10,
-	VP9_INTER_LAYER = 0x01, /* predicted from the layer below */
 	LONG_PICTURE_ID = 0x80,
 	KEY_INDEX_MASK = 0x1f
 };
@@ -92,9 +90,6 @@ void vp9_picture_numbers(const uint8_t *payload, size_t length, struct picture_n
 		numbers.temporal_layer = layers >> 5;
 		numbers.spatial_layer = layers >> 1 & 7;
 		numbers.is_layer_end = descriptor & VP9_FRAME_END;
-		numbers.is_layer_start = (descriptor & VP9_FRAME_START) &&
-					 !(descriptor & VP9_INTER_PREDICTED) &&
-					 (layers & VP9_INTER_LAYER);
 		if ((layers & VP9_SWITCHING_UP) && (descriptor & VP9_FRAME_START)) {
 			numbers.switch_from = numbers.temporal_layer;
 			numbers.switch_to = TEMPORAL_LAYER_MAX;

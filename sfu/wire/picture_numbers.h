@@ -10,7 +10,7 @@
  *
  * A picture may come in spatial layers (SVC), the smallest first, each in packets of its own. Those
  * above one can be left out, which makes the picture smaller; they are taken up again with a
- * keyframe, or where a layer says that it begins.
+ * keyframe.
  *
  * Thread: any. RFC 7741 section 4.2 (VP8), RFC 9628 section 4.2 (VP9).
  */
@@ -40,8 +40,6 @@ struct picture_numbers {
 	uint8_t switch_from, switch_to;
 	uint8_t spatial_layer;
 	bool is_layer_end; /* the last packet that this picture has of this spatial layer */
-	/* The first one of it, and all that it needs is this picture in the layer below. */
-	bool is_layer_start;
 };
 enum { TEMPORAL_LAYER_MAX = 7, SPATIAL_LAYER_MAX = 7 };
 

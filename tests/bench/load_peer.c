@@ -91,24 +91,32 @@ static void describe_us(const struct load_peer *peer, struct sdp *sdp)
 	sdp->has_fingerprint = true;
 }
 
-static int describe_video(struct sdp_media *media, bool with_transport_cc, bool without_rtx)
+static int describe_video(const struct load_peer *peer, struct sdp_media *media)
 {
-	const struct sdp_codec vp8 = {.payload_type = LOAD_VP8,
-				      .name = "VP8",
-				      .clock_rate_hz = 90000,
-				      .apt = -1,
-				      .nack = true,
-				      .nack_pli = true,
-				      .transport_cc = with_transport_cc};
-	const struct sdp_codec rtx = {.payload_type = LOAD_RTX,
-				      .name = "rtx",
-				      .clock_rate_hz = 90000,
-				      .apt = LOAD_VP8,
-				      .fmtp = "apt=96"};
-	int r = sdp_media_add_codec(media, &vp8);
+	struct sdp_codec codec = {.payload_type = LOAD_VP8,
+				  .name = "VP8",
+				  .clock_rate_hz = 90000,
+				  .apt = -1,
+				  .nack = true,
+				  .nack_pli = true,
+				  .transport_cc = peer->with_transport_cc};
+	struct sdp_codec rtx = {.payload_type = LOAD_RTX,
+				.name = "rtx",
+				.clock_rate_hz = 90000,
+				.apt = LOAD_VP8,
+				.fmtp = "apt=96"};
+	int r;
 
+	if (peer->with_vp9) {
+		codec.payload_type = LOAD_VP9;
+		rtx.apt = LOAD_VP9;
+		memcpy(codec.name, "VP9", sizeof("VP9"));
+		codec.fmtp = "profile-id=0";
+		rtx.fmtp = "apt=98";
+	}
 	media->kind = MEDIA_VIDEO;
-	return r < 0 || without_rtx ? r : sdp_media_add_codec(media, &rtx);
+	r = sdp_media_add_codec(media, &codec);
+	return r < 0 || peer->without_rtx ? r : sdp_media_add_codec(media, &rtx);
 }
 
 static int describe_audio(struct sdp_media *media, bool with_transport_cc)
@@ -155,9 +163,8 @@ char *load_peer_offer(const struct load_peer *peer, size_t receive_count)
 		struct sdp_media *media = &offer->media[i];
 		bool is_audio = peer->with_audio && i % 2 == 0;
 
-		int r = is_audio
-				? describe_audio(media, peer->with_transport_cc)
-				: describe_video(media, peer->with_transport_cc, peer->without_rtx);
+		int r = is_audio ? describe_audio(media, peer->with_transport_cc)
+				 : describe_video(peer, media);
 
 		if (r < 0 || (!receive_count && sdp_set_text(&media->cname, "load") < 0))
 			return NULL;

@@ -12,6 +12,7 @@
 enum {
 	LOAD_VP8 = 96,
 	LOAD_RTX = 97,
+	LOAD_VP9 = 98,
 	LOAD_OPUS = 111,
 	LOAD_DRAIN_MAX = 64,
 	LOAD_PRIORITY = 0x7effffff /* of the candidate that its first checks name */
@@ -20,6 +21,7 @@ enum {
 struct load_peer {
 	bool with_audio;	/* an audio section for each of video; set it before the offer */
 	bool with_transport_cc; /* packets numbered for feedback, and feedback; likewise */
+	bool with_vp9;		/* instead of VP8; likewise */
 	bool without_rtx;	/* what it misses comes again as it was; likewise */
 	size_t layer_count;	/* its picture is so many streams, told by their SSRCs; likewise */
 	bool over_ipv6;		/* by the other side's first candidate of that kind; likewise */
@@ -57,8 +59,9 @@ struct load_peer_drained {
 int load_peer_init(struct load_peer *peer, const struct dtls_identity *identity);
 void load_peer_fini(struct load_peer *peer);
 
-/* An offer with one VP8 section to publish, or `receive_count` sections to watch, with NACK and RTX
- * (payload types LOAD_VP8 and LOAD_RTX); with_audio, an Opus section before each. malloc()ed. */
+/* An offer with one section of VP8 or VP9 to publish, or `receive_count` sections to watch, with
+ * NACK and RTX (payload types LOAD_VP8 or LOAD_VP9, and LOAD_RTX); with_audio, an Opus section
+ * before each. malloc()ed. */
 char *load_peer_offer(const struct load_peer *peer, size_t receive_count);
 /* An answer that takes everything offered. malloc()ed, NULL if the offer is no good. */
 char *load_peer_answer(const struct load_peer *peer, const char *offer);

@@ -13,7 +13,9 @@ enum {
 	COMPLAIN_US = 300000,
 	PATIENCE_US = 1500000, /* then it is a hole */
 	ASKED_MAX = 100,
-	DRIFT_MS_MAX = 100
+	DRIFT_MS_MAX = 100,
+	/* Of VP9 the ids of pictures that were left out are not given to others. */
+	LEFT_OUT_MAX = 8
 };
 
 void critic_begin(struct critic *critic, struct pair *pair, struct random *random,
@@ -27,6 +29,7 @@ void critic_begin(struct critic *critic, struct pair *pair, struct random *rando
 	critic->is_broken = true;
 	critic->complained_us = clock_now_us();
 	assert_int_equal(load_peer_init(&critic->peer, pair->identity), 0);
+	critic->is_svc = critic->peer.with_vp9 = pair->with_svc;
 	critic->peer.without_rtx = without_rtx;
 	critic->peer.with_transport_cc = with_transport_cc;
 	offer = load_peer_offer(&critic->peer, 1);
@@ -65,71 +68,85 @@ static void describe(const struct critic *critic, const struct critic_packet *pa
 	describe_packet("now", packet);
 }
 
-static uint16_t picture_id_of(const struct critic_packet *packet)
-{
-	return (uint16_t)((packet->descriptor[2] & 0x7f) << 8 | packet->descriptor[3]);
-}
-
-static uint8_t key_index_of(const struct critic_packet *packet)
-{
-	return packet->descriptor[5] & 0x1f;
-}
-
-static bool is_same_picture(const struct critic_packet *a, const struct critic_packet *b)
+static bool is_same_frame(const struct critic_packet *a, const struct critic_packet *b)
 {
 	return a->mark.layer == b->mark.layer && a->mark.picture == b->mark.picture;
 }
 
+static bool is_same_picture(const struct critic *critic, const struct critic_packet *packet)
+{
+	return critic->has_picture &&
+	       (critic->is_svc ? packet->mark.picture == critic->last.mark.picture
+			       : is_same_frame(packet, &critic->last));
+}
+
+/* Of its frame it is the last packet. */
 static bool is_whole(const struct critic_packet *packet)
 {
 	return packet->mark.packet_index + 1 == packet->mark.packet_count;
 }
 
-static void judge_same_picture(const struct critic *critic, const struct critic_packet *packet)
+static void judge_reference(const struct critic *critic, const struct critic_packet *packet,
+			    uint8_t layer, int32_t picture)
+{
+	unsigned known = critic->frame_count < CRITIC_FRAMES ? critic->frame_count : CRITIC_FRAMES;
+
+	for (unsigned i = 0; i < known; i++)
+		if (critic->frames[i].picture == picture && critic->frames[i].layer == layer)
+			return;
+	FAULT(critic, packet, "it refers to picture %d in layer %u, which was not sent", picture,
+	      layer);
+}
+
+/* The frame can be shown if those that it refers to can. */
+static void judge_references(struct critic *critic, const struct critic_packet *packet)
+{
+	const struct film_mark *mark = &packet->mark;
+
+	for (size_t i = 0; i < FILM_NEEDS; i++)
+		if (mark->needs[i] != FILM_NOTHING)
+			judge_reference(critic, packet, mark->layer, mark->needs[i]);
+	if (mark->needs_below)
+		judge_reference(critic, packet, mark->layer - 1, mark->picture);
+	critic->frames[critic->frame_count++ % CRITIC_FRAMES] =
+		(struct critic_frame){mark->picture, mark->layer};
+}
+
+static void judge_same_picture(struct critic *critic, const struct critic_packet *packet)
 {
 	const struct critic_packet *last = &critic->last;
+	bool is_next_frame = packet->mark.layer == last->mark.layer + 1 &&
+			     packet->mark.packet_index == 0 && is_whole(last);
 
-	if (packet->mark.packet_index != last->mark.packet_index + 1)
+	if (last->has_marker)
+		FAULT(critic, packet, "the picture goes on behind its marker");
+	if (!is_next_frame && (!is_same_frame(packet, last) ||
+			       packet->mark.packet_index != last->mark.packet_index + 1))
 		FAULT(critic, packet, "a packet of the picture is missing, and its number not");
 	if (packet->rtp_timestamp != last->rtp_timestamp)
 		FAULT(critic, packet, "one picture has two timestamps");
-	if (memcmp(packet->descriptor + 2, last->descriptor + 2, FILM_DESCRIPTOR_BYTES - 2) != 0)
+	if (packet->numbers.picture_id != last->numbers.picture_id ||
+	    packet->numbers.tl0_index != last->numbers.tl0_index ||
+	    packet->numbers.key_index != last->numbers.key_index)
 		FAULT(critic, packet, "one picture has two sets of numbers");
-}
-
-/* Those that it refers to have been shown. */
-static void judge_references(const struct critic *critic, const struct critic_packet *packet)
-{
-	unsigned known =
-		critic->picture_count < CRITIC_PICTURES ? critic->picture_count : CRITIC_PICTURES;
-
-	for (size_t i = 0; i < FILM_NEEDS; i++) {
-		bool is_there = packet->mark.needs[i] == FILM_NOTHING;
-
-		for (unsigned j = 0; j < known; j++)
-			is_there |= critic->pictures[j] == packet->mark.needs[i];
-		if (!is_there)
-			FAULT(critic, packet, "it refers to picture %d, which was not sent",
-			      packet->mark.needs[i]);
-	}
+	if (is_next_frame)
+		judge_references(critic, packet);
 }
 
 static void judge_numbers(const struct critic *critic, const struct critic_packet *packet)
 {
-	const struct critic_packet *last = &critic->last;
-	bool begins_anew = packet->mark.is_keyframe;
-	uint8_t tl0_index = (uint8_t)(last->descriptor[4] + (packet->mark.temporal_layer == 0));
-	uint8_t key_index = (key_index_of(last) + begins_anew) & 0x1f;
+	const struct film_numbers *last = &critic->last.numbers, *now = &packet->numbers;
+	uint8_t tl0_index = (uint8_t)(last->tl0_index + (packet->mark.temporal_layer == 0));
+	uint8_t key_index = (last->key_index + packet->mark.is_keyframe) & 0x1f;
+	unsigned left_out_max = critic->left_open + (critic->is_svc ? LEFT_OUT_MAX : 0);
 
-	if (((picture_id_of(packet) - picture_id_of(last) - 1) & 0x7fff) > critic->left_open)
-		FAULT(critic, packet, "picture id %u follows %u", picture_id_of(packet),
-		      picture_id_of(last));
-	if (packet->descriptor[4] != tl0_index)
-		FAULT(critic, packet, "TL0PICIDX %u follows %u", packet->descriptor[4],
-		      last->descriptor[4]);
-	if (key_index_of(packet) != key_index)
-		FAULT(critic, packet, "KEYIDX %u follows %u", key_index_of(packet),
-		      key_index_of(last));
+	if (((now->picture_id - last->picture_id - 1) & 0x7fff) > left_out_max)
+		FAULT(critic, packet, "picture id %u follows %u", now->picture_id,
+		      last->picture_id);
+	if (now->has_tl0_index && now->tl0_index != tl0_index)
+		FAULT(critic, packet, "TL0PICIDX %u follows %u", now->tl0_index, last->tl0_index);
+	if (!critic->is_svc && now->key_index != key_index)
+		FAULT(critic, packet, "KEYIDX %u follows %u", now->key_index, last->key_index);
 }
 
 /* Holds across holes as well. */
@@ -161,20 +178,22 @@ static void judge_time(struct critic *critic, const struct critic_packet *packet
 static bool judge_new_picture(struct critic *critic, const struct critic_packet *packet)
 {
 	const struct critic_packet *last = &critic->last;
-	bool is_other_layer = critic->has_picture && packet->mark.layer != last->mark.layer;
+	bool is_other_layer =
+		!critic->is_svc && critic->has_picture && packet->mark.layer != last->mark.layer;
+	bool is_first =
+		packet->mark.packet_index == 0 && (!critic->is_svc || packet->mark.layer == 0);
 
-	if (!critic->is_broken && !is_whole(last) && !packet->mark.is_keyframe)
+	if (!critic->is_broken && !last->has_marker && !packet->mark.is_keyframe)
 		FAULT(critic, packet, "the picture before it is not whole");
-	if (!critic->is_broken && packet->mark.packet_index != 0)
+	if (!critic->is_broken && !is_first)
 		FAULT(critic, packet, "it does not begin with its first packet");
 	if (packet->mark.packet_index == 0)
 		judge_time(critic, packet);
-	if (packet->mark.is_keyframe && packet->mark.packet_index == 0) {
+	if (packet->mark.is_keyframe && is_first) {
 		if (!critic->is_broken)
 			judge_numbers(critic, packet);
 		critic->is_broken = false;
-		critic->picture_count = 0;
-		critic->switches += is_other_layer;
+		critic->frame_count = 0;
 	}
 	if (critic->is_broken)
 		return false;
@@ -182,9 +201,30 @@ static bool judge_new_picture(struct critic *critic, const struct critic_packet 
 		if (is_other_layer)
 			FAULT(critic, packet, "the layer begins without a keyframe");
 		judge_numbers(critic, packet);
-		judge_references(critic, packet);
 	}
+	judge_references(critic, packet);
 	return true;
+}
+
+static void judge_marker(const struct critic *critic, const struct critic_packet *packet)
+{
+	if (packet->has_marker && !is_whole(packet))
+		FAULT(critic, packet, "the marker comes too early");
+	if (!critic->is_svc && !packet->has_marker && is_whole(packet))
+		FAULT(critic, packet, "the last packet has no marker");
+}
+
+/* What was shown of it. */
+static void count(struct critic *critic, const struct critic_packet *packet)
+{
+	if (!is_whole(packet))
+		return;
+	critic->shown[packet->mark.layer]++;
+	critic->shown_temporal[packet->mark.temporal_layer]++;
+	if (!packet->has_marker)
+		return;
+	critic->switches += packet->mark.layer != critic->top_layer;
+	critic->top_layer = packet->mark.layer;
 }
 
 static void judge(struct critic *critic, const struct critic_packet *packet)
@@ -198,21 +238,13 @@ static void judge(struct critic *critic, const struct critic_packet *packet)
 		critic->left_open++;
 		return;
 	}
-	if (packet->has_marker && !is_whole(packet))
-		FAULT(critic, packet, "the marker comes too early");
-	if (!packet->has_marker && is_whole(packet))
-		FAULT(critic, packet, "the last packet has no marker");
-	if (critic->has_picture && is_same_picture(&critic->last, packet)) {
-		if (!critic->is_broken)
-			judge_same_picture(critic, packet);
-	} else {
+	judge_marker(critic, packet);
+	if (!is_same_picture(critic, packet))
 		is_shown = judge_new_picture(critic, packet);
-		if (is_shown)
-			critic->pictures[critic->picture_count++ % CRITIC_PICTURES] =
-				packet->mark.picture;
-	}
-	critic->shown[packet->mark.layer] += is_shown && is_whole(packet);
-	critic->shown_temporal[packet->mark.temporal_layer] += is_shown && is_whole(packet);
+	else if (is_shown)
+		judge_same_picture(critic, packet);
+	if (is_shown)
+		count(critic, packet);
 	critic->last = *packet;
 	critic->has_picture = true;
 	critic->left_open = 0;
@@ -314,8 +346,9 @@ static void keep(struct critic *critic, const struct critic_packet *packet)
 	}
 	critic->repeats++;
 	if (memcmp(&place->mark, &packet->mark, sizeof(packet->mark)) != 0 ||
-	    memcmp(place->descriptor, packet->descriptor, sizeof(packet->descriptor)) != 0 ||
-	    place->rtp_timestamp != packet->rtp_timestamp || place->is_empty != packet->is_empty) {
+	    memcmp(&place->numbers, &packet->numbers, sizeof(packet->numbers)) != 0 ||
+	    place->rtp_timestamp != packet->rtp_timestamp || place->is_empty != packet->is_empty ||
+	    place->has_marker != packet->has_marker) {
 		describe_packet("first", place);
 		FAULT(critic, packet, "it was another packet the first time");
 	}
@@ -340,13 +373,14 @@ static void take_media(struct critic *critic, const struct rtp_header *header,
 		length -= 2;
 		packet.is_empty = length == 0;
 	} else {
-		assert_int_equal(header->payload_type, LOAD_VP8);
+		assert_int_equal(header->payload_type, critic->is_svc ? LOAD_VP9 : LOAD_VP8);
 		assert_int_equal(header->ssrc, critic->peer.receive_ssrc);
 	}
 	if (!packet.is_empty) {
-		assert_in_range(length, FILM_DESCRIPTOR_BYTES + sizeof(packet.mark), 1200);
-		memcpy(packet.descriptor, payload, FILM_DESCRIPTOR_BYTES);
-		memcpy(&packet.mark, payload + FILM_DESCRIPTOR_BYTES, sizeof(packet.mark));
+		assert_in_range(length, FILM_PAYLOAD_MIN, 1200);
+		packet.numbers = film_numbers_read(payload, critic->is_svc);
+		memcpy(&packet.mark, payload + packet.numbers.descriptor_bytes,
+		       sizeof(packet.mark));
 	}
 	keep(critic, &packet);
 }

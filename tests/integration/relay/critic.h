@@ -5,7 +5,8 @@
  * - pictures whole, in one piece, with the marker on the last packet and nowhere else; but for the
  *   last one before a keyframe, which may be broken off;
  * - picture ids, TL0PICIDX and KEYIDX that go on whichever layer flows;
- * - a layer that begins with its keyframe, and no picture without those that it refers to;
+ * - a layer that begins with its keyframe, or in a stream of layers from the one below; and no
+ *   frame without those that it refers to;
  * - timestamps that increase and keep the time in which the pictures were captured.
  *
  * It loses packets at random and asks for them again. What never comes is counted, and until the
@@ -16,14 +17,14 @@
 
 #include "tests/integration/relay/film.h"
 
-enum { CRITIC_WINDOW = 2048, CRITIC_PICTURES = 16 };
+enum { CRITIC_WINDOW = 2048, CRITIC_FRAMES = 64 };
 
 /* One packet, as it came first. */
 struct critic_packet {
 	bool is_there, has_marker, is_empty; /* empty: no payload, which belongs to no picture */
 	uint16_t sequence_number;
 	uint32_t rtp_timestamp;
-	uint8_t descriptor[FILM_DESCRIPTOR_BYTES];
+	struct film_numbers numbers;
 	struct film_mark mark;
 	uint64_t missing_since_us; /* if it is not there */
 };
@@ -33,6 +34,7 @@ struct critic {
 	const char *peer_id;
 	struct random *random;
 	unsigned lost_percent;
+	bool is_svc;
 	struct critic_packet window[CRITIC_WINDOW];
 	bool has_begun;
 	uint16_t next, newest;		/* to be judged; that came */
@@ -43,8 +45,13 @@ struct critic {
 	uint64_t complained_us;		/* last, of that */
 	/* Empty packets since: a picture may have been left out after its id was left free. */
 	unsigned left_open;
-	int32_t pictures[CRITIC_PICTURES]; /* of this layer, since its keyframe */
-	unsigned picture_count;
+	/* Since the keyframe. */
+	struct critic_frame {
+		int32_t picture;
+		uint8_t layer;
+	} frames[CRITIC_FRAMES];
+	unsigned frame_count;
+	uint8_t top_layer; /* of the last whole picture */
 	bool has_origin;
 	uint32_t origin_timestamp; /* of the first picture, and when that was captured */
 	uint64_t origin_us;

@@ -9,11 +9,8 @@
 enum { PICTURE_US = 20000, REPORT_US = 200000, PHASES = 4, PACKET_MAX = 600 };
 
 static const uint8_t temporal_layer_of[PHASES] = {0, 2, 1, 2};
-static const struct {
-	uint16_t width_px, height_px;
-	uint8_t packets; /* of a picture, of a keyframe twice as many */
-	size_t payload_bytes;
-} sizes[FILM_LAYERS] = {{320, 180, 1, 150}, {640, 360, 2, 250}, {1280, 720, 4, 350}};
+const struct film_size film_sizes[FILM_LAYERS] = {
+	{320, 180, 1, FILM_PAYLOAD_MIN}, {640, 360, 2, 250}, {1280, 720, 4, 350}};
 
 void film_begin(struct film *film, struct pair *pair, struct random *random)
 {
@@ -21,21 +18,26 @@ void film_begin(struct film *film, struct pair *pair, struct random *random)
 
 	memset(film, 0, sizeof(*film));
 	film->random = random;
+	film->is_svc = pair->with_svc;
+	film->is_key_only = random_below(random, 2) == 0;
+	film->is_flexible = random_below(random, 2) == 0;
+	film->stream_count = film->is_svc ? 1 : FILM_LAYERS;
 	film->sent_layers = (1 << FILM_LAYERS) - 1;
-	film->wanted_keyframes = film->sent_layers;
+	film->wanted_keyframes = (1u << film->stream_count) - 1;
 	assert_int_equal(load_peer_init(&film->publisher, pair->identity), 0);
-	film->publisher.layer_count = FILM_LAYERS;
+	film->publisher.layer_count = film->is_svc ? 0 : FILM_LAYERS;
+	film->publisher.with_vp9 = film->is_svc;
 	film->publisher.ssrc = film->publisher.ssrc / 8 * 8 + 1; /* no wrap after it */
 	for (size_t i = 0; i < FILM_LAYERS; i++) {
-		struct film_layer *layer = &film->layers[i];
+		struct film_stream *stream = &film->streams[i];
 
-		layer->sequence_number =
+		stream->sequence_number =
 			(uint16_t)(random_u64(random) | 0xf000); /* near the wrap */
-		layer->picture_id = (uint16_t)(random_u64(random) | 0x7f00);
-		layer->tl0_index = (uint8_t)random_u64(random);
-		layer->key_index = (uint8_t)random_u64(random);
-		layer->timestamp_offset = (uint32_t)random_u64(random);
-		layer->last_of[0] = layer->last_of[1] = FILM_NOTHING;
+		stream->picture_id = (uint16_t)(random_u64(random) | 0x7f00);
+		stream->tl0_index = (uint8_t)random_u64(random);
+		stream->key_index = (uint8_t)random_u64(random);
+		stream->timestamp_offset = (uint32_t)random_u64(random);
+		film->last_of[i][0] = film->last_of[i][1] = FILM_NOTHING;
 	}
 	offer = load_peer_offer(&film->publisher, 0);
 	pair_join_with(pair, &film->publisher, "film", "whip", offer);
@@ -48,9 +50,9 @@ void film_end(struct film *film)
 
 /* ---- what is asked for ---- */
 
-static uint8_t layer_of_ssrc(const struct film *film, uint32_t ssrc)
+static uint8_t stream_of_ssrc(const struct film *film, uint32_t ssrc)
 {
-	assert_in_range(ssrc - film->publisher.ssrc, 0, FILM_LAYERS - 1);
+	assert_in_range(ssrc - film->publisher.ssrc, 0, film->stream_count - 1);
 	return (uint8_t)(ssrc - film->publisher.ssrc);
 }
 
@@ -58,7 +60,7 @@ static void hear_pli(void *data, uint32_t ssrc)
 {
 	struct film *film = data;
 
-	film->wanted_keyframes |= 1u << layer_of_ssrc(film, ssrc);
+	film->wanted_keyframes |= 1u << stream_of_ssrc(film, ssrc);
 }
 
 static bool gets_lost(struct film *film)
@@ -66,9 +68,9 @@ static bool gets_lost(struct film *film)
 	return random_below(film->random, 100) < film->lost_percent;
 }
 
-static struct film_packet *place_of(struct film_layer *layer, uint16_t sequence_number)
+static struct film_packet *place_of(struct film_stream *stream, uint16_t sequence_number)
 {
-	return &layer->history[sequence_number % FILM_HISTORY];
+	return &stream->history[sequence_number % FILM_HISTORY];
 }
 
 /* The very same packet once more: there is no RTX for layers told by SSRC alone. */
@@ -88,10 +90,10 @@ static void send_again(struct film *film, const struct film_packet *kept)
 static void hear_nack(void *data, uint32_t ssrc, const uint16_t *sequence_numbers, size_t count)
 {
 	struct film *film = data;
-	struct film_layer *layer = &film->layers[layer_of_ssrc(film, ssrc)];
+	struct film_stream *stream = &film->streams[stream_of_ssrc(film, ssrc)];
 
 	for (size_t i = 0; i < count; i++) {
-		const struct film_packet *kept = place_of(layer, sequence_numbers[i]);
+		const struct film_packet *kept = place_of(stream, sequence_numbers[i]);
 
 		if (kept->is_there && kept->sequence_number == sequence_numbers[i] &&
 		    !gets_lost(film))
@@ -117,22 +119,7 @@ static void hear(struct film *film)
 
 /* ---- pictures ---- */
 
-static void write_descriptor(const struct film_layer *layer, const struct film_mark *mark,
-			     uint8_t out[FILM_DESCRIPTOR_BYTES])
-{
-	/* The second one of the highest refers to the one between as well. */
-	bool needs_base_alone = mark->temporal_layer > 0 && mark->needs[1] == FILM_NOTHING;
-
-	out[0] = mark->packet_index == 0 ? 0x90 : 0x80;
-	out[1] = 0xf0;
-	out[2] = (uint8_t)(0x80 | (layer->picture_id >> 8 & 0x7f));
-	out[3] = (uint8_t)layer->picture_id;
-	out[4] = layer->tl0_index;
-	out[5] = (uint8_t)(mark->temporal_layer << 6 | needs_base_alone << 5 |
-			   (layer->key_index & 0x1f));
-}
-
-static void write_header(uint8_t index, struct film_mark *mark)
+static void write_header(uint8_t layer, struct film_mark *mark)
 {
 	const uint8_t header[sizeof(mark->header)] = {!mark->is_keyframe,
 						      0,
@@ -140,30 +127,32 @@ static void write_header(uint8_t index, struct film_mark *mark)
 						      0x9d,
 						      0x01,
 						      0x2a,
-						      (uint8_t)sizes[index].width_px,
-						      (uint8_t)(sizes[index].width_px >> 8),
-						      (uint8_t)sizes[index].height_px,
-						      (uint8_t)(sizes[index].height_px >> 8)};
+						      (uint8_t)film_sizes[layer].width_px,
+						      (uint8_t)(film_sizes[layer].width_px >> 8),
+						      (uint8_t)film_sizes[layer].height_px,
+						      (uint8_t)(film_sizes[layer].height_px >> 8)};
 
 	memcpy(mark->header, header, sizeof(header));
 }
 
-static void send_packet(struct film *film, uint8_t index, const struct film_mark *mark)
+static void send_packet(struct film *film, uint8_t index, const struct film_mark *mark,
+			bool is_last_layer)
 {
-	struct film_layer *layer = &film->layers[index];
-	uint16_t sequence_number = layer->sequence_number++;
-	struct film_packet *kept = place_of(layer, sequence_number);
+	struct film_stream *stream = &film->streams[index];
+	uint16_t sequence_number = stream->sequence_number++;
+	struct film_packet *kept = place_of(stream, sequence_number);
+	bool is_last = is_last_layer && mark->packet_index + 1 == mark->packet_count;
 	uint8_t packet[PACKET_MAX];
+	size_t descriptor_bytes;
 	int length;
 
 	*kept = (struct film_packet){.is_there = true,
 				     .sequence_number = sequence_number,
-				     .payload_bytes = sizes[index].payload_bytes};
-	write_descriptor(layer, mark, kept->payload);
-	memcpy(kept->payload + FILM_DESCRIPTOR_BYTES, mark, sizeof(*mark));
-	rtp_header_encode(kept->header, LOAD_VP8, mark->packet_index + 1 == mark->packet_count,
-			  false, false, sequence_number, mark->rtp_timestamp,
-			  film->publisher.ssrc + index);
+				     .payload_bytes = film_sizes[mark->layer].payload_bytes};
+	descriptor_bytes = film_descriptor_write(film, stream, mark, kept->payload);
+	memcpy(kept->payload + descriptor_bytes, mark, sizeof(*mark));
+	rtp_header_encode(kept->header, film->is_svc ? LOAD_VP9 : LOAD_VP8, is_last, false, false,
+			  sequence_number, mark->rtp_timestamp, film->publisher.ssrc + index);
 	memcpy(packet, kept->header, RTP_HEADER_BYTES);
 	length = media_crypto_protect_rtp(film->publisher.out, packet, sizeof(packet),
 					  RTP_HEADER_BYTES, NULL, 0, kept->payload,
@@ -173,45 +162,84 @@ static void send_packet(struct film *film, uint8_t index, const struct film_mark
 		(void)send(film->publisher.fd, packet, (size_t)length, 0);
 }
 
-/* What it is, and what it refers to. */
-static struct film_mark next_picture(struct film *film, uint8_t index, uint64_t captured_us)
+/* What it is, and what it refers to. `begins`: to nothing of its own layer. */
+static struct film_mark next_frame(struct film *film, uint8_t index, uint8_t layer,
+				   bool is_keyframe, bool begins, uint64_t captured_us)
 {
-	struct film_layer *layer = &film->layers[index];
-	bool is_keyframe = film->wanted_keyframes & ~film->refused_layers & 1u << index;
-	struct film_mark mark = {.layer = index,
-				 .is_keyframe = is_keyframe,
-				 .picture = layer->picture,
-				 .needs = {FILM_NOTHING, FILM_NOTHING},
-				 .captured_us = captured_us};
+	const struct film_stream *stream = &film->streams[index];
+	int32_t *last_of = film->last_of[layer];
+	struct film_mark mark = {
+		.layer = layer,
+		.temporal_layer = temporal_layer_of[stream->phase],
+		.packet_count = (uint8_t)(film_sizes[layer].packets << is_keyframe),
+		.is_keyframe = is_keyframe,
+		.needs_below = film->is_svc && layer > 0 && (begins || !film->is_key_only),
+		.picture = stream->picture,
+		.needs = {begins ? FILM_NOTHING : last_of[0], FILM_NOTHING},
+		.rtp_timestamp = (uint32_t)(captured_us * 9 / 100) + stream->timestamp_offset,
+		.captured_us = captured_us};
 
-	if (is_keyframe)
-		layer->phase = 0;
-	else
-		mark.needs[0] = layer->last_of[0];
-	mark.temporal_layer = temporal_layer_of[layer->phase];
-	if (layer->phase == PHASES - 1)
-		mark.needs[1] = layer->last_of[1];
+	if (stream->phase == PHASES - 1)
+		mark.needs[1] = last_of[1];
 	if (mark.temporal_layer < 2)
-		layer->last_of[mark.temporal_layer] = mark.picture;
-	mark.packet_count = (uint8_t)(sizes[index].packets << is_keyframe);
-	mark.rtp_timestamp = (uint32_t)(captured_us * 9 / 100) + layer->timestamp_offset;
-	write_header(index, &mark);
+		last_of[mark.temporal_layer] = mark.picture;
+	if (!film->is_svc)
+		write_header(layer, &mark);
 	return mark;
+}
+
+static void send_frame(struct film *film, uint8_t index, struct film_mark mark, bool is_last_layer)
+{
+	for (; mark.packet_index < mark.packet_count; mark.packet_index++)
+		send_packet(film, index, &mark, is_last_layer);
+}
+
+/* SVC: fewer layers at once; more with a keyframe, or from the layer below where pictures of all
+ * temporal layers follow. */
+static uint8_t choose_active(struct film *film, bool is_keyframe)
+{
+	uint8_t wanted = (uint8_t)__builtin_popcount(film->sent_layers);
+
+	return wanted < film->active_layers || is_keyframe || film->streams[0].phase == 0
+		       ? wanted
+		       : film->active_layers;
+}
+
+/* A simulcast may as well be asked for keyframes; a stream of layers is given a larger one with a
+ * keyframe as often as not. */
+static bool takes_keyframe(const struct film *film, uint8_t index)
+{
+	bool grows = film->is_svc && __builtin_popcount(film->sent_layers) > film->active_layers &&
+		     random_below(film->random, 8) == 0;
+	bool is_wanted = grows || film->wanted_keyframes & 1u << index;
+
+	return is_wanted && !(film->refused_layers & 1u << index);
 }
 
 static void send_picture(struct film *film, uint8_t index, uint64_t captured_us)
 {
-	struct film_layer *layer = &film->layers[index];
-	struct film_mark mark = next_picture(film, index, captured_us);
+	struct film_stream *stream = &film->streams[index];
+	bool is_keyframe = takes_keyframe(film, index);
+	uint8_t first = film->is_svc ? 0 : index, last = index, before = FILM_LAYERS;
 
-	layer->tl0_index = (uint8_t)(layer->tl0_index + (mark.temporal_layer == 0));
-	layer->key_index = (uint8_t)(layer->key_index + mark.is_keyframe);
-	for (; mark.packet_index < mark.packet_count; mark.packet_index++)
-		send_packet(film, index, &mark);
-	layer->picture++;
-	layer->picture_id++;
-	layer->phase = (layer->phase + 1) % PHASES;
-	if (mark.is_keyframe)
+	if (is_keyframe)
+		stream->phase = 0;
+	if (film->is_svc) {
+		before = film->active_layers;
+		film->active_layers = choose_active(film, is_keyframe);
+		last = film->active_layers - 1;
+	}
+	stream->tl0_index = (uint8_t)(stream->tl0_index + (temporal_layer_of[stream->phase] == 0));
+	stream->key_index = (uint8_t)(stream->key_index + is_keyframe);
+	for (uint8_t layer = first; layer <= last; layer++)
+		send_frame(film, index,
+			   next_frame(film, index, layer, is_keyframe,
+				      is_keyframe || layer >= before, captured_us),
+			   layer == last);
+	stream->picture++;
+	stream->picture_id++;
+	stream->phase = (stream->phase + 1) % PHASES;
+	if (is_keyframe)
 		film->wanted_keyframes &= ~(1u << index);
 }
 
@@ -220,11 +248,11 @@ static void report(struct film *film)
 	uint64_t now_us = clock_unix_us();
 	uint8_t packet[256];
 
-	for (uint32_t i = 0; i < FILM_LAYERS; i++) {
+	for (uint32_t i = 0; i < film->stream_count; i++) {
 		const struct rtcp_sender_info info = {.ntp = ntp_from_unix_us(now_us),
 						      .rtp_timestamp =
 							      (uint32_t)(now_us * 9 / 100) +
-							      film->layers[i].timestamp_offset};
+							      film->streams[i].timestamp_offset};
 		struct writer writer = writer_over(packet, sizeof(packet));
 
 		rtcp_write_sender_report(&writer, film->publisher.ssrc + i, &info, NULL, 0);
@@ -245,7 +273,7 @@ void film_go_on(struct film *film)
 	if (now_us < film->next_picture_us)
 		return;
 	film->next_picture_us = now_us + PICTURE_US;
-	for (uint8_t i = 0; i < FILM_LAYERS; i++)
-		if (film->sent_layers & 1u << i)
+	for (uint8_t i = 0; i < film->stream_count; i++)
+		if (film->is_svc || film->sent_layers & 1u << i)
 			send_picture(film, i, clock_unix_us());
 }

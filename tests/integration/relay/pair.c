@@ -12,8 +12,16 @@
 
 /* ---- a group ---- */
 
-static int start(void **state, unsigned workers)
+struct setting {
+	const char *name, *value; /* NULL: as it is without */
+};
+
+static int start(void **state, unsigned workers, const char *peers_per_worker,
+		 const char *cpu_limit, bool with_svc)
 {
+	const struct setting settings[] = {{"WEBRTC_PEERS_PER_WORKER", peers_per_worker},
+					   {"WEBRTC_CPU_LIMIT", cpu_limit},
+					   {"WEBRTC_SVC", with_svc ? "true" : NULL}};
 	const char *program = getenv("REALTIME_SFU");
 	struct pair *pair = calloc(1, sizeof(*pair));
 
@@ -21,6 +29,10 @@ static int start(void **state, unsigned workers)
 	*state = pair;
 	if (!program)
 		fail_msg("REALTIME_SFU must be the path of realtime-sfu");
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+		(void)(settings[i].value ? setenv(settings[i].name, settings[i].value, 1)
+					 : unsetenv(settings[i].name));
+	pair->with_svc = with_svc;
 	assert_int_equal(dtls_identity_new(&pair->identity, NULL), 0);
 	(void)setenv("G_DEBUG", "fatal-warnings", 1); /* GStreamer's are of our making */
 	return fake_hub_start(&pair->hub, program, workers);
@@ -28,30 +40,32 @@ static int start(void **state, unsigned workers)
 
 int pair_start_sfu(void **state)
 {
-	(void)unsetenv("WEBRTC_PEERS_PER_WORKER");
-	(void)unsetenv("WEBRTC_CPU_LIMIT");
-	return start(state, 1);
+	return start(state, 1, NULL, NULL, false);
 }
 
 int pair_start_two_workers(void **state)
 {
-	(void)setenv("WEBRTC_PEERS_PER_WORKER", "1", 1);
-	(void)unsetenv("WEBRTC_CPU_LIMIT");
-	return start(state, 2);
+	return start(state, 2, "1", NULL, false);
 }
 
 int pair_start_busy_worker(void **state)
 {
-	(void)unsetenv("WEBRTC_PEERS_PER_WORKER");
-	(void)setenv("WEBRTC_CPU_LIMIT", "1", 1);
-	return start(state, 1);
+	return start(state, 1, NULL, "1", false);
 }
 
 int pair_start_two_busy_workers(void **state)
 {
-	(void)setenv("WEBRTC_PEERS_PER_WORKER", "1", 1);
-	(void)setenv("WEBRTC_CPU_LIMIT", "3", 1);
-	return start(state, 2);
+	return start(state, 2, "1", "3", false);
+}
+
+int pair_start_svc(void **state)
+{
+	return start(state, 1, NULL, NULL, true);
+}
+
+int pair_start_svc_on_two_workers(void **state)
+{
+	return start(state, 2, "1", NULL, true);
 }
 
 int pair_stop_sfu(void **state)

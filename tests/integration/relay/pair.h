@@ -21,11 +21,12 @@ struct pair {
 	struct load_peer publisher, viewer; /* the test's */
 	struct fake_hub hub;		    /* the group's, and so is */
 	struct dtls_identity *identity;
+	bool with_svc;
 };
 
 /* A group: the SFU has one worker; or two, and room for one peer of the room on each, so that the
  * publisher is on one and the viewer on the other; or one that is too busy at 1 % of a core; or two
- * that are at 3 %. */
+ * that are at 3 %; or one or two that choose among the layers inside a stream. */
 #define RUN_ON_ONE_WORKER(tests) cmocka_run_group_tests(tests, pair_start_sfu, pair_stop_sfu)
 #define RUN_ON_TWO_WORKERS(tests)                                                                  \
 	cmocka_run_group_tests(tests, pair_start_two_workers, pair_stop_sfu)
@@ -33,10 +34,15 @@ struct pair {
 	cmocka_run_group_tests(tests, pair_start_busy_worker, pair_stop_sfu)
 #define RUN_ON_TWO_BUSY_WORKERS(tests)                                                             \
 	cmocka_run_group_tests(tests, pair_start_two_busy_workers, pair_stop_sfu)
+#define RUN_WITH_SVC(tests) cmocka_run_group_tests(tests, pair_start_svc, pair_stop_sfu)
+#define RUN_WITH_SVC_ON_TWO_WORKERS(tests)                                                         \
+	cmocka_run_group_tests(tests, pair_start_svc_on_two_workers, pair_stop_sfu)
 int pair_start_sfu(void **state);
 int pair_start_two_workers(void **state);
 int pair_start_busy_worker(void **state);
 int pair_start_two_busy_workers(void **state);
+int pair_start_svc(void **state);
+int pair_start_svc_on_two_workers(void **state);
 int pair_stop_sfu(void **state);
 
 #define PAIR_TEST(function) cmocka_unit_test_setup_teardown(function, pair_set_up, pair_tear_down)

@@ -4,6 +4,7 @@
 #include "tests/integration/relay/critic.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -204,8 +205,7 @@ static void calm_down(struct show *show)
 
 static bool sees_all(const struct critic *viewer)
 {
-	return !viewer->is_broken && viewer->has_picture &&
-	       viewer->last.mark.layer == FILM_LAYERS - 1;
+	return !viewer->is_broken && viewer->has_picture && viewer->top_layer == FILM_LAYERS - 1;
 }
 
 static void all_see_all_soon(struct show *show)
@@ -286,13 +286,15 @@ static void what_is_lost_is_made_up_for(void **state)
 	end(&show);
 }
 
-int main(void)
+/* "svc": the film is one stream of layers. */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_that_is_sent_can_be_shown),
 		cmocka_unit_test(what_is_lost_is_made_up_for),
 	};
-	int failed = RUN_ON_ONE_WORKER(tests);
+	bool with_svc = argc > 1 && strcmp(argv[1], "svc") == 0;
+	int failed = with_svc ? RUN_WITH_SVC(tests) : RUN_ON_ONE_WORKER(tests);
 
-	return failed + RUN_ON_TWO_WORKERS(tests);
+	return failed + (with_svc ? RUN_WITH_SVC_ON_TWO_WORKERS(tests) : RUN_ON_TWO_WORKERS(tests));
 }

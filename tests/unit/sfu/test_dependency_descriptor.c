@@ -146,11 +146,6 @@ static void spatial_layers_are_read(void **state)
 	assert_int_equal(structure.sizes.layers[1].height_px, 360);
 	assert_int_equal(decode("cd0001", &structure, &descriptor), 0); /* 10 + 3 */
 	assert_int_equal(descriptor.frame.spatial_layer, 1);
-	assert_true(dependency_starts_layer(&descriptor));
-	assert_int_equal(decode("4d0001", &structure, &descriptor), 0); /* a later packet of it */
-	assert_false(dependency_starts_layer(&descriptor));
-	assert_int_equal(decode("cb0002", &structure, &descriptor), 0); /* the lowest layer */
-	assert_false(dependency_starts_layer(&descriptor));
 }
 
 static void a_picture_may_differ_from_its_template(void **state)

@@ -87,26 +87,23 @@ static void temporal_layers_and_where_they_may_be_taken_up(void **state)
 	}
 }
 
-/* SID 1 and D: the layer's first packet where P is clear begins it; E ends it. */
-static void spatial_layers_and_where_they_begin_and_end(void **state)
+/* SID; E ends it. */
+static void spatial_layers_and_where_they_end(void **state)
 {
 	static const struct {
 		uint8_t payload[3];
 		uint8_t spatial_layer;
-		bool is_start, is_end;
-	} cases[] = {{{0x28, 0x03, 7}, 1, true, false},	 /* L B; SID 1 D */
-		     {{0x20, 0x03, 7}, 1, false, false}, /* not its first packet */
-		     {{0x24, 0x05, 7}, 2, false, true},	 /* E; SID 2 D */
-		     {{0x6c, 0x03, 7}, 1, false, true},	 /* P: from pictures before as well */
-		     {{0x28, 0x02, 7}, 1, false, false}, /* from nothing: not of this picture */
-		     {{0x2c, 0x00, 7}, 0, false, true}};
+		bool is_end;
+	} cases[] = {{{0x28, 0x03, 7}, 1, false}, /* L B; SID 1 D */
+		     {{0x24, 0x05, 7}, 2, true},  /* E; SID 2 D */
+		     {{0x6c, 0x03, 7}, 1, true},  /* P B E: both its first and its last */
+		     {{0x2c, 0x00, 7}, 0, true}};
 	struct picture_numbers numbers;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		vp9_picture_numbers(cases[i].payload, sizeof(cases[i].payload), &numbers);
 		assert_int_equal(numbers.spatial_layer, cases[i].spatial_layer);
-		assert_int_equal(numbers.is_layer_start, cases[i].is_start);
 		assert_int_equal(numbers.is_layer_end, cases[i].is_end);
 	}
 }
@@ -256,7 +253,7 @@ int main(void)
 		cmocka_unit_test(a_short_picture_id_stays_short),
 		cmocka_unit_test(vp9_numbers_go_on),
 		cmocka_unit_test(temporal_layers_and_where_they_may_be_taken_up),
-		cmocka_unit_test(spatial_layers_and_where_they_begin_and_end),
+		cmocka_unit_test(spatial_layers_and_where_they_end),
 		cmocka_unit_test(what_is_cut_short_has_no_numbers),
 		cmocka_unit_test(sizes_are_read),
 		cmocka_unit_test(parameter_sets_and_sequence_headers_tell_sizes),

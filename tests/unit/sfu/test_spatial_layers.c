@@ -55,7 +55,7 @@ struct stage {
 	int owners[PACKETS_MAX + 1]; /* of an output number, since the first: 1 + packet */
 	unsigned late_count;
 	unsigned late[LATE_MAX];
-	unsigned raised, lowered, begun; /* begun: without a keyframe */
+	unsigned raised, lowered;
 };
 
 static struct stage stage;
@@ -102,9 +102,9 @@ static void arrive(unsigned index)
 	uint8_t after = forwarder_spatial(&stage.forwarder);
 	uint16_t output;
 
+	assert_true(after <= before || packet->is_keyframe_start);
 	stage.raised += after > before;
 	stage.lowered += after < before;
-	stage.begun += after > before && !packet->is_keyframe_start;
 	if (!span)
 		return;
 	output = (uint16_t)(input.sequence_number + span->sequence_offset);
@@ -187,7 +187,6 @@ static void send_frame(unsigned picture, uint8_t spatial, uint8_t temporal, bool
 				    .temporal_layer = temporal,
 				    .switch_to = temporal == 0 && i == 0 ? TEMPORAL_LAYER_MAX : 0,
 				    .spatial_layer = spatial,
-				    .is_layer_start = begins && spatial > 0 && i == 0,
 				    .is_layer_end = i + 1 == pieces},
 			.is_keyframe_start = is_keyframe && spatial == 0 && i == 0,
 			.marker = is_top && i + 1 == pieces,
@@ -222,8 +221,7 @@ static void send_picture(unsigned picture)
 {
 	static const uint8_t rounds[] = {0, 2, 1, 2};
 	bool lacks = forwarder_spatial(&stage.forwarder) < stage.target;
-	bool is_keyframe = picture == 0 || below(300) == 0 ||
-			   (lacks && below(stage.is_key_only ? 6 : 60) == 0);
+	bool is_keyframe = picture == 0 || below(300) == 0 || (lacks && below(6) == 0);
 
 	if (stage.round % 4 == 0 && change_active())
 		is_keyframe = true;
@@ -295,14 +293,14 @@ static void assert_frames_have_what_they_need(void)
 	}
 }
 
-/* Each picture ends with a marker; within it there is none, unless a layer begins there. */
+/* Each picture ends with a marker, and within it there is none. */
 static void assert_pictures_end(void)
 {
 	unsigned ends = 0;
 
 	for (unsigned i = 0; i < stage.packet_count; i++) {
 		const struct source_packet *packet = &stage.packets[i];
-		bool is_end = true, begins = false;
+		bool is_end = true;
 
 		if (!packet->is_sent)
 			continue;
@@ -318,11 +316,10 @@ static void assert_pictures_end(void)
 			     (frame->sent_count > 0 || !packet->is_last_of_frame ||
 			      frame->lost_count == frame->packet_count)))
 				is_end = false;
-			begins |= other->picture.is_layer_start;
 		}
 		if (is_end)
 			assert_true(packet->sent_marker);
-		else if (!begins && stage.lost_of_1000 == 0)
+		else if (stage.lost_of_1000 == 0)
 			assert_false(packet->sent_marker);
 		ends += is_end;
 	}
@@ -369,7 +366,6 @@ static void what_is_left_of_layers_that_always_need_each_other_can_be_decoded(vo
 	play(false, 0);
 	assert_playable();
 	assert_int_equal(count_free_numbers(), 0);
-	assert_true(stage.begun > 5);
 }
 
 static void losses_do_no_more_harm_than_they_must(void **state)
@@ -447,35 +443,6 @@ static void layers_are_dropped_at_once_and_taken_up_with_a_keyframe(void **state
 	assert_null(map(&forwarder, 8, 3, of_layer(2), false));
 }
 
-/* Without a keyframe a layer begins from the one below, which must be there, in a picture that all
- * those that follow may refer to. */
-static void a_layer_begins_where_it_says_so(void **state)
-{
-	struct forwarder forwarder;
-	struct picture_numbers second = of_layer(1), third = of_layer(2);
-
-	(void)state;
-	second.is_layer_start = third.is_layer_start = true;
-	forwarder_init(&forwarder, true, 100, 0);
-	forwarder_set_target(&forwarder, 0);
-	forwarder_set_spatial(&forwarder, 0, 0);
-	assert_non_null(map(&forwarder, 0, 0, of_layer(0), true));
-	assert_null(map(&forwarder, 1, 0, second, false)); /* not wanted */
-	forwarder_set_spatial(&forwarder, 1, 1);
-	assert_non_null(map(&forwarder, 2, 1, of_layer(0), false));
-	assert_null(map(&forwarder, 3, 1, third, false));	/* nothing below it */
-	assert_null(map(&forwarder, 4, 1, of_layer(1), false)); /* it goes on */
-	second.temporal_layer = 1;
-	assert_null(map(&forwarder, 5, 2, second, false));
-	second.temporal_layer = 0;
-	assert_non_null(map(&forwarder, 6, 3, of_layer(0), false));
-	assert_non_null(map(&forwarder, 7, 3, second, false));
-	assert_null(map(&forwarder, 8, 3, third, false)); /* not wanted */
-	assert_non_null(map(&forwarder, 9, 4, of_layer(0), false));
-	assert_non_null(map(&forwarder, 10, 4, of_layer(1), false));
-	assert_int_equal(forwarder_spatial(&forwarder), 1);
-}
-
 /* The higher layer's pictures are not made fewer for the sake of one that has not begun. */
 static void fewer_pictures_wait_for_the_layer_that_they_are_meant_for(void **state)
 {
@@ -503,7 +470,6 @@ int main(void)
 		cmocka_unit_test(losses_do_no_more_harm_than_they_must),
 		cmocka_unit_test(all_layers_flow_at_first),
 		cmocka_unit_test(layers_are_dropped_at_once_and_taken_up_with_a_keyframe),
-		cmocka_unit_test(a_layer_begins_where_it_says_so),
 		cmocka_unit_test(fewer_pictures_wait_for_the_layer_that_they_are_meant_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
