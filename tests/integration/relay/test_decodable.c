@@ -116,13 +116,18 @@ static void tell_an_estimate(struct show *show)
 			     carried_bps[random_below(&show->random, 5)]);
 }
 
+static void set_paused(struct show *show, size_t i, bool is_paused)
+{
+	show->is_paused[i] = is_paused;
+	fake_hub_pause(&show->pair->hub, "relay", show->viewers[i]->peer_id, show->track_id,
+		       is_paused);
+}
+
 static void pause_or_go_on(struct show *show)
 {
-	uint32_t i = random_below(&show->random, VIEWERS);
+	size_t i = random_below(&show->random, VIEWERS);
 
-	show->is_paused[i] = !show->is_paused[i];
-	fake_hub_pause(&show->pair->hub, "relay", show->viewers[i]->peer_id, show->track_id,
-		       show->is_paused[i]);
+	set_paused(show, i, !show->is_paused[i]);
 }
 
 static void mute_or_go_on(struct show *show)
@@ -170,6 +175,27 @@ static void leave_and_come_back(struct show *show)
 	come(show, i);
 }
 
+/* Who sees nothing finds no fault. Nothing that has that effect is to last. */
+static bool something_ends(struct show *show)
+{
+	if (show->is_muted) {
+		mute_or_go_on(show);
+		return true;
+	}
+	if (random_below(&show->random, 2) == 0)
+		return false;
+	for (size_t i = 0; i < VIEWERS; i++) {
+		if (!show->is_paused[i])
+			continue;
+		set_paused(show, i, false);
+		return true;
+	}
+	if (!show->film->refused_layers)
+		return false;
+	refuse_keyframes(show);
+	return true;
+}
+
 static void something_happens(struct show *show)
 {
 	static void (*const events[])(struct show *) = {
@@ -178,9 +204,7 @@ static void something_happens(struct show *show)
 		refuse_keyframes,   halt_the_relay,   halt_the_relay,	say_nothing_for_a_while,
 		leave_and_come_back};
 
-	if (show->is_muted) /* for no longer than until then */
-		mute_or_go_on(show);
-	else
+	if (!something_ends(show))
 		events[random_below(&show->random, ARRAY_LEN(events))](show);
 }
 
@@ -196,8 +220,7 @@ static void calm_down(struct show *show)
 	for (size_t i = 0; i < VIEWERS; i++) {
 		show->viewers[i]->lost_percent = 0;
 		if (show->is_paused[i])
-			fake_hub_pause(&show->pair->hub, "relay", show->viewers[i]->peer_id,
-				       show->track_id, false);
+			set_paused(show, i, false);
 		if (!show->viewers[i]->peer.with_transport_cc)
 			critic_tell_estimate(show->viewers[i], 5000000);
 	}
