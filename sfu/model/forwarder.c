@@ -403,12 +403,11 @@ static bool is_too_large(const struct forwarder *forwarder, const struct forward
 	       forwarder->meanwhile_temporal < TEMPORAL_LAYER_MAX;
 }
 
-/* What another subscriber begins with: somebody in mid-stream would see that time twice. A younger
- * keyframe has been asked for. */
+/* What another subscriber begins with: who has been shown what came since would see that time twice,
+ * and be late by as much from then on. A younger keyframe has been asked for. */
 static bool is_of_the_past(const struct forwarder *forwarder, const struct forwarder_input *input)
 {
-	return forwarder->state == FORWARDER_FLOWING &&
-	       clock_elapsed_us(input->arrival_us, forwarder->last_output_at_us) > PAST_US;
+	return clock_elapsed_us(input->arrival_us, forwarder->last_output_at_us) > PAST_US;
 }
 
 static bool may_start(const struct forwarder *forwarder, const struct forwarder_input *input)
