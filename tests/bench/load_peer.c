@@ -174,6 +174,8 @@ char *load_peer_offer(const struct load_peer *peer, size_t receive_count)
 		if (peer->with_transport_cc) {
 			media->extension_ids[EXTENSION_TRANSPORT_CC] = TRANSPORT_CC_ID;
 		}
+		if (is_audio && peer->with_levels)
+			media->extension_ids[EXTENSION_AUDIO_LEVEL] = LOAD_LEVEL_ID;
 		if (!receive_count) {
 			media->ssrcs[0] = is_audio ? peer->audio_ssrc : peer->ssrc;
 			media->ssrc_count = 1;

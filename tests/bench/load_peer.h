@@ -14,12 +14,14 @@ enum {
 	LOAD_RTX = 97,
 	LOAD_VP9 = 98,
 	LOAD_OPUS = 111,
+	LOAD_LEVEL_ID = 1,
 	LOAD_DRAIN_MAX = 64,
 	LOAD_PRIORITY = 0x7effffff /* of the candidate that its first checks name */
 };
 
 struct load_peer {
 	bool with_audio;	/* an audio section for each of video; set it before the offer */
+	bool with_levels;	/* of sound, under LOAD_LEVEL_ID; likewise */
 	bool with_transport_cc; /* packets numbered for feedback, and feedback; likewise */
 	bool with_vp9;		/* instead of VP8; likewise */
 	bool without_rtx;	/* what it misses comes again as it was; likewise */

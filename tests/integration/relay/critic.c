@@ -1,15 +1,12 @@
 #include "tests/integration/relay/critic.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "core/clock.h"
 #include "sfu/wire/rtcp.h"
 
 enum {
 	ASK_US = 30000,
-	FEED_BACK_US = 50000,
 	COMPLAIN_US = 300000,
 	PATIENCE_US = 1500000, /* then it is a hole */
 	ASKED_MAX = 100,
@@ -18,27 +15,17 @@ enum {
 	LEFT_OUT_MAX = 8
 };
 
-void critic_begin(struct critic *critic, struct pair *pair, struct random *random,
-		  const char *peer_id, bool without_rtx, bool with_transport_cc)
+void critic_begin(struct critic *critic, struct load_peer *peer, const char *name, uint32_t ssrc,
+		  uint32_t rtx_ssrc)
 {
-	AUTO_FREE char *offer = NULL;
-
 	memset(critic, 0, sizeof(*critic));
-	critic->random = random;
-	critic->peer_id = peer_id;
+	critic->peer = peer;
+	critic->name = name;
+	critic->ssrc = ssrc;
+	critic->rtx_ssrc = rtx_ssrc;
+	critic->is_svc = peer->with_vp9;
 	critic->is_broken = true;
 	critic->complained_us = clock_now_us();
-	assert_int_equal(load_peer_init(&critic->peer, pair->identity), 0);
-	critic->is_svc = critic->peer.with_vp9 = pair->with_svc;
-	critic->peer.without_rtx = without_rtx;
-	critic->peer.with_transport_cc = with_transport_cc;
-	offer = load_peer_offer(&critic->peer, 1);
-	pair_join_with(pair, &critic->peer, peer_id, "whep", offer);
-}
-
-void critic_end(struct critic *critic)
-{
-	load_peer_fini(&critic->peer);
 }
 
 /* ---- what could not be shown ---- */
@@ -53,16 +40,16 @@ static void describe_packet(const char *name, const struct critic_packet *packet
 {
 	const struct film_mark *mark = &packet->mark;
 
-	print_error("  %s: number %u, timestamp %u, layer %u, temporal %u, picture %d (%s), "
-		    "packet %u of %u\n",
-		    name, packet->sequence_number, packet->rtp_timestamp, mark->layer,
+	print_error("  %s: number %u, timestamp %u, film %u, layer %u, temporal %u, picture %d "
+		    "(%s), packet %u of %u\n",
+		    name, packet->sequence_number, packet->rtp_timestamp, mark->film, mark->layer,
 		    mark->temporal_layer, mark->picture, mark->is_keyframe ? "key" : "delta",
 		    mark->packet_index + 1u, mark->packet_count);
 }
 
 static void describe(const struct critic *critic, const struct critic_packet *packet)
 {
-	print_error("the viewer \"%s\" cannot show this:\n", critic->peer_id);
+	print_error("the viewer \"%s\" cannot show this:\n", critic->name);
 	if (critic->has_picture)
 		describe_packet("before", &critic->last);
 	describe_packet("now", packet);
@@ -70,7 +57,8 @@ static void describe(const struct critic *critic, const struct critic_packet *pa
 
 static bool is_same_frame(const struct critic_packet *a, const struct critic_packet *b)
 {
-	return a->mark.layer == b->mark.layer && a->mark.picture == b->mark.picture;
+	return a->mark.film == b->mark.film && a->mark.layer == b->mark.layer &&
+	       a->mark.picture == b->mark.picture;
 }
 
 static bool is_same_picture(const struct critic *critic, const struct critic_packet *packet)
@@ -154,15 +142,14 @@ static void judge_time(struct critic *critic, const struct critic_packet *packet
 {
 	int64_t captured_us = (int64_t)(packet->mark.captured_us - critic->origin_us), drift;
 
-	if (!critic->has_origin) {
-		critic->has_origin = true;
+	if (critic->has_picture &&
+	    (int32_t)(packet->rtp_timestamp - critic->last.rtp_timestamp) <= 0)
+		FAULT(critic, packet, "time does not go on");
+	if (!critic->has_picture || packet->mark.film != critic->last.mark.film) {
 		critic->origin_timestamp = packet->rtp_timestamp;
 		critic->origin_us = packet->mark.captured_us;
 		return;
 	}
-	if (critic->has_picture &&
-	    (int32_t)(packet->rtp_timestamp - critic->last.rtp_timestamp) <= 0)
-		FAULT(critic, packet, "time does not go on");
 	drift = (int32_t)(packet->rtp_timestamp - critic->origin_timestamp -
 			  (uint32_t)(captured_us * 9 / 100));
 	if (drift < 0)
@@ -179,7 +166,8 @@ static bool judge_new_picture(struct critic *critic, const struct critic_packet 
 {
 	const struct critic_packet *last = &critic->last;
 	bool is_other_layer =
-		!critic->is_svc && critic->has_picture && packet->mark.layer != last->mark.layer;
+		!critic->is_svc && critic->has_picture &&
+		(packet->mark.layer != last->mark.layer || packet->mark.film != last->mark.film);
 	bool is_first =
 		packet->mark.packet_index == 0 && (!critic->is_svc || packet->mark.layer == 0);
 
@@ -190,6 +178,7 @@ static bool judge_new_picture(struct critic *critic, const struct critic_packet 
 	if (packet->mark.packet_index == 0)
 		judge_time(critic, packet);
 	if (packet->mark.is_keyframe && is_first) {
+		critic->other_films += critic->has_picture && packet->mark.film != last->mark.film;
 		if (!critic->is_broken)
 			judge_numbers(critic, packet);
 		critic->is_broken = false;
@@ -297,8 +286,8 @@ static void ask_for_missing(struct critic *critic)
 	if (count == 0)
 		return;
 	critic->asked_us = now_us;
-	rtcp_write_nack(&writer, 1, critic->peer.receive_ssrc, missing, count);
-	load_peer_send_rtcp(&critic->peer, packet, writer.offset, sizeof(packet));
+	rtcp_write_nack(&writer, 1, critic->ssrc, missing, count);
+	load_peer_send_rtcp(critic->peer, packet, writer.offset, sizeof(packet));
 }
 
 /* As a browser does whose picture stands still. */
@@ -311,8 +300,8 @@ static void ask_for_keyframe(struct critic *critic)
 	if (!critic->is_broken || now_us - critic->complained_us < COMPLAIN_US)
 		return;
 	critic->complained_us = now_us;
-	rtcp_write_pli(&writer, 1, critic->peer.receive_ssrc);
-	load_peer_send_rtcp(&critic->peer, packet, writer.offset, sizeof(packet));
+	rtcp_write_pli(&writer, 1, critic->ssrc);
+	load_peer_send_rtcp(critic->peer, packet, writer.offset, sizeof(packet));
 }
 
 /* ---- one by one ---- */
@@ -364,17 +353,16 @@ static void take_media(struct critic *critic, const struct rtp_header *header,
 				       .rtp_timestamp = header->rtp_timestamp,
 				       .is_empty = length == 0};
 
-	if (header->payload_type == LOAD_RTX) {
+	if (header->ssrc != critic->ssrc) {
+		assert_int_equal(header->payload_type, LOAD_RTX);
 		if (length < 2)
 			return; /* it only tried out the way */
-		assert_int_equal(header->ssrc, critic->peer.receive_rtx_ssrc);
 		packet.sequence_number = (uint16_t)(payload[0] << 8 | payload[1]);
 		payload += 2;
 		length -= 2;
 		packet.is_empty = length == 0;
 	} else {
 		assert_int_equal(header->payload_type, critic->is_svc ? LOAD_VP9 : LOAD_VP8);
-		assert_int_equal(header->ssrc, critic->peer.receive_ssrc);
 	}
 	if (!packet.is_empty) {
 		assert_in_range(length, FILM_PAYLOAD_MIN, 1200);
@@ -385,48 +373,31 @@ static void take_media(struct critic *critic, const struct rtp_header *header,
 	keep(critic, &packet);
 }
 
-static void take(struct critic *critic, uint8_t *packet, size_t length)
+bool critic_take(struct critic *critic, const uint8_t *packet, size_t length)
 {
-	struct load_peer *peer = &critic->peer;
 	struct rtp_header header;
-	int r;
 
-	if (packet_kind_of(packet, length) != PACKET_RTP ||
-	    random_below(critic->random, 100) < critic->lost_percent)
-		return;
-	(void)load_peer_note(peer, packet, length, clock_unix_us());
-	r = media_crypto_unprotect_rtp(peer->in, packet, &length);
-	if (r == -EALREADY || r == -ESTALE)
-		return; /* asked for twice */
-	assert_int_equal(r, 0);
 	assert_int_equal(rtp_header_decode(packet, length, false, &header), 0);
+	if (header.ssrc != critic->ssrc && (!critic->rtx_ssrc || header.ssrc != critic->rtx_ssrc))
+		return false;
 	take_media(critic, &header, packet + header.header_bytes,
 		   rtp_payload_bytes(&header, length));
+	return true;
 }
 
 void critic_go_on(struct critic *critic)
 {
-	uint8_t packet[2048];
-	uint64_t now_us;
-	ssize_t got;
-
-	while ((got = recv(critic->peer.fd, packet, sizeof(packet), 0)) > 0)
-		take(critic, packet, (size_t)got);
 	judge_what_is_next(critic);
 	ask_for_missing(critic);
 	ask_for_keyframe(critic);
-	now_us = clock_now_us();
-	if (!critic->peer.with_transport_cc || now_us - critic->fed_back_us < FEED_BACK_US)
-		return;
-	critic->fed_back_us = now_us;
-	load_peer_feed_back(&critic->peer);
 }
 
-void critic_tell_estimate(struct critic *critic, uint64_t bitrate_bps)
+void critic_account(const struct critic *critic)
 {
-	uint8_t packet[256];
-	struct writer writer = writer_over(packet, sizeof(packet) - 64);
-
-	rtcp_write_remb(&writer, 1, bitrate_bps, &critic->peer.receive_ssrc, 1);
-	load_peer_send_rtcp(&critic->peer, packet, writer.offset, sizeof(packet));
+	printf("%-28s shown %lu %lu %lu, temporal %lu %lu %lu, switches %lu, again %lu, empty %lu, "
+	       "holes %lu, other films %lu, %d ms off\n",
+	       critic->name, critic->shown[0], critic->shown[1], critic->shown[2],
+	       critic->shown_temporal[0], critic->shown_temporal[1], critic->shown_temporal[2],
+	       critic->switches, critic->repeats, critic->empty, critic->holes, critic->other_films,
+	       (int)(critic->drift_ticks / 90));
 }

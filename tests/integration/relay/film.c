@@ -12,12 +12,16 @@ static const uint8_t temporal_layer_of[PHASES] = {0, 2, 1, 2};
 const struct film_size film_sizes[FILM_LAYERS] = {
 	{320, 180, 1, FILM_PAYLOAD_MIN}, {640, 360, 2, 250}, {1280, 720, 4, 350}};
 
-void film_begin(struct film *film, struct pair *pair, struct random *random)
+void film_begin(struct film *film, struct pair *pair, struct random *random, uint8_t number,
+		bool is_heard)
 {
 	AUTO_FREE char *offer = NULL;
 
 	memset(film, 0, sizeof(*film));
 	film->random = random;
+	film->number = number;
+	(void)snprintf(film->peer_id, sizeof(film->peer_id), "film%u", number);
+	film->is_heard = is_heard;
 	film->is_svc = pair->with_svc;
 	film->is_key_only = random_below(random, 2) == 0;
 	film->is_flexible = random_below(random, 2) == 0;
@@ -27,6 +31,7 @@ void film_begin(struct film *film, struct pair *pair, struct random *random)
 	assert_int_equal(load_peer_init(&film->publisher, pair->identity), 0);
 	film->publisher.layer_count = film->is_svc ? 0 : FILM_LAYERS;
 	film->publisher.with_vp9 = film->is_svc;
+	film->publisher.with_audio = film->publisher.with_levels = is_heard;
 	film->publisher.ssrc = film->publisher.ssrc / 8 * 8 + 1; /* no wrap after it */
 	for (size_t i = 0; i < FILM_LAYERS; i++) {
 		struct film_stream *stream = &film->streams[i];
@@ -40,7 +45,7 @@ void film_begin(struct film *film, struct pair *pair, struct random *random)
 		film->last_of[i][0] = film->last_of[i][1] = FILM_NOTHING;
 	}
 	offer = load_peer_offer(&film->publisher, 0);
-	pair_join_with(pair, &film->publisher, "film", "whip", offer);
+	pair_join_with(pair, &film->publisher, film->peer_id, "whip", offer);
 }
 
 void film_end(struct film *film)
@@ -170,6 +175,7 @@ static struct film_mark next_frame(struct film *film, uint8_t index, uint8_t lay
 	int32_t *last_of = film->last_of[layer];
 	struct film_mark mark = {
 		.layer = layer,
+		.film = film->number,
 		.temporal_layer = temporal_layer_of[stream->phase],
 		.packet_count = (uint8_t)(film_sizes[layer].packets << is_keyframe),
 		.is_keyframe = is_keyframe,
@@ -256,9 +262,20 @@ static void report(struct film *film)
 		struct writer writer = writer_over(packet, sizeof(packet));
 
 		rtcp_write_sender_report(&writer, film->publisher.ssrc + i, &info, NULL, 0);
-		rtcp_write_sdes_cname(&writer, film->publisher.ssrc + i, "film");
+		rtcp_write_sdes_cname(&writer, film->publisher.ssrc + i, film->peer_id);
 		load_peer_send_rtcp(&film->publisher, packet, writer.offset, sizeof(packet));
 	}
+}
+
+static void make_itself_heard(struct film *film)
+{
+	struct load_peer *peer = &film->publisher;
+
+	pair_speak(peer, &(struct spoken){.payload_type = LOAD_OPUS,
+					  .sequence_number = peer->audio_sequence_number++,
+					  .ssrc = peer->audio_ssrc,
+					  .level_id = LOAD_LEVEL_ID,
+					  .level = film->speaks ? 10 : 127});
 }
 
 void film_go_on(struct film *film)
@@ -273,6 +290,8 @@ void film_go_on(struct film *film)
 	if (now_us < film->next_picture_us)
 		return;
 	film->next_picture_us = now_us + PICTURE_US;
+	if (film->is_heard)
+		make_itself_heard(film);
 	for (uint8_t i = 0; i < film->stream_count; i++)
 		if (film->is_svc || film->sent_layers & 1u << i)
 			send_picture(film, i, clock_unix_us());

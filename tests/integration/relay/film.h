@@ -4,8 +4,9 @@
  * It has three layers: as many streams of VP8, or one of VP9 in which each picture has them all
  * (SVC), where the SFU chooses among these (pair.with_svc). Each layer has three temporal layers (0
  * 2 1 2, as browsers do it), each stream numbers, timestamps and picture ids of its own, and
- * reports that tell what its clock shows. Keyframes are sent when they are asked for; what is lost
- * on the way, at random, is sent again when it is. Thread: one.
+ * reports that tell what its clock shows. There may be several, who speak as well. Keyframes are
+ * sent when they are asked for; what is lost on the way, at random, is sent again when it is.
+ * Thread: one.
  */
 #ifndef TESTS_INTEGRATION_RELAY_FILM_H
 #define TESTS_INTEGRATION_RELAY_FILM_H
@@ -35,8 +36,9 @@ struct film_numbers {
 struct film_mark {
 	uint8_t header[10]; /* as a VP8 picture begins */
 	uint8_t layer, temporal_layer, packet_index, packet_count;
-	uint8_t is_keyframe, needs_below; /* nothing is between them: they are compared as bytes */
-	int32_t picture;		  /* of the stream, from 0 on */
+	uint8_t is_keyframe : 1, needs_below : 1;
+	uint8_t film;		   /* which; nothing is between these: they are compared as bytes */
+	int32_t picture;	   /* of the stream, from 0 on */
 	int32_t needs[FILM_NEEDS]; /* the frames of its layer that it refers to, or FILM_NOTHING */
 	uint32_t rtp_timestamp;	   /* as it was published */
 	uint64_t captured_us;
@@ -68,6 +70,9 @@ struct film_stream {
 struct film {
 	struct load_peer publisher;
 	struct random *random;
+	char peer_id[16];
+	uint8_t number;
+	bool is_heard, speaks; /* its sound; and is it loud? */
 	bool is_svc;
 	/* SVC: layers need each other at keyframes alone, as in L3T3_KEY; references are in the
 	 * descriptor, and no TL0PICIDX. */
@@ -83,9 +88,10 @@ struct film {
 	uint64_t next_picture_us, next_report_us;
 };
 
-/* Join the room "relay" as the peer "film". The film is the caller's, large, and ends with
- * film_end(). */
-void film_begin(struct film *film, struct pair *pair, struct random *random);
+/* Join the room "relay" as the peer "film0" or whatever its number is, `is_heard` with sound. The
+ * film is the caller's, large, and ends with film_end(). */
+void film_begin(struct film *film, struct pair *pair, struct random *random, uint8_t number,
+		bool is_heard);
 void film_end(struct film *film);
 /* Hear what is asked for, and send what is due. */
 void film_go_on(struct film *film);

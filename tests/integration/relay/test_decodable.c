@@ -1,7 +1,7 @@
 /* test_decodable.c - whatever happens on the way, at the publisher and at the viewers: what each of
  * them is sent can be shown (critic.h). At random; RT_SEED repeats a run as far as time allows,
  * RT_SECONDS makes it longer. */
-#include "tests/integration/relay/critic.h"
+#include "tests/integration/relay/viewer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ struct show {
 	struct pair *pair;
 	struct random random;
 	struct film *film;
-	struct critic *viewers[VIEWERS];
+	struct viewer *viewers[VIEWERS];
 	char track_id[64];
 	bool is_muted;
 	bool is_paused[VIEWERS];
@@ -57,7 +57,7 @@ static void come(struct show *show, size_t i)
 			    {"with feedback", false, true},
 			    {"with feedback, without RTX", true, true}};
 
-	critic_begin(show->viewers[i], show->pair, &show->random, kinds[i].peer_id,
+	viewer_begin(show->viewers[i], show->pair, &show->random, kinds[i].peer_id,
 		     kinds[i].without_rtx, kinds[i].with_transport_cc);
 }
 
@@ -67,7 +67,7 @@ static void begin(struct show *show, struct pair *pair)
 	fake_hub_close_room(&pair->hub, "relay"); /* whom a test that failed has left in it */
 	show->film = malloc(sizeof(*show->film));
 	assert_non_null(show->film);
-	film_begin(show->film, pair, &show->random);
+	film_begin(show->film, pair, &show->random, 0, false);
 	for (size_t i = 0; i < VIEWERS; i++) {
 		show->viewers[i] = malloc(sizeof(*show->viewers[i]));
 		assert_non_null(show->viewers[i]);
@@ -80,7 +80,7 @@ static void end(struct show *show)
 {
 	fake_hub_close_room(&show->pair->hub, "relay");
 	for (size_t i = 0; i < VIEWERS; i++) {
-		critic_end(show->viewers[i]);
+		viewer_end(show->viewers[i]);
 		free(show->viewers[i]);
 	}
 	film_end(show->film);
@@ -92,7 +92,7 @@ static void go_on(struct show *show)
 	if (clock_now_us() >= show->restored_us)
 		film_go_on(show->film);
 	for (size_t i = 0; i < VIEWERS; i++)
-		critic_go_on(show->viewers[i]);
+		viewer_go_on(show->viewers[i]);
 	(void)usleep(TURN_US);
 }
 
@@ -112,7 +112,7 @@ static void tell_an_estimate(struct show *show)
 {
 	static const uint64_t carried_bps[] = {5000000, 1000000, 500000, 200000, 60000};
 
-	critic_tell_estimate(show->viewers[random_below(&show->random, 2)],
+	viewer_tell_estimate(show->viewers[random_below(&show->random, 2)],
 			     carried_bps[random_below(&show->random, 5)]);
 }
 
@@ -133,7 +133,8 @@ static void pause_or_go_on(struct show *show)
 static void mute_or_go_on(struct show *show)
 {
 	show->is_muted = !show->is_muted;
-	assert_int_equal(fake_hub_mute(&show->pair->hub, "relay", "film", show->is_muted), 0);
+	assert_int_equal(
+		fake_hub_mute(&show->pair->hub, "relay", show->film->peer_id, show->is_muted), 0);
 }
 
 static void leave_layers_off(struct show *show)
@@ -170,7 +171,7 @@ static void leave_and_come_back(struct show *show)
 	uint32_t i = random_below(&show->random, VIEWERS);
 
 	fake_hub_leave(&show->pair->hub, "relay", show->viewers[i]->peer_id);
-	critic_end(show->viewers[i]);
+	viewer_end(show->viewers[i]);
 	show->is_paused[i] = false;
 	come(show, i);
 }
@@ -222,13 +223,15 @@ static void calm_down(struct show *show)
 		if (show->is_paused[i])
 			set_paused(show, i, false);
 		if (!show->viewers[i]->peer.with_transport_cc)
-			critic_tell_estimate(show->viewers[i], 5000000);
+			viewer_tell_estimate(show->viewers[i], 5000000);
 	}
 }
 
-static bool sees_all(const struct critic *viewer)
+static bool sees_all(const struct viewer *viewer)
 {
-	return !viewer->is_broken && viewer->has_picture && viewer->top_layer == FILM_LAYERS - 1;
+	const struct critic *line = viewer->lines[0];
+
+	return !line->is_broken && line->has_picture && line->top_layer == FILM_LAYERS - 1;
 }
 
 static void all_see_all_soon(struct show *show)
@@ -246,17 +249,6 @@ static void all_see_all_soon(struct show *show)
 		if (!sees_all(show->viewers[i]))
 			fail_msg("the viewer \"%s\" does not come back to the largest layer",
 				 show->viewers[i]->peer_id);
-}
-
-/* Printed for who looks at how much of it happened. */
-static void account_for(const struct critic *viewer)
-{
-	printf("%-28s shown %lu %lu %lu, temporal %lu %lu %lu, switches %lu, again %lu, empty %lu, "
-	       "holes %lu, %d ms off\n",
-	       viewer->peer_id, viewer->shown[0], viewer->shown[1], viewer->shown[2],
-	       viewer->shown_temporal[0], viewer->shown_temporal[1], viewer->shown_temporal[2],
-	       viewer->switches, viewer->repeats, viewer->empty, viewer->holes,
-	       (int)(viewer->drift_ticks / 90));
 }
 
 static uint64_t end_us(uint64_t usual_seconds)
@@ -281,7 +273,7 @@ static void all_that_is_sent_can_be_shown(void **state)
 	calm_down(&show);
 	all_see_all_soon(&show);
 	for (size_t i = 0; i < VIEWERS; i++)
-		account_for(show.viewers[i]);
+		critic_account(show.viewers[i]->lines[0]);
 	end(&show);
 }
 
@@ -303,8 +295,8 @@ static void what_is_lost_is_made_up_for(void **state)
 	calm_down(&show);
 	all_see_all_soon(&show);
 	for (size_t i = 0; i < VIEWERS; i++) {
-		account_for(show.viewers[i]);
-		assert_int_equal(show.viewers[i]->holes, 0);
+		critic_account(show.viewers[i]->lines[0]);
+		assert_int_equal(show.viewers[i]->lines[0]->holes, 0);
 	}
 	end(&show);
 }

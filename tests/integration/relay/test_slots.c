@@ -17,7 +17,6 @@ enum {
 	AUDIO_SLOTS = 3,
 	VIDEO_SLOTS = 4,
 	OWN_LINES = 2, /* of a viewer's first offer */
-	LEVEL_ID = 1,
 	TURN_MS = 20,
 	/* Less than the 15 s after which those who say nothing are let go: nobody shall wait for a
 	 * slot until then. */
@@ -107,17 +106,6 @@ static void on_event(void *data, const struct bus_frame *frame)
 
 /* ---- coming ---- */
 
-static char *with_levels(char *text)
-{
-	AUTO_FREE char *offer = text;
-	AUTO(sdp) sdp = NULL;
-	struct error error;
-
-	assert_int_equal(sdp_parse(offer, strlen(offer), &sdp, &error), 0);
-	sdp->media[0].extension_ids[EXTENSION_AUDIO_LEVEL] = LEVEL_ID;
-	return sdp_format(sdp);
-}
-
 static void join_viewer(struct hall *hall, size_t i)
 {
 	struct viewer *viewer = &hall->viewers[i];
@@ -144,8 +132,8 @@ static void join_speaker(struct hall *hall, size_t i)
 
 	(void)snprintf(peer_id, sizeof(peer_id), "speaker%zu", i);
 	assert_int_equal(load_peer_init(speaker, hall->pair->identity), 0);
-	speaker->with_audio = true;
-	offer = with_levels(load_peer_offer(speaker, 0));
+	speaker->with_audio = speaker->with_levels = true;
+	offer = load_peer_offer(speaker, 0);
 	assert_int_equal(fake_hub_join(&hall->pair->hub, "hall", peer_id, "whip", offer, &answer),
 			 0);
 	assert_int_equal(load_peer_connect(speaker, answer), 0);
@@ -157,8 +145,8 @@ static void join_silent(struct hall *hall, unsigned count)
 	AUTO_FREE char *offer = NULL;
 
 	assert_int_equal(load_peer_init(&hall->silent, hall->pair->identity), 0);
-	hall->silent.with_audio = true;
-	offer = with_levels(load_peer_offer(&hall->silent, 0));
+	hall->silent.with_audio = hall->silent.with_levels = true;
+	offer = load_peer_offer(&hall->silent, 0);
 	for (unsigned i = 0; i < count; i++) {
 		AUTO_FREE char *answer = NULL;
 		char peer_id[16];
@@ -179,7 +167,7 @@ static void say(struct hall *hall, size_t i, uint8_t level)
 	pair_speak(speaker, &(struct spoken){.payload_type = LOAD_OPUS,
 					     .sequence_number = speaker->audio_sequence_number++,
 					     .ssrc = speaker->audio_ssrc,
-					     .level_id = LEVEL_ID,
+					     .level_id = LOAD_LEVEL_ID,
 					     .level = level,
 					     .first_byte = (uint8_t)i}); /* tells whose it is */
 }
