@@ -102,10 +102,8 @@ static void read_template_references(struct bit_reader *reader,
 {
 	for (unsigned t = 0; t < structure->template_count; t++)
 		while (read_flag(reader)) {
-			uint16_t reference = (uint16_t)(read_bits(reader, 4) + 1);
-
-			if (reference > structure->templates[t].farthest_reference)
-				structure->templates[t].farthest_reference = reference;
+			(void)read_bits(reader, 4); /* how far back */
+			structure->templates[t].has_references = true;
 		}
 }
 
@@ -155,19 +153,17 @@ static void read_structure(struct bit_reader *reader, struct dependency_structur
 
 /* ---- one packet ---- */
 
-/* Returns the farthest. */
-static uint16_t read_frame_references(struct bit_reader *reader)
+/* Returns whether there are any. */
+static bool read_frame_references(struct bit_reader *reader)
 {
-	uint16_t farthest = 0;
+	bool has_references = false;
 	uint32_t size;
 
 	while ((size = read_bits(reader, 2)) != 0) {
-		uint16_t reference = (uint16_t)(read_bits(reader, size * 4) + 1);
-
-		if (reference > farthest)
-			farthest = reference;
+		(void)read_bits(reader, size * 4); /* how far back */
+		has_references = true;
 	}
-	return farthest;
+	return has_references;
 }
 
 /* What stands behind the mandatory fields, by the structure it brings or the one that is known. */
@@ -201,7 +197,7 @@ static void read_extended(struct bit_reader *reader, const struct dependency_str
 			structure, read_indications(reader, structure->target_count).switches,
 			descriptor->frame.spatial_layer);
 	if (has_references)
-		descriptor->frame.farthest_reference = read_frame_references(reader);
+		descriptor->frame.has_references = read_frame_references(reader);
 }
 
 int dependency_descriptor_decode(struct slice element, struct dependency_structure *structure,

@@ -21,8 +21,7 @@ enum { DEPENDENCY_TEMPLATES_MAX = 64, DEPENDENCY_TARGETS_MAX = 32 };
 
 struct dependency_template {
 	uint8_t spatial_layer, temporal_layer;
-	/* So many frames back is the farthest that it refers to; 0: it refers to none. */
-	uint16_t farthest_reference;
+	bool has_references; /* it refers to frames before it */
 	/* From such a picture on all temporal layers up to this one can be decoded, whatever of
 	 * them was left out before. */
 	uint8_t switch_to;
@@ -56,7 +55,7 @@ int dependency_descriptor_decode(struct slice element, struct dependency_structu
 static inline bool dependency_starts_keyframe(const struct dependency_descriptor *descriptor)
 {
 	return descriptor->is_frame_start && descriptor->has_structure &&
-	       !descriptor->frame.farthest_reference && descriptor->frame.spatial_layer == 0;
+	       !descriptor->frame.has_references && descriptor->frame.spatial_layer == 0;
 }
 
 #endif

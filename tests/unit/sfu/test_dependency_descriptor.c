@@ -63,7 +63,7 @@ static void packets_are_read_by_the_structure(void **state)
 		assert_int_equal(decode(packets[i].hex, &structure, &descriptor), 0);
 		assert_int_equal(descriptor.frame.temporal_layer, packets[i].temporal_layer);
 		assert_int_equal(descriptor.is_frame_start, packets[i].is_start);
-		assert_true(descriptor.frame.farthest_reference);
+		assert_true(descriptor.frame.has_references);
 		assert_false(dependency_starts_keyframe(&descriptor));
 	}
 	assert_int_equal(decode("ff0007", &structure, &descriptor),
@@ -139,8 +139,8 @@ static void spatial_layers_are_read(void **state)
 	assert_int_equal(structure.targets[1].temporal_layer, 1);
 	assert_int_equal(structure.templates[0].switch_to, 1);
 	assert_int_equal(structure.templates[1].switch_to, 0);
-	assert_false(structure.templates[0].farthest_reference);
-	assert_true(structure.templates[2].farthest_reference);
+	assert_false(structure.templates[0].has_references);
+	assert_true(structure.templates[2].has_references);
 	assert_int_equal(structure.sizes.count, 2);
 	assert_int_equal(structure.sizes.layers[0].width_px, 320);
 	assert_int_equal(structure.sizes.layers[1].height_px, 360);
@@ -176,7 +176,7 @@ static void a_picture_may_differ_from_its_template(void **state)
 		0);
 	assert_int_equal(descriptor.frame.temporal_layer, 1);
 	assert_int_equal(descriptor.frame.switch_to, 1);
-	assert_int_equal(descriptor.frame.farthest_reference, 20);
+	assert_true(descriptor.frame.has_references);
 	assert_false(descriptor.has_structure);
 }
 
