@@ -1,7 +1,5 @@
 #include "tests/integration/relay/film.h"
 
-#include "core/cursor.h"
-
 enum { VP8_BYTES = 6 }; /* X, I with 15 bits, L, T and K */
 
 static size_t write_vp8(const struct film_stream *stream, const struct film_mark *mark,
@@ -20,14 +18,28 @@ static size_t write_vp8(const struct film_stream *stream, const struct film_mark
 	return VP8_BYTES;
 }
 
-/* The sizes of all layers (V). */
-static void write_sizes(struct writer *writer, unsigned layer_count)
+/* The sizes of all layers (V). Returns where they end. */
+static uint8_t *write_sizes(uint8_t *out, unsigned layer_count)
 {
-	write_u8(writer, (uint8_t)((layer_count - 1) << 5 | 0x10));
+	*out++ = (uint8_t)((layer_count - 1) << 5 | 0x10);
 	for (unsigned i = 0; i < layer_count; i++) {
-		write_u16(writer, film_sizes[i].width_px);
-		write_u16(writer, film_sizes[i].height_px);
+		*out++ = (uint8_t)(film_sizes[i].width_px >> 8);
+		*out++ = (uint8_t)film_sizes[i].width_px;
+		*out++ = (uint8_t)(film_sizes[i].height_px >> 8);
+		*out++ = (uint8_t)film_sizes[i].height_px;
 	}
+	return out;
+}
+
+/* How many pictures back those are that it refers to. Returns where that ends. */
+static uint8_t *write_references(uint8_t *out, const struct film_mark *mark)
+{
+	for (size_t i = 0; i < FILM_NEEDS && mark->needs[i] != FILM_NOTHING; i++) {
+		bool has_more = i + 1 < FILM_NEEDS && mark->needs[i + 1] != FILM_NOTHING;
+
+		*out++ = (uint8_t)((mark->picture - mark->needs[i]) << 1 | has_more);
+	}
+	return out;
 }
 
 /* RFC 9628 section 4.2. Every picture lets its receiver switch up (U). */
@@ -35,29 +47,24 @@ static size_t write_vp9(const struct film *film, const struct film_mark *mark,
 			uint8_t out[FILM_DESCRIPTOR_MAX])
 {
 	const struct film_stream *stream = &film->streams[0];
-	struct writer writer = writer_over(out, FILM_DESCRIPTOR_MAX);
 	bool is_predicted = mark->needs[0] != FILM_NOTHING;
 	bool is_first = mark->packet_index == 0;
+	bool is_last = mark->packet_index + 1 == mark->packet_count;
 	bool tells_sizes = mark->is_keyframe && mark->layer == 0 && is_first;
+	uint8_t *end = out;
 
-	write_u8(&writer,
-		 (uint8_t)(0xa0 | is_predicted << 6 | film->is_flexible << 4 | is_first << 3 |
-			   (mark->packet_index + 1 == mark->packet_count) << 2 | tells_sizes << 1));
-	write_u16(&writer, 0x8000 | (stream->picture_id & 0x7fff));
-	write_u8(&writer, (uint8_t)(mark->temporal_layer << 5 | 0x10 | mark->layer << 1 |
-				    mark->needs_below));
-	if (!film->is_flexible)
-		write_u8(&writer, stream->tl0_index);
-	for (size_t i = 0; film->is_flexible && i < FILM_NEEDS; i++) {
-		bool has_more = i + 1 < FILM_NEEDS && mark->needs[i + 1] != FILM_NOTHING;
-
-		if (mark->needs[i] != FILM_NOTHING)
-			write_u8(&writer,
-				 (uint8_t)((mark->picture - mark->needs[i]) << 1 | has_more));
-	}
+	*end++ = (uint8_t)(0xa0 | is_predicted << 6 | film->is_flexible << 4 | is_first << 3 |
+			   is_last << 2 | tells_sizes << 1);
+	*end++ = (uint8_t)(0x80 | (stream->picture_id >> 8 & 0x7f));
+	*end++ = (uint8_t)stream->picture_id;
+	*end++ = (uint8_t)(mark->temporal_layer << 5 | 0x10 | mark->layer << 1 | mark->needs_below);
+	if (film->is_flexible)
+		end = write_references(end, mark);
+	else
+		*end++ = stream->tl0_index;
 	if (tells_sizes)
-		write_sizes(&writer, film->active_layers);
-	return writer.offset;
+		end = write_sizes(end, film->active_layers);
+	return (size_t)(end - out);
 }
 
 static struct film_numbers read_vp8(const uint8_t *payload)
