@@ -473,7 +473,7 @@ GstPad *rtc_track_sink(RtcTrack *track, uint8_t index)
 	gst_pad_set_chain_function(layer->sink, sink_chain);
 	gst_pad_set_chain_list_function(layer->sink, sink_chain_list);
 	gst_pad_set_event_function(layer->sink, sink_event);
-	/* Else a subscriber who came before the first packet has the segment, but never the caps. */
+	/* Else a subscriber from before the first packet gets the segment, but never the caps. */
 	GST_PAD_SET_PROXY_CAPS(layer->sink);
 	(void)gst_pad_set_active(layer->sink, TRUE);
 	(void)gst_element_add_pad(GST_ELEMENT_CAST(track), layer->sink);

@@ -403,8 +403,8 @@ static bool is_too_large(const struct forwarder *forwarder, const struct forward
 	       forwarder->meanwhile_temporal < TEMPORAL_LAYER_MAX;
 }
 
-/* What another subscriber begins with: who has been shown what came since would see that time twice,
- * and be late by as much from then on. A younger keyframe has been asked for. */
+/* What another subscriber begins with: who has been shown what came since would see that time
+ * twice, and be late by as much from then on. A younger keyframe has been asked for. */
 static bool is_of_the_past(const struct forwarder *forwarder, const struct forwarder_input *input)
 {
 	return clock_elapsed_us(input->arrival_us, forwarder->last_output_at_us) > PAST_US;
