@@ -1,6 +1,7 @@
 # realtime-sfu as a publisher and a viewer see it.
 add_library(relay_pair STATIC integration/relay/pair.c integration/relay/heard.c integration/relay/layered.c
-	integration/relay/film.c integration/relay/film_descriptor.c integration/relay/critic.c integration/relay/viewer.c)
+	integration/relay/film.c integration/relay/film_descriptor.c integration/relay/critic.c
+	integration/relay/viewer.c integration/relay/ordeal.c)
 target_link_libraries(relay_pair PUBLIC load_peer PkgConfig::CMOCKA)
 # What follows the program's name is for it.
 function(rt_relay_test name program)

@@ -211,8 +211,8 @@ static uint8_t choose_active(struct film *film, bool is_keyframe)
 		       : film->active_layers;
 }
 
-/* A simulcast may as well be asked for keyframes; a stream of layers is given a larger one with a
- * keyframe as often as not. */
+/* One that is wanted; or in a stream that gets more layers one unasked, now and then, rather than
+ * that these begin from the layer below. */
 static bool takes_keyframe(const struct film *film, uint8_t index)
 {
 	bool grows = film->is_svc && __builtin_popcount(film->sent_layers) > film->active_layers &&

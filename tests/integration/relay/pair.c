@@ -13,15 +13,21 @@
 /* ---- a group ---- */
 
 struct setting {
-	const char *name, *value; /* NULL: as it is without */
+	const char *name, *value;
 };
 
-static int start(void **state, unsigned workers, const char *peers_per_worker,
-		 const char *cpu_limit, bool with_svc)
+/* Of an SFU; NULL: as it is without. */
+struct setup {
+	unsigned workers;
+	const char *peers_per_worker, *cpu_limit;
+	bool with_svc;
+};
+
+static int start(void **state, const struct setup *setup)
 {
-	const struct setting settings[] = {{"WEBRTC_PEERS_PER_WORKER", peers_per_worker},
-					   {"WEBRTC_CPU_LIMIT", cpu_limit},
-					   {"WEBRTC_SVC", with_svc ? "true" : NULL}};
+	const struct setting settings[] = {{"WEBRTC_PEERS_PER_WORKER", setup->peers_per_worker},
+					   {"WEBRTC_CPU_LIMIT", setup->cpu_limit},
+					   {"WEBRTC_SVC", setup->with_svc ? "true" : NULL}};
 	const char *program = getenv("REALTIME_SFU");
 	struct pair *pair = calloc(1, sizeof(*pair));
 
@@ -32,40 +38,42 @@ static int start(void **state, unsigned workers, const char *peers_per_worker,
 	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
 		(void)(settings[i].value ? setenv(settings[i].name, settings[i].value, 1)
 					 : unsetenv(settings[i].name));
-	pair->with_svc = with_svc;
+	pair->with_svc = setup->with_svc;
 	assert_int_equal(dtls_identity_new(&pair->identity, NULL), 0);
 	(void)setenv("G_DEBUG", "fatal-warnings", 1); /* GStreamer's are of our making */
-	return fake_hub_start(&pair->hub, program, workers);
+	return fake_hub_start(&pair->hub, program, setup->workers);
 }
 
 int pair_start_sfu(void **state)
 {
-	return start(state, 1, NULL, NULL, false);
+	return start(state, &(struct setup){.workers = 1});
 }
 
 int pair_start_two_workers(void **state)
 {
-	return start(state, 2, "1", NULL, false);
+	return start(state, &(struct setup){.workers = 2, .peers_per_worker = "1"});
 }
 
 int pair_start_busy_worker(void **state)
 {
-	return start(state, 1, NULL, "1", false);
+	return start(state, &(struct setup){.workers = 1, .cpu_limit = "1"});
 }
 
 int pair_start_two_busy_workers(void **state)
 {
-	return start(state, 2, "1", "3", false);
+	return start(state,
+		     &(struct setup){.workers = 2, .peers_per_worker = "1", .cpu_limit = "3"});
 }
 
 int pair_start_svc(void **state)
 {
-	return start(state, 1, NULL, NULL, true);
+	return start(state, &(struct setup){.workers = 1, .with_svc = true});
 }
 
 int pair_start_svc_on_two_workers(void **state)
 {
-	return start(state, 2, "1", NULL, true);
+	return start(state,
+		     &(struct setup){.workers = 2, .peers_per_worker = "1", .with_svc = true});
 }
 
 int pair_stop_sfu(void **state)

@@ -1,6 +1,7 @@
 /* test_decodable.c - whatever happens on the way, at the publisher and at the viewers: what each of
  * them is sent can be shown (critic.h). At random; RT_SEED repeats a run as far as time allows,
  * RT_SECONDS makes it longer. */
+#include "tests/integration/relay/ordeal.h"
 #include "tests/integration/relay/viewer.h"
 
 #include <stdlib.h>
@@ -16,7 +17,6 @@ enum {
 	LOSS_SECONDS = 3,
 	LOSS_PERCENT = 10,
 	CALM_US = 20000000,
-	HALT_US_MAX = 60000,
 	EVENT_TURNS = 120
 };
 
@@ -87,8 +87,10 @@ static void end(struct show *show)
 	free(show->film);
 }
 
-static void go_on(struct show *show)
+static void go_on(void *data)
 {
+	struct show *show = data;
+
 	if (clock_now_us() >= show->restored_us)
 		film_go_on(show->film);
 	for (size_t i = 0; i < VIEWERS; i++)
@@ -100,11 +102,9 @@ static void go_on(struct show *show)
 
 static void lose_more_or_less(struct show *show)
 {
-	static const unsigned percents[] = {0, 0, 2, 5, 15};
-
-	show->film->lost_percent = percents[random_below(&show->random, 5)];
+	show->film->lost_percent = ordeal_loss_percent(&show->random);
 	for (size_t i = 0; i < VIEWERS; i++)
-		show->viewers[i]->lost_percent = percents[random_below(&show->random, 5)];
+		show->viewers[i]->lost_percent = ordeal_loss_percent(&show->random);
 }
 
 /* A way that carries all of it, the middle layer, the smallest, or part of that. */
@@ -150,15 +150,9 @@ static void refuse_keyframes(struct show *show)
 		show->film->refused_layers = random_below(&show->random, 1 << FILM_LAYERS);
 }
 
-/* What comes meanwhile is looked at in one batch: all of one layer before the next. */
 static void halt_the_relay(struct show *show)
 {
-	uint64_t until_us = clock_now_us() + random_below(&show->random, HALT_US_MAX);
-
-	pair_halt_sfu(show->pair);
-	while (clock_now_us() < until_us)
-		go_on(show);
-	pair_resume_sfu(show->pair);
+	ordeal_halt_sfu(show->pair, &show->random, go_on, show);
 }
 
 static void say_nothing_for_a_while(struct show *show)
@@ -251,20 +245,13 @@ static void all_see_all_soon(struct show *show)
 				 show->viewers[i]->peer_id);
 }
 
-static uint64_t end_us(uint64_t usual_seconds)
-{
-	const char *seconds = getenv("RT_SECONDS");
-
-	return clock_now_us() + (seconds ? strtoull(seconds, NULL, 10) : usual_seconds) * 1000000;
-}
-
 static void all_that_is_sent_can_be_shown(void **state)
 {
 	struct show show;
 	uint64_t until_us;
 
 	begin(&show, *state);
-	until_us = end_us(SECONDS);
+	until_us = ordeal_end_us(SECONDS);
 	while (clock_now_us() < until_us) {
 		go_on(&show);
 		if (random_below(&show.random, EVENT_TURNS) == 0)
@@ -286,7 +273,7 @@ static void what_is_lost_is_made_up_for(void **state)
 
 	begin(&show, *state);
 	all_see_all_soon(&show);
-	until_us = end_us(LOSS_SECONDS);
+	until_us = ordeal_end_us(LOSS_SECONDS);
 	show.film->lost_percent = LOSS_PERCENT;
 	for (size_t i = 0; i < VIEWERS; i++)
 		show.viewers[i]->lost_percent = LOSS_PERCENT;

@@ -2,6 +2,7 @@
  * another whenever somebody else speaks: what each line is sent can be shown (critic.h), whatever
  * happens on the way, at the publishers and at the viewers. At random; RT_SEED repeats a run as far
  * as time allows, RT_SECONDS makes it longer. */
+#include "tests/integration/relay/ordeal.h"
 #include "tests/integration/relay/viewer.h"
 
 #include <stdlib.h>
@@ -18,7 +19,6 @@ enum {
 	SECONDS = 12,
 	SPEAKS_US = 1500000, /* at the least; twice that at the most */
 	CALM_US = 20000000,
-	HALT_US_MAX = 60000,
 	EVENT_TURNS = 150
 };
 
@@ -93,8 +93,10 @@ static void end(struct show *show)
 	}
 }
 
-static void go_on(struct show *show)
+static void go_on(void *data)
 {
+	struct show *show = data;
+
 	for (size_t i = 0; i < FILMS; i++)
 		if (clock_now_us() >= show->restored_us[i])
 			film_go_on(show->films[i]);
@@ -121,11 +123,9 @@ static struct film *some_film(struct show *show)
 
 static void lose_more_or_less(struct show *show)
 {
-	static const unsigned percents[] = {0, 0, 2, 5, 15};
-
-	some_film(show)->lost_percent = percents[random_below(&show->random, 5)];
+	some_film(show)->lost_percent = ordeal_loss_percent(&show->random);
 	for (size_t i = 0; i < VIEWERS; i++)
-		show->viewers[i]->lost_percent = percents[random_below(&show->random, 5)];
+		show->viewers[i]->lost_percent = ordeal_loss_percent(&show->random);
 }
 
 static void tell_an_estimate(struct show *show)
@@ -140,15 +140,9 @@ static void leave_layers_off(struct show *show)
 	some_film(show)->sent_layers = 1 + random_below(&show->random, (1 << FILM_LAYERS) - 1);
 }
 
-/* What comes meanwhile is looked at in one batch. */
 static void halt_the_relay(struct show *show)
 {
-	uint64_t until_us = clock_now_us() + random_below(&show->random, HALT_US_MAX);
-
-	pair_halt_sfu(show->pair);
-	while (clock_now_us() < until_us)
-		go_on(show);
-	pair_resume_sfu(show->pair);
+	ordeal_halt_sfu(show->pair, &show->random, go_on, show);
 }
 
 static void say_nothing_for_a_while(struct show *show)
@@ -218,20 +212,13 @@ static void all_see_the_speaker_soon(struct show *show)
 				 viewer_ids[i]);
 }
 
-static uint64_t end_us(void)
-{
-	const char *seconds = getenv("RT_SECONDS");
-
-	return clock_now_us() + (seconds ? strtoull(seconds, NULL, 10) : SECONDS) * 1000000;
-}
-
 static void what_each_line_is_sent_can_be_shown(void **state)
 {
 	struct show show;
 	uint64_t until_us;
 
 	begin(&show, *state);
-	until_us = end_us();
+	until_us = ordeal_end_us(SECONDS);
 	while (clock_now_us() < until_us) {
 		go_on(&show);
 		if (clock_now_us() >= show.next_speaker_us)
@@ -242,10 +229,15 @@ static void what_each_line_is_sent_can_be_shown(void **state)
 	calm_down(&show);
 	all_see_the_speaker_soon(&show);
 	for (size_t i = 0; i < VIEWERS; i++) {
+		unsigned long other_films = 0;
+
 		assert_int_equal(show.viewers[i]->line_count, SLOTS);
 		assert_true(show.changes[i] > 0);
-		for (size_t j = 0; j < SLOTS; j++)
+		for (size_t j = 0; j < SLOTS; j++) {
 			critic_account(show.viewers[i]->lines[j]);
+			other_films += show.viewers[i]->lines[j]->other_films;
+		}
+		assert_true(other_films > 0); /* it was told so, and it saw it */
 	}
 	end(&show);
 }
