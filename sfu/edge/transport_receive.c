@@ -90,8 +90,7 @@ static void set_ssrc(struct receive_stream *stream, uint32_t ssrc)
 	receive_stats_init(&stream->stats, stream->clock_rate_hz);
 	stream->lost_most = 0;
 	memset(&stream->nacks, 0, sizeof(stream->nacks));
-	stream->dependencies.is_known = false;
-	stream->dependencies.template_count = 0;
+	memset(&stream->dependencies, 0, sizeof(stream->dependencies));
 	(void)gst_pad_push_event(stream->pad, source_restart_event_new(stream->layer));
 	(void)gst_pad_push_event(stream->pad, sender_report_event_void(stream->layer));
 }

@@ -4,7 +4,6 @@
 
 #include "sfu/wire/bits.h"
 #include "sfu/wire/picture_numbers.h"
-#include "sfu/wire/rtp.h"
 
 enum {
 	MANDATORY_BYTES = 3,
@@ -13,7 +12,8 @@ enum {
 	NEXT_SPATIAL = 2,
 	DTI_NOT_PRESENT = 0, /* decode target indications */
 	DTI_SWITCH = 2,
-	DEPENDENCY_SPATIAL_MAX = 3
+	DEPENDENCY_SPATIAL_MAX = 3,
+	TEMPLATE_IDS = 64
 };
 
 /* ---- the structure ---- */
@@ -166,6 +166,25 @@ static bool read_frame_references(struct bit_reader *reader)
 	return has_references;
 }
 
+/* The frame's template. Ids of structures that came before or will come lie before or behind those
+ * of this one. */
+static void find_template(struct bit_reader *reader, const struct dependency_structure *structure,
+			  unsigned template_id, int64_t frame,
+			  struct dependency_descriptor *descriptor)
+{
+	unsigned count = structure->template_count;
+	unsigned ahead =
+		(template_id + TEMPLATE_IDS - structure->template_id_offset) % TEMPLATE_IDS;
+
+	if (count == 0 || (descriptor->has_structure && ahead >= count)) {
+		reader->failed = true;
+		return;
+	}
+	if (ahead >= count && frame < structure->frame)
+		ahead = count - 1 - (TEMPLATE_IDS - 1 - ahead) % count;
+	descriptor->frame = structure->templates[ahead % count];
+}
+
 /* What stands behind the mandatory fields, by the structure it brings or the one that is known. */
 static void read_extended(struct bit_reader *reader, const struct dependency_structure *known,
 			  unsigned template_id, struct dependency_structure *brought,
@@ -173,7 +192,6 @@ static void read_extended(struct bit_reader *reader, const struct dependency_str
 {
 	const struct dependency_structure *structure = known;
 	bool has_targets, has_indications, has_references;
-	unsigned template;
 
 	descriptor->has_structure = read_flag(reader);
 	has_targets = read_flag(reader);
@@ -184,14 +202,11 @@ static void read_extended(struct bit_reader *reader, const struct dependency_str
 		read_structure(reader, brought);
 		structure = brought;
 	}
-	template = (template_id + 64u - structure->template_id_offset) % 64u;
-	if (reader->failed || template >= structure->template_count) {
-		reader->failed = true;
+	find_template(reader, structure, template_id, brought->frame, descriptor);
+	if (reader->failed)
 		return;
-	}
 	if (has_targets)
 		skip_bits(reader, structure->target_count);
-	descriptor->frame = structure->templates[template];
 	if (has_indications)
 		descriptor->frame.switch_to = switch_to(
 			structure, read_indications(reader, structure->target_count).switches,
@@ -200,34 +215,41 @@ static void read_extended(struct bit_reader *reader, const struct dependency_str
 		descriptor->frame.has_references = read_frame_references(reader);
 }
 
+/* Whichever is nearest to the newest. */
+static int64_t unwrap(const struct dependency_structure *structure, uint16_t frame_number)
+{
+	int64_t newest = structure->newest_frame;
+
+	return structure->is_known ? newest + (int16_t)(frame_number - (uint16_t)newest)
+				   : frame_number;
+}
+
 int dependency_descriptor_decode(struct slice element, struct dependency_structure *structure,
 				 struct dependency_descriptor *ret_descriptor)
 {
 	struct bit_reader reader = bit_reader_over(element.data, element.length);
 	struct dependency_descriptor descriptor = {0};
 	struct dependency_structure brought = {0};
-	unsigned template_id, template;
+	int64_t newest_frame = structure->newest_frame;
+	unsigned template_id;
 
 	descriptor.is_frame_start = read_flag(&reader);
 	descriptor.is_frame_end = read_flag(&reader);
 	template_id = read_bits(&reader, 6);
 	descriptor.frame_number = (uint16_t)read_bits(&reader, 16);
-	if (element.length > MANDATORY_BYTES) {
-		brought.frame_number = descriptor.frame_number;
+	brought.frame = unwrap(structure, descriptor.frame_number);
+	if (element.length > MANDATORY_BYTES)
 		read_extended(&reader, structure, template_id, &brought, &descriptor);
-		if (reader.failed)
-			return -EBADMSG;
-		/* A straggler may bring one that is over. */
-		if (descriptor.has_structure &&
-		    !(structure->is_known &&
-		      rtp_sequence_is_newer(structure->frame_number, descriptor.frame_number)))
-			*structure = brought;
-	} else {
-		template = (template_id + 64u - structure->template_id_offset) % 64u;
-		if (reader.failed || template >= structure->template_count)
-			return -EBADMSG;
-		descriptor.frame = structure->templates[template];
-	}
+	else
+		find_template(&reader, structure, template_id, brought.frame, &descriptor);
+	if (reader.failed)
+		return -EBADMSG;
+	if (!structure->is_known || brought.frame > newest_frame)
+		newest_frame = brought.frame;
+	/* A straggler may bring one that is over. */
+	if (descriptor.has_structure && (!structure->is_known || brought.frame >= structure->frame))
+		*structure = brought;
+	structure->newest_frame = newest_frame;
 	*ret_descriptor = descriptor;
 	return 0;
 }

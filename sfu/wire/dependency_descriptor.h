@@ -2,7 +2,10 @@
  * its pictures depend on each other: layers, where one may begin or change, and sizes.
  *
  * The first packet of a coded sequence brings the structure: templates of which all packets name
- * one. Whoever receives a stream keeps the newest structure and reads each packet by it.
+ * one. Whoever receives a stream keeps the newest structure and reads each packet by it. While a
+ * newer one has been lost, or where a packet is from before the one that is known, the templates
+ * are taken for the same: their ids go on from one structure to the next, so that they do not
+ * overlap, and encoders seldom change more.
  *
  * Thread: any. AV1 RTP 1.0, appendix A.
  */
@@ -30,7 +33,7 @@ struct dependency_template {
 /* Zero: none has come yet. */
 struct dependency_structure {
 	bool is_known;
-	uint16_t frame_number; /* that brought it */
+	int64_t frame, newest_frame; /* that brought it; of all so far. Counted on over 16 bits */
 	uint8_t template_id_offset, template_count, target_count;
 	struct dependency_template templates[DEPENDENCY_TEMPLATES_MAX];
 	struct { /* decode targets: what a receiver may choose to decode */

@@ -22,7 +22,7 @@ int load_peer_init(struct load_peer *peer, const struct dtls_identity *identity)
 {
 	const int buffer = 4 << 20, on = 1;
 
-	*peer = (struct load_peer){.identity = identity};
+	*peer = (struct load_peer){.identity = identity, .video = LOAD_VP8};
 	peer->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (peer->fd < 0)
 		return -errno;
@@ -91,9 +91,9 @@ static void describe_us(const struct load_peer *peer, struct sdp *sdp)
 	sdp->has_fingerprint = true;
 }
 
-static int describe_video(const struct load_peer *peer, struct sdp_media *media)
+static int describe_video(const struct load_peer *peer, struct sdp *sdp, struct sdp_media *media)
 {
-	struct sdp_codec codec = {.payload_type = LOAD_VP8,
+	struct sdp_codec codec = {.payload_type = peer->video,
 				  .name = "VP8",
 				  .clock_rate_hz = 90000,
 				  .apt = -1,
@@ -103,16 +103,19 @@ static int describe_video(const struct load_peer *peer, struct sdp_media *media)
 	struct sdp_codec rtx = {.payload_type = LOAD_RTX,
 				.name = "rtx",
 				.clock_rate_hz = 90000,
-				.apt = LOAD_VP8,
+				.apt = peer->video,
 				.fmtp = "apt=96"};
 	int r;
 
-	if (peer->with_vp9) {
-		codec.payload_type = LOAD_VP9;
-		rtx.apt = LOAD_VP9;
+	if (peer->video == LOAD_VP9) {
 		memcpy(codec.name, "VP9", sizeof("VP9"));
 		codec.fmtp = "profile-id=0";
 		rtx.fmtp = "apt=98";
+	} else if (peer->video == LOAD_AV1) {
+		memcpy(codec.name, "AV1", sizeof("AV1"));
+		rtx.fmtp = "apt=45";
+		media->extension_ids[EXTENSION_DEPENDENCY_DESCRIPTOR] = LOAD_DEPENDENCY_ID;
+		sdp->extmap_allow_mixed = true; /* a structure takes more than 16 bytes */
 	}
 	media->kind = MEDIA_VIDEO;
 	r = sdp_media_add_codec(media, &codec);
@@ -164,7 +167,7 @@ char *load_peer_offer(const struct load_peer *peer, size_t receive_count)
 		bool is_audio = peer->with_audio && i % 2 == 0;
 
 		int r = is_audio ? describe_audio(media, peer->with_transport_cc)
-				 : describe_video(peer, media);
+				 : describe_video(peer, offer, media);
 
 		if (r < 0 || (!receive_count && sdp_set_text(&media->cname, "load") < 0))
 			return NULL;

@@ -13,8 +13,10 @@ enum {
 	LOAD_VP8 = 96,
 	LOAD_RTX = 97,
 	LOAD_VP9 = 98,
+	LOAD_AV1 = 45,
 	LOAD_OPUS = 111,
 	LOAD_LEVEL_ID = 1,
+	LOAD_DEPENDENCY_ID = 4,
 	LOAD_DRAIN_MAX = 64,
 	LOAD_PRIORITY = 0x7effffff /* of the candidate that its first checks name */
 };
@@ -23,7 +25,7 @@ struct load_peer {
 	bool with_audio;	/* an audio section for each of video; set it before the offer */
 	bool with_levels;	/* of sound, under LOAD_LEVEL_ID; likewise */
 	bool with_transport_cc; /* packets numbered for feedback, and feedback; likewise */
-	bool with_vp9;		/* instead of VP8; likewise */
+	uint8_t video;		/* LOAD_VP8 at first, or LOAD_VP9 or LOAD_AV1; likewise */
 	bool without_rtx;	/* what it misses comes again as it was; likewise */
 	size_t layer_count;	/* its picture is so many streams, told by their SSRCs; likewise */
 	bool over_ipv6;		/* by the other side's first candidate of that kind; likewise */
@@ -61,8 +63,8 @@ struct load_peer_drained {
 int load_peer_init(struct load_peer *peer, const struct dtls_identity *identity);
 void load_peer_fini(struct load_peer *peer);
 
-/* An offer with one section of VP8 or VP9 to publish, or `receive_count` sections to watch, with
- * NACK and RTX (payload types LOAD_VP8 or LOAD_VP9, and LOAD_RTX); with_audio, an Opus section
+/* An offer with one section of video to publish, or `receive_count` sections to watch, with NACK
+ * and RTX (payload type LOAD_RTX), of AV1 with dependency descriptors; with_audio, an Opus section
  * before each. malloc()ed. */
 char *load_peer_offer(const struct load_peer *peer, size_t receive_count);
 /* An answer that takes everything offered. malloc()ed, NULL if the offer is no good. */

@@ -1,6 +1,7 @@
 # realtime-sfu as a publisher and a viewer see it.
 add_library(relay_pair STATIC integration/relay/pair.c integration/relay/heard.c integration/relay/layered.c
-	integration/relay/film.c integration/relay/film_descriptor.c integration/relay/critic.c
+	integration/relay/film.c integration/relay/film_descriptor.c integration/relay/film_dependencies.c
+	integration/relay/critic.c
 	integration/relay/viewer.c integration/relay/ordeal.c)
 target_link_libraries(relay_pair PUBLIC load_peer PkgConfig::CMOCKA)
 # What follows the program's name is for it.
@@ -16,4 +17,6 @@ foreach(name packets attacks addresses sound probes feedback statistics parts ov
 	target_link_libraries(test_relay_${name} PRIVATE relay_pair)
 	rt_relay_test(${name} ${name})
 endforeach()
-rt_relay_test(decodable_svc decodable svc)
+foreach(film vp9 vp9_svc av1 av1_svc)
+	rt_relay_test(decodable_${film} decodable ${film})
+endforeach()

@@ -11,8 +11,10 @@ enum {
 	PATIENCE_US = 1500000, /* then it is a hole */
 	ASKED_MAX = 100,
 	DRIFT_MS_MAX = 100,
-	/* Of VP9 the ids of pictures that were left out are not given to others. */
-	LEFT_OUT_MAX = 8
+	/* The ids of VP9's pictures that were left out are not given to others, nor AV1's numbers
+	 * of frames. */
+	LEFT_OUT_MAX = 8,
+	HOLE_FRAMES_MAX = 1000
 };
 
 void critic_begin(struct critic *critic, struct load_peer *peer, const char *name, uint32_t ssrc,
@@ -23,7 +25,6 @@ void critic_begin(struct critic *critic, struct load_peer *peer, const char *nam
 	critic->name = name;
 	critic->ssrc = ssrc;
 	critic->rtx_ssrc = rtx_ssrc;
-	critic->is_svc = peer->with_vp9;
 	critic->is_broken = true;
 	critic->complained_us = clock_now_us();
 }
@@ -68,20 +69,34 @@ static bool is_same_picture(const struct critic *critic, const struct critic_pac
 			       : is_same_frame(packet, &critic->last));
 }
 
+static bool is_av1(const struct critic *critic)
+{
+	return critic->peer->video == LOAD_AV1;
+}
+
 /* Of its frame it is the last packet. */
 static bool is_whole(const struct critic_packet *packet)
 {
 	return packet->mark.packet_index + 1 == packet->mark.packet_count;
 }
 
+/* `back`: so much smaller was its number as they were published. */
 static void judge_reference(const struct critic *critic, const struct critic_packet *packet,
-			    uint8_t layer, int32_t picture)
+			    uint8_t layer, int32_t picture, unsigned back)
 {
 	unsigned known = critic->frame_count < CRITIC_FRAMES ? critic->frame_count : CRITIC_FRAMES;
+	uint16_t number = (uint16_t)(packet->numbers.picture_id - back);
 
-	for (unsigned i = 0; i < known; i++)
-		if (critic->frames[i].picture == picture && critic->frames[i].layer == layer)
-			return;
+	for (unsigned i = 0; i < known; i++) {
+		const struct critic_frame *frame = &critic->frames[i];
+
+		if (frame->picture != picture || frame->layer != layer)
+			continue;
+		if (is_av1(critic) && frame->number != number)
+			FAULT(critic, packet, "it refers to frame %u, which is %u", number,
+			      frame->number);
+		return;
+	}
 	FAULT(critic, packet, "it refers to picture %d in layer %u, which was not sent", picture,
 	      layer);
 }
@@ -93,11 +108,12 @@ static void judge_references(struct critic *critic, const struct critic_packet *
 
 	for (size_t i = 0; i < FILM_NEEDS; i++)
 		if (mark->needs[i] != FILM_NOTHING)
-			judge_reference(critic, packet, mark->layer, mark->needs[i]);
+			judge_reference(critic, packet, mark->layer, mark->needs[i],
+					(uint16_t)(mark->frame_number - mark->needs_numbers[i]));
 	if (mark->needs_below)
-		judge_reference(critic, packet, mark->layer - 1, mark->picture);
+		judge_reference(critic, packet, mark->layer - 1, mark->picture, 1);
 	critic->frames[critic->frame_count++ % CRITIC_FRAMES] =
-		(struct critic_frame){mark->picture, mark->layer};
+		(struct critic_frame){mark->picture, packet->numbers.picture_id, mark->layer};
 }
 
 static void judge_same_picture(struct critic *critic, const struct critic_packet *packet)
@@ -113,7 +129,8 @@ static void judge_same_picture(struct critic *critic, const struct critic_packet
 		FAULT(critic, packet, "a packet of the picture is missing, and its number not");
 	if (packet->rtp_timestamp != last->rtp_timestamp)
 		FAULT(critic, packet, "one picture has two timestamps");
-	if (packet->numbers.picture_id != last->numbers.picture_id ||
+	if ((packet->numbers.picture_id != last->numbers.picture_id &&
+	     !(is_av1(critic) && is_next_frame)) ||
 	    packet->numbers.tl0_index != last->numbers.tl0_index ||
 	    packet->numbers.key_index != last->numbers.key_index)
 		FAULT(critic, packet, "one picture has two sets of numbers");
@@ -126,15 +143,26 @@ static void judge_numbers(const struct critic *critic, const struct critic_packe
 	const struct film_numbers *last = &critic->last.numbers, *now = &packet->numbers;
 	uint8_t tl0_index = (uint8_t)(last->tl0_index + (packet->mark.temporal_layer == 0));
 	uint8_t key_index = (last->key_index + packet->mark.is_keyframe) & 0x1f;
-	unsigned left_out_max = critic->left_open + (critic->is_svc ? LEFT_OUT_MAX : 0);
+	bool is_vp8 = critic->peer->video == LOAD_VP8;
+	unsigned frames = critic->is_svc && is_av1(critic) ? FILM_LAYERS : 1; /* of a picture */
+	unsigned left_out_max = critic->left_open + (is_vp8 ? 0 : LEFT_OUT_MAX * frames);
 
 	if (((now->picture_id - last->picture_id - 1) & 0x7fff) > left_out_max)
 		FAULT(critic, packet, "picture id %u follows %u", now->picture_id,
 		      last->picture_id);
 	if (now->has_tl0_index && now->tl0_index != tl0_index)
 		FAULT(critic, packet, "TL0PICIDX %u follows %u", now->tl0_index, last->tl0_index);
-	if (!critic->is_svc && now->key_index != key_index)
+	if (is_vp8 && now->key_index != key_index)
 		FAULT(critic, packet, "KEYIDX %u follows %u", now->key_index, last->key_index);
+}
+
+/* Behind a hole: a keyframe whose number is older than what came is thrown away. */
+static void judge_frame_number(const struct critic *critic, const struct critic_packet *packet)
+{
+	uint16_t last = critic->last.numbers.picture_id, now = packet->numbers.picture_id;
+
+	if ((uint16_t)(now - last - 1) > HOLE_FRAMES_MAX)
+		FAULT(critic, packet, "frame %u follows %u", now, last);
 }
 
 /* Holds across holes as well. */
@@ -181,6 +209,8 @@ static bool judge_new_picture(struct critic *critic, const struct critic_packet 
 		critic->other_films += critic->has_picture && packet->mark.film != last->mark.film;
 		if (!critic->is_broken)
 			judge_numbers(critic, packet);
+		else if (is_av1(critic) && critic->has_picture)
+			judge_frame_number(critic, packet);
 		critic->is_broken = false;
 		critic->frame_count = 0;
 	}
@@ -201,6 +231,20 @@ static void judge_marker(const struct critic *critic, const struct critic_packet
 		FAULT(critic, packet, "the marker comes too early");
 	if (!critic->is_svc && !packet->has_marker && is_whole(packet))
 		FAULT(critic, packet, "the last packet has no marker");
+}
+
+/* It says of the packet what was said as it was published. */
+static void judge_dependencies(const struct critic *critic, const struct critic_packet *packet)
+{
+	const struct film_numbers *numbers = &packet->numbers;
+	const struct film_mark *mark = &packet->mark;
+	bool brings_structure = mark->is_keyframe && mark->packet_index == 0 && !mark->needs_below;
+
+	if (numbers->is_frame_start != (mark->packet_index == 0) ||
+	    numbers->is_frame_end != is_whole(packet) ||
+	    numbers->template_id != mark->template_id ||
+	    (brings_structure && !numbers->is_extended))
+		FAULT(critic, packet, "its dependency descriptor is another's");
 }
 
 /* What was shown of it. */
@@ -228,6 +272,8 @@ static void judge(struct critic *critic, const struct critic_packet *packet)
 		return;
 	}
 	judge_marker(critic, packet);
+	if (is_av1(critic))
+		judge_dependencies(critic, packet);
 	if (!is_same_picture(critic, packet))
 		is_shown = judge_new_picture(critic, packet);
 	else if (is_shown)
@@ -345,7 +391,7 @@ static void keep(struct critic *critic, const struct critic_packet *packet)
 
 /* A packet of the picture, or one sent again (RFC 4588). */
 static void take_media(struct critic *critic, const struct rtp_header *header,
-		       const uint8_t *payload, size_t length)
+		       struct slice dependencies, const uint8_t *payload, size_t length)
 {
 	struct critic_packet packet = {.is_there = true,
 				       .has_marker = header->marker,
@@ -362,11 +408,11 @@ static void take_media(struct critic *critic, const struct rtp_header *header,
 		length -= 2;
 		packet.is_empty = length == 0;
 	} else {
-		assert_int_equal(header->payload_type, critic->is_svc ? LOAD_VP9 : LOAD_VP8);
+		assert_int_equal(header->payload_type, critic->peer->video);
 	}
 	if (!packet.is_empty) {
 		assert_in_range(length, FILM_PAYLOAD_MIN, 1200);
-		packet.numbers = film_numbers_read(payload, critic->is_svc);
+		packet.numbers = film_numbers_read(critic->peer->video, dependencies, payload);
 		memcpy(&packet.mark, payload + packet.numbers.descriptor_bytes,
 		       sizeof(packet.mark));
 	}
@@ -380,8 +426,8 @@ bool critic_take(struct critic *critic, const uint8_t *packet, size_t length)
 	assert_int_equal(rtp_header_decode(packet, length, false, &header), 0);
 	if (header.ssrc != critic->ssrc && (!critic->rtx_ssrc || header.ssrc != critic->rtx_ssrc))
 		return false;
-	take_media(critic, &header, packet + header.header_bytes,
-		   rtp_payload_bytes(&header, length));
+	take_media(critic, &header, rtp_extension_find(&header, packet, LOAD_DEPENDENCY_ID),
+		   packet + header.header_bytes, rtp_payload_bytes(&header, length));
 	return true;
 }
 

@@ -4,7 +4,8 @@
  * - one count of packets, in which each is the same however often it comes;
  * - pictures whole, in one piece, with the marker on the last packet and nowhere else; but for the
  *   last one before a keyframe, which may be broken off;
- * - picture ids, TL0PICIDX and KEYIDX that go on whichever layer flows;
+ * - picture ids, TL0PICIDX and KEYIDX that go on whichever layer flows; and so do the frame numbers
+ *   of dependency descriptors, which are on each packet and lead to the frames that it refers to;
  * - a layer that begins with its keyframe, or in a stream of layers from the one below; and no
  *   frame without those that it refers to; another film as another layer;
  * - timestamps that increase and keep the time in which the pictures were captured.
@@ -33,7 +34,7 @@ struct critic {
 	struct load_peer *peer; /* the viewer, borrowed; so is its name */
 	const char *name;
 	uint32_t ssrc, rtx_ssrc;
-	bool is_svc;
+	bool is_svc; /* the stream has layers of its own; set it at once */
 	struct critic_packet window[CRITIC_WINDOW];
 	bool has_begun;
 	uint16_t next, newest;	   /* to be judged; that came */
@@ -47,6 +48,7 @@ struct critic {
 	/* Since the keyframe. */
 	struct critic_frame {
 		int32_t picture;
+		uint16_t number; /* as it was sent, of AV1 */
 		uint8_t layer;
 	} frames[CRITIC_FRAMES];
 	unsigned frame_count;

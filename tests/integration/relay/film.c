@@ -6,7 +6,14 @@
 #include "core/clock.h"
 #include "sfu/wire/rtcp.h"
 
-enum { PICTURE_US = 20000, REPORT_US = 200000, PHASES = 4, PACKET_MAX = 600 };
+enum {
+	PICTURE_US = 20000,
+	REPORT_US = 200000,
+	PHASES = 4,
+	PACKET_MAX = 700,
+	TEMPLATE_IDS = 64,
+	ONE_BYTE_MAX = 16 /* of an extension, in its short form (RFC 8285) */
+};
 
 static const uint8_t temporal_layer_of[PHASES] = {0, 2, 1, 2};
 const struct film_size film_sizes[FILM_LAYERS] = {
@@ -30,7 +37,7 @@ void film_begin(struct film *film, struct pair *pair, struct random *random, uin
 	film->wanted_keyframes = (1u << film->stream_count) - 1;
 	assert_int_equal(load_peer_init(&film->publisher, pair->identity), 0);
 	film->publisher.layer_count = film->is_svc ? 0 : FILM_LAYERS;
-	film->publisher.with_vp9 = film->is_svc;
+	film->publisher.video = pair->video;
 	film->publisher.with_audio = film->publisher.with_levels = is_heard;
 	film->publisher.ssrc = film->publisher.ssrc / 8 * 8 + 1; /* no wrap after it */
 	for (size_t i = 0; i < FILM_LAYERS; i++) {
@@ -42,7 +49,9 @@ void film_begin(struct film *film, struct pair *pair, struct random *random, uin
 		stream->tl0_index = (uint8_t)random_u64(random);
 		stream->key_index = (uint8_t)random_u64(random);
 		stream->timestamp_offset = (uint32_t)random_u64(random);
-		film->last_of[i][0] = film->last_of[i][1] = FILM_NOTHING;
+		stream->frame_number = (uint16_t)(random_u64(random) | 0xff00);
+		stream->template_offset = (uint8_t)random_below(random, TEMPLATE_IDS);
+		film->last_of[i][0].picture = film->last_of[i][1].picture = FILM_NOTHING;
 	}
 	offer = load_peer_offer(&film->publisher, 0);
 	pair_join_with(pair, &film->publisher, film->peer_id, "whip", offer);
@@ -84,9 +93,9 @@ static void send_again(struct film *film, const struct film_packet *kept)
 	uint8_t packet[PACKET_MAX];
 	int length;
 
-	memcpy(packet, kept->header, RTP_HEADER_BYTES);
+	memcpy(packet, kept->header, kept->header_bytes);
 	length = media_crypto_protect_rtp_again(film->publisher.out, packet, sizeof(packet),
-						RTP_HEADER_BYTES, NULL, 0, kept->payload,
+						kept->header_bytes, NULL, 0, kept->payload,
 						kept->payload_bytes);
 	if (length > 0)
 		(void)send(film->publisher.fd, packet, (size_t)length, 0);
@@ -124,7 +133,7 @@ static void hear(struct film *film)
 
 /* ---- pictures ---- */
 
-static void write_header(uint8_t layer, struct film_mark *mark)
+static void write_vp8_header(uint8_t layer, struct film_mark *mark)
 {
 	const uint8_t header[sizeof(mark->header)] = {!mark->is_keyframe,
 						      0,
@@ -138,6 +147,47 @@ static void write_header(uint8_t layer, struct film_mark *mark)
 						      (uint8_t)(film_sizes[layer].height_px >> 8)};
 
 	memcpy(mark->header, header, sizeof(header));
+}
+
+/* With the dependency descriptor alone. Returns the bytes. */
+static size_t write_extensions(const struct film *film, const struct film_stream *stream,
+			       const struct film_mark *mark, uint8_t *out, size_t capacity)
+{
+	struct writer writer = writer_over(out, capacity);
+	uint8_t element[FILM_DEPENDENCIES_MAX];
+	size_t length = film_dependencies_write(film, stream, mark, element);
+	int r;
+
+	if (length <= ONE_BYTE_MAX) {
+		r = rtp_extension_block_append(out, 0, capacity, LOAD_DEPENDENCY_ID, element,
+					       length);
+		assert_true(r > 0);
+		return (size_t)r;
+	}
+	write_u16(&writer, 0x1000);
+	write_u16(&writer, (uint16_t)((length + 2 + 3) / 4));
+	write_u8(&writer, LOAD_DEPENDENCY_ID);
+	write_u8(&writer, (uint8_t)length);
+	write_bytes(&writer, element, length);
+	while (writer.offset % 4 != 0)
+		write_u8(&writer, 0);
+	assert_false(writer.failed);
+	return writer.offset;
+}
+
+static void write_header(const struct film *film, uint8_t index, const struct film_mark *mark,
+			 bool is_last, struct film_packet *packet)
+{
+	bool has_dependencies = film->publisher.video == LOAD_AV1;
+
+	rtp_header_encode(packet->header, film->publisher.video, is_last, has_dependencies, false,
+			  packet->sequence_number, mark->rtp_timestamp,
+			  film->publisher.ssrc + index);
+	packet->header_bytes = RTP_HEADER_BYTES;
+	if (has_dependencies)
+		packet->header_bytes +=
+			write_extensions(film, &film->streams[index], mark,
+					 packet->header + RTP_HEADER_BYTES, FILM_DEPENDENCIES_MAX);
 }
 
 static void send_packet(struct film *film, uint8_t index, const struct film_mark *mark,
@@ -156,11 +206,10 @@ static void send_packet(struct film *film, uint8_t index, const struct film_mark
 				     .payload_bytes = film_sizes[mark->layer].payload_bytes};
 	descriptor_bytes = film_descriptor_write(film, stream, mark, kept->payload);
 	memcpy(kept->payload + descriptor_bytes, mark, sizeof(*mark));
-	rtp_header_encode(kept->header, film->is_svc ? LOAD_VP9 : LOAD_VP8, is_last, false, false,
-			  sequence_number, mark->rtp_timestamp, film->publisher.ssrc + index);
-	memcpy(packet, kept->header, RTP_HEADER_BYTES);
+	write_header(film, index, mark, is_last, kept);
+	memcpy(packet, kept->header, kept->header_bytes);
 	length = media_crypto_protect_rtp(film->publisher.out, packet, sizeof(packet),
-					  RTP_HEADER_BYTES, NULL, 0, kept->payload,
+					  kept->header_bytes, NULL, 0, kept->payload,
 					  kept->payload_bytes);
 	assert_true(length > 0);
 	if (!gets_lost(film))
@@ -171,8 +220,8 @@ static void send_packet(struct film *film, uint8_t index, const struct film_mark
 static struct film_mark next_frame(struct film *film, uint8_t index, uint8_t layer,
 				   bool is_keyframe, bool begins, uint64_t captured_us)
 {
-	const struct film_stream *stream = &film->streams[index];
-	int32_t *last_of = film->last_of[layer];
+	struct film_stream *stream = &film->streams[index];
+	struct film_frame *last_of = film->last_of[layer];
 	struct film_mark mark = {
 		.layer = layer,
 		.film = film->number,
@@ -181,16 +230,20 @@ static struct film_mark next_frame(struct film *film, uint8_t index, uint8_t lay
 		.is_keyframe = is_keyframe,
 		.needs_below = film->is_svc && layer > 0 && (begins || !film->is_key_only),
 		.picture = stream->picture,
-		.needs = {begins ? FILM_NOTHING : last_of[0], FILM_NOTHING},
+		.needs = {begins ? FILM_NOTHING : last_of[0].picture, FILM_NOTHING},
+		.frame_number = stream->frame_number++,
+		.needs_numbers = {last_of[0].number, last_of[1].number},
 		.rtp_timestamp = (uint32_t)(captured_us * 9 / 100) + stream->timestamp_offset,
 		.captured_us = captured_us};
 
 	if (stream->phase == PHASES - 1)
-		mark.needs[1] = last_of[1];
+		mark.needs[1] = last_of[1].picture;
 	if (mark.temporal_layer < 2)
-		last_of[mark.temporal_layer] = mark.picture;
-	if (!film->is_svc)
-		write_header(layer, &mark);
+		last_of[mark.temporal_layer] = (struct film_frame){mark.picture, mark.frame_number};
+	mark.template_index = film_template_index(film, &mark);
+	mark.template_id = (stream->template_offset + mark.template_index) % TEMPLATE_IDS;
+	if (film->publisher.video == LOAD_VP8)
+		write_vp8_header(layer, &mark);
 	return mark;
 }
 
@@ -237,6 +290,9 @@ static void send_picture(struct film *film, uint8_t index, uint64_t captured_us)
 	}
 	stream->tl0_index = (uint8_t)(stream->tl0_index + (temporal_layer_of[stream->phase] == 0));
 	stream->key_index = (uint8_t)(stream->key_index + is_keyframe);
+	if (is_keyframe)
+		stream->template_offset =
+			(stream->template_offset + film_template_count(film)) % TEMPLATE_IDS;
 	for (uint8_t layer = first; layer <= last; layer++)
 		send_frame(film, index,
 			   next_frame(film, index, layer, is_keyframe,

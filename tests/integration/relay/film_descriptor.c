@@ -1,6 +1,10 @@
 #include "tests/integration/relay/film.h"
 
-enum { VP8_BYTES = 6 }; /* X, I with 15 bits, L, T and K */
+enum {
+	VP8_BYTES = 6, /* X, I with 15 bits, L, T and K */
+	AV1_BYTES = 1,
+	AV1_NEW_SEQUENCE = 0x08
+};
 
 static size_t write_vp8(const struct film_stream *stream, const struct film_mark *mark,
 			uint8_t out[FILM_DESCRIPTOR_MAX])
@@ -18,11 +22,11 @@ static size_t write_vp8(const struct film_stream *stream, const struct film_mark
 	return VP8_BYTES;
 }
 
-/* The sizes of all layers (V). Returns where they end. */
-static uint8_t *write_sizes(uint8_t *out, unsigned layer_count)
+/* The sizes of all layers of the stream (V), from `first` on. Returns where they end. */
+static uint8_t *write_sizes(uint8_t *out, unsigned first, unsigned layer_count)
 {
 	*out++ = (uint8_t)((layer_count - 1) << 5 | 0x10);
-	for (unsigned i = 0; i < layer_count; i++) {
+	for (unsigned i = first; i < first + layer_count; i++) {
 		*out++ = (uint8_t)(film_sizes[i].width_px >> 8);
 		*out++ = (uint8_t)film_sizes[i].width_px;
 		*out++ = (uint8_t)(film_sizes[i].height_px >> 8);
@@ -43,27 +47,28 @@ static uint8_t *write_references(uint8_t *out, const struct film_mark *mark)
 }
 
 /* RFC 9628 section 4.2. Every picture lets its receiver switch up (U). */
-static size_t write_vp9(const struct film *film, const struct film_mark *mark,
-			uint8_t out[FILM_DESCRIPTOR_MAX])
+static size_t write_vp9(const struct film *film, const struct film_stream *stream,
+			const struct film_mark *mark, uint8_t out[FILM_DESCRIPTOR_MAX])
 {
-	const struct film_stream *stream = &film->streams[0];
+	uint8_t spatial_layer = film->is_svc ? mark->layer : 0;
 	bool is_predicted = mark->needs[0] != FILM_NOTHING;
 	bool is_first = mark->packet_index == 0;
 	bool is_last = mark->packet_index + 1 == mark->packet_count;
-	bool tells_sizes = mark->is_keyframe && mark->layer == 0 && is_first;
+	bool tells_sizes = mark->is_keyframe && spatial_layer == 0 && is_first;
 	uint8_t *end = out;
 
 	*end++ = (uint8_t)(0xa0 | is_predicted << 6 | film->is_flexible << 4 | is_first << 3 |
 			   is_last << 2 | tells_sizes << 1);
 	*end++ = (uint8_t)(0x80 | (stream->picture_id >> 8 & 0x7f));
 	*end++ = (uint8_t)stream->picture_id;
-	*end++ = (uint8_t)(mark->temporal_layer << 5 | 0x10 | mark->layer << 1 | mark->needs_below);
+	*end++ = (uint8_t)(mark->temporal_layer << 5 | 0x10 | spatial_layer << 1 |
+			   mark->needs_below);
 	if (film->is_flexible)
 		end = write_references(end, mark);
 	else
 		*end++ = stream->tl0_index;
 	if (tells_sizes)
-		end = write_sizes(end, film->active_layers);
+		end = write_sizes(end, mark->layer, film->is_svc ? film->active_layers : 1);
 	return (size_t)(end - out);
 }
 
@@ -98,13 +103,39 @@ static struct film_numbers read_vp9(const uint8_t *payload)
 	return numbers;
 }
 
-struct film_numbers film_numbers_read(const uint8_t *payload, bool is_svc)
+static size_t write_av1(const struct film_mark *mark, uint8_t out[FILM_DESCRIPTOR_MAX])
 {
-	return is_svc ? read_vp9(payload) : read_vp8(payload);
+	bool begins = mark->is_keyframe && mark->packet_index == 0 && !mark->needs_below;
+
+	out[0] = begins ? AV1_NEW_SEQUENCE : 0;
+	return AV1_BYTES;
+}
+
+static struct film_numbers read_av1(struct slice dependencies)
+{
+	assert_true(dependencies.length >= 3);
+	return (struct film_numbers){
+		.picture_id = (uint16_t)(dependencies.data[1] << 8 | dependencies.data[2]),
+		.is_frame_start = dependencies.data[0] & 0x80,
+		.is_frame_end = dependencies.data[0] & 0x40,
+		.template_id = dependencies.data[0] & 0x3f,
+		.is_extended = dependencies.length > 3,
+		.descriptor_bytes = AV1_BYTES};
+}
+
+struct film_numbers film_numbers_read(uint8_t video, struct slice dependencies,
+				      const uint8_t *payload)
+{
+	if (video == LOAD_AV1)
+		return read_av1(dependencies);
+	return video == LOAD_VP9 ? read_vp9(payload) : read_vp8(payload);
 }
 
 size_t film_descriptor_write(const struct film *film, const struct film_stream *stream,
 			     const struct film_mark *mark, uint8_t out[FILM_DESCRIPTOR_MAX])
 {
-	return film->is_svc ? write_vp9(film, mark, out) : write_vp8(stream, mark, out);
+	if (film->publisher.video == LOAD_AV1)
+		return write_av1(mark, out);
+	return film->publisher.video == LOAD_VP9 ? write_vp9(film, stream, mark, out)
+						 : write_vp8(stream, mark, out);
 }

@@ -39,6 +39,7 @@ static int start(void **state, const struct setup *setup)
 		(void)(settings[i].value ? setenv(settings[i].name, settings[i].value, 1)
 					 : unsetenv(settings[i].name));
 	pair->with_svc = setup->with_svc;
+	pair->video = LOAD_VP8;
 	assert_int_equal(dtls_identity_new(&pair->identity, NULL), 0);
 	(void)setenv("G_DEBUG", "fatal-warnings", 1); /* GStreamer's are of our making */
 	return fake_hub_start(&pair->hub, program, setup->workers);

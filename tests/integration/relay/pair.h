@@ -21,7 +21,8 @@ struct pair {
 	struct load_peer publisher, viewer; /* the test's */
 	struct fake_hub hub;		    /* the group's, and so is */
 	struct dtls_identity *identity;
-	bool with_svc;
+	bool with_svc; /* the SFU chooses among the layers in a stream */
+	uint8_t video; /* what films are of (film.h): LOAD_VP8 unless the test says another */
 };
 
 /* A group: the SFU has one worker; or two, and room for one peer of the room on each, so that the

@@ -20,6 +20,8 @@ enum {
 	EVENT_TURNS = 120
 };
 
+static uint8_t video = LOAD_VP8; /* what all films are of */
+
 struct show {
 	struct pair *pair;
 	struct random random;
@@ -64,6 +66,7 @@ static void come(struct show *show, size_t i)
 static void begin(struct show *show, struct pair *pair)
 {
 	*show = (struct show){.pair = pair, .random = random_from_environment()};
+	pair->video = video;
 	fake_hub_close_room(&pair->hub, "relay"); /* whom a test that failed has left in it */
 	show->film = malloc(sizeof(*show->film));
 	assert_non_null(show->film);
@@ -288,15 +291,30 @@ static void what_is_lost_is_made_up_for(void **state)
 	end(&show);
 }
 
-/* "svc": the film is one stream of layers. */
+/* Of VP8, or by its argument of another codec; with "svc" the film is one stream of layers. */
 int main(int argc, char **argv)
 {
+	static const struct {
+		const char *name;
+		uint8_t video;
+		bool with_svc;
+	} films[] = {{"vp8", LOAD_VP8, false},
+		     {"vp9", LOAD_VP9, false},
+		     {"vp9_svc", LOAD_VP9, true},
+		     {"av1", LOAD_AV1, false},
+		     {"av1_svc", LOAD_AV1, true}};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_that_is_sent_can_be_shown),
 		cmocka_unit_test(what_is_lost_is_made_up_for),
 	};
-	bool with_svc = argc > 1 && strcmp(argv[1], "svc") == 0;
-	int failed = with_svc ? RUN_WITH_SVC(tests) : RUN_ON_ONE_WORKER(tests);
+	bool with_svc = false;
+	int failed;
 
+	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(films); i++)
+		if (strcmp(argv[1], films[i].name) == 0) {
+			video = films[i].video;
+			with_svc = films[i].with_svc;
+		}
+	failed = with_svc ? RUN_WITH_SVC(tests) : RUN_ON_ONE_WORKER(tests);
 	return failed + (with_svc ? RUN_WITH_SVC_ON_TWO_WORKERS(tests) : RUN_ON_TWO_WORKERS(tests));
 }

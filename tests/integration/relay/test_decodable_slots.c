@@ -212,14 +212,40 @@ static void all_see_the_speaker_soon(struct show *show)
 				 viewer_ids[i]);
 }
 
+/* It was told so, and it saw it. */
+static bool has_seen_another(const struct show *show, size_t i)
+{
+	unsigned long other_films = 0;
+
+	for (size_t j = 0; j < show->viewers[i]->line_count; j++)
+		other_films += show->viewers[i]->lines[j]->other_films;
+	return show->changes[i] > 0 && other_films > 0;
+}
+
+static bool have_all_seen_another(const struct show *show)
+{
+	for (size_t i = 0; i < VIEWERS; i++)
+		if (!has_seen_another(show, i))
+			return false;
+	return true;
+}
+
+/* On a machine that has other work to do it takes longer until a line has gone on with another. */
+static bool is_over(const struct show *show, uint64_t end_us)
+{
+	uint64_t now_us = clock_now_us();
+
+	return now_us >= end_us + CALM_US || (now_us >= end_us && have_all_seen_another(show));
+}
+
 static void what_each_line_is_sent_can_be_shown(void **state)
 {
 	struct show show;
-	uint64_t until_us;
+	uint64_t end_us;
 
 	begin(&show, *state);
-	until_us = ordeal_end_us(SECONDS);
-	while (clock_now_us() < until_us) {
+	end_us = ordeal_end_us(SECONDS);
+	while (!is_over(&show, end_us)) {
 		go_on(&show);
 		if (clock_now_us() >= show.next_speaker_us)
 			let_speak(&show, random_below(&show.random, FILMS));
@@ -228,16 +254,11 @@ static void what_each_line_is_sent_can_be_shown(void **state)
 	}
 	calm_down(&show);
 	all_see_the_speaker_soon(&show);
+	assert_true(have_all_seen_another(&show));
 	for (size_t i = 0; i < VIEWERS; i++) {
-		unsigned long other_films = 0;
-
 		assert_int_equal(show.viewers[i]->line_count, SLOTS);
-		assert_true(show.changes[i] > 0);
-		for (size_t j = 0; j < SLOTS; j++) {
+		for (size_t j = 0; j < SLOTS; j++)
 			critic_account(show.viewers[i]->lines[j]);
-			other_films += show.viewers[i]->lines[j]->other_films;
-		}
-		assert_true(other_films > 0); /* it was told so, and it saw it */
 	}
 	end(&show);
 }

@@ -17,7 +17,7 @@ static void initialise(struct viewer *viewer, struct pair *pair, struct random *
 	viewer->random = random;
 	viewer->peer_id = peer_id;
 	assert_int_equal(load_peer_init(&viewer->peer, pair->identity), 0);
-	viewer->peer.with_vp9 = pair->with_svc;
+	viewer->peer.video = pair->video;
 	viewer->peer.without_rtx = without_rtx;
 	viewer->peer.with_transport_cc = with_transport_cc;
 }
@@ -29,6 +29,7 @@ static void add_line(struct viewer *viewer, uint32_t ssrc, uint32_t rtx_ssrc)
 	assert_non_null(critic);
 	assert_in_range(viewer->line_count, 0, VIEWER_LINES_MAX - 1);
 	critic_begin(critic, &viewer->peer, viewer->peer_id, ssrc, rtx_ssrc);
+	critic->is_svc = viewer->pair->with_svc;
 	viewer->lines[viewer->line_count++] = critic;
 }
 

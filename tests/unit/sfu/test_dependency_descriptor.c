@@ -66,9 +66,48 @@ static void packets_are_read_by_the_structure(void **state)
 		assert_true(descriptor.frame.has_references);
 		assert_false(dependency_starts_keyframe(&descriptor));
 	}
-	assert_int_equal(decode("ff0007", &structure, &descriptor),
-			 -EBADMSG); /* no such template */
 	assert_true(structure.is_known);
+}
+
+/* Its ids are 5 to 9, of those five templates; before were 0 to 4, and 59 to 63. */
+static void what_another_structure_is_missing_for_is_read_by_the_known_one(void **state)
+{
+	static const struct {
+		const char *hex;
+		uint8_t temporal_layer;
+	} packets[] = {{"c60013", 0}, {"c70014", 1}, {"c80015", 2}, {"ca0016", 0}, {"cd0017", 2},
+		       {"c2000f", 1}, {"c4000e", 2}, {"fb0008", 0}, {"fd0007", 1}, {"ff0006", 2}};
+	struct dependency_structure structure = {0};
+	struct dependency_descriptor descriptor;
+
+	(void)state;
+	/* Frame 0x12. */
+	assert_int_equal(
+		decode("c5001280a214eaa860414d1410208427013f00b3", &structure, &descriptor), 0);
+	assert_int_equal(structure.template_id_offset, 5);
+	for (size_t i = 0; i < ARRAY_LEN(packets); i++) {
+		assert_int_equal(decode(packets[i].hex, &structure, &descriptor), 0);
+		assert_int_equal(descriptor.frame.temporal_layer, packets[i].temporal_layer);
+	}
+}
+
+/* 65,536 frames are 36 minutes, or 12 of three layers, in which nobody may ask for a keyframe. */
+static void a_structure_is_new_however_long_ago_the_last_one_was(void **state)
+{
+	struct dependency_structure structure = {0};
+	struct dependency_descriptor descriptor;
+	char packet[] = "c1....";
+
+	(void)state;
+	assert_int_equal(decode(chromium_keyframe, &structure, &descriptor), 0);
+	for (unsigned frame = 2; frame < 40000; frame += 100) {
+		(void)snprintf(packet, sizeof(packet), "c1%04x", frame);
+		assert_int_equal(decode(packet, &structure, &descriptor), 0);
+	}
+	/* Frame 40000, templates 7 to 11. */
+	assert_int_equal(
+		decode("c79c4080e214eaa860414d1410208427013f00b3", &structure, &descriptor), 0);
+	assert_int_equal(structure.template_id_offset, 7);
 }
 
 static void a_straggler_does_not_bring_back_what_is_over(void **state)
@@ -81,7 +120,7 @@ static void a_straggler_does_not_bring_back_what_is_over(void **state)
 	memcpy(later, chromium_keyframe, sizeof(later));
 	later[3] = '9'; /* frame 0x0901 */
 	assert_int_equal(decode(later, &structure, &descriptor), 0);
-	assert_int_equal(structure.frame_number, 0x0901);
+	assert_int_equal(structure.frame, 0x0901);
 	assert_int_equal(
 		decode("c0 0900 800214eaa860414d1410208427 00ff 00b3", &structure, &descriptor), 0);
 	assert_int_equal(structure.sizes.layers[0].width_px, 320);
@@ -261,6 +300,8 @@ int main(void)
 		cmocka_unit_test(a_keyframe_brings_the_structure),
 		cmocka_unit_test(packets_are_read_by_the_structure),
 		cmocka_unit_test(a_straggler_does_not_bring_back_what_is_over),
+		cmocka_unit_test(what_another_structure_is_missing_for_is_read_by_the_known_one),
+		cmocka_unit_test(a_structure_is_new_however_long_ago_the_last_one_was),
 		cmocka_unit_test(spatial_layers_are_read),
 		cmocka_unit_test(a_picture_may_differ_from_its_template),
 		cmocka_unit_test(what_is_cut_short_is_refused),
