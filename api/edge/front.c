@@ -9,8 +9,9 @@
 #include "core/clock.h"
 #include "core/log.h"
 
-/* Handlers keep large things on the heap; the rest is libfcgi's, jansson's and SQLite's need. */
-enum { STACK_BYTES = 512 << 10, STOP_STEP_MS = 5, ACCEPT_PAUSE_MS = 50 };
+/* Handlers keep large things on the heap; the rest is libfcgi's, SQLite's and above all jansson's
+ * need, which follows what is nested 2048 levels deep: that takes more than 600 KiB. */
+enum { STACK_BYTES = 2 << 20, STOP_STEP_MS = 5, ACCEPT_PAUSE_MS = 50 };
 
 struct front {
 	atomic_bool is_stopping;

@@ -14,7 +14,9 @@ from pathlib import Path
 import fastcgi
 import pytest
 from answer import Answer
+from bearer import base64url, bearer
 from conftest import Stack, wait_until
+from files import a_system
 from form import BOUNDARY, a_field, a_file, form
 from front_site import Site, site_fixture
 from samples import PNG, large_text
@@ -281,6 +283,24 @@ def test_a_link_in_the_place_of_an_upload_is_not_followed(alone: Stack, tmp_path
 
 
 # ---- too much ----
+
+
+def test_what_is_nested_as_deeply_as_it_may_be_kills_nobody(tmp_path: Path) -> None:
+    """Nobody needs a key for that: JSON is read before it is known who may do what it says, and a token before it is checked."""
+    with a_system(tmp_path) as system:
+        def send(method: str, path: str, body: bytes | None = None, **headers: str) -> int:
+            return system.stack.request(method, path, body, {"Content-Type": "application/json", **headers}).status
+
+        for depth in (1000, 1500, 2040):
+            array = b"[" * depth + b"]" * depth
+            objects = b'{"a":' * depth + b"1" + b"}" * depth
+            assert send("POST", "/realtime/send", b'{"persistent": true, "data":' + array + b"}") == 201
+            assert send("POST", "/realtime/send", b'{"persistent": true, "data":' + objects + b"}") == 201
+            assert send("POST", ROOMS, b'{"metadata": {"a":' + array + b"}}") in (201, 400)  # SQLite counts as well
+            assert send("GET", "/realtime/channels/general/messages") == 200
+            head = base64url(b'{"alg": "HS256", "x":' + array + b"}")
+            assert send("GET", ROOMS, **bearer(f"{head}.e30.AAAA")) == 401
+        assert system.stack.children["api"].poll() is None and system.daemon.process.poll() is None
 
 
 @pytest.mark.parametrize("head", [
