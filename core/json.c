@@ -3,12 +3,35 @@
 #include <errno.h>
 #include <string.h>
 
+bool json_is_too_deep(const char *text, size_t length)
+{
+	bool is_in_string = false;
+	size_t depth = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		char c = text[i];
+
+		if (c == '"')
+			is_in_string = !is_in_string;
+		else if (is_in_string)
+			i += c == '\\'; /* what is escaped ends nothing */
+		else if ((c == '[' || c == '{') && ++depth > JSON_DEPTH_MAX)
+			return true;
+		else if ((c == ']' || c == '}') && depth > 0)
+			depth--;
+	}
+	return false;
+}
+
 int json_object_parse(const char *text, size_t length, json_t **ret_object, struct error *reterr)
 {
 	json_error_t problem;
-	json_t *value =
-		json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+	json_t *value;
 
+	if (json_is_too_deep(text, length))
+		return error_set(reterr, -EINVAL, "bad_json",
+				 "the JSON is nested more than %d levels deep", JSON_DEPTH_MAX);
+	value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
 	if (!value)
 		return error_set(reterr, -EINVAL, "bad_json", "not JSON: %s (line %d, column %d)",
 				 problem.text, problem.line, problem.column);

@@ -13,7 +13,10 @@
 #include "core/cleanup.h"
 #include "core/error.h"
 
-/* Parse an object: duplicate keys are refused, nesting is bounded by jansson.
+/* What is deeper some who get it could not read: SQLite ends at 2000 levels, others long before. */
+enum { JSON_DEPTH_MAX = 256 };
+bool json_is_too_deep(const char *text, size_t length);
+/* Parse an object: duplicate keys and more levels than JSON_DEPTH_MAX are refused.
  *   -EINVAL "bad_json" with the line and column */
 int json_object_parse(const char *text, size_t length, json_t **ret_object,
 		      struct error *reterr) MUST_CHECK;

@@ -46,8 +46,10 @@ static json_t *field_value(const char *name, const char *text, size_t length)
 
 	for (size_t i = 0; i < ARRAY_LEN(parsed); i++)
 		if (strcmp(name, parsed[i]) == 0)
-			return json_loadb(text, length, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
-					  NULL);
+			return json_is_too_deep(text, length)
+				       ? NULL
+				       : json_loadb(text, length,
+						    JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
 	return json_stringn(text, length);
 }
 

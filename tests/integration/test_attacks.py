@@ -285,21 +285,24 @@ def test_a_link_in_the_place_of_an_upload_is_not_followed(alone: Stack, tmp_path
 # ---- too much ----
 
 
-def test_what_is_nested_as_deeply_as_it_may_be_kills_nobody(tmp_path: Path) -> None:
-    """Nobody needs a key for that: JSON is read before it is known who may do what it says, and a token before it is checked."""
+def test_nothing_is_nested_so_deeply_that_it_kills(tmp_path: Path) -> None:
+    """Neither what comes, and a token is read before it is checked, nor what is found in the store."""
     with a_system(tmp_path) as system:
         def send(method: str, path: str, body: bytes | None = None, **headers: str) -> int:
             return system.stack.request(method, path, body, {"Content-Type": "application/json", **headers}).status
 
+        assert send("POST", ROOMS, b'{"room_id": "deep"}') == 201
+        assert send("POST", "/realtime/send", b'{"persistent": true, "data": 1}') == 201
         for depth in (1000, 1500, 2040):
-            array = b"[" * depth + b"]" * depth
-            objects = b'{"a":' * depth + b"1" + b"}" * depth
-            assert send("POST", "/realtime/send", b'{"persistent": true, "data":' + array + b"}") == 201
-            assert send("POST", "/realtime/send", b'{"persistent": true, "data":' + objects + b"}") == 201
-            assert send("POST", ROOMS, b'{"metadata": {"a":' + array + b"}}") in (201, 400)  # SQLite counts as well
-            assert send("GET", "/realtime/channels/general/messages") == 200
-            head = base64url(b'{"alg": "HS256", "x":' + array + b"}")
+            array = "[" * depth + "]" * depth
+            assert send("POST", "/realtime/send", f'{{"data": {array}}}'.encode()) == 400
+            head = base64url(f'{{"alg": "HS256", "x": {array}}}'.encode())
             assert send("GET", ROOMS, **bearer(f"{head}.e30.AAAA")) == 401
+            system.sql("UPDATE messages SET data = ?", array)
+            assert send("GET", "/realtime/channels/general/messages") == 200
+            system.sql("UPDATE rooms SET metadata = ?", f'{{"a": {array}}}')
+            assert send("GET", f"{ROOMS}/deep") == 200
+            assert send("PUT", f"{ROOMS}/deep", b'{"locked": true}') == 200
         assert system.stack.children["api"].poll() is None and system.daemon.process.poll() is None
 
 

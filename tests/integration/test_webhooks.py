@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from answer import Answer, pages
+from bearer import bearer
 from conftest import API, wait_until
 from guarded_system import System
 from realtimed import connect as connect_to
@@ -96,6 +97,25 @@ def arrived(receiver: Receiver, count: int, timeout_s: float = 10) -> list[Post]
 
 
 # ---- what is told ----
+
+
+def test_nothing_is_so_deep_that_the_rest_does_not_get_through(system: Hooks, receiver: Receiver) -> None:
+    """Two levels more than SQLite reads, once they are inside of an event."""
+    hook = system.add(receiver.url)
+    for depth in (250, 1998, 1999, 2000):
+        data = b"[" * depth + b"]" * depth
+        for path, body in (("/realtime/send", b'{"channel": "deep", "persistent": true, "data":' + data + b"}"),
+                           (ROOMS, b'{"metadata": {"a":' + data + b"}}"),
+                           ("/realtime/notifications/send", b'{"user_id": "ann", "title": "a", "body": "b", "data":' + data + b"}")):
+            answer = system.stack.request("POST", path, body, {"Content-Type": "application/json", **bearer(system.admin)})
+            assert answer.status == (201 if depth < 256 else 400), (path, depth, answer.body)
+    for depth, status in ((250, 201), (300, 400)):
+        tagged = system.stack.request("PUT", "/realtime/files?channel=deep&tags=" + '{"a":' * depth + "1" + "}" * depth, b"text",
+                                      {"Content-Type": "text/plain", **bearer(system.admin)})
+        assert tagged.status == status, (depth, tagged.body)
+    system.room(room_id="behind")
+    wait_until(lambda: any(post.event["data"].get("room_id") == "behind" for post in receiver.posts))
+    assert all(one["body"] for one in system.deliveries(hook))
 
 
 def test_a_rooms_life_is_told_and_signed(system: Hooks, receiver: Receiver) -> None:
