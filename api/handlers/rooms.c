@@ -336,15 +336,18 @@ static int read_page(void *data, struct text *out, struct error *reterr)
 }
 
 /* What the page depends on besides the store and who is there: all that the query says, whatever it
- * means. "": too long to be kept. */
+ * means; with the lengths, for any of it may look like the next. "": too long to be kept. */
 static void name_page(const struct request *request, char *out, size_t size)
 {
 	size_t length = 0;
 
-	for (size_t i = 0; i < request->query.count && length < size; i++)
-		length += (size_t)snprintf(out + length, size - length, "&%s=%s",
-					   request->query.parameters[i].name,
-					   request->query.parameters[i].value);
+	for (size_t i = 0; i < request->query.count && length < size; i++) {
+		const char *name = request->query.parameters[i].name;
+		const char *value = request->query.parameters[i].value;
+
+		length += (size_t)snprintf(out + length, size - length, "%zu:%s%zu:%s",
+					   strlen(name), name, strlen(value), value);
+	}
 	if (length == 0)
 		(void)snprintf(out, size, "&");
 	else if (length >= size)

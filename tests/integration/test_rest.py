@@ -104,6 +104,14 @@ def test_rooms_are_listed_by_name_mode_and_lock(stack: Stack) -> None:
         assert answer.status == 400 and answer.fields == [f"/{field}"]
 
 
+def test_a_name_that_looks_like_a_query_is_not_taken_for_one(stack: Stack) -> None:
+    """Pages are kept by what was asked; and nobody may choose what another who asks is told."""
+    assert stack.request("POST", ROOMS, {"name": "cached", "mode": "mesh"}).status == 201
+    assert stack.request("GET", f"{ROOMS}?name=cach%26mode=mesh").json["items"] == []
+    assert stack.request("GET", f"{ROOMS}?name=cach%26mode%3Dmesh").json["items"] == []
+    assert len(stack.request("GET", f"{ROOMS}?name=cach&mode=mesh").json["items"]) == 1
+
+
 def test_a_page_goes_on_though_rooms_come_and_go(stack: Stack) -> None:
     def make(name: str) -> tuple[int, str]:
         room = stack.request("POST", ROOMS, {"name": name}).json
