@@ -466,6 +466,15 @@ struct room_update {
 	struct room_row row;	      /* what became of it */
 };
 
+static int check_if_match(const char *if_match_or_null, const struct room_row *room,
+			  struct error *reterr)
+{
+	if (!if_match_or_null || room_etag_allows_change(if_match_or_null, room))
+		return 0;
+	return error_set(reterr, -ESTALE, "room_changed",
+			 "the room was changed since it had that ETag; read it again");
+}
+
 /* Inside a transaction: nobody else changes the room between the comparison and the write. */
 static int update(struct store *store, void *data, struct error *reterr)
 {
@@ -473,11 +482,10 @@ static int update(struct store *store, void *data, struct error *reterr)
 	struct room_row *room = &update->row;
 	int r = rooms_get(store, update->room_id, room, reterr);
 
+	if (r == 0)
+		r = check_if_match(update->if_match_or_null, room, reterr);
 	if (r < 0)
 		return r;
-	if (update->if_match_or_null && !room_etag_allows_change(update->if_match_or_null, room))
-		return error_set(reterr, -ESTALE, "room_changed",
-				 "the room was changed since it had that ETag; read it again");
 	r = apply_fields(update->config, update->body, room, reterr);
 	if (r < 0)
 		return r;
@@ -537,24 +545,34 @@ int rooms_handle_update(struct api *api, struct request *request, struct respons
 
 /* ---- DELETE ---- */
 
+struct room_deletion {
+	const char *room_id;
+	const char *if_match_or_null; /* NULL: whatever it is now */
+};
+
 static int delete_room(struct store *store, void *data, struct error *reterr)
 {
-	return rooms_delete(store, data, clock_unix_ms(), reterr);
+	const struct room_deletion *deletion = data;
+	AUTO_ROOM_ROW room = {0};
+	int r = deletion->if_match_or_null ? rooms_get(store, deletion->room_id, &room, reterr) : 0;
+
+	if (r == 0)
+		r = check_if_match(deletion->if_match_or_null, &room, reterr);
+	return r < 0 ? r : rooms_delete(store, deletion->room_id, clock_unix_ms(), reterr);
 }
 
 int rooms_handle_delete(struct api *api, struct request *request, struct response *response,
 			struct error *reterr)
 {
-	const char *room_id;
-	int r = access_demand_room_of_path(request, &room_id, reterr);
+	struct room_deletion deletion = {.if_match_or_null = request_header(request, "If-Match")};
+	int r = access_demand_room_of_path(request, &deletion.room_id, reterr);
 
 	if (r == 0)
-		r = store_group_change(api->changes, api->store, delete_room,
-				       (char *)(uintptr_t)room_id, reterr);
+		r = store_group_change(api->changes, api->store, delete_room, &deletion, reterr);
 	if (r < 0)
 		return r;
 	(void)bus_client_send(api->realtimed, BUS_ROOM_DELETED,
-			      json_pack("{s:s}", "room_id", room_id));
+			      json_pack("{s:s}", "room_id", deletion.room_id));
 	response_empty(response, 204);
 	return 0;
 }

@@ -159,6 +159,7 @@ for _name in ("webhookUpdate", "webhookRotateSecret"):
 for _name in ("webhooks", "webhook", "webhookDeliveries", "search"):
     simple(_name, 403, credential="nobody")
 simple("roomUpdate", 412, body={"name": "x"}, If_Match='"0-0-0"')
+simple("roomDelete", 412, If_Match='"0-0-0"')
 
 
 def upload(world: World, credential: str = "ann", query: str = "") -> dict:

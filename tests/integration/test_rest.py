@@ -74,6 +74,11 @@ def test_conditional_requests_follow_the_etag(stack: Stack, room: dict) -> None:
     late = stack.request("PUT", path, {"name": "Late"}, {"If-Match": room["etag"]})
     assert late.status == 412 and late.json["code"] == "room_changed"
     assert stack.request("GET", path).json["name"] == changed.json["name"] == "New"
+    late = stack.request("DELETE", path, None, {"If-Match": room["etag"]})
+    assert late.status == 412 and late.json["code"] == "room_changed"
+    assert stack.request("DELETE", path, None, {"If-Match": changed.headers["ETag"]}).status == 204
+    for etag in (changed.headers["ETag"], "*"):
+        assert stack.request("DELETE", path, None, {"If-Match": etag}).status == 404
 
 
 def test_pages_of_the_list_follow_their_cursor(stack: Stack) -> None:
