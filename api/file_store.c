@@ -345,8 +345,12 @@ int file_draft_place(struct file_draft *draft, struct error *reterr)
 
 	if (fd < 0)
 		return failed(-fd, "make a folder", reterr);
-	/* One that is there already has the same bytes. */
-	if (renameat(draft->from_fd, draft->name, fd, draft->sha256) < 0)
+	/* One that is there already has the same bytes. What came piece by piece has both names,
+	 * until its upload knows that it is kept. */
+	if (draft->from_fd == files->partial_fd
+		    ? linkat(draft->from_fd, draft->name, fd, draft->sha256, 0) < 0 &&
+			      errno != EEXIST
+		    : renameat(draft->from_fd, draft->name, fd, draft->sha256) < 0)
 		return failed(errno, "name a file", reterr);
 	draft->is_kept = true;
 	return fsync(fd) < 0 ? failed(errno, "name a file", reterr) : 0;

@@ -87,8 +87,8 @@ int file_partial_open(const struct file_store *files, const char *upload_id, int
 /* What is not there counts as removed. */
 int file_partial_remove(const struct file_store *files, const char *upload_id,
 			struct error *reterr) MUST_CHECK;
-/* All of it is there: a sealed draft of it, by reading it once. It stays where it is until it is
- * placed, also if the draft is freed. `fd` is borrowed. */
+/* All of it is there: a sealed draft of it, by reading it once. It stays where it is, also once it
+ * is placed: should that come to nothing, it is as it was. `fd` is borrowed. */
 int file_partial_seal(const struct file_store *files, const char *upload_id, int fd,
 		      struct file_draft **ret_draft, struct error *reterr) MUST_CHECK;
 

@@ -295,6 +295,7 @@ static int finish(struct piece *piece, const char *type, struct error *reterr)
 	struct upload_row row = {0};
 	AUTO(file_draft) draft = NULL;
 	AUTO_JSON answer = NULL;
+	struct error ignored;
 	int r = upload_order_demand_rights(&piece->order, reterr);
 
 	if (r == 0)
@@ -308,22 +309,33 @@ static int finish(struct piece *piece, const char *type, struct error *reterr)
 		r = upload_order_carry_out(&piece->order, draft, &row, &answer, reterr);
 	if (r == 0)
 		r = partial_uploads_finish(api->store, piece->row->upload_id, row.file_id, reterr);
-	if (r == 0)
-		(void)strcpy(piece->row->file_id, row.file_id); /* of the same size */
-	return r;
+	if (r < 0)
+		return r;
+	(void)strcpy(piece->row->file_id, row.file_id); /* of the same size */
+	if (file_partial_remove(file_keeper_files(api->keeper), piece->row->upload_id, &ignored) <
+	    0)
+		return 0; /* it expires */
+	return 0;
+}
+
+/* What is there, as it is now. */
+static int look_at(struct piece *piece, struct error *reterr)
+{
+	char type[CONTENT_TYPE_MAX + 1];
+	int r = judge(piece, type, reterr);
+
+	return r == 0 && piece->size_bytes == piece->row->size_bytes ? finish(piece, type, reterr)
+								     : r;
 }
 
 static int add_piece(struct piece *piece, struct error *reterr)
 {
-	char type[CONTENT_TYPE_MAX + 1];
 	int r = begin_checksum(piece, reterr);
 
 	if (r == 0)
 		r = receive_piece(piece, reterr);
 	if (r == 0)
-		r = judge(piece, type, reterr);
-	if (r == 0 && piece->size_bytes == piece->row->size_bytes)
-		r = finish(piece, type, reterr);
+		r = look_at(piece, reterr);
 	EVP_MD_CTX_free(piece->digest);
 	return r;
 }
@@ -337,9 +349,10 @@ static void tell_progress(const struct partial_upload_row *row, int64_t size_byt
 		response_header(response, "Content-Location", "/realtime/files/%s", row->file_id);
 }
 
-/* Add the body to an upload, of which `expected_size` must be there. */
-static int take_piece(struct api *api, struct request *request, struct partial_upload_row *row,
-		      int64_t expected_size, struct response *response, struct error *reterr)
+/* Hold an upload while `work` is done on it. `expected_size` of it must be there; -1: any. */
+static int hold(struct api *api, struct request *request, struct partial_upload_row *row,
+		int64_t expected_size, int (*work)(struct piece *piece, struct error *reterr),
+		struct response *response, struct error *reterr)
 {
 	struct piece piece = {
 		.order = {.api = api, .request = request}, .request = request, .row = row};
@@ -348,21 +361,45 @@ static int take_piece(struct api *api, struct request *request, struct partial_u
 					      &piece.before, reterr);
 	int r = fd < 0 ? fd : 0;
 
-	if (r == 0 && piece.before != expected_size)
+	if (r == 0 && expected_size >= 0 && piece.before != expected_size)
 		r = error_set_field(reterr, -EEXIST, "offset_mismatch", "Upload-Offset",
 				    "%lld bytes are there", (long long)piece.before);
-	if (r == 0)
-		r = file_keeper_enter(api->keeper, reterr);
 	if (r < 0)
 		return r;
 	piece.order.fields = fields;
 	piece.fd = fd;
 	piece.size_bytes = piece.before;
-	r = add_piece(&piece, reterr);
-	file_keeper_leave(api->keeper);
+	r = work(&piece, reterr);
 	if (r == 0)
 		tell_progress(row, piece.size_bytes, response);
 	return r;
+}
+
+/* In its turn, for it takes a thread as long as the sender does, or the disk. */
+static int in_turn(struct piece *piece, int (*work)(struct piece *piece, struct error *reterr),
+		   struct error *reterr)
+{
+	struct file_keeper *keeper = piece->order.api->keeper;
+	int r = file_keeper_enter(keeper, reterr);
+
+	if (r < 0)
+		return r;
+	r = work(piece, reterr);
+	file_keeper_leave(keeper);
+	return r;
+}
+
+/* Add the body. */
+static int take_piece(struct piece *piece, struct error *reterr)
+{
+	return in_turn(piece, add_piece, reterr);
+}
+
+/* All of it may be there without having been kept: we were killed, or realtimed was away. Whoever
+ * hears that there is nothing left to send believes it is. */
+static int catch_up(struct piece *piece, struct error *reterr)
+{
+	return piece->size_bytes == piece->row->size_bytes ? in_turn(piece, look_at, reterr) : 0;
 }
 
 /* ---- requests ---- */
@@ -423,7 +460,7 @@ int tus_create(struct api *api, struct request *request, struct response *respon
 		return r;
 	response_header(response, "Location", "/realtime/uploads/%s", row.upload_id);
 	if (request_has_content_type(request, offset_type) || row.size_bytes == 0)
-		r = take_piece(api, request, &row, 0, response, reterr);
+		r = hold(api, request, &row, 0, take_piece, response, reterr);
 	else
 		tell_progress(&row, 0, response);
 	if (r == 0)
@@ -435,23 +472,17 @@ int tus_head(struct api *api, struct request *request, struct response *response
 	     struct error *reterr)
 {
 	struct partial_upload_row row;
-	int64_t size_bytes;
 	int r = greet(request, response, reterr);
 
 	if (r == 0)
 		r = find(api, request, &row, reterr);
+	if (r == 0 && *row.file_id)
+		tell_progress(&row, row.size_bytes, response);
+	else if (r == 0)
+		r = hold(api, request, &row, -1, catch_up, response, reterr);
 	if (r < 0)
 		return r;
-	size_bytes = row.size_bytes;
-	if (!*row.file_id) {
-		AUTO_CLOSE int fd = file_partial_open(file_keeper_files(api->keeper), row.upload_id,
-						      &size_bytes, reterr);
-
-		if (fd < 0)
-			return fd;
-	}
 	response_header(response, "Upload-Length", "%lld", (long long)row.size_bytes);
-	tell_progress(&row, size_bytes, response);
 	response_empty(response, 200);
 	return 0;
 }
@@ -476,7 +507,7 @@ int tus_patch(struct api *api, struct request *request, struct response *respons
 					       "all of it is there");
 		tell_progress(&row, row.size_bytes, response);
 	} else if (r == 0) {
-		r = take_piece(api, request, &row, offset, response, reterr);
+		r = hold(api, request, &row, offset, take_piece, response, reterr);
 	}
 	if (r == 0)
 		response_empty(response, 204);

@@ -231,6 +231,7 @@ def _(world: World) -> None:
 
 
 @produces("uploadPiece", 423)
+@produces("uploadProgress", 423)
 def _(world: World) -> None:
     one = begin(world, 100_000)
     with socket.create_connection(("127.0.0.1", world.system.stack.port)) as slow:
@@ -240,6 +241,22 @@ def _(world: World) -> None:
         path = world.system.stack.folder / "files" / "partial" / one["upload_id"]
         wait_until(lambda: path.stat().st_size > 0)
         piece(world, one, b"0123456789")
+        world.ask("uploadProgress", path=one, credential="ann")
+
+
+def whole(world: World, **headers: str) -> dict[str, str]:
+    """All of it is on the disk, and was not kept."""
+    made = world.ask("uploadCreate", credential="ann", Upload_Length="10", **headers)
+    one = {"upload_id": made.headers["Location"].rsplit("/", 1)[1]}
+    (world.system.stack.folder / "files" / "partial" / one["upload_id"]).write_bytes(b"0123456789")
+    return one
+
+
+@produces("uploadProgress", 403, 415)
+def _(world: World) -> None:
+    world.ask("uploadProgress", path=whole(world, Upload_Metadata="channel Z2VuZXJhbA=="),
+              credential=world.system.token("ann", channels={}))
+    world.ask("uploadProgress", path=whole(world, Upload_Metadata="filetype YXBwbGljYXRpb24veC1leGU="), credential="ann")
 
 
 def over_quota(name: str, **how: Any) -> None:
@@ -254,12 +271,14 @@ over_quota("binaryText", body={"text": "x" * 300_000})
 
 
 @produces("uploadPiece", 507)
+@produces("uploadProgress", 507)
 def _(world: World) -> None:
     """There was room when it began."""
-    one = begin(world)
+    one, other = begin(world), whole(world)
     world.system.sql("INSERT INTO upload_usage VALUES ('ann', 1, ?) ON CONFLICT DO UPDATE SET size_bytes = size_bytes + excluded.size_bytes",
                      4 << 20)
     piece(world, one, b"0123456789")
+    world.ask("uploadProgress", path=other, credential="ann")
     world.system.sql("UPDATE upload_usage SET size_bytes = size_bytes - ? WHERE user_id = 'ann'", 4 << 20)
 
 

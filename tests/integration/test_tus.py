@@ -158,6 +158,49 @@ def test_an_upload_is_its_beginners_alone_and_can_be_ended(system: System) -> No
         assert tus(system, "HEAD", f"{UPLOADS}/{name}").status in (400, 404)
 
 
+def partial_of(system: System, path: str) -> Path:
+    return system.stack.folder / "files" / "partial" / path.rsplit("/", 1)[1]
+
+
+def kept_after_all(system: System, path: str, data: bytes) -> str:
+    """Whoever asks how far it is hears that it is kept, and it is."""
+    head = tus(system, "HEAD", path)
+    assert head.status == 200 and head.headers["Upload-Offset"] == str(len(data)), head.headers
+    assert get(system, head.headers["Content-Location"]).body == data
+    assert not partial_of(system, path).exists()
+    return head.headers["Content-Location"]
+
+
+def test_what_is_whole_and_was_not_kept_is_so_when_somebody_asks(tmp_path: Path) -> None:
+    """Its last byte is on the disk, and then we are killed, or the store or realtimed fails: whoever goes on asks, and
+    hears that there is nothing left to send."""
+    data = large_text(400_000).encode()
+    with a_system(tmp_path) as system:
+        path = begin(system, len(data), filetype="text/plain")
+        system.stack.stop("api", signal.SIGKILL)
+        partial_of(system, path).write_bytes(data)
+        system.stack.start_api()
+        system.stack.wait_until_up()
+        kept_after_all(system, path, data)
+
+        path = begin(system, len(data), filetype="text/plain")
+        system.sql("CREATE TRIGGER full BEFORE INSERT ON uploads BEGIN SELECT RAISE(ABORT, 'full'); END")
+        assert tus(system, "PATCH", path, data, Upload_Offset="0").status >= 400
+        assert tus(system, "HEAD", path).status >= 400
+        system.sql("DROP TRIGGER full")
+        kept_after_all(system, path, data)
+
+        path = begin(system, len(data), filetype="text/plain", channel="late", persistent="true")
+        system.daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            assert tus(system, "PATCH", path, data, Upload_Offset="0").status == 503
+        finally:
+            system.daemon.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: tus(system, "HEAD", path).status == 200)
+        kept_after_all(system, path, data)
+        assert len(get(system, "/realtime/channels/late/messages").json["items"]) == 1
+
+
 def test_a_kill_between_pieces_loses_nothing_and_time_ends_them(tmp_path: Path) -> None:
     data = large_text(900_000).encode()
     with a_system(tmp_path) as system:
