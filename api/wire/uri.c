@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/utf8.h"
+
 static int hex_value(char digit)
 {
 	if (digit >= '0' && digit <= '9')
@@ -90,6 +92,8 @@ int uri_path_decode(char *path, struct error *reterr)
 		*out++ = (char)value;
 	}
 	*out = '\0';
+	if (!utf8_is_valid(path, (size_t)(out - path)))
+		return bad_path(reterr, "is not UTF-8");
 	if (has_odd_segment(path))
 		return bad_path(reterr, "has an empty segment, or . or .. as one");
 	return 0;
@@ -112,6 +116,8 @@ static int query_text_decode(char *text, struct error *reterr)
 		*out++ = (char)value;
 	}
 	*out = '\0';
+	if (!utf8_is_valid(text, (size_t)(out - text)))
+		return error_set(reterr, -EINVAL, "bad_query", "the query is not UTF-8");
 	return 0;
 }
 

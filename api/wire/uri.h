@@ -21,7 +21,7 @@ int uri_split(char *target, char **ret_path, char **ret_query, struct error *ret
 
 /* Percent-decode a path in place.
  *   -EINVAL "bad_path" not absolute; `//`, `.` or `..` as a segment, %2f, %5c, a control
- *   character, a broken escape, or more than URI_TARGET_MAX bytes */
+ *   character, a broken escape, what is not UTF-8, or more than URI_TARGET_MAX bytes */
 int uri_path_decode(char *path, struct error *reterr) MUST_CHECK;
 
 struct query {
@@ -32,7 +32,8 @@ struct query {
 };
 
 /* Take "a=b&c" apart and decode it ('+' is a blank), in place: the parameters point into `text`.
- *   -EINVAL "bad_query" a broken escape, an escaped NUL, or too many parameters */
+ *   -EINVAL "bad_query" a broken escape, an escaped NUL, what is not UTF-8, or too many parameters
+ */
 int query_parse(char *text, struct query *ret_query, struct error *reterr) MUST_CHECK;
 
 /* The first value of that name, borrowed; NULL if there is none. */

@@ -314,6 +314,15 @@ def test_odd_paths_are_refused(stack: Stack, path: str) -> None:
     assert stack.request("GET", path).status == 400
 
 
+@pytest.mark.parametrize(("method", "path"), [
+    ("GET", "/realtime/connections?user_id=%ff"), ("DELETE", "/realtime/connections?user_id=%c3%28"),
+    ("GET", "/realtime/connections/%ff"), ("DELETE", "/realtime/connections/%ed%a0%80"),
+    ("DELETE", "/realtime/webrtc/rooms/x/participants/p?reason=%ff"), ("GET", "/realtime/webhooks/%ff")])
+def test_what_is_not_utf_8_is_refused(stack: Stack, method: str, path: str) -> None:
+    answer = stack.request(method, path)
+    assert answer.status == 400 and answer.json["code"] in ("bad_path", "bad_query"), answer.body
+
+
 def test_too_large_a_body_is_refused_and_the_next_request_served(stack: Stack) -> None:
     for size in (1048577, 20_000_000):
         answer = stack.request("POST", "/realtime/send", b"x" * size,

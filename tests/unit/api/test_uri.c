@@ -26,9 +26,9 @@ static void escapes_are_decoded_once(void **state)
 static void ambiguous_paths_are_refused(void **state)
 {
 	static const char *const paths[] = {
-		"",	  "a",	       "//",	 "/a//b",  "/a/..",    "/../a",
-		"/a/./b", "/%2e%2e/a", "/a%2Fb", "/a%5cb", "/a%00b",   "/a%0ab",
-		"/a%",	  "/a%4",      "/a%zz",	 "/a\x7f", "/a/%2e/b",
+		"",	     "a",      "//",	   "/a//b",  "/a/..",  "/../a", "/a/./b",
+		"/%2e%2e/a", "/a%2Fb", "/a%5cb",   "/a%00b", "/a%0ab", "/a%",	"/a%4",
+		"/a%zz",     "/a\x7f", "/a/%2e/b", "/a%ff",  "/a\xd0",
 	};
 
 	(void)state;
@@ -83,6 +83,7 @@ static void queries_keep_order_and_repetition(void **state)
 
 static void bad_queries_are_refused(void **state)
 {
+	char no_utf8[] = "a=%c3%28", no_utf8_name[] = "%ff=a";
 	char nul[] = "a=%00", broken[] = "a=%4", many[4 * (URI_QUERY_MAX + 1) + 1] = "";
 	struct query query;
 
@@ -92,6 +93,8 @@ static void bad_queries_are_refused(void **state)
 	assert_int_equal(query_parse(nul, &query, &error), -EINVAL);
 	assert_int_equal(query_parse(broken, &query, &error), -EINVAL);
 	assert_int_equal(query_parse(many, &query, &error), -EINVAL);
+	assert_int_equal(query_parse(no_utf8, &query, &error), -EINVAL);
+	assert_int_equal(query_parse(no_utf8_name, &query, &error), -EINVAL);
 	assert_string_equal(error.code, "bad_query");
 }
 
