@@ -221,10 +221,26 @@ static int sweep_one(void *data, const char *sha256)
 	return r;
 }
 
+/* A new one has its row before its file. */
+static int sweep_partial(void *data, const char *upload_id)
+{
+	struct sweep *sweep = data;
+	struct partial_upload_row row;
+	int r = partial_uploads_get(sweep->store, upload_id, &row, sweep->error);
+
+	if (r != -ENOENT)
+		return r;
+	sweep->count++;
+	return file_partial_remove(sweep->keeper->files, upload_id, sweep->error);
+}
+
 int file_keeper_drop_strays(struct file_keeper *keeper, struct store *store, struct error *reterr)
 {
 	struct sweep sweep = {.keeper = keeper, .store = store, .error = reterr};
 	int r = file_store_for_each(keeper->files, sweep_one, &sweep, reterr);
+
+	if (r >= 0)
+		r = file_partial_for_each(keeper->files, sweep_partial, &sweep, reterr);
 
 	return r < 0 ? r : sweep.count;
 }

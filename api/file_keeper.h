@@ -56,7 +56,8 @@ int file_keeper_drop_expired(struct file_keeper *keeper, struct store *store, in
 /* The same for uploads that never became whole, or did long ago. */
 int file_keeper_drop_expired_partials(struct file_keeper *keeper, struct store *store,
 				      int64_t now_unix_ms, struct error *reterr) MUST_CHECK;
-/* Look through all bytes for those without an upload, such as a crash leaves. Returns how many. */
+/* Look through all bytes for those without an upload, such as a crash leaves, also of uploads that
+ * come piece by piece. Returns how many. */
 int file_keeper_drop_strays(struct file_keeper *keeper, struct store *store,
 			    struct error *reterr) MUST_CHECK;
 

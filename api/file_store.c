@@ -426,6 +426,22 @@ int file_partial_remove(const struct file_store *files, const char *upload_id, s
 	return 0;
 }
 
+int file_partial_for_each(const struct file_store *files,
+			  int (*visit)(void *data, const char *upload_id), void *data,
+			  struct error *reterr)
+{
+	DIR *listing = list_folder(files->partial_fd, ".");
+	const struct dirent *entry;
+	int r = listing ? 0 : failed(errno, "look through the uploads", reterr);
+
+	while (r >= 0 && (entry = readdir(listing)))
+		if (*entry->d_name != '.')
+			r = visit(data, entry->d_name);
+	if (listing)
+		(void)closedir(listing);
+	return r;
+}
+
 /* All bytes once through the digest. */
 static int read_through(struct file_draft *draft, struct error *reterr)
 {

@@ -87,6 +87,10 @@ int file_partial_open(const struct file_store *files, const char *upload_id, int
 /* What is not there counts as removed. */
 int file_partial_remove(const struct file_store *files, const char *upload_id,
 			struct error *reterr) MUST_CHECK;
+/* Every one, as file_store_for_each(). */
+int file_partial_for_each(const struct file_store *files,
+			  int (*visit)(void *data, const char *upload_id), void *data,
+			  struct error *reterr) MUST_CHECK;
 /* All of it is there: a sealed draft of it, by reading it once. It stays where it is, also once it
  * is placed: should that come to nothing, it is as it was. `fd` is borrowed. */
 int file_partial_seal(const struct file_store *files, const char *upload_id, int fd,

@@ -145,6 +145,7 @@ static int create_row(struct api *api, struct upload_order *order, struct partia
 		      struct error *reterr)
 {
 	AUTO_FREE char *fields = NULL;
+	struct error ignored;
 	int r;
 
 	id_new("upl", row->upload_id, sizeof(row->upload_id));
@@ -162,8 +163,13 @@ static int create_row(struct api *api, struct upload_order *order, struct partia
 	if (strlen(fields) > PARTIAL_FIELDS_MAX)
 		return bad_metadata(reterr);
 	(void)strcpy(row->fields, fields); /* it fits */
+	r = partial_uploads_add(api->store, row, reterr);
+	if (r < 0)
+		return r;
 	r = file_partial_new(file_keeper_files(api->keeper), row->upload_id, reterr);
-	return r < 0 ? r : partial_uploads_add(api->store, row, reterr);
+	if (r < 0 && partial_uploads_delete(api->store, row->upload_id, &ignored) < 0)
+		return r; /* it expires */
+	return r;
 }
 
 /* ---- pieces ---- */

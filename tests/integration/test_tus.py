@@ -201,6 +201,18 @@ def test_what_is_whole_and_was_not_kept_is_so_when_somebody_asks(tmp_path: Path)
         assert len(get(system, "/realtime/channels/late/messages").json["items"]) == 1
 
 
+def test_what_lies_about_of_no_upload_goes(tmp_path: Path) -> None:
+    """Killed between the two halves of giving one up."""
+    with a_system(tmp_path) as system:
+        path, given_up = begin(system, 5), begin(system, 5)
+        system.sql("DELETE FROM partial_uploads WHERE upload_id = ?", given_up.rsplit("/", 1)[1])
+        system.stack.stop("api", signal.SIGKILL)
+        system.stack.start_api()
+        system.stack.wait_until_up()
+        wait_until(lambda: not partial_of(system, given_up).exists())
+        assert tus(system, "PATCH", path, b"abcde", Upload_Offset="0").status == 204
+
+
 def test_a_kill_between_pieces_loses_nothing_and_time_ends_them(tmp_path: Path) -> None:
     data = large_text(900_000).encode()
     with a_system(tmp_path) as system:
