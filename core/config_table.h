@@ -54,7 +54,7 @@ CONFIG_TEXT_(REALTIME_API_LISTEN, "fastcgi:unix:/run/realtime/api.sock", "What t
 CONFIG_INT_(REALTIME_API_THREADS, 32, 1, 1024, "", "Request threads for each listener; more than the connections the web server keeps")
 CONFIG_SIZE_(REALTIME_MAX_BODY, 1048576, 1024, 1073741824, "Largest JSON or SDP request body")
 CONFIG_TEXT_(REALTIME_ALLOWED_ORIGINS, "", "Origins besides the Host itself that browsers may connect from; * for all")
-CONFIG_INT_(REALTIME_MAX_CONNECTIONS_PER_ADDRESS, 256, 0, 1000000, "", "Connections of one address at once; 0: no limit. A proxy on this host says whose they are (X-Real-IP)")
+CONFIG_INT_(REALTIME_MAX_CONNECTIONS_PER_ADDRESS, 256, 0, 1000000, "", "Connections of one address at once; 0: no limit. A proxy on this host says whose they are (X-Forwarded-For, X-Real-IP)")
 CONFIG_INT_(REALTIME_MAX_CONNECTIONS_PER_USER, 64, 0, 1000000, "", "Connections of one user at once; 0: no limit")
 CONFIG_INT_(REALTIME_MESSAGE_RATE, 500, 0, 1000000, "", "Messages a second that a connection may send, on average; 0: no limit")
 CONFIG_INT_(REALTIME_DRAIN_TIME, 5, 0, 300, "s", "Over which clients are sent away when realtimed stops")

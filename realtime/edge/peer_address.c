@@ -7,7 +7,7 @@
 
 #include "realtime/edge/http.h"
 
-enum { FORWARDED_SIZE = 512 };
+enum { FORWARDED_SIZE = 16384 }; /* more than all headers may have */
 
 /* Of the socket. true: it is of this host. */
 static bool socket_address(struct lws *wsi, char out[PEER_ADDRESS_SIZE])
@@ -31,17 +31,18 @@ static bool socket_address(struct lws *wsi, char out[PEER_ADDRESS_SIZE])
 	return address.ss_family == AF_UNIX;
 }
 
-/* What a proxy says. "" if it says nothing. */
+/* What a proxy says. "" if it says nothing. The last of a list is its own word, whatever its client
+ * has said before it. */
 static void forwarded_address(struct lws *wsi, char out[PEER_ADDRESS_SIZE])
 {
-	char list[FORWARDED_SIZE];
+	static char list[FORWARDED_SIZE]; /* the loop's alone */
 	const char *last;
 
-	if (http_custom_header_get(wsi, "x-real-ip:", out, PEER_ADDRESS_SIZE))
-		return;
 	*out = '\0';
-	if (!http_header_get(wsi, WSI_TOKEN_X_FORWARDED_FOR, list, sizeof(list)))
+	if (!http_header_get(wsi, WSI_TOKEN_X_FORWARDED_FOR, list, sizeof(list))) {
+		(void)http_header_get(wsi, WSI_TOKEN_HTTP_X_REAL_IP, out, PEER_ADDRESS_SIZE);
 		return;
+	}
 	last = strrchr(list, ',');
 	last = last ? last + 1 + strspn(last + 1, " ") : list;
 	(void)snprintf(out, PEER_ADDRESS_SIZE, "%.*s", PEER_ADDRESS_SIZE - 1, last);

@@ -1,5 +1,5 @@
 /* peer_address.h - where does a request come from? A proxy on this host is believed when it says
- * for whom it asks (X-Real-IP, or the last of X-Forwarded-For); nobody else is. Thread: loop. */
+ * for whom it asks (the last of X-Forwarded-For, or X-Real-IP); nobody else is. Thread: loop. */
 #ifndef REALTIME_EDGE_PEER_ADDRESS_H
 #define REALTIME_EDGE_PEER_ADDRESS_H
 

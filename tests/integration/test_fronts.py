@@ -61,6 +61,22 @@ def test_files_go_up_and_come_back_whole_and_in_part(site: Site) -> None:
     assert ask("DELETE", url).status in (204, 401, 403)
 
 
+@pytest.mark.parametrize("header", ["X-Real-IP", "X-Forwarded-For", "x-real-ip"])
+def test_nobody_says_himself_where_he_comes_from(site: Site, header: str) -> None:
+    """Or he had as many connections, and tries of a password, as he liked."""
+    room = site.stack.request("POST", "/realtime/webrtc/rooms", {"mode": "mesh", "password": "right"}).json
+
+    async def guess(address: str) -> str:
+        async with connect(site, f"/realtime/webrtc/signaling?room_id={room['room_id']}",
+                           extra_headers={"X-Room-Password": "wrong", header: address}) as client:
+            return (await client.hear("error"))["code"]
+
+    async def run() -> list[str]:
+        return [await guess(f"198.51.100.{i}") for i in range(5)] + [await guess("1" * 600), await guess("127.0.0.1")]
+
+    assert asyncio.run(run()) == ["wrong_password"] * 5 + ["too_many_guesses"] * 2
+
+
 @pytest.mark.parametrize("path", ["/realtime//webrtc/rooms", "/realtime/channels/a%2fb", "/realtime/webrtc/../send"])
 def test_paths_that_are_not_plain_reach_nothing(site: Site, path: str) -> None:
     # A server may resolve dots by itself; what it makes of them is a path of ours with another method.

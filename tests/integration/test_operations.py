@@ -69,13 +69,19 @@ def test_an_address_has_so_many_connections(tmp_path: Path) -> None:
             assert refused.value.status_code == 429
             async with chat(daemon, extra_headers={"X-Forwarded-For": "198.51.100.8"}):
                 pass
+            # A proxy adds its own word to what it was told, and that counts; or it has another header for it.
+            for same in ({"X-Forwarded-For": "198.51.100.9, " * 50 + "198.51.100.7"}, {"X-Real-IP": "198.51.100.7"},
+                         ann | {"X-Real-IP": "198.51.100.9"}):
+                with pytest.raises(websockets.InvalidStatusCode):
+                    async with connect(daemon, extra_headers=same):
+                        pass
             async with chat(daemon), chat(daemon), chat(daemon):
                 pass  # tools on this host are not counted
         async with chat(daemon, extra_headers=ann):
             pass
 
     asyncio.run(run())
-    assert page(daemon)['realtime_connections_refused_total{reason="too_many_connections"}'] == 1
+    assert page(daemon)['realtime_connections_refused_total{reason="too_many_connections"}'] == 4
     daemon.stop()
 
 
