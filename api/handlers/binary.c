@@ -8,6 +8,7 @@
 #include "core/base64.h"
 #include "core/clock.h"
 #include "core/json.h"
+#include "core/log.h"
 
 enum { OTHER_FIELDS_MAX = 65536 };
 
@@ -76,6 +77,26 @@ void binary_describe_file(json_t *answer, const struct upload_row *row)
 		(void)json_object_set_new(answer, "filename", json_string(row->filename));
 }
 
+int binary_demand_hub(const struct api *api, struct error *reterr)
+{
+	if (bus_client_is_connected(api->realtimed))
+		return 0;
+	return error_set(reterr, -ENOTCONN, "bus_unavailable",
+			 "realtimed, which would tell of the file, does not answer");
+}
+
+/* What the API cannot know is whether a message that was not answered went out: then its file
+ * stays. One that surely did not leaves none behind. */
+static void drop_untold(const struct api *api, const struct upload_row *row, int result)
+{
+	struct error error = {0};
+
+	if (result != -ENOTCONN && result != -ETIMEDOUT &&
+	    file_keeper_drop(api->keeper, api->store, row->file_id, &error) < 0)
+		LOG(LOG_ERROR, LOG_MAIN, "file_not_dropped", LOG_TEXT("file", row->file_id),
+		    LOG_ERR(&error)); /* it expires */
+}
+
 /* The bytes of a draft, for there are few. */
 static int set_draft(json_t *binary, const struct file_draft *draft, struct error *reterr)
 {
@@ -103,6 +124,8 @@ int binary_publish_file(const struct api *api, const struct request *request, js
 	r = publish_take(api, request, message, binary, r, ret_answer, reterr);
 	if (r == 0)
 		binary_describe_file(*ret_answer, row);
+	else
+		drop_untold(api, row, r);
 	return r;
 }
 
@@ -113,13 +136,15 @@ static int publish_as_file(struct api *api, const struct request *request, json_
 	const char *channel = json_string_value(json_object_get(message, "channel"));
 	struct upload_row row = {0};
 	AUTO(file_draft) draft = NULL;
-	int r = file_draft_new(file_keeper_files(api->keeper), &draft, reterr);
+	int r = binary_demand_hub(api, reterr);
 
 	(void)snprintf(row.content_type, sizeof(row.content_type), "%s", parcel->content_type);
 	(void)snprintf(row.filename, sizeof(row.filename), "%s",
 		       parcel->filename ? parcel->filename : "");
 	(void)snprintf(row.user_id, sizeof(row.user_id), "%s", request->identity->user_id);
 	(void)snprintf(row.channel, sizeof(row.channel), "%s", channel ? channel : "");
+	if (r == 0)
+		r = file_draft_new(file_keeper_files(api->keeper), &draft, reterr);
 	if (r == 0)
 		r = file_draft_write(draft, parcel->bytes, parcel->length, reterr);
 	if (r == 0)

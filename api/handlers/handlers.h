@@ -57,8 +57,11 @@ int messages_publish(const struct api *api, const struct request *request, json_
 
 /* binary.c */
 handler_fn binary_send, binary_text;
+/* Is somebody there to tell of a file? -ENOTCONN "bus_unavailable" */
+int binary_demand_hub(const struct api *api, struct error *reterr) MUST_CHECK;
 /* Publish a file that is kept: with its bytes (of the draft they came by) if they are few, else by
- * its URL. *ret_answer has what publishing answered and what it was. */
+ * its URL. *ret_answer has what publishing answered and what it was. Where it surely was not told
+ * of, it is not kept any more. */
 int binary_publish_file(const struct api *api, const struct request *request, json_t *message,
 			const struct file_draft *draft, const struct upload_row *row,
 			json_t **ret_answer, struct error *reterr) MUST_CHECK;

@@ -6,7 +6,6 @@
 
 #include "core/clock.h"
 #include "core/json.h"
-#include "core/log.h"
 
 static const char *const field_names[] = {"channel", "user_id", "connection_id",  "persistent",
 					  "ttl",     "tags",	"idempotency_key"};
@@ -31,10 +30,7 @@ int upload_order_demand_rights(const struct upload_order *order, struct error *r
 
 int upload_order_demand_hub(const struct upload_order *order, struct error *reterr)
 {
-	if (!upload_order_has_target(order) || bus_client_is_connected(order->api->realtimed))
-		return 0;
-	return error_set(reterr, -ENOTCONN, "bus_unavailable",
-			 "realtimed, which would tell of the file, does not answer");
+	return upload_order_has_target(order) ? binary_demand_hub(order->api, reterr) : 0;
 }
 
 /* ---- fields ---- */
@@ -95,18 +91,6 @@ int upload_order_set_from_query(struct upload_order *order, struct error *reterr
 
 /* ---- carrying out ---- */
 
-/* What the API cannot know is whether a message that was not answered went out: then its file
- * stays. One that surely did not leaves none behind. */
-static void drop_untold(struct upload_order *order, const struct upload_row *row, int result)
-{
-	struct error error = {0};
-
-	if (result != -ENOTCONN && result != -ETIMEDOUT &&
-	    file_keeper_drop(order->api->keeper, order->api->store, row->file_id, &error) < 0)
-		LOG(LOG_ERROR, LOG_MAIN, "file_not_dropped", LOG_TEXT("file", row->file_id),
-		    LOG_ERR(&error)); /* it expires */
-}
-
 int upload_order_carry_out(struct upload_order *order, struct file_draft *draft,
 			   struct upload_row *row, json_t **ret_answer, struct error *reterr)
 {
@@ -130,8 +114,5 @@ int upload_order_carry_out(struct upload_order *order, struct file_draft *draft,
 		binary_describe_file(*ret_answer, row);
 		return 0;
 	}
-	r = binary_publish_file(api, order->request, message, draft, row, ret_answer, reterr);
-	if (r < 0)
-		drop_untold(order, row, r);
-	return r;
+	return binary_publish_file(api, order->request, message, draft, row, ret_answer, reterr);
 }

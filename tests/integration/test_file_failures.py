@@ -167,6 +167,23 @@ def test_without_realtimed_nothing_is_taken_for_a_channel(tmp_path: Path) -> Non
         wait_until(lambda: upload(system, a_file(PNG), a_field("channel", "c")).status == 201)
 
 
+def test_what_nobody_was_told_of_is_not_kept(tmp_path: Path) -> None:
+    """It would count against its sender's quota with each attempt."""
+    body = {"text": large_text(300_000)}  # so much is kept as a file
+    with a_system(tmp_path) as system:
+        refused = system.ask("POST", "/realtime/binary/text", body | {"connection_id": "conn_none"})
+        assert (refused.status, refused.json["code"]) == (404, "connection_not_found")
+        system.daemon.kill()
+        wait_until(lambda: system.ask("POST", "/realtime/send", {"channel": "c", "data": 1}).status == 503)
+        for _ in range(3):
+            answer = system.ask("POST", "/realtime/binary/text", body | {"channel": "c"})
+            assert (answer.status, answer.json["code"]) == (503, "bus_unavailable")
+        assert rows(system, "SELECT count(*) FROM uploads") == [(0,)] and not files_in(system)
+        system.daemon.start()
+        wait_until(lambda: system.ask("POST", "/realtime/binary/text", body | {"channel": "c"}).status == 201)
+        assert rows(system, "SELECT count(*) FROM uploads") == [(1,)]
+
+
 def test_switched_off_is_said(tmp_path: Path) -> None:
     with a_system(tmp_path, BINARY_DATA_ENABLED="false") as system:
         body = {"channel": "c", "binary_data": base64_of(PNG)}
