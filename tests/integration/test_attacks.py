@@ -3,10 +3,12 @@ server, and at realtime-api's own sockets."""
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -328,6 +330,38 @@ def test_slow_heads_and_bodies_hold_nobody_up(site: Site) -> None:
             assert is_well(site)
             assert time.monotonic() - began < 2
     finally:
+        for connection in slow:
+            connection.close()
+    wait_until(lambda: is_well(site))
+
+
+@pytest.mark.parametrize("path", ["/realtime/binary/send", "/realtime/binary/text", "/realtime/send"])
+def test_json_that_trickles_holds_nobody_up(site: Site, path: str) -> None:
+    if site.front != "nginx":
+        pytest.skip("this server hands on each byte as it comes")
+    slow = [socket.create_connection(("127.0.0.1", site.port), 10) for _ in range(60)]
+    is_over = threading.Event()
+
+    def trickle() -> None:
+        while not is_over.wait(0.1):
+            for connection in slow:
+                with contextlib.suppress(OSError):
+                    connection.sendall(b" ")
+
+    for connection in slow:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                           "Content-Length: 1000\r\n\r\n{".encode())
+    sender = threading.Thread(target=trickle)
+    sender.start()
+    try:
+        time.sleep(2)  # each of them is looked at for a moment
+        for _ in range(5):
+            began = time.monotonic()
+            assert is_well(site)
+            assert time.monotonic() - began < 2
+    finally:
+        is_over.set()
+        sender.join()
         for connection in slow:
             connection.close()
     wait_until(lambda: is_well(site))
