@@ -169,6 +169,20 @@ def test_disconnect_says_whether_and_when_to_come_back() -> None:
     run(work())
 
 
+def test_a_token_that_ran_out_once_makes_no_later_loss_final() -> None:
+    async def work() -> None:
+        async with fake_server() as server, WSClient(server.url, token=lambda: "a.b.c", backoff=quick()) as client:
+            await server.say(type="disconnect", code="token_expired", reason="r", reconnect=False)
+            await server.close_all(4401)
+            await server.until(lambda: not server.connections)
+            await client.ping()  # with a fresh one
+            await server.close_all(1012)
+            await server.until(lambda: not server.connections)
+            await client.ping()
+
+    run(work())
+
+
 def test_a_refused_handshake_is_final_or_waited_for() -> None:
     async def work() -> None:
         async with fake_server() as server:

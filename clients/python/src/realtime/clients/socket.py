@@ -150,7 +150,7 @@ class ReconnectingSocket:
         """Returns when the server has welcomed us. RealtimeError if it refuses for good, or does
         not do so in time; in the meantime attempts are repeated."""
         if self._running is None:
-            self._ended, self._is_final = None, False
+            self._ended = None
             self._inbox.open()
             self._running = asyncio.create_task(self._run())
         try:
@@ -289,7 +289,7 @@ class ReconnectingSocket:
 
     async def _live(self) -> RealtimeError:
         """From connecting to the loss; says why it was lost."""
-        self._last_refusal = None
+        self._last_refusal, self._is_final = None, False
         options: dict[str, Any] = {
             "extra_headers": {**self._headers, **await self.credentials.headers()},
             "subprotocols": self._subprotocols(),
