@@ -248,6 +248,42 @@ def test_a_token_function_keeps_a_connection_who_it_is(daemon: Realtimed) -> Non
     run(work())
 
 
+def test_a_stream_whose_token_ends_goes_on_with_a_fresh_one(daemon: Realtimed) -> None:
+    async def work() -> None:
+        async with (WSClient(ws(daemon), token=token_of("bob")) as bob,
+                    SSEClient(sse(daemon), "c", token=lambda: token_of("ann", 2), backoff=quick()) as stream):
+            for number in range(3):
+                await bob.send_to_channel("c", number, persistent=True)
+                seen = []
+                async with asyncio.timeout(DEADLINE_S):
+                    async for event in stream.events():
+                        if event.event == "disconnect":
+                            assert event.data["code"] == "token_expired"
+                            break
+                        if event.event == "message":
+                            seen.append(event.data["data"])
+                assert seen == [number]
+
+    run(work())
+
+
+def test_who_was_sent_away_knows_where_to_go_on(daemon: Realtimed) -> None:
+    async def work() -> None:
+        async with WSClient(ws(daemon), token=token_of("bob")) as bob:
+            async with SSEClient(sse(daemon), "c", token=token_of("ann", 1)) as stream:
+                await bob.send_to_channel("c", 1, persistent=True)
+                kinds = [event.event async for event in stream.events()]
+            assert kinds == ["message", "refresh_required", "disconnect"]
+            await bob.send_to_channel("c", 2, persistent=True)
+            async with SSEClient(sse(daemon), "c", token=token_of("ann"), last_event_id=stream.last_event_id) as again:
+                async for event in again.events():
+                    assert event.data["data"] == 2
+                    return
+        raise AssertionError("the stream has ended")
+
+    run(work())
+
+
 def test_a_request_after_close_is_refused(daemon: Realtimed) -> None:
     async def work() -> None:
         client = WSClient(ws(daemon))

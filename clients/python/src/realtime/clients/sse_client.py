@@ -44,9 +44,10 @@ class SSEClient:
 
     The connection is there when the block begins, so nothing is missed between that and the loop.
     `event.data` is the object that WebSocket clients get. Iteration ends when the client is closed
-    or the server sends it away for good (204, or `disconnect` without `reconnect`); a refusal
-    raises RealtimeError. `last_event_id` may be given, to resume an earlier run; "earliest" asks
-    for all that is stored. `client.last_event_id` moves with the events that were given out.
+    or the server sends it away for good (204, or `disconnect` without `reconnect`, unless a token
+    ran out and `token` is a function, which gives the next one); a refusal raises RealtimeError.
+    `last_event_id` may be given, to resume an earlier run; "earliest" asks for all that is stored.
+    `client.last_event_id` moves with the events that were given out.
     """
 
     def __init__(
@@ -168,9 +169,12 @@ class SSEClient:
             if stream.parser.retry_s is not None:
                 self._retry_s = stream.parser.retry_s
         event = stream.events.popleft()
-        self.last_event_id = event.id
-        if event.event == "disconnect" and isinstance(event.data, dict):
-            self._is_over = event.data.get("reconnect") is False
+        if _is_farewell(event):
+            # Its id is for browsers, whom it keeps from coming back; the stream ends behind it.
+            may_renew = event.data.get("code") == "token_expired" and self.credentials.can_refresh
+            self._is_over = not may_renew
+        else:
+            self.last_event_id = event.id
         return event
 
     # ---- the connection ----
@@ -227,6 +231,14 @@ class SSEClient:
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.connection.aclose()
+
+
+def _is_farewell(event: ServerEvent) -> bool:
+    return (
+        event.event == "disconnect"
+        and isinstance(event.data, dict)
+        and event.data.get("reconnect") is False
+    )
 
 
 def _problem(body: bytes) -> object:
