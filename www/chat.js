@@ -52,13 +52,18 @@ export class Chat {
     this.name = name;
     this.own = ownId();
     this.lastFrom = null;
+    this.isEmpty = true;
     this.client = new RealtimeClient(socketUrl("/realtime/ws"));
     this.client.on("message", (message) => {
       if (message.channel !== this.channel || typeof message.data?.text !== "string") return;
       this.show(message);
       if (message.data.from !== this.own) onMessage(message.replayed === true);
     });
-    this.client.on("gap", () => this.notice("Some messages could not be fetched again"));
+    this.client.on("gap", ({ reason }) => {
+      // A channel of which nothing is stored yet begins anew with the server; nothing was missed.
+      if (reason === "epoch_changed" && this.isEmpty) return;
+      this.notice("Some messages could not be fetched again");
+    });
     list.replaceChildren();
     this.client.connectWebSocket();
     this.client.subscribe(this.channel).catch((error) => this.notice(`No chat: ${error.message}`));
@@ -77,6 +82,7 @@ export class Chat {
     item.append(textWithLinks(data.text), time);
     item.classList.toggle("continued", data.from === this.lastFrom);
     this.lastFrom = data.from;
+    this.isEmpty = false;
     this.add(item);
   }
 

@@ -178,6 +178,16 @@ test("the call survives a restart of realtimed", withLogs(async () => {
   assert.deepEqual(participants.map((one) => one.peer_id).sort(), [...peerIds].sort());
   await assertEveryoneSeesEveryone(pages, names);
   assert.equal((await received(pages[0])).peers.Two.lost, 0, "not a packet was lost");
+  await pages[0].bringToFront();
+  await pages[0].type("#chat-text", "Back again");
+  await pages[0].keyboard.press("Enter");
+  for (const page of pages) {
+    const lines = await until("the chat is back as well", () => page.evaluate(() => {
+      const all = [...document.querySelectorAll("#messages .text, #messages .notice")].map((one) => one.textContent);
+      return all.includes("Back again") && all;
+    }), 25_000);
+    assert.deepEqual(lines, ["Back again"], "nothing was said before, and so nothing is missing");
+  }
   await Promise.all(pages.map((page) => page.close()));
 }));
 
