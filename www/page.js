@@ -27,25 +27,41 @@ const DEVICE_BUTTONS = [
 ];
 const NOTES = {
   off: "Your camera is off",
-  noCamera: "No camera found. You can join with your voice.",
-  noDevice: "No camera or microphone found. You can still join: see, hear and chat.",
-  denied: "The browser may not use your camera and microphone. Allow it in the address bar, or join to see, hear and chat.",
+  stopped: "Your camera has stopped",
   insecure: "Browsers give camera and microphone to https pages only. You can still join: see, hear and chat.",
 };
+
+/** Why there is no camera, and why there is nothing at all, by what getUserMedia() says. */
+const CAMERA_NOTES = {
+  NotFoundError: "No camera found. You can join with your voice.",
+  NotAllowedError: "The browser may not use your camera. Allow it in the address bar, or join with your voice.",
+  NotReadableError: "Your camera cannot be used: another program may have it. You can join with your voice.",
+};
+const DEVICE_NOTES = {
+  NotFoundError: "No camera or microphone found. You can still join: see, hear and chat.",
+  NotAllowedError: "The browser may not use your camera and microphone. Allow it in the address bar, or join to see, hear and chat.",
+  NotReadableError: "Your camera and microphone cannot be used: another program may have them. You can still join: see, hear and chat.",
+};
+
+/** The note on the gravest of these failures. */
+function noteOn(notes, failures) {
+  const name = ["NotAllowedError", "NotReadableError"].find((grave) => failures.includes(grave));
+  return notes[name ?? "NotFoundError"];
+}
 
 /** As much as there is: both, sound alone, picture alone, or nothing. */
 async function openDevices() {
   if (!navigator.mediaDevices) return { note: NOTES.insecure };
   const wishes = [{ audio: true, video: { width: { ideal: 1280 }, height: { ideal: 720 } } }, { audio: true }, { video: true }];
-  let note = NOTES.noDevice;
+  const failures = [];
   for (const wish of wishes) {
     try {
-      return { opened: await navigator.mediaDevices.getUserMedia(wish), note: NOTES.noCamera };
+      return { opened: await navigator.mediaDevices.getUserMedia(wish), note: noteOn(CAMERA_NOTES, failures) };
     } catch (error) {
-      if (error.name === "NotAllowedError") note = NOTES.denied;
+      failures.push(error.name);
     }
   }
-  return { note };
+  return { note: noteOn(DEVICE_NOTES, failures) };
 }
 
 const hasTrack = (kind) => Boolean(stream?.getTracks().some((track) => track.kind === kind));
@@ -54,8 +70,29 @@ const isOn = (kind) => Boolean(stream?.getTracks().some((track) => track.kind ==
 async function showPreview() {
   const { opened, note } = await openDevices();
   stream = opened ?? null;
+  for (const track of stream?.getTracks() ?? []) track.addEventListener("ended", () => loseDevice(track));
   $("preview").srcObject = stream;
   if (!hasTrack("video")) $("preview-note").textContent = note;
+  drawDevices();
+}
+
+/** Of which kind our device has stopped: unplugged, or taken back in the address bar. */
+const stopped = new Set();
+
+function stoppedText() {
+  if (stopped.size === 2) return "Your microphone and your camera have stopped: nobody hears or sees you. Check them, then reload the page.";
+  if (stopped.has("audio")) return "Your microphone has stopped: nobody hears you. Check it, then reload the page.";
+  return stopped.has("video") ? "Your camera has stopped: nobody sees you. Check it, then reload the page." : "";
+}
+
+/** The others are told as of a muted one; what it sent last would stand there for ever. */
+function loseDevice(track) {
+  stopped.add(track.kind);
+  call?.setMuted(track.kind, true);
+  stream.removeTrack(track);
+  if (track.kind === "video") $("preview-note").textContent = NOTES.stopped;
+  if (document.body.dataset.view === "lobby") showLobbyError(stoppedText());
+  showNotice();
   drawDevices();
 }
 
@@ -108,7 +145,8 @@ function troubleText({ code, detail }) {
 
 function noticeText() {
   if (trouble) return troubleText(trouble);
-  return isUnseen ? "The server is busy. You see the others; they will see you as soon as there is room." : moderatedText(moderated);
+  if (isUnseen) return "The server is busy. You see the others; they will see you as soon as there is room.";
+  return moderatedText(moderated) || stoppedText();
 }
 
 /** Why we do not see and hear the others, or they do not get what we send. */

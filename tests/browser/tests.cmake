@@ -1,7 +1,7 @@
 # Real browsers, and other clients, in a network namespace of their own. One at a time; those that encode
 # pictures need both cores, beside those that only show pages another test can run.
 set(pages clients docs messaging)
-foreach(name call clients codecs docs encrypted messaging moderation network overload padding parts simulcast slots svc tcp temporal)
+foreach(name call clients codecs devices docs encrypted messaging moderation network overload padding parts simulcast slots svc tcp temporal)
 	add_test(NAME browser-${name}
 		COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/browser/in-namespace.sh
 			node --test --test-concurrency=1 ${CMAKE_CURRENT_SOURCE_DIR}/browser/${name}.test.mjs)
