@@ -5,6 +5,7 @@
 
 #include "core/bus_client.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "ctl/commands.h"
 
 enum { CONNECT_MS = 2000, TRY_MS = 20, ANSWER_MS = 5000 };
@@ -18,8 +19,11 @@ static int ask(const char *path, enum bus_message message, json_t *taken, json_t
 	const struct timespec pause = {.tv_nsec = TRY_MS * 1000000L};
 	AUTO(bus_client) client = NULL;
 	AUTO_JSON body = taken;
-	int r = bus_client_new(path, "ctl", &no_events, NULL, &client);
+	int r;
 
+	if (!log_is_on(LOG_DEBUG, LOG_MAIN)) /* that we come and go is no news */
+		log_set_level(LOG_MAIN, LOG_ERROR);
+	r = bus_client_new(path, "ctl", &no_events, NULL, &client);
 	if (r < 0)
 		return error_set(reterr, r, "out_of_memory", "out of memory");
 	for (int ms = 0; ms < CONNECT_MS && !bus_client_is_connected(client); ms += TRY_MS)

@@ -24,11 +24,11 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Realtimed]:
 
 
 def ctl(daemon: Realtimed, *words: str, code: int = 0, **settings: str) -> str:
-    """What it says: on stdout, or on stderr if it is to fail."""
+    """What it says: on stdout and nowhere else, or on stderr if it is to fail."""
     env = {**os.environ, "REALTIME_CONFIG": "/dev/null", **daemon.settings,
            "REALTIME_SFU_CONTROL": str(daemon.folder / "no-sfu.sock"), **settings}
     done = subprocess.run([CTL, *words], env=env, capture_output=True, text=True, timeout=20, check=False)
-    assert done.returncode == code, done.stderr
+    assert done.returncode == code and (code or not done.stderr), done.stderr
     return done.stdout if code == 0 else done.stderr + done.stdout
 
 
