@@ -16,7 +16,7 @@
  * new one is fetched and shown, without a new connection. An event stream connects again with it.
  *
  * Events: "open", "close", and every type of message the server sends ("welcome", "subscribed",
- * "message", "notification", "gap", "error" …); from SSE also "sse-open" and "sse-lost".
+ * "message", "notification", "gap", "unsubscribed", "error" …); from SSE also "sse-open" and "sse-lost".
  */
 
 /** After these the server does not want to see us again as we are. */
@@ -29,6 +29,8 @@ const DOWNLOAD_START_MS = 10_000;
 const SSE_EVENTS = ["message", "notification", "binary_data", "presence", "join", "leave", "gap", "disconnect"];
 /** What counts in its channel: by the last one seen, a connection goes on after a drop. */
 const COUNTED = new Set(["message", "binary", "notification"]);
+/** Refusals that pass: a channel that was heard before the connection was lost is asked for again. */
+const PASSING_CODES = new Set(["store_busy", "store_failed", "store_full", "out_of_memory", "rate_limited", "busy"]);
 
 /** Full jitter: anywhere between nothing and the doubled limit. */
 export function backoffMs(attempt, mostMs = BACKOFF_MAX_MS) {
@@ -73,11 +75,12 @@ function blobOf({ content_type, binary_data }) {
 
 /** An `error` message of the server, or a failure of ours. */
 export class RealtimeError extends Error {
-  /** @param {string} code @param {string} detail @param {string=} field */
-  constructor(code, detail, field) {
+  /** @param {string} code @param {string} detail @param {string=} field @param {number=} retryAfter seconds */
+  constructor(code, detail, field, retryAfter) {
     super(detail);
     this.code = code;
     this.field = field;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -101,7 +104,7 @@ export class RealtimeClient extends EventTarget {
     this.connectionId = null;
     /** Heard without asking; null for somebody unknown. */
     this.ownChannel = null;
-    /** Channel -> {options, epoch, offset, replayLeft, ahead, resolve, reject}: what to ask for again after a drop. */
+    /** Channel -> {options, wasHeard, epoch, offset, replayLeft, ahead, resolve, reject}: what to ask for again after a drop. */
     this.subscriptions = new Map();
     /** Request id -> {message, isSent, resolve, reject, timer}. */
     this.pending = new Map();
@@ -208,6 +211,8 @@ export class RealtimeClient extends EventTarget {
     if (message.type === "welcome") this.welcomed(message);
     if (message.type === "disconnect") this.warned(message);
     if (message.type === "refresh_required") this.refresh();
+    // Without an id it answers nothing of ours: the token does not allow the channel any more.
+    if (message.type === "unsubscribed" && message.id === undefined) this.subscriptions.delete(message.channel);
     this.note(message);
     this.settle(message);
     this.emit(message.type, message);
@@ -264,7 +269,7 @@ export class RealtimeClient extends EventTarget {
     if (channel && channel === this.ownChannel && COUNTED.has(type) && !this.subscriptions.has(channel)) {
       // Nobody has asked for it, so the next connection only gets what this one has missed.
       const options = { history: { limit: 0 } };
-      this.subscriptions.set(channel, { options, replayLeft: 0, resolve() {}, reject() {} });
+      this.subscriptions.set(channel, { options, wasHeard: true, replayLeft: 0, resolve() {}, reject() {} });
     }
     const subscription = this.subscriptions.get(channel);
     if (!subscription || offset === undefined) return;
@@ -290,7 +295,7 @@ export class RealtimeClient extends EventTarget {
     this.pending.delete(message.id);
     clearTimeout(request.timer);
     if (message.type === "error") {
-      request.reject(new RealtimeError(message.code, message.detail, message.field));
+      request.reject(new RealtimeError(message.code, message.detail, message.field, message.retry_after));
     } else request.resolve(message);
   }
 
@@ -321,18 +326,27 @@ export class RealtimeClient extends EventTarget {
   async sendSubscribe(channel) {
     const subscription = this.subscriptions.get(channel);
     const { options, epoch, offset } = subscription;
+    const { connectionId } = this;
     subscription.replayLeft = subscription.ahead = undefined;
     const recover = epoch === undefined || channel.includes("*") ? undefined : { epoch, offset };
     try {
       subscription.resolve(await this.request({ type: "subscribe", channel, ...options, recover }));
+      subscription.wasHeard = true;
     } catch (error) {
       if (error.code === "disconnected") return; // asked again after the next welcome
       if (error.code === "timeout") {
         this.abandon();
         return;
       }
-      if (this.subscriptions.get(channel) === subscription) this.subscriptions.delete(channel);
       subscription.reject(error);
+      if (this.subscriptions.get(channel) !== subscription) return;
+      if (subscription.wasHeard && (PASSING_CODES.has(error.code) || error.retryAfter !== undefined)) {
+        const isStillAsked = () => this.subscriptions.get(channel) === subscription && this.connectionId === connectionId;
+        setTimeout(() => isStillAsked() && this.sendSubscribe(channel), (error.retryAfter ?? 0) * 1000 + BACKOFF_FIRST_MS);
+        return;
+      }
+      this.subscriptions.delete(channel);
+      if (subscription.wasHeard) this.emit("unsubscribed", { type: "unsubscribed", channel, code: error.code, reason: error.message });
     }
   }
 

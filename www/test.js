@@ -45,6 +45,7 @@ function connect(event) {
   client = made
     .on("open", () => log.add("note", "connected", $("address").value))
     .on("welcome", ({ connection_id }) => showState("connected", `Connected as ${connection_id}`))
+    .on("unsubscribed", drawChannels)
     .on("close", ({ code, reason, willReconnect }) => {
       log.add("note", `closed ${code}`, reason);
       showState(willReconnect ? "reconnecting" : "off", willReconnect ? "Reconnecting…" : "Not connected");

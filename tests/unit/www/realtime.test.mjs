@@ -285,6 +285,45 @@ test("a refusal rejects with the server's code and is not asked again", async ()
   assert.equal(client.subscriptions.size, 0);
 });
 
+test("a channel that is refused for a moment after a drop is asked for again, and goes on where it was", async () => {
+  const client = connected();
+  await subscribed(client, "a", 3);
+  FakeSocket.last.drop();
+  mock.timers.tick(500);
+  FakeSocket.last.welcome();
+  FakeSocket.last.answer("subscribe", { type: "error", code: "rate_limited", detail: "slowly", retry_after: 2 });
+  await settled();
+  mock.timers.tick(1999);
+  assert.equal(FakeSocket.last.sent.length, 1);
+  mock.timers.tick(501);
+  assert.equal(FakeSocket.last.sent.length, 2);
+  assert.deepEqual(FakeSocket.last.sent.at(-1).recover, { epoch: "e", offset: 3 });
+  FakeSocket.last.answer("subscribe", { type: "error", code: "store_busy", detail: "locked" });
+  await settled();
+  FakeSocket.last.drop(); // before it was asked again: the next connection asks, once
+  mock.timers.tick(1000);
+  FakeSocket.last.welcome();
+  mock.timers.tick(1000);
+  assert.equal(FakeSocket.last.sent.filter(({ type }) => type === "subscribe").length, 1);
+});
+
+test("a channel that is taken away is told, and not asked for again", async () => {
+  const client = connected();
+  const told = [];
+  client.on("unsubscribed", ({ channel, code }) => told.push([channel, code]));
+  await subscribed(client, "a", 1);
+  await subscribed(client, "b", 1);
+  FakeSocket.last.say({ type: "unsubscribed", channel: "a", code: "forbidden", reason: "not with this token" });
+  FakeSocket.last.drop();
+  mock.timers.tick(500);
+  FakeSocket.last.welcome();
+  assert.deepEqual(FakeSocket.last.sent.map(({ channel }) => channel), ["b"]);
+  FakeSocket.last.answer("subscribe", { type: "error", code: "forbidden", detail: "no" });
+  await settled();
+  assert.equal(client.subscriptions.size, 0);
+  assert.deepEqual(told, [["a", "forbidden"], ["b", "forbidden"]]);
+});
+
 for (const code of [4400, 4401, 4403, 4410]) {
   test(`after ${code} it does not come back`, async () => {
     const client = connected();
