@@ -489,7 +489,8 @@ export class RealtimeClient extends EventTarget {
     const form = new FormData();
     form.append("file", file);
     if (channel) form.append("channel", channel);
-    const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
+    const token = this.getToken ? await this.getToken() : this.token; // that of a connection may have ended with it
+    const headers = token ? { Authorization: `Bearer ${token}` } : {};
     const response = await fetch("/realtime/binary/upload", { method: "POST", body: form, headers });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) {

@@ -253,6 +253,21 @@ test("an event stream shows a token of its own, and a new one when that has ende
   assert.equal(FakeEventSource.all.length, 3);
 });
 
+test("a file is sent with a token of its own, also where there is no connection", async (context) => {
+  const shown = [];
+  context.mock.method(globalThis, "fetch", async (_path, { headers }) => {
+    shown.push(headers.Authorization);
+    return new Response("{}", { status: 201 });
+  });
+  const tokens = ["first", "second"];
+  const client = new RealtimeClient("ws://host/ws", "/events", { getToken: async () => tokens.shift() });
+  await client.sendFile(new Blob(["a"]), "general");
+  await client.sendFile(new Blob(["a"]), "general");
+  await new RealtimeClient("ws://host/ws", "/events", { token: "fixed" }).sendFile(new Blob(["a"]));
+  await new RealtimeClient("ws://host/ws").sendFile(new Blob(["a"]));
+  assert.deepEqual(shown, ["Bearer first", "Bearer second", "Bearer fixed", undefined]);
+});
+
 test("each request says what it is", async () => {
   const client = connected();
   const answers = [
