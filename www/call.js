@@ -9,7 +9,7 @@
  *   call.on("left", ({peerId}) => …);
  *   call.on("state", (text) => …);     "connecting", "connected", "reconnecting", "failed"
  *   call.on("trouble", (failure) => …); {code, detail}: why media does not get through; null: it does
- *   call.on("ended", ({reason}) => …); null: we left
+ *   call.on("ended", ({reason, code}) => …); null: we left; the code is a refusal's, if that is why
  *   await call.join();
  *
  * Both ends may offer. If they do at once the SFU takes its offer back, so this side just goes on
@@ -76,6 +76,15 @@ const KICKED_TEXTS = {
   room_deleted: "The room was closed",
   banned: "You were banned from this room",
   kicked: "You were removed from the call",
+};
+
+/** What the server says by closing alone. */
+const ELSEWHERE = "You have joined this room once more in another tab or window";
+const CLOSED_TEXTS = {
+  kicked: KICKED_TEXTS.kicked,
+  "came anew elsewhere": ELSEWHERE,
+  "resumed elsewhere": ELSEWHERE,
+  "": "The server ended the call",
 };
 
 /** What the server says to who is sent out: {code, reason}, the reason being the moderator's own words, if any. */
@@ -159,7 +168,7 @@ export class Call extends EventTarget {
   closed(event) {
     if (this.isOver) return;
     if (FINAL_CODES.has(event.code)) {
-      this.end(this.lastError?.message ?? (event.reason || "The server ended the call"));
+      this.end(this.lastError?.message ?? CLOSED_TEXTS[event.reason] ?? event.reason, this.lastError?.code);
       return;
     }
     this.emit("state", "reconnecting");
@@ -452,13 +461,13 @@ export class Call extends EventTarget {
     this.end(null);
   }
 
-  end(reason) {
+  end(reason, code = null) {
     if (this.isOver) return;
     this.isOver = true;
     this.socket?.close(1000);
     this.connection?.close();
     this.whenJoined?.reject(new Error(reason ?? "left"));
     this.whenJoined = null;
-    this.emit("ended", { reason });
+    this.emit("ended", { reason, code });
   }
 }

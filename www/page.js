@@ -289,7 +289,7 @@ function wire(newCall) {
     .on("stream", ({ peerId, stream: remote }) => tiles.showStream(peerId, remote))
     .on("state", showState)
     .on("problem", (error) => console.warn(error))
-    .on("ended", ({ reason }) => backToLobby(reason));
+    .on("ended", ({ reason, code }) => backToLobby(PROBLEM_TEXTS[code] ?? reason));
 }
 
 /** Whoever comes first makes the room, where joining alone does not. */

@@ -165,3 +165,38 @@ test("who is kicked is told why, and does not come back by itself", withLogs(asy
   assert.equal((await system.api("GET", `${ROOMS}/door/participants`)).json.total, 1);
   await Promise.all([ann.close(), bob.close()]);
 }));
+
+test("who is out of a call for another reason reads it in words", withLogs(async () => {
+  await system.api("POST", ROOMS, { room_id: "seats", locked: true });
+  const { json: invite } = await system.api("POST", `${ROOMS}/seats/invites`, { max_uses: 1, ttl: 600 });
+  const first = await openLobby(invite.url);
+  await name(first, "Ann");
+  await first.click("#join");
+  await isConnected(first);
+
+  // The same guest in another tab.
+  const seat = await first.evaluate(() => ({ ...sessionStorage }));
+  const second = await openLobby(`${system.url}/?room=seats`);
+  await second.evaluate((items) => Object.assign(sessionStorage, items), seat);
+  await second.click("#join");
+  await isConnected(second);
+  await until("the first tab tells", async () => (await lobbyError(first)).startsWith("You have joined this room once more"));
+
+  // An admin closes the connection, in no room's name.
+  const { json } = await system.admin("GET", "/realtime/connections");
+  const { connection_id: id } = json.connections.find(({ transport }) => transport === "signaling");
+  await system.admin("DELETE", `/realtime/connections/${id}`);
+  await until("the second tab tells", async () => (await lobbyError(second)) === "You were removed from the call");
+
+  // The room was locked while a network was away for too long.
+  const third = await joinCall(chromium, system, "Bob", "hall");
+  await system.api("PUT", `${ROOMS}/hall`, { locked: true });
+  await third.evaluate(() => {
+    const { call } = window.realtime;
+    call.peerId = null;
+    call.resumeToken = "";
+    call.socket.close();
+  });
+  await until("Bob reads why he cannot come back", async () => (await lobbyError(third)).startsWith("This room is locked: "));
+  await Promise.all([first.close(), second.close(), third.close()]);
+}));
