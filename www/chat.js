@@ -25,6 +25,13 @@ export function splitLinks(text) {
   return text.split(/(https?:\/\/[^\s<>"]*[^\s<>".,;:!?)\]'])/);
 }
 
+/** The time of day, and of another day than `now` the day as well: what was said stays for a week. */
+export function timeText(ts, now = Date.now()) {
+  const [said, today] = [new Date(ts), new Date(now)];
+  const day = said.toDateString() === today.toDateString() ? {} : { day: "numeric", month: "short" };
+  return said.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit" });
+}
+
 function textWithLinks(text) {
   const span = element("span", "text", "");
   splitLinks(text).forEach((part, i) => {
@@ -78,7 +85,7 @@ export class Chat {
     const isOwn = data.from === this.own;
     const item = element("li", isOwn ? "own" : "", "");
     if (!isOwn && data.from !== this.lastFrom) item.append(element("b", "", String(data.name || "Guest")));
-    const time = element("time", "", new Date(ts).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
+    const time = element("time", "", timeText(ts));
     item.append(textWithLinks(data.text), time);
     item.classList.toggle("continued", data.from === this.lastFrom);
     this.lastFrom = data.from;

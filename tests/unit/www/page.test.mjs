@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { base64url, kickedText } from "../../../www/call.js";
-import { splitLinks } from "../../../www/chat.js";
+import { splitLinks, timeText } from "../../../www/chat.js";
 import { parseChannels, parseData } from "../../../www/log.js";
 import { initialsOf, tileSize } from "../../../www/tiles.js";
 
@@ -60,6 +60,12 @@ test("typed data is JSON if it can be", () => {
 
 test("channels are split at commas, once each", () => {
   assert.deepEqual(parseChannels(" a, b,,a "), ["a", "b"]);
+});
+
+test("what was said on another day says so", () => {
+  const now = new Date(2026, 10, 27, 20, 30).getTime(), minutes = 60_000;
+  assert.match(timeText(now - 50 * minutes, now), /^\D*0?7:40|^19:40/);
+  assert.match(timeText(now - 21 * 60 * minutes, now), /26.*(11:30|23:30)/);
 });
 
 test("addresses in a chat are found without the full stop, and nothing but http is one", () => {
