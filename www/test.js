@@ -42,12 +42,19 @@ function connect(event) {
   const key = $("api-key").value.trim();
   if (key) address.searchParams.set("token", key); // the server tells keys from tokens
   const made = new ShowingClient(address.href);
+  let wasOpen = false;
   client = made
-    .on("open", () => log.add("note", "connected", $("address").value))
+    .on("open", () => {
+      wasOpen = true;
+      log.add("note", "connected", $("address").value);
+    })
     .on("welcome", ({ connection_id }) => showState("connected", `Connected as ${connection_id}`))
     .on("unsubscribed", drawChannels)
     .on("close", ({ code, reason, willReconnect }) => {
-      log.add("note", `closed ${code}`, reason);
+      // A browser keeps to itself what the server said to a handshake.
+      if (wasOpen) log.add("note", `closed ${code}`, reason);
+      else log.add("bad", "not connected", `Nobody answers there, or ${key ? "the key or token is refused" : "a key or token is needed"}.`);
+      wasOpen = false;
       showState(willReconnect ? "reconnecting" : "off", willReconnect ? "Reconnecting…" : "Not connected");
       if (!willReconnect) drawChannels();
     });

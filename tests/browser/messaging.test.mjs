@@ -270,3 +270,11 @@ inEachBrowser("what people type is never markup", async (browser, channel) => {
   assert.equal(await page.evaluate(() => window.wasRun), undefined);
   await page.close();
 });
+
+inEachBrowser("the test page says what may be wrong with a connection that does not open", async (browser) => {
+  const page = await openPage(browser);
+  await page.type("#api-key", "neither token nor key");
+  await page.click("#connect");
+  await until("the log tells", () => page.evaluate(() => document.getElementById("log").textContent.includes("the key or token is refused")));
+  await page.close();
+});
