@@ -130,6 +130,11 @@ def test_closed_rooms_are_opened_and_moderated(site: Site) -> None:
             await webrtc_rooms.kick(host, "board", peer.peer_id, "be kind")
             with pytest.raises(RealtimeError):
                 await peer.wait_closed()
+            with pytest.raises(RealtimeError) as refused:
+                await ann.send_webrtc_signal("bye", room_id="board")
+            assert refused.value.close_code == 4410
+            again = await ann.join_room("board", "Ann", password="Höhle 3")
+            assert again is not peer and again.is_open
             await ann.leave_room("board")
 
             await webrtc_rooms.update(host, "board", locked=True)

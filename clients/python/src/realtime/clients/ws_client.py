@@ -201,8 +201,8 @@ class WSClient(ChannelSocket):
         """Enter a room for its signals, over a connection of its own: that is how the server knows
         who is in a call. What comes over it is given to on_message() and iterations of this client
         too: "joined", "peer-joined", "signal" … A room that is closed is opened by its password or
-        by the token of an invite."""
-        if room_id not in self._rooms:
+        by the token of an invite. Who was sent out may ask again; a signal alone does not."""
+        if room_id not in self._rooms or not self._rooms[room_id].is_open:
             room = SignalingClient(
                 urljoin(self.url, "webrtc/signaling"),
                 room_id,
@@ -219,7 +219,8 @@ class WSClient(ChannelSocket):
             try:
                 await room.connect()
             except BaseException:
-                del self._rooms[room_id]
+                if self._rooms.get(room_id) is room:
+                    del self._rooms[room_id]
                 raise
         return self._rooms[room_id]
 
@@ -247,7 +248,7 @@ class WSClient(ChannelSocket):
         """
         if room_id is None:
             room_id = await self._room_of(target_peer_id)
-        room = await self.join_room(room_id)
+        room = self._rooms.get(room_id) or await self.join_room(room_id)
         await room.send_signal(
             signal_type, target_peer_id, sdp=sdp, ice_candidate=ice_candidate, **more
         )
