@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/id.h"
 #include "core/json.h"
+
+enum { BODY_GRACE_US = 10000000, BODY_BYTES_PER_SECOND = 16 << 10 };
 
 /* ---- variables and headers ---- */
 
@@ -208,6 +211,17 @@ static ssize_t read_some(struct request *request, void *into, size_t size)
 	return got;
 }
 
+/* So many bytes of what holds a thread until it is there have come, beginning then: may the rest be
+ * waited for? A sender that is silent is the source's matter, and so are files, which only some of
+ * the threads take. */
+static bool comes_too_slowly(struct request *request, uint64_t began_us, int64_t bytes)
+{
+	request->body_is_given_up =
+		clock_now_us() - began_us >
+		BODY_GRACE_US + (uint64_t)bytes * 1000000 / BODY_BYTES_PER_SECOND;
+	return request->body_is_given_up;
+}
+
 /* Nothing is unpacked here: what is small when packed may be of any size. -EPROTONOSUPPORT */
 static int check_coding(const struct request *request, struct error *reterr)
 {
@@ -229,6 +243,7 @@ static int too_big(int64_t limit, struct error *reterr)
 int request_read_body(struct request *request, int64_t limit, struct error *reterr)
 {
 	size_t capacity = request->content_length >= 0 ? (size_t)request->content_length + 1 : 4096;
+	uint64_t began_us = clock_now_us();
 	int r = check_coding(request, reterr);
 
 	if (r < 0)
@@ -258,6 +273,9 @@ int request_read_body(struct request *request, int64_t limit, struct error *rete
 			break;
 		if (got > 0)
 			request->body_length += (size_t)got;
+		if (comes_too_slowly(request, began_us, (int64_t)request->body_length))
+			return error_set(reterr, -EPROTO, "body_incomplete",
+					 "the body came too slowly");
 		if (got < 0 || (int64_t)request->body_length > limit)
 			return got < 0 ? error_set(reterr, -EPROTO, "body_incomplete",
 						   "the body could not be read to its end")
@@ -303,11 +321,12 @@ int request_read_json(struct request *request, int64_t limit, json_t **ret_objec
 
 bool request_drain(struct request *request, int64_t limit)
 {
+	uint64_t began_us = clock_now_us();
 	char bytes[4096];
 	int64_t drained = 0;
 	ssize_t got;
 
-	if (!request->source) /* request_init() never got that far */
+	if (!request->source || request->body_is_given_up) /* request_init() never got that far */
 		return false;
 	/* Past Content-Length too: the end of a FastCGI body is a record of its own. */
 	if (request->content_length > 0 && request->content_length - request->body_taken > limit)
@@ -317,6 +336,8 @@ bool request_drain(struct request *request, int64_t limit)
 		if (got <= 0)
 			return got == 0;
 		drained += got;
+		if (comes_too_slowly(request, began_us, drained))
+			return false;
 	}
 	return drained <= limit;
 }

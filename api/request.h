@@ -46,7 +46,7 @@ struct request {
 	char *body;		/* owned; once request_read_body() was called */
 	size_t body_length;
 	int64_t body_taken; /* bytes read from the source so far */
-	bool body_is_over;
+	bool body_is_over, body_is_given_up;
 	char *target;	      /* owned; path and query point into it */
 	char message_key[72]; /* see idempotency_mark(); "": none */
 };
@@ -74,9 +74,9 @@ int request_limit(const struct request *request, size_t high, size_t *ret_limit,
 /* Does Content-Type (parameters aside) say `type`? */
 bool request_has_content_type(const struct request *request, const char *type);
 
-/* Read the whole body into request->body (NUL-terminated); once it was read it stays.
- *   -EMSGSIZE "body_too_big" more than `limit` bytes   -EPROTO "body_incomplete"
- *   -EPROTONOSUPPORT "unsupported_content_encoding" */
+/* Read the whole body into request->body (NUL-terminated); once it was read it stays. It may take
+ * ten seconds, and one for each 16 KiB of it. -EMSGSIZE "body_too_big" more than `limit` bytes
+ * -EPROTO "body_incomplete" -EPROTONOSUPPORT "unsupported_content_encoding" */
 int request_read_body(struct request *request, int64_t limit, struct error *reterr) MUST_CHECK;
 
 /* Read on in the body: how many bytes, 0 at its end.
@@ -91,7 +91,8 @@ int request_read_json(struct request *request, int64_t limit, json_t **ret_objec
 		      struct error *reterr) MUST_CHECK;
 
 /* Read on and throw away, so that the connection can be used again (or closed without a reset
- * overtaking the answer). Returns false if more than `limit` bytes were left. */
+ * overtaking the answer). Returns false if more than `limit` bytes were left, or they came more
+ * slowly than a body may. */
 bool request_drain(struct request *request, int64_t limit);
 
 #endif

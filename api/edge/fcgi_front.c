@@ -16,12 +16,21 @@ static const char *fcgi_variable(void *data, const char *name)
 	return FCGX_GetParam(name, fcgi->envp);
 }
 
+/* What is there. FCGX_GetStr() alone would wait until `size` bytes are, however slowly they come.
+ */
 static ssize_t fcgi_read(void *data, void *into, size_t size)
 {
-	const FCGX_Request *fcgi = data;
-	int got = FCGX_GetStr(into, size > INT32_MAX ? INT32_MAX : (int)size, fcgi->in);
+	FCGX_Stream *in = ((const FCGX_Request *)data)->in;
+	int first = size > 0 ? FCGX_GetChar(in) : EOF;
+	size_t more;
 
-	return got == 0 && FCGX_GetError(fcgi->in) != 0 ? -EIO : got;
+	if (first == EOF)
+		return FCGX_GetError(in) != 0 ? -EIO : 0;
+	*(char *)into = (char)first;
+	more = (size_t)(in->stop - in->rdNext);
+	if (more > size - 1)
+		more = size - 1;
+	return 1 + FCGX_GetStr((char *)into + 1, (int)more, in);
 }
 
 static const struct request_source fcgi_source = {.variable = fcgi_variable, .read = fcgi_read};
