@@ -2,8 +2,9 @@
  *
  * Frames wait by pointer until the end of the loop's turn, when the edge sends each dirty outbox's
  * in one go. Whoever is owed more than limit_bytes is too slow: its queue is dropped and it is
- * closed (4508), to come back and resume. A replay of history is exempt from that limit, since
- * it is asked for, and has its own: nobody is owed much more than REPLAY_OWED_MAX of it.
+ * closed (4508), to come back and resume. A replay, or another look at history, is exempt from that
+ * limit, since it is asked for, and has its own: nobody is owed much more than REPLAY_OWED_MAX of
+ * it.
  *
  *   OPEN --outbox_end()--> ENDING (the edge sends what is queued, then closes)
  *   OPEN --limit--> ENDING, with nothing queued

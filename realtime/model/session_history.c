@@ -26,6 +26,7 @@ void session_on_history(struct subscriber *subscriber, const struct history_quer
 			const struct error *error)
 {
 	const struct history_channel *channel = &query->channels[0];
+	struct frame *frame;
 	json_t *body;
 
 	if (error) {
@@ -40,7 +41,9 @@ void session_on_history(struct subscriber *subscriber, const struct history_quer
 	if (channel->unrecovered_reason)
 		(void)json_object_set_new(body, "reason", json_string(channel->unrecovered_reason));
 	(void)json_object_set_new(body, "messages", rows_to_json(query));
-	session_tell(session_of(subscriber), body);
+	frame = reply_frame_take(body);
+	outbox_push_replay(subscriber->outbox, frame); /* as much as it asked for is not slowness */
+	(void)frame_unref(frame);
 }
 
 int session_history(struct session *session, const struct envelope *envelope, struct error *reterr)

@@ -102,6 +102,27 @@ static void what_is_read_for_one_connection_is_bounded(void **state)
 	(void)frame_unref(frame);
 }
 
+static void who_asks_for_much_history_is_not_slow(void **state)
+{
+	struct chat *chat = *state;
+
+	chat->bob.outbox.limit_bytes = 1000;
+	for (int i = 0; i < 20; i++)
+		say(chat, &chat->ann, PERSIST);
+	let_store_answer(chat);
+	for (int i = 0; i < 3; i++)
+		say(chat, &chat->bob, HISTORY);
+	say(chat, &chat->bob, "{\"type\":\"ping\"}");
+	let_store_answer(chat);
+	say(chat, &chat->bob, "{\"type\":\"ping\"}");
+	hears(&chat->bob, "pong", "type", "pong");
+	for (int i = 0; i < 3; i++)
+		hears(&chat->bob, "history", "offset", "20");
+	hears(&chat->bob, "pong", "type", "pong");
+	assert_int_equal(chat->bob.outbox.close_code, CLOSE_NONE);
+	outbox_drop(&chat->ann.outbox, chat->ann.outbox.count);
+}
+
 static void what_waits_for_the_store_is_bounded_in_bytes(void **state)
 {
 	struct chat *chat = *state;
@@ -147,6 +168,7 @@ int main(void)
 		CHAT_TEST(what_is_read_for_one_connection_is_bounded),
 		CHAT_TEST(what_subscribers_want_can_be_changed_at_the_limit),
 		CHAT_TEST(what_is_held_for_a_replay_is_bounded_in_bytes),
+		CHAT_TEST(who_asks_for_much_history_is_not_slow),
 		CHAT_TEST(what_waits_for_the_store_is_bounded_in_bytes),
 	};
 
