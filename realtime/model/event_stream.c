@@ -136,6 +136,7 @@ int event_stream_ask(struct event_stream *stream, const struct event_stream_requ
 		return r;
 	query->channel_count = count;
 	stream->query = STEAL(query);
+	stream->is_resuming = kind == HISTORY_AFTER_POSITION;
 	stream->wants_presence = request->wants_presence;
 	stream->wants_join_leave = request->wants_join_leave;
 	return 0;
@@ -163,7 +164,7 @@ int event_stream_check(const struct event_stream *stream, const struct identity 
 }
 
 /* The reader's own channel, if there is one and it was not asked for. */
-static void add_own(struct history_query *query, const struct identity *identity)
+static void add_own(struct history_query *query, const struct identity *identity, bool is_resuming)
 {
 	struct history_channel *channel = &query->channels[query->channel_count];
 	char name[CHANNEL_NAME_MAX + 1];
@@ -174,7 +175,7 @@ static void add_own(struct history_query *query, const struct identity *identity
 	if (is_repeated(query, query->channel_count, name))
 		return;
 	history_channel_set_own(channel, name);
-	if (query->after_position > 0)
+	if (is_resuming)
 		channel->kind = HISTORY_AFTER_POSITION;
 	query->channel_count++;
 }
@@ -187,7 +188,7 @@ int event_stream_start(struct event_stream *stream, struct identity *identity, s
 					    .wants_join_leave = stream->wants_join_leave};
 
 	hub_add(stream->hub, subscriber, identity);
-	add_own(stream->query, identity);
+	add_own(stream->query, identity, stream->is_resuming);
 	outbox_push_take(subscriber->outbox, sse_frame_new_start(stream->retry_ms));
 	return hub_subscribe_take(stream->hub, subscriber, &options, STEAL(stream->query), reterr);
 }

@@ -13,6 +13,7 @@ struct event_stream {
 	int64_t retry_ms;
 	struct history_query *query; /* what was asked for; owned until the start */
 	struct filter *filter;	     /* owned reference; NULL: everything */
+	bool is_resuming;	     /* from a place; 0 is one, too: nothing was stored yet */
 	bool wants_presence, wants_join_leave;
 };
 

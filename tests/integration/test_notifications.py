@@ -103,6 +103,23 @@ def test_a_notification_waits_for_a_user_who_is_away(tmp_path: Path) -> None:
     daemon.stop()
 
 
+def test_a_stream_that_began_before_anything_was_stored_misses_nothing(tmp_path: Path) -> None:
+    daemon = started(tmp_path)
+
+    async def run() -> None:
+        async with events(daemon, f"channel=c&token={token_of('ann')}") as stream:
+            await stream.begun()
+            header = f"Last-Event-ID: {stream.last_event_id}\r\n"
+        async with chat(daemon) as bob:
+            await bob.say(type="direct", user_id="ann", data="away", persistent=True)
+            await bob.hear("ack")
+        async with events(daemon, f"channel=c&token={token_of('ann')}", header) as stream:
+            assert (await stream.next())[1]["data"] == "away"
+
+    asyncio.run(run())
+    daemon.stop()
+
+
 def test_notifications_come_from_the_api_and_are_read_there(tmp_path: Path) -> None:
     daemon = started(tmp_path)
 
