@@ -57,7 +57,8 @@ int session_attach(struct session *session, const struct envelope *envelope, uin
 		r = error_set_field(reterr, -EINVAL, "bad_field", "binary_data",
 				    "binary_data must be a string in base64");
 	if (r == 0)
-		r = file_rules_check_size(&session->limits->files, base64_decoded_max(length),
+		r = file_rules_check_size(&session->limits->files,
+					  base64_text_bytes(json_string_value(data), length),
 					  "binary_data", reterr);
 	if (r < 0)
 		return r;

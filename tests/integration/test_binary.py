@@ -183,9 +183,12 @@ def test_size_and_switch_are_heeded(tmp_path: Path) -> None:
 
     async def too_big() -> None:
         async with chat(small) as ann:
-            data = base64.b64encode(b"a" * 1200).decode()
-            await ann.say(**picture(channel="c", binary_data=data, content_type="text/plain"))
-            assert (await ann.hear())["code"] == "file_too_big"
+            for size, kind in ((1024, "ack"), (1025, "error"), (1200, "error")):
+                data = base64.b64encode(b"a" * size).decode()
+                await ann.say(**picture(channel="c", binary_data=data, content_type="text/plain"))
+                answer = await ann.hear()
+                assert answer["type"] == kind, (size, answer)
+            assert answer["code"] == "file_too_big"
 
     asyncio.run(too_big())
     small.stop()
