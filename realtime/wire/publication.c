@@ -267,33 +267,6 @@ char *publication_to_json(const struct publication *publication)
 	return text.bytes;
 }
 
-static struct frame *new_native_frame(const struct publication *publication)
-{
-	struct native_header header = {
-		.is_persistent = publication->is_persistent,
-		.is_replayed = publication->is_replayed,
-		.number = publication->offset,
-	};
-	uint8_t head[NATIVE_HEADER_BYTES];
-	struct text meta = {0};
-	struct frame *frame = NULL;
-
-	add_meta(&meta, publication);
-	if (!meta.failed) {
-		struct slice parts[] = {
-			{head, sizeof(head)},
-			{(const uint8_t *)meta.bytes, meta.length},
-			{publication->attachment.bytes, publication->attachment.size_bytes},
-		};
-
-		header.meta_length = (uint32_t)meta.length;
-		native_header_encode(&header, head);
-		frame = frame_new_binary(parts, ARRAY_LEN(parts));
-	}
-	text_fini(&meta);
-	return frame;
-}
-
 static struct frame *new_json_frame(const struct publication *publication, enum wire_form form)
 {
 	struct text text = {0};
@@ -310,6 +283,36 @@ static struct frame *new_json_frame(const struct publication *publication, enum 
 	else if (!text.failed)
 		frame = frame_new_text(text.bytes, text.length);
 	text_fini(&text);
+	return frame;
+}
+
+/* Tags have no limit, but a description has: with too many of them it goes as JSON. */
+static struct frame *new_native_frame(const struct publication *publication)
+{
+	struct native_header header = {
+		.is_persistent = publication->is_persistent,
+		.is_replayed = publication->is_replayed,
+		.number = publication->offset,
+	};
+	uint8_t head[NATIVE_HEADER_BYTES];
+	struct text meta = {0};
+	struct frame *frame = NULL;
+
+	add_meta(&meta, publication);
+	if (!meta.failed && meta.length > NATIVE_META_MAX) {
+		frame = new_json_frame(publication, FORM_WEBSOCKET);
+	} else if (!meta.failed) {
+		struct slice parts[] = {
+			{head, sizeof(head)},
+			{(const uint8_t *)meta.bytes, meta.length},
+			{publication->attachment.bytes, publication->attachment.size_bytes},
+		};
+
+		header.meta_length = (uint32_t)meta.length;
+		native_header_encode(&header, head);
+		frame = frame_new_binary(parts, ARRAY_LEN(parts));
+	}
+	text_fini(&meta);
 	return frame;
 }
 

@@ -238,6 +238,32 @@ static void only_bytes_have_a_native_form(void **state)
 	assert_non_null(memmem(frame->bytes, frame->length, "/realtime/files/file_1\"", 23));
 }
 
+static void bytes_whose_description_is_too_long_go_as_json(void **state)
+{
+	AUTO(publication) binary = publication_new("c", "null", "ann", NULL);
+	struct native_header header;
+	struct slice meta, payload;
+	struct frame *frame;
+
+	(void)state;
+	assert_int_equal(
+		publication_attach_take(binary, "image/png", NULL, (uint8_t *)strdup("xyz"), 3), 0);
+	binary->tags = malloc(NATIVE_META_MAX);
+	assert_non_null(binary->tags);
+	(void)snprintf(binary->tags, NATIVE_META_MAX, "{\"a\":\"%0*d\"}", NATIVE_META_MAX - 50, 0);
+	frame = publication_frame_get(binary, FORM_NATIVE);
+	assert_int_equal(frame->bytes[0], 0x81);
+	assert_non_null(memmem(frame->bytes, frame->length, "\"binary_data\":\"eHl6\"", 20));
+
+	binary->frames[FORM_NATIVE] = frame_unref(frame);
+	binary->tags[NATIVE_META_MAX / 2] = '\0'; /* no JSON, but shorter */
+	frame = publication_frame_get(binary, FORM_NATIVE);
+	assert_int_equal(frame->bytes[0], 0x82);
+	assert_int_equal(native_frame_decode(frame->bytes + 4, frame->length - 4, &header, &meta,
+					     &payload, NULL),
+			 0);
+}
+
 /* What becomes of a handshake's head; NULL: it is refused. */
 static char *rewritten(const char *head)
 {
@@ -290,6 +316,7 @@ int main(void)
 		cmocka_unit_test(deflated_messages_stand_alone),
 		cmocka_unit_test(what_does_not_shrink_is_not_deflated),
 		cmocka_unit_test(only_bytes_have_a_native_form),
+		cmocka_unit_test(bytes_whose_description_is_too_long_go_as_json),
 		cmocka_unit_test(secrets_leave_the_list_of_subprotocols),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
