@@ -264,6 +264,9 @@ int message_rows_visit(struct store *store, sqlite3_stmt *statement, message_vis
 					   : NULL,
 		};
 
+		/* What is there counts, whatever is said of it: an admin may have deleted it. */
+		if (strcmp(row.kind, "binary") == 0 && !row.file_id)
+			row.payload_bytes = sqlite3_column_bytes(statement, 13);
 		if (!visit(data, &row)) {
 			(void)sqlite3_reset(statement); /* a SELECT that went well */
 			return 0;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import sqlite3
 import struct
 import zlib
 from pathlib import Path
@@ -119,6 +120,27 @@ def test_persistent_bytes_are_replayed_after_a_kill(daemon: Realtimed) -> None:
             await eve.hear("subscribed")
             _, payload, _, flags = parse_native(await eve.socket.recv())
             assert payload == PNG and flags & 8
+
+    asyncio.run(run())
+
+
+def test_bytes_that_an_admin_deleted_or_cut_are_read_as_they_are(daemon: Realtimed) -> None:
+    async def run() -> None:
+        async with chat(daemon) as ann:
+            data = base64.b64encode(b"x" * 300000).decode()
+            for _ in range(2):
+                await ann.say(**picture(channel="c", persistent=True, binary_data=data, content_type="text/plain"))
+                await ann.hear("ack")
+        with sqlite3.connect(daemon.database) as store:
+            store.execute("DELETE FROM message_payloads WHERE offset = 1")
+            store.execute("UPDATE message_payloads SET payload = x'616263' WHERE offset = 2")
+        store.close()
+        async with chat(daemon) as bob:
+            await bob.say(type="subscribe", channel="c")
+            assert (await bob.hear("subscribed"))["replay_count"] == 2
+            for kept in (b"", b"abc"):
+                heard = await bob.hear("binary")
+                assert (base64.b64decode(heard["binary_data"]), heard["size"]) == (kept, len(kept))
 
     asyncio.run(run())
 
