@@ -78,7 +78,7 @@ static const char sql_all_after_id[] = "SELECT " MESSAGE_COLUMNS ", (SELECT epoc
 static const char sql_repeatable[] =
 	"SELECT channel, message_id, offset, idempotency_key,"
 	" (SELECT epoch FROM channels WHERE channels.channel = messages.channel),"
-	" CASE kind WHEN 'notification' THEN"
+	" CASE WHEN kind = 'notification' AND json_valid(data) THEN"
 	"  json_object('notification_id', json_extract(data, '$.notification_id'))"
 	"  ELSE 'null' END"
 	" FROM messages"

@@ -77,7 +77,8 @@ int messages_read_all_after_id(struct store *store, const char *message_id, int6
 			       message_visit_fn visit, void *data, struct error *reterr) MUST_CHECK;
 
 /* Messages after a message_id that have an idempotency_key; `row` has channel, message_id, offset,
- * epoch, idempotency_key and data (of a notification {"notification_id": …}, otherwise null). */
+ * epoch, idempotency_key and data (of a notification {"notification_id": …}, otherwise null; also
+ * where it is no JSON, or too deep for SQLite). */
 int messages_read_repeatable(struct store *store, const char *message_id, message_visit_fn visit,
 			     void *data, struct error *reterr) MUST_CHECK;
 

@@ -208,6 +208,48 @@ static void bytes_lie_apart_and_go_with_their_message(void **state)
 	assert_int_equal(store_check_whole(store, a_fault, NULL, &error), 0);
 }
 
+static bool see_repeatable(void *data, const struct message_row *row)
+{
+	static const char *const expected[] = {"{\"notification_id\":\"ntf_1\"}", "null", "null",
+					       "null"};
+	size_t *count = data;
+
+	assert_string_equal(row->idempotency_key, "key");
+	assert_string_equal(row->epoch, "epoch");
+	assert_string_equal(row->data, expected[*count]);
+	(*count)++;
+	return true;
+}
+
+static void what_was_sent_with_a_key_is_known_again_whatever_it_says(void **state)
+{
+	enum { DEPTH = 2040 };
+	static char deep[2 * DEPTH + 8];
+	const char *const data[] = {"{\"notification_id\":\"ntf_1\"}", "no JSON", deep, "1"};
+	char message_id[24];
+	size_t count = 0;
+
+	(void)state;
+	(void)memcpy(deep, "{\"a\":", 5);
+	(void)memset(deep + 5, '[', DEPTH);
+	(void)memset(deep + 5 + DEPTH, ']', DEPTH);
+	deep[5 + 2 * DEPTH] = '}';
+	assert_int_equal(channels_reserve(store, "c", "epoch", 1, 1, &error), 0);
+	for (int i = 0; i < 4; i++) {
+		struct message_row row = {.channel = "c",
+					  .message_id = message_id,
+					  .kind = i < 3 ? "notification" : "message",
+					  .data = data[i],
+					  .idempotency_key = "key",
+					  .offset = i + 1};
+
+		id_of(i + 1, message_id);
+		assert_int_equal(messages_append(store, &row, &error), 0);
+	}
+	assert_int_equal(messages_read_repeatable(store, "", see_repeatable, &count, &error), 0);
+	assert_int_equal(count, 4);
+}
+
 static void the_last_id_is_that_of_all_channels(void **state)
 {
 	char found[64], expected[24];
@@ -261,6 +303,7 @@ int main(void)
 		STORE_TEST(what_is_deleted_leaves_its_place_taken),
 		STORE_TEST(what_expires_by_itself_is_not_missed),
 		STORE_TEST(bytes_lie_apart_and_go_with_their_message),
+		STORE_TEST(what_was_sent_with_a_key_is_known_again_whatever_it_says),
 		STORE_TEST(the_last_id_is_that_of_all_channels),
 		STORE_TEST(sessions_are_closed_once_and_stale_ones_at_the_start),
 	};
