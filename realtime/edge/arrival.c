@@ -71,7 +71,6 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	ssize_t got;
 	size_t length;
 
-	(void)events;
 	if (arrival->arrivals->taken_count >= ARRIVALS_TAKEN_MAX)
 		return; /* it is still readable in the next turn */
 	got = status < 0 ? 0 : recv(arrival->fd, head, sizeof(head), MSG_PEEK);
@@ -83,8 +82,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		return;
 	}
 	length = request_head_length(head, (size_t)got);
-	if (length == 0 && (size_t)got == sizeof(head)) {
-		end(arrival); /* no head of ours is that long */
+	if (length == 0 && ((size_t)got == sizeof(head) || (events & UV_DISCONNECT))) {
+		end(arrival); /* no head of ours is that long, or it will never be whole */
 	} else if (length == 0) {
 		/* Be told of more, not again and again of the same. */
 		(void)setsockopt(arrival->fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof(more));
@@ -115,7 +114,7 @@ void arrivals_add_take(struct arrivals *arrivals, int fd, uint64_t now_us)
 	arrival->poll.data = arrival;
 	list_append(&arrivals->waiting, &arrival->link);
 	arrivals->count++;
-	(void)uv_poll_start(&arrival->poll, UV_READABLE, on_readable);
+	(void)uv_poll_start(&arrival->poll, UV_READABLE | UV_DISCONNECT, on_readable);
 }
 
 void arrivals_on_turn(struct arrivals *arrivals)

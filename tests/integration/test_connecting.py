@@ -158,6 +158,29 @@ def test_connections_are_limited(tmp_path: Path) -> None:
     daemon.stop()
 
 
+def test_who_leaves_in_the_middle_of_a_head_is_not_waited_for(daemon: Realtimed) -> None:
+    """Such a socket stays readable, so that waiting for the rest of the head would take a whole core."""
+
+    async def said(head: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
+        writer.write(head)
+        await asyncio.sleep(0.1)
+        writer.write_eof()
+        try:
+            async with asyncio.timeout(5):  # half of the time that a head may take
+                return await reader.read()
+        except ConnectionResetError:
+            return b""  # closed, and what was said never read
+        finally:
+            writer.close()
+
+    async def run() -> None:
+        assert await said(b"GET /realtime/health HTTP/1.1\r\nHost: x\r\n") == b""
+        assert (await said(b"GET /realtime/health HTTP/1.1\r\nHost: x\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+    asyncio.run(run())
+
+
 def test_dead_peers_are_closed(tmp_path: Path) -> None:
     daemon = started(tmp_path, WEBSOCKET_HEARTBEAT_INTERVAL="1")
 
