@@ -21,6 +21,8 @@ static inline uint64_t rate_take(struct rate *rate, uint64_t per_second, uint64_
 	if (per_second == 0)
 		return 0;
 	each_us = 1000000u / per_second;
+	if (rate->full_at_us > latest_us)
+		rate->full_at_us = now_us; /* the clock was put back */
 	full_at_us = (rate->full_at_us > now_us ? rate->full_at_us : now_us) + each_us;
 	if (full_at_us > latest_us)
 		return full_at_us - latest_us;

@@ -123,6 +123,30 @@ static void who_asks_for_much_history_is_not_slow(void **state)
 	outbox_drop(&chat->ann.outbox, chat->ann.outbox.count);
 }
 
+static void a_clock_that_is_put_back_silences_nobody(void **state)
+{
+	static const char ping[] = "{\"type\":\"ping\"}";
+	struct session_limits limits = chat_limits;
+	struct chat *chat = *state;
+
+	limits.messages_per_s = 10;
+	chat->ann.session.limits = &limits;
+	for (int i = 0; i < 20; i++) {
+		say(chat, &chat->ann, ping);
+		hears(&chat->ann, "pong", "type", "pong");
+	}
+	say(chat, &chat->ann, ping);
+	hears(&chat->ann, "error", "code", "rate_limited");
+	chat->now_unix_us -= 600000000;
+	for (int i = 0; i < 20; i++) {
+		say(chat, &chat->ann, ping);
+		hears(&chat->ann, "pong", "type", "pong");
+	}
+	say(chat, &chat->ann, ping);
+	hears(&chat->ann, "error", "code", "rate_limited");
+	chat->ann.session.limits = &chat_limits;
+}
+
 static void what_waits_for_the_store_is_bounded_in_bytes(void **state)
 {
 	struct chat *chat = *state;
@@ -169,6 +193,7 @@ int main(void)
 		CHAT_TEST(what_subscribers_want_can_be_changed_at_the_limit),
 		CHAT_TEST(what_is_held_for_a_replay_is_bounded_in_bytes),
 		CHAT_TEST(who_asks_for_much_history_is_not_slow),
+		CHAT_TEST(a_clock_that_is_put_back_silences_nobody),
 		CHAT_TEST(what_waits_for_the_store_is_bounded_in_bytes),
 	};
 
