@@ -319,13 +319,14 @@ static int read_run(struct store_job *store_job, struct store *store, struct err
 	return query->is_out_of_memory ? -ENOMEM : r;
 }
 
-/* All that was missed is more than one answer may hold: start afresh with the newest. */
+/* All that was missed is more than one answer may hold: start afresh with the newest. Whoever only
+ * looks has a page then that is shorter, and goes on from its end. */
 static int read_run_bounded(struct store_job *store_job, struct store *store, struct error *reterr)
 {
 	struct history_query *query = CONTAINER_OF(store_job, struct read_job, job)->query;
 	int r = read_run(store_job, store, reterr);
 
-	if (r < 0 || !query->is_too_big)
+	if (r < 0 || !query->is_too_big || query->purpose == HISTORY_FOR_READER)
 		return r;
 	history_query_clear(query);
 	for (size_t i = 0; i < query->channel_count; i++) {

@@ -214,6 +214,28 @@ def test_history_is_read_page_by_page_and_resumed_from(tmp_path: Path) -> None:
 # ---- idempotency ----
 
 
+def test_pages_of_history_that_are_too_large_are_shorter(tmp_path: Path) -> None:
+    """32 MiB at once, whatever the limit is; so a page may have fewer, and the next one goes on behind it."""
+    daemon = started(tmp_path, REALTIME_HISTORY_BYTES="1GB")
+    count = 36
+
+    async def run() -> None:
+        async with chat(daemon) as ann:
+            for _ in range(count):
+                await published(ann, "c", "x" * 1_000_000, persistent=True)
+            since, offsets = {"epoch": (await published(ann, "c", 0))["epoch"], "offset": 0}, []
+            while len(offsets) < count:
+                await ann.say(type="history", channel="c", since=since, limit=1000)
+                page = await ann.hear("history", timeout=30)
+                assert "reason" not in page and page["messages"] and page["offset"] == count + 1
+                offsets += [message["offset"] for message in page["messages"]]
+                since["offset"] = offsets[-1]
+            assert offsets == list(range(1, count + 1))
+
+    asyncio.run(run())
+    daemon.stop()
+
+
 def test_a_message_sent_again_is_answered_and_not_published_again(tmp_path: Path) -> None:
     daemon = started(tmp_path)
 
