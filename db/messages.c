@@ -93,7 +93,9 @@ static const char sql_channels[] = "SELECT channel FROM channels"
 				   " ORDER BY channel"
 				   " LIMIT :limit";
 
-static const char sql_last_id[] = "SELECT MAX(message_id) FROM messages";
+static const char sql_last_id[] = "SELECT MAX(COALESCE((SELECT MAX(message_id) FROM messages), ''),"
+				  " COALESCE((SELECT MAX(trimmed_message_id) FROM channels"
+				  "  WHERE trimmed_message_id IS NOT NULL), ''))";
 
 static const char sql_sizes[] = "SELECT offset, message_id, COALESCE(payload_bytes, 0)"
 				" FROM messages"

@@ -91,7 +91,7 @@ int channels_trimmed_after(struct store *store, const char *message_id, channel_
 int channels_list(struct store *store, const char *channel, int64_t limit, channel_visit_fn visit,
 		  void *data, struct error *reterr) MUST_CHECK;
 
-/* The newest message of all; "" if there is none. */
+/* The newest message of all, even if retention has taken it; "" if there was none. */
 int messages_last_id(struct store *store, char *out, size_t size, struct error *reterr) MUST_CHECK;
 
 /* Retention. Drop all but the newest `kept_count` of a channel, and of these what is beyond

@@ -192,6 +192,36 @@ def test_sse_resumes_over_all_its_channels(daemon: Realtimed) -> None:
     asyncio.run(run())
 
 
+def test_a_stream_that_began_when_all_was_trimmed_has_missed_nothing(tmp_path: Path) -> None:
+    daemon = started(tmp_path)
+
+    async def say(data: object, **more: object) -> None:
+        async with chat(daemon) as ann:
+            await ann.say(type="message", channel="c", data=data, **more)
+            await ann.hear("ack")
+
+    asyncio.run(say("old", persistent=True))
+    daemon.stop()
+    with sqlite3.connect(daemon.database) as store:  # as retention does
+        store.execute("UPDATE channels SET trimmed_offset = 1, trimmed_message_id = (SELECT message_id FROM messages)")
+        store.execute("DELETE FROM messages")
+    store.close()
+    daemon.start()
+
+    async def run() -> None:
+        async with events(daemon, "channel=c") as stream:
+            await stream.begun()
+            header = f"Last-Event-ID: {stream.last_event_id}\r\n"
+        async with events(daemon, "channel=c", header) as stream:
+            await asyncio.sleep(0.2)
+            await say("new")
+            event, heard = await stream.next()
+            assert (event, heard.get("data")) == ("message", "new"), heard
+
+    asyncio.run(run())
+    daemon.stop()
+
+
 def test_an_event_stream_says_what_is_wrong_with_what_it_is_asked_for(daemon: Realtimed) -> None:
     async def run() -> None:
         for query, headers, field in (

@@ -262,6 +262,12 @@ static void the_last_id_is_that_of_all_channels(void **state)
 	assert_int_equal(messages_last_id(store, found, sizeof(found), &error), 0);
 	id_of(9, expected);
 	assert_string_equal(found, expected);
+	assert_int_equal(append("a", 2, 10, 0), 0);
+	id_of(11, expected);
+	assert_int_equal(messages_trim_old(store, expected, 0, 10, &error), 3);
+	assert_int_equal(messages_last_id(store, found, sizeof(found), &error), 0);
+	id_of(10, expected);
+	assert_string_equal(found, expected);
 }
 
 static void join(const char *peer_id, int64_t at)
