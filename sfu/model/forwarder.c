@@ -11,6 +11,8 @@ enum {
 	PADDING_MAX = 1024, /* in one span */
 	/* A change of layer moves the picture's time by no more than what has gone by, and this. */
 	TIMESTAMP_SLACK_US = 1000000,
+	/* It may be behind what was sent by so much: its beginning was overtaken. */
+	OVERTAKEN_US = 200000,
 	/* Of what came at once one layer is looked at before the next. Before that is the past. */
 	PAST_US = 50000
 };
@@ -134,6 +136,11 @@ static bool is_plausible(const struct forwarder *forwarder, uint32_t output, uin
 	return step != 0 && step <= ticks_of(forwarder, elapsed_us + TIMESTAMP_SLACK_US);
 }
 
+static bool is_overtaken(const struct forwarder *forwarder, uint32_t output)
+{
+	return forwarder->last_output_timestamp - output <= ticks_of(forwarder, OVERTAKEN_US);
+}
+
 static uint32_t choose_timestamp_offset(struct forwarder *forwarder,
 					const struct forwarder_input *input)
 {
@@ -141,12 +148,19 @@ static uint32_t choose_timestamp_offset(struct forwarder *forwarder,
 	/* Of what came at once all of one layer is looked at before the next: it may be the older.
 	 */
 	uint64_t elapsed_us = clock_elapsed_us(forwarder->last_output_at_us, input->arrival_us);
-	uint32_t offset = clock->timestamp_offset, elapsed;
+	uint32_t offset = clock->timestamp_offset, elapsed, output;
+	bool is_known = clock->has_offset || align(forwarder, input->layer, &offset);
 
-	if (!forwarder->has_sent) /* what it holds is where to begin */
+	output = input->rtp_timestamp + offset;
+	if (!forwarder->has_sent) { /* what it holds is where to begin */
 		offset = forwarder->last_output_timestamp;
-	else if ((!clock->has_offset && !align(forwarder, input->layer, &offset)) ||
-		 !is_plausible(forwarder, input->rtp_timestamp + offset, elapsed_us)) {
+	} else if (is_known && is_overtaken(forwarder, output)) {
+		/* Just behind what was sent; the clock is right. To move it on would add up from
+		 * one change to the next. */
+		clock->has_offset = true;
+		clock->timestamp_offset = offset;
+		return forwarder->last_output_timestamp + 1 - input->rtp_timestamp;
+	} else if (!is_known || !is_plausible(forwarder, output, elapsed_us)) {
 		/* At least one tick, so that it increases. */
 		elapsed = ticks_of(forwarder, elapsed_us);
 		offset = forwarder->last_output_timestamp + (elapsed ? elapsed : 1) -

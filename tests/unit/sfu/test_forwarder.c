@@ -84,8 +84,8 @@ static void a_restart_continues_the_numbers(void **state)
 	forwarder_set_target(&forwarder, 0);
 	assert_true(map(&forwarder, 7, 1000, true, 1000000, &first, &before));
 	forwarder_restart(&forwarder, 0);
-	assert_false(map(&forwarder, 40000, 77, false, 1100000, &second, &after));
-	assert_true(map(&forwarder, 40001, 77, true, 1100000, &second, &after));
+	assert_false(map(&forwarder, 40000, 3000000000u, false, 1100000, &second, &after));
+	assert_true(map(&forwarder, 40001, 3000000000u, true, 1100000, &second, &after));
 	assert_int_equal(second, (uint16_t)(first + 1));
 	assert_int_equal(after - before, 9000); /* 100 ms of 90 kHz */
 }
@@ -157,6 +157,44 @@ static void a_layer_whose_beginning_was_overtaken_begins_after_what_was_sent(voi
 	(void)state;
 	assert_non_null(map_keyframe(&forwarder, 1, &timestamp));
 	assert_int_equal(timestamp, last + 1);
+}
+
+/* Two layers of the same clock that take turns, each beginning with the picture of which the other
+ * was sent last, as a batch brings them. */
+static void changes_of_layer_do_not_add_up(void **state)
+{
+	const struct rtcp_sender_info report = {.ntp = 1ull << 40, .rtp_timestamp = 90000};
+	struct forwarder forwarder;
+	uint32_t first = 0, timestamp = 0;
+	unsigned starts = 0;
+
+	(void)state;
+	forwarder_init(&forwarder, true, 500, 0);
+	for (uint8_t layer = 0; layer < 2; layer++)
+		forwarder_on_report(&forwarder, layer, &report);
+	for (uint32_t picture = 0; picture < 100; picture++) {
+		for (uint8_t layer = 0; layer < 2; layer++) {
+			struct forwarder_input input = {
+				.layer = layer,
+				.is_keyframe_start = picture % 2 == layer,
+				.sequence_number = (uint16_t)picture,
+				.rtp_timestamp = 90000 + picture * FRAME_TICKS,
+				.arrival_us =
+					1000000 + (uint64_t)picture * FRAME_US + 20000 * layer,
+				.picture = &no_numbers};
+			const struct forwarder_span *span;
+
+			forwarder_set_target(&forwarder, picture % 2);
+			span = forwarder_map(&forwarder, &input);
+			if (!span)
+				continue;
+			starts += span->is_start;
+			timestamp = input.rtp_timestamp + span->timestamp_offset;
+			first = picture == 0 && layer == 0 ? timestamp : first;
+		}
+	}
+	assert_true(starts > 50);
+	assert_in_range(timestamp - first, 99 * FRAME_TICKS, 99 * FRAME_TICKS + 1);
 }
 
 static void who_is_in_mid_stream_is_not_taken_back(void **state)
@@ -483,6 +521,7 @@ int main(void)
 		cmocka_unit_test(a_restart_continues_the_numbers),
 		cmocka_unit_test(a_clock_that_goes_on_is_followed_over_a_restart),
 		cmocka_unit_test(a_layer_whose_beginning_was_overtaken_begins_after_what_was_sent),
+		cmocka_unit_test(changes_of_layer_do_not_add_up),
 		cmocka_unit_test(who_is_in_mid_stream_is_not_taken_back),
 		cmocka_unit_test(who_waits_is_not_taken_back_either),
 		cmocka_unit_test(numbers_keep_their_distances),
