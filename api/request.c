@@ -211,10 +211,10 @@ static ssize_t read_some(struct request *request, void *into, size_t size)
 	return got;
 }
 
-/* So many bytes of what holds a thread until it is there have come, beginning then: may the rest be
- * waited for? A sender that is silent is the source's matter, and so are files, which only some of
- * the threads take. */
-static bool comes_too_slowly(struct request *request, uint64_t began_us, int64_t bytes)
+/* So many bytes of what holds a thread until it is there have come, beginning then: is the rest no
+ * more waited for? A sender that is silent is the source's matter; files may take their time, only
+ * some of the threads receive them. */
+static bool give_up_slow(struct request *request, uint64_t began_us, int64_t bytes)
 {
 	request->body_is_given_up =
 		clock_now_us() - began_us >
@@ -273,7 +273,7 @@ int request_read_body(struct request *request, int64_t limit, struct error *rete
 			break;
 		if (got > 0)
 			request->body_length += (size_t)got;
-		if (comes_too_slowly(request, began_us, (int64_t)request->body_length))
+		if (give_up_slow(request, began_us, (int64_t)request->body_length))
 			return error_set(reterr, -EPROTO, "body_incomplete",
 					 "the body came too slowly");
 		if (got < 0 || (int64_t)request->body_length > limit)
@@ -336,7 +336,7 @@ bool request_drain(struct request *request, int64_t limit)
 		if (got <= 0)
 			return got == 0;
 		drained += got;
-		if (comes_too_slowly(request, began_us, drained))
+		if (give_up_slow(request, began_us, drained))
 			return false;
 	}
 	return drained <= limit;

@@ -9,10 +9,9 @@ enum {
 	/* Packets; further back, numbers could mean the next round. Cut to the half at a time. */
 	LOOK_BACK_MAX = 0x4000,
 	PADDING_MAX = 1024, /* in one span */
-	/* A change of layer moves the picture's time by no more than what has gone by, and this. */
+	/* A change of layer moves the picture's time by no more than what has gone by, and this;
+	 * nor is the layer behind what was sent by more, whose beginning came late. */
 	TIMESTAMP_SLACK_US = 1000000,
-	/* It may be behind what was sent by so much: its beginning was overtaken. */
-	OVERTAKEN_US = 200000,
 	/* Of what came at once one layer is looked at before the next. Before that is the past. */
 	PAST_US = 50000
 };
@@ -138,7 +137,7 @@ static bool is_plausible(const struct forwarder *forwarder, uint32_t output, uin
 
 static bool is_overtaken(const struct forwarder *forwarder, uint32_t output)
 {
-	return forwarder->last_output_timestamp - output <= ticks_of(forwarder, OVERTAKEN_US);
+	return forwarder->last_output_timestamp - output <= ticks_of(forwarder, TIMESTAMP_SLACK_US);
 }
 
 static uint32_t choose_timestamp_offset(struct forwarder *forwarder,

@@ -11,6 +11,7 @@ enum {
 	PATIENCE_US = 1500000, /* then it is a hole */
 	ASKED_MAX = 100,
 	DRIFT_MS_MAX = 100,
+	BEHIND_US_MAX = 1000000,
 	/* The ids of VP9's pictures that were left out are not given to others, nor AV1's numbers
 	 * of frames. */
 	LEFT_OUT_MAX = 8,
@@ -165,6 +166,21 @@ static void judge_frame_number(const struct critic *critic, const struct critic_
 		FAULT(critic, packet, "frame %u follows %u", now, last);
 }
 
+/* With each change of layer what goes by makes up for it. */
+static void note_behind(struct critic *critic, const struct critic_packet *packet)
+{
+	const struct film_mark *last = &critic->last.mark;
+
+	if (packet->mark.layer == last->layer)
+		return;
+	critic->behind_us += (int64_t)(last->captured_us - packet->mark.captured_us);
+	if (critic->behind_us < 0)
+		critic->behind_us = 0;
+	if (critic->behind_us > BEHIND_US_MAX)
+		FAULT(critic, packet, "it is %d ms older than what was shown",
+		      (int)(critic->behind_us / 1000));
+}
+
 /* Holds across holes as well. */
 static void judge_time(struct critic *critic, const struct critic_packet *packet)
 {
@@ -176,15 +192,17 @@ static void judge_time(struct critic *critic, const struct critic_packet *packet
 	if (!critic->has_picture || packet->mark.film != critic->last.mark.film) {
 		critic->origin_timestamp = packet->rtp_timestamp;
 		critic->origin_us = packet->mark.captured_us;
+		critic->behind_us = 0;
 		return;
 	}
+	note_behind(critic, packet);
 	drift = (int32_t)(packet->rtp_timestamp - critic->origin_timestamp -
 			  (uint32_t)(captured_us * 9 / 100));
 	if (drift < 0)
 		drift = -drift;
 	if (drift > critic->drift_ticks)
 		critic->drift_ticks = drift;
-	if (drift > DRIFT_MS_MAX * 90)
+	if (drift > DRIFT_MS_MAX * 90 + critic->behind_us * 9 / 100)
 		FAULT(critic, packet, "its time is %d ms away from when it was captured",
 		      (int)(drift / 90));
 }

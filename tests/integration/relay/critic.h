@@ -55,6 +55,9 @@ struct critic {
 	uint8_t top_layer;	   /* of the last whole picture */
 	uint32_t origin_timestamp; /* of the first picture, and when that was captured */
 	uint64_t origin_us;
+	/* A layer began with a picture that was captured so long before what had been shown: it was
+	 * repeated, and time does not go back. */
+	int64_t behind_us;
 	int64_t drift_ticks; /* the most that the timestamps were away from that */
 	unsigned long shown[FILM_LAYERS], shown_temporal[3];
 	unsigned long empty, repeats, holes, switches, other_films;

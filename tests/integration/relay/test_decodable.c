@@ -291,7 +291,7 @@ static void what_is_lost_is_made_up_for(void **state)
 	end(&show);
 }
 
-/* Of VP8, or by its argument of another codec; with "svc" the film is one stream of layers. */
+/* Of VP8 as three streams, unless the argument names another film. */
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -307,14 +307,18 @@ int main(int argc, char **argv)
 		cmocka_unit_test(all_that_is_sent_can_be_shown),
 		cmocka_unit_test(what_is_lost_is_made_up_for),
 	};
-	bool with_svc = false;
+	size_t film = 0;
+	bool with_svc;
 	int failed;
 
-	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(films); i++)
-		if (strcmp(argv[1], films[i].name) == 0) {
-			video = films[i].video;
-			with_svc = films[i].with_svc;
-		}
+	while (argc > 1 && film < ARRAY_LEN(films) && strcmp(argv[1], films[film].name) != 0)
+		film++;
+	if (film == ARRAY_LEN(films)) {
+		(void)fprintf(stderr, "there is no film %s\n", argv[1]);
+		return EXIT_FAILURE;
+	}
+	video = films[film].video;
+	with_svc = films[film].with_svc;
 	failed = with_svc ? RUN_WITH_SVC(tests) : RUN_ON_ONE_WORKER(tests);
 	return failed + (with_svc ? RUN_WITH_SVC_ON_TWO_WORKERS(tests) : RUN_ON_TWO_WORKERS(tests));
 }
